@@ -1,0 +1,47 @@
+"""pumice: train deep spiking networks with SLAYER and run them on Lava and Loihi 2, spike for spike the same.
+
+Heavy parts (torch, Lava) load when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pumice import lava_compat
+from pumice.errors import PumiceError
+
+lava_compat.install()
+
+if TYPE_CHECKING:
+    from pumice.backends import run as run
+    from pumice.backends.verify import certify as certify
+    from pumice.backends.verify import verify as verify
+    from pumice.ir import Graph as Graph
+    from pumice.lower import lower as lower
+    from pumice.netx import load as load
+    from pumice.netx import save as save
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "Graph": "pumice.ir",
+    "certify": "pumice.backends.verify",
+    "load": "pumice.netx",
+    "lower": "pumice.lower",
+    "run": "pumice.backends",
+    "save": "pumice.netx",
+    "verify": "pumice.backends.verify",
+}
+
+__all__ = ["Graph", "PumiceError", "__version__", "certify", "load", "lower", "run", "save", "verify"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'pumice' has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,110 @@
+"""What every backend is: something that runs a graph on an input stream and returns what each step gave."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from pumice.errors import InputError
+from pumice.ir import Graph, verify_graph
+
+IntArray = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What one population did: arrays of shape (T, *shape), int32.
+
+    Attributes:
+        s: Spikes, 0 or 1.
+        u: Current after each step.
+        v: Voltage after each step (0 where the neuron fired).
+    """
+
+    s: IntArray
+    u: IntArray
+    v: IntArray
+
+    def digest(self) -> str:
+        """SHA-256 over the shape and the little-endian int32 bytes of s, u and v."""
+        sha = hashlib.sha256(repr(self.s.shape).encode())
+        for array in (self.s, self.u, self.v):
+            sha.update(np.ascontiguousarray(array, dtype="<i4").tobytes())
+        return sha.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """The result of a run.
+
+    Attributes:
+        outputs: For each output population, its spikes, shape (T, *shape), int32; index k is what leaves in
+            Lava's time step k + 1.
+        records: For each population, its `Record`, if recording was asked for.
+    """
+
+    outputs: dict[str, IntArray]
+    records: dict[str, Record] = field(default_factory=dict)
+
+    @property
+    def spikes(self) -> IntArray:
+        """The first output's spikes."""
+        return next(iter(self.outputs.values()))
+
+
+class AbstractBackend(ABC):
+    """A way to run a graph. All of them give equal integers at every neuron and step.
+
+    Subclasses implement `_run`; `run` checks what enters.
+    """
+
+    name: ClassVar[str]
+
+    def run(self, graph: Graph, x: IntArray, *, record: bool = False) -> RunResult:
+        """Run `graph` from rest on the stream `x`.
+
+        Args:
+            graph: A graph; it is verified first.
+            x: Integers of shape (T, *input shape), T >= 1; index k enters in Lava's time step k + 1. An input of
+                shape (x, y, channel) may also be given flat, (T, features), channel slowest, as stock netx takes
+                it behind a flatten layer.
+            record: Also return s, u and v of every population at every step.
+
+        Raises:
+            GraphError: The graph is not valid.
+            InputError: The stream does not fit the graph.
+            BackendError: This backend cannot run this graph, or failed.
+        """
+        verify_graph(graph)
+        return self._run(graph, checked_input(graph, x), record)
+
+    @abstractmethod
+    def _run(self, graph: Graph, x: npt.NDArray[np.int32], record: bool) -> RunResult:
+        """Run a verified graph on a checked stream."""
+
+
+def checked_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.int32]:
+    """Give the stream its full shape and type, or say what is wrong with it."""
+    array = np.asarray(x)
+    shape = graph.input.shape
+    if not (np.issubdtype(array.dtype, np.integer) or array.dtype == np.bool_):
+        raise InputError(f"input must be integers (or bool), got {array.dtype}; encode or round it first")
+    if len(shape) == 3 and array.ndim == 2 and array.shape[1] == graph.input.size:
+        array = array.reshape(-1, *shape[::-1]).transpose(0, 3, 2, 1)
+    if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
+        raise InputError(f"input must have shape (T, {', '.join(map(str, shape))}), got {array.shape}")
+    if len(array) < 1:
+        raise InputError("input has no time step; at least one is needed")
+    if array.size and (int(array.min()) < -(2**23) or int(array.max()) >= 2**23):
+        raise InputError(f"input values must fit 24 bits signed, got {array.min()} to {array.max()}")
+    allowed = graph.input.value_range
+    if allowed is not None and array.size and (int(array.min()) < allowed[0] or int(array.max()) > allowed[1]):
+        raise InputError(
+            f"the network was made for input values {allowed[0]}..{allowed[1]}, got {array.min()} to {array.max()}"
+        )
+    return array.astype(np.int32)

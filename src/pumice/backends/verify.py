@@ -1,0 +1,152 @@
+"""Compare runs integer by integer, and name the first difference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pumice.backends import get_backend
+from pumice.backends.base import Record, RunResult
+from pumice.errors import CheckFailedError, InputError
+from pumice.ir import Certificate, Graph
+
+IntArray = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first place where two runs differ, in time order.
+
+    Attributes:
+        population: Its name.
+        step: Index k of the stream (Lava's time step is k + 1).
+        neuron: Index into the population's shape.
+        quantity: "s", "u" or "v".
+        expected: The value it should have.
+        got: The value it has.
+        n_different: How many values of the two runs differ in all.
+    """
+
+    population: str
+    step: int
+    neuron: tuple[int, ...]
+    quantity: str
+    expected: int
+    got: int
+    n_different: int
+
+    def __str__(self) -> str:
+        return (
+            f"population {self.population}, step {self.step}, neuron {self.neuron}, {self.quantity}: "
+            f"expected {self.expected}, got {self.got} ({self.n_different} values differ in all)"
+        )
+
+
+def first_difference(expected: dict[str, Record], got: dict[str, Record]) -> Difference | None:
+    """The earliest difference between two recorded runs of one graph, or None if all values are equal.
+
+    Within one step, populations come in the graph's order and u before v before s, so that the cause comes
+    before its effects.
+
+    Raises:
+        InputError: The runs are not of the same populations and shapes.
+    """
+    if expected.keys() != got.keys():
+        raise InputError(f"the runs record different populations: {sorted(expected)} and {sorted(got)}")
+    first: tuple[int, str, str, tuple[int, ...]] | None = None
+    n_different = 0
+    for name, record in expected.items():
+        for quantity in ("u", "v", "s"):
+            a, b = getattr(record, quantity), getattr(got[name], quantity)
+            if a.shape != b.shape:
+                raise InputError(f"population {name}: recorded shapes differ, {a.shape} and {b.shape}")
+            places = np.argwhere(a != b)
+            n_different += len(places)
+            if len(places) and (first is None or places[0][0] < first[0]):
+                first = (int(places[0][0]), name, quantity, tuple(int(i) for i in places[0][1:]))
+    if first is None:
+        return None
+    step, name, quantity, neuron = first
+    place = (step, *neuron)
+    values = [int(getattr(runs[name], quantity)[place]) for runs in (expected, got)]
+    return Difference(name, step, neuron, quantity, values[0], values[1], n_different)
+
+
+def certify(graph: Graph, x: IntArray) -> Graph:
+    """Attach a certificate: the reference's answer to the stream `x`.
+
+    Args:
+        graph: Any graph.
+        x: A small stream, shape (T, *input shape); a few samples are enough.
+    """
+    result = get_backend("reference").run(graph, x, record=True)
+    return replace(graph, certificate=_certificate(np.asarray(x), result))
+
+
+def _certificate(x: IntArray, result: RunResult) -> Certificate:
+    return Certificate(
+        x=x,
+        spikes=result.outputs,
+        spike_counts={name: int(record.s.sum()) for name, record in result.records.items()},
+        state_digests={name: record.digest() for name, record in result.records.items()},
+    )
+
+
+def verify(graph: Graph, backends: tuple[str, ...] = ("reference",)) -> dict[str, int]:
+    """Hold backends to the graph's certificate: output, spike counts and every neuron's s, u and v at each step.
+
+    Args:
+        graph: A graph with a certificate.
+        backends: Names of the backends.
+
+    Returns:
+        For each backend, how many values were compared (all equal).
+
+    Raises:
+        InputError: The graph has no certificate.
+        CheckFailedError: The first difference: backend, population, step, neuron, expected, got.
+    """
+    certificate = graph.certificate
+    if certificate is None:
+        raise InputError("the graph has no certificate to verify against; `pumice.certify` makes one")
+    reference = get_backend("reference").run(graph, certificate.x, record=True)
+    _check_against_certificate(certificate, reference)
+    n_compared = 3 * sum(record.s.size for record in reference.records.values())
+    compared = {}
+    for name in backends:
+        if name != "reference":
+            result = get_backend(name).run(graph, certificate.x, record=True)
+            difference = first_difference(reference.records, result.records)
+            if difference is not None:
+                raise CheckFailedError(f"backend {name} differs from the certificate: {difference}")
+        compared[name] = n_compared
+    return compared
+
+
+def _check_against_certificate(certificate: Certificate, result: RunResult) -> None:
+    for name, expected in certificate.spikes.items():
+        got = result.outputs.get(name)
+        if got is None or got.shape != expected.shape:
+            found = "nothing" if got is None else f"shape {got.shape}"
+            raise CheckFailedError(
+                f"output {name}: the certificate holds shape {expected.shape}, the run gave {found}"
+            )
+        if len(places := np.argwhere(got != expected)):
+            place = tuple(int(i) for i in places[0])
+            raise CheckFailedError(
+                f"backend reference differs from the certificate: population {name}, step {place[0]}, "
+                f"neuron {place[1:]}, s: expected {expected[place]}, got {got[place]}"
+            )
+    made = _certificate(certificate.x, result)
+    for label, expected_values, values in (
+        ("spike count", certificate.spike_counts, made.spike_counts),
+        ("digest of s, u, v", certificate.state_digests, made.state_digests),
+    ):
+        for name, expected_value in expected_values.items():
+            if values.get(name) != expected_value:
+                raise CheckFailedError(
+                    f"population {name}: the certificate's {label} is {expected_value}, got {values.get(name)}"
+                )

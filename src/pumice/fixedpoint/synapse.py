@@ -1,0 +1,102 @@
+"""What a synapse adds to its target's current: integer matrix products and convolutions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pumice.fixedpoint.bits import to_int32, wrap24_accumulator
+
+IntArray = npt.NDArray[np.integer[Any]]
+Int32Array = npt.NDArray[np.int32]
+
+
+def dense_accumulate(weight: IntArray, spikes: IntArray, weight_exp: int = 0) -> Int32Array:
+    """(W s) * 2^weight_exp, modulo 2^32.
+
+    Args:
+        weight: Integers, shape (n_target, n_source).
+        spikes: Source values (0/1, or graded integers), shape (n_source,).
+        weight_exp: Left shift of the sum, >= 0.
+
+    Example:
+        >>> dense_accumulate(np.array([[2, -4], [6, 8]]), np.array([1, 1])).tolist()
+        [-2, 14]
+    """
+    total = weight.astype(np.int64) @ np.asarray(spikes, dtype=np.int64)
+    return to_int32(to_int32(total).astype(np.int64) << weight_exp)
+
+
+def conv_output_shape(
+    source_shape: tuple[int, int, int],
+    weight_shape: tuple[int, ...],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+) -> tuple[int, int, int]:
+    """(x, y, channel) of a convolution's result; a size below 1 means that the kernel does not fit.
+
+    Args:
+        source_shape: (x, y, channel) of the source.
+        weight_shape: (out, kernel_x, kernel_y, in / groups).
+        stride: (x, y).
+        padding: (x, y), zeros on both sides.
+        dilation: (x, y).
+
+    Example:
+        >>> conv_output_shape((8, 8, 1), (16, 3, 3, 1), (2, 2), (1, 1), (1, 1))
+        (4, 4, 16)
+    """
+    x, y = (
+        (source_shape[i] + 2 * padding[i] - dilation[i] * (weight_shape[1 + i] - 1) - 1) // stride[i] + 1
+        for i in (0, 1)
+    )
+    return x, y, weight_shape[0]
+
+
+def conv_accumulate(
+    weight: IntArray,
+    spikes: IntArray,
+    *,
+    stride: tuple[int, int] = (1, 1),
+    padding: tuple[int, int] = (0, 0),
+    dilation: tuple[int, int] = (1, 1),
+    groups: int = 1,
+) -> Int32Array:
+    r"""Correlate a source image with a kernel, wrapped to 24 bits.
+
+    .. math:: a[x, y, o] = \sum_{i, j, c} w[o, i, j, c] \; s[x s_x - p_x + i d_x,\; y s_y - p_y + j d_y,\; c]
+
+    The kernel is PyTorch's (correlation, not flipped). Lava's ``Conv`` process flips its kernel: its
+    weight is ``weight[:, ::-1, ::-1]`` of this one.
+
+    Args:
+        weight: Integers, shape (out, kernel_x, kernel_y, in / groups).
+        spikes: Source values, shape (x, y, in).
+        stride: (x, y).
+        padding: (x, y), zeros on both sides.
+        dilation: (x, y).
+        groups: Blocks of channels that are connected with each other only.
+
+    Returns:
+        int32 array of shape `conv_output_shape(...)`, within [-2^23, 2^23).
+    """
+    n_x, n_y, n_out = conv_output_shape(spikes.shape, weight.shape, stride, padding, dilation)  # type: ignore[arg-type]
+    source = np.pad(spikes.astype(np.int64), [(padding[0],) * 2, (padding[1],) * 2, (0, 0)])
+    kernel = weight.astype(np.int64)
+    in_per_group, out_per_group = weight.shape[3], n_out // groups
+    total = np.zeros((n_x, n_y, n_out), dtype=np.int64)
+    for i in range(weight.shape[1]):
+        for j in range(weight.shape[2]):
+            x0, y0 = i * dilation[0], j * dilation[1]
+            taps = source[
+                x0 : x0 + (n_x - 1) * stride[0] + 1 : stride[0],
+                y0 : y0 + (n_y - 1) * stride[1] + 1 : stride[1],
+            ]
+            for g in range(groups):
+                outs = slice(g * out_per_group, (g + 1) * out_per_group)
+                ins = slice(g * in_per_group, (g + 1) * in_per_group)
+                total[:, :, outs] += taps[:, :, ins] @ kernel[outs, i, j].T
+    return wrap24_accumulator(total)

@@ -1,0 +1,55 @@
+"""How an integer weight matrix is stored in the chip's 8-bit synapses without changing its values."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+
+class SignMode(Enum):
+    """Which signs a synapse's 8 bits cover: the sign bit is spent only where both occur."""
+
+    MIXED = 1
+    EXCITATORY = 2
+    INHIBITORY = 3
+
+
+class WeightForm(NamedTuple):
+    """Stored weights w' with w = w' * 2^weight_exp, and the format that keeps every w' as it is."""
+
+    stored: npt.NDArray[np.int32]
+    weight_exp: int
+    sign_mode: SignMode
+
+
+def weight_form(weight: npt.NDArray[np.integer[Any]], weight_exp: int = 0) -> WeightForm | None:
+    """Find a stored form that the chip's 8 bits hold exactly, or None if there is none.
+
+    Mixed signs hold the even numbers of [-256, 254]; one sign alone holds 0 to 255 in steps of 1. Odd
+    weights of both signs fit when they can be doubled and the sum halved again.
+
+    Args:
+        weight: Integers of any shape, as they act (before `weight_exp`).
+        weight_exp: Left shift of the sum that the synapse asks for.
+
+    Example:
+        >>> form = weight_form(np.array([-3, 100]))
+        >>> form.stored.tolist(), form.weight_exp, form.sign_mode.name
+        ([-6, 200], -1, 'MIXED')
+        >>> weight_form(np.array([-3, 200])) is None
+        True
+    """
+    w = np.asarray(weight, dtype=np.int64)
+    low, high = (int(w.min()), int(w.max())) if w.size else (0, 0)
+    if low >= -256 and high <= 254 and not np.any(w & 1):
+        return WeightForm(w.astype(np.int32), weight_exp, SignMode.MIXED)
+    if low >= 0 and high <= 255:
+        return WeightForm(w.astype(np.int32), weight_exp, SignMode.EXCITATORY)
+    if high <= 0 and low >= -255:
+        return WeightForm(w.astype(np.int32), weight_exp, SignMode.INHIBITORY)
+    if low >= -128 and high <= 127:
+        return WeightForm((2 * w).astype(np.int32), weight_exp - 1, SignMode.MIXED)
+    return None

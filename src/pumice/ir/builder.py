@@ -1,0 +1,38 @@
+"""Small random graphs, for tests, doctests and benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from pumice.ir.graph import Graph
+from pumice.ir.population import Cuba, Input
+from pumice.ir.synapse import Dense
+
+
+def even_weights(rng: np.random.Generator, shape: tuple[int, ...], limit: int = 254) -> npt.NDArray[np.int64]:
+    """Random even integers in [-limit, limit]: what an 8-bit synapse of mixed sign holds."""
+    return 2 * rng.integers(-(limit // 2), limit // 2 + 1, size=shape)
+
+
+def chain(input_shape: tuple[int, ...], sizes: Sequence[int], *, seed: int, vth_mant: int = 64) -> Graph:
+    """A chain of dense layers with random weights.
+
+    Args:
+        input_shape: Shape of the input.
+        sizes: Neurons of each layer.
+        seed: Seed of the weights.
+        vth_mant: Threshold of every layer.
+    """
+    rng = np.random.default_rng(seed)
+    source = Input("input", input_shape)
+    populations, synapses = [], []
+    name, n_source = source.name, source.size
+    for index, n in enumerate(sizes):
+        target = Cuba(f"dense{index}", (n,), vth_mant=vth_mant, i_decay_q12=1024, v_decay_q12=128)
+        synapses.append(Dense(name, target.name, weight=even_weights(rng, (n, n_source))))
+        populations.append(target)
+        name, n_source = target.name, n
+    return Graph(source, tuple(populations), tuple(synapses), outputs=(name,))

@@ -1,0 +1,86 @@
+"""The graph itself: a frozen description, no behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pumice.errors import GraphError
+from pumice.ir.certificate import Certificate
+from pumice.ir.population import Cuba, Input
+from pumice.ir.schedule import latencies
+from pumice.ir.synapse import Synapse
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How samples stream through the graph back to back.
+
+    Attributes:
+        sample_steps: Steps of one sample.
+        period_steps: Steps from one sample's first step to the next one's, >= sample_steps; the rest is silence.
+    """
+
+    sample_steps: int
+    period_steps: int
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Populations, the synapses between them, and which of them are seen from outside.
+
+    Attributes:
+        input: What enters.
+        populations: In an order in which every feed-forward synapse points forward.
+        synapses: Several into one population add up.
+        outputs: Names of the populations whose spikes leave, at least one.
+        timing: Sample and period length if the graph was made for streaming samples, else None.
+        certificate: A recorded run, or None.
+        info: Free text about the network's origin (data, accuracy, versions), name -> text.
+    """
+
+    input: Input
+    populations: tuple[Cuba, ...]
+    synapses: tuple[Synapse, ...]
+    outputs: tuple[str, ...]
+    timing: Timing | None = None
+    certificate: Certificate | None = None
+    info: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def output(self) -> Cuba:
+        """The first output population."""
+        return self.population(self.outputs[0])
+
+    @property
+    def latency(self) -> int:
+        """Steps from the input to the first output."""
+        return latencies(self)[self.outputs[0]]
+
+    def population(self, name: str) -> Cuba:
+        """The population called `name`.
+
+        Raises:
+            GraphError: There is none.
+        """
+        for population in self.populations:
+            if population.name == name:
+                return population
+        raise GraphError(f"no population {name!r}; there are: {', '.join(p.name for p in self.populations)}")
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """Shape of the input or of a population."""
+        return self.input.shape if name == self.input.name else self.population(name).shape
+
+    def into(self, name: str) -> Iterator[Synapse]:
+        """The synapses that end in the population called `name`."""
+        return (s for s in self.synapses if s.target == name)
+
+    def out_of(self, name: str) -> Iterator[Synapse]:
+        """The synapses that start in the population or input called `name`."""
+        return (s for s in self.synapses if s.source == name)
+
+    def replace(self, **changes: Any) -> Graph:
+        """A copy with some fields changed."""
+        return replace(self, **changes)

@@ -1,0 +1,70 @@
+"""When things happen: the latency of each population and the staggered resets that follow from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pumice.errors import GraphError
+from pumice.ir.population import Reset
+
+if TYPE_CHECKING:
+    from pumice.ir.graph import Graph
+
+
+def latencies(graph: Graph) -> dict[str, int]:
+    """Steps from the network's input to each population: one per synapse, none for a direct input.
+
+    Recurrent synapses and trained delays do not count: they are part of what the network computes.
+
+    Raises:
+        GraphError: A population is reached by paths of different latency, or by none.
+
+    Example:
+        >>> from pumice.ir.builder import chain
+        >>> latencies(chain((4,), [3, 2], seed=0))
+        {'input': 0, 'dense0': 1, 'dense1': 2}
+    """
+    found = {graph.input.name: 0}
+    for population in graph.populations:
+        arms = {}
+        for synapse in graph.into(population.name):
+            if not synapse.is_recurrent and synapse.source in found:
+                arms[synapse.source] = found[synapse.source] + synapse.latency_steps
+        if not arms:
+            raise GraphError(f"population {population.name!r}: no path from the input reaches it")
+        if len(set(arms.values())) > 1:
+            listed = ", ".join(f"{source}: {steps}" for source, steps in arms.items())
+            raise GraphError(
+                f"population {population.name!r}: its sources arrive at different steps ({listed}); "
+                "delay the shorter paths until all arrive together"
+            )
+        found[population.name] = next(iter(arms.values()))
+    return found
+
+
+def with_reset_schedule(graph: Graph, interval: int, offset: int = 0) -> Graph:
+    """Reset every population once per `interval`, each one step after its source, as stock NetX does.
+
+    A population of latency n is reset in the steps t with t % interval == (offset + n) % interval. So with
+    offset 1 each is reset exactly when a sample's first input reaches it; stock netx's `reset_offset` for a
+    chain without an input layer is the same number, with an input layer it is one less.
+
+    Args:
+        graph: Any graph; its own schedule is replaced.
+        interval: Steps between resets.
+        offset: Phase of the network's input.
+    """
+    if interval < 1 or offset < 0:
+        raise GraphError(f"reset interval must be >= 1 and offset >= 0, got interval {interval}, offset {offset}")
+    steps = latencies(graph)
+    return graph.replace(
+        populations=tuple(
+            replace(p, reset=Reset(interval, (offset + steps[p.name]) % interval)) for p in graph.populations
+        )
+    )
+
+
+def without_resets(graph: Graph) -> Graph:
+    """The same graph, never reset."""
+    return graph.replace(populations=tuple(replace(p, reset=None) for p in graph.populations))

@@ -1,0 +1,60 @@
+"""Samples, one after the other, as one stream through a running network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pumice.errors import InputError
+
+if TYPE_CHECKING:
+    from pumice.ir.graph import Graph
+
+IntArray = npt.NDArray[np.integer[Any]]
+
+
+def _timing(graph: Graph) -> tuple[int, int]:
+    if graph.timing is None:
+        raise InputError("this graph states no sample length, so samples cannot be streamed through it")
+    return graph.timing.sample_steps, graph.timing.period_steps
+
+
+def to_stream(graph: Graph, samples: IntArray) -> IntArray:
+    """Lay samples end to end, each padded to the graph's period, and leave time for the last to come out.
+
+    Args:
+        graph: States the timing.
+        samples: Shape (n, sample_steps, *input shape).
+
+    Returns:
+        Shape (n * period_steps + latency, *input shape).
+    """
+    sample_steps, period_steps = _timing(graph)
+    if samples.shape[1:] != (sample_steps, *graph.input.shape):
+        raise InputError(
+            f"samples must have shape (n, {sample_steps}, {', '.join(map(str, graph.input.shape))}), "
+            f"got {samples.shape}"
+        )
+    n = len(samples)
+    stream = np.zeros((n * period_steps + graph.latency, *graph.input.shape), dtype=samples.dtype)
+    stream[: n * period_steps].reshape(n, period_steps, *graph.input.shape)[:, :sample_steps] = samples
+    return stream
+
+
+def from_stream(graph: Graph, stream: npt.NDArray[Any], n: int, latency: int | None = None) -> npt.NDArray[Any]:
+    """Cut each sample's window out of a population's recorded stream.
+
+    Args:
+        graph: States the timing.
+        stream: Shape (T, *shape): an output's spikes, or a record of any population.
+        n: Number of samples.
+        latency: Steps by which the population lags the input; the output's if not given.
+
+    Returns:
+        Shape (n, sample_steps, *shape).
+    """
+    sample_steps, period_steps = _timing(graph)
+    lag = graph.latency if latency is None else latency
+    return np.stack([stream[lag + i * period_steps :][:sample_steps] for i in range(n)])

@@ -1,0 +1,86 @@
+"""The linear maps between populations: one dataclass per kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Synapse:
+    """A linear map from a source (the input or a population) into one population's current.
+
+    A value that leaves the source in step t acts in step t + `latency_steps` + `delay_steps`.
+
+    Attributes:
+        source: Name of the input or of a population.
+        target: Name of a population.
+        graded: Multiply by the source's integer value; otherwise every non-zero value counts as one spike.
+    """
+
+    latency_steps: ClassVar[int] = 1
+
+    source: str
+    target: str
+    graded: bool = False
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether the synapse feeds its own source."""
+        return self.source == self.target
+
+    @property
+    def max_delay_steps(self) -> int:
+        """The longest delay of this synapse (0 for kinds without delays)."""
+        return int(np.max(getattr(self, "delay_steps", 0)))
+
+
+@dataclass(frozen=True, eq=False)
+class Direct(Synapse):
+    """The input's values are the target's current, in the same step (NetX: an input layer with neurons)."""
+
+    latency_steps: ClassVar[int] = 0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Dense(Synapse):
+    """All to all: current += (weight @ source) * 2^weight_exp.
+
+    A source of shape (x, y, channel) is flattened channel first, then y, then x (`flatten_whc`): the order
+    of PyTorch's and NetX's flatten. The target has one dimension.
+
+    Attributes:
+        weight: Integers, shape (n_target, n_source).
+        weight_exp: Left shift of the sum, 0 to 7.
+        delay_steps: 0 to 62: one number, one per source neuron (n_source,), or one per weight.
+    """
+
+    weight: IntArray
+    weight_exp: int = 0
+    delay_steps: int | IntArray = 0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Conv(Synapse):
+    """A convolution; the sum is `fixedpoint.conv_accumulate`.
+
+    Attributes:
+        weight: Integers, shape (out, kernel_x, kernel_y, in / groups), a correlation kernel like PyTorch's.
+        stride: (x, y).
+        padding: (x, y), zeros on both sides.
+        dilation: (x, y).
+        groups: Blocks of channels that are connected with each other only.
+        delay_steps: 0 to 62: one number, or one per source channel (in,).
+    """
+
+    weight: IntArray
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    delay_steps: int | IntArray = 0

@@ -24,7 +24,7 @@ class CubaState(NamedTuple):
 
 
 def decay(x: npt.ArrayLike, decay_q12: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """x * (1 - decay), decay in units of 2^-12, the fraction dropped toward zero.
+    """Give x * (1 - decay), decay in units of 2^-12, the fraction dropped toward zero.
 
     Args:
         x: State, integers of any shape.

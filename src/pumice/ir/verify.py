@@ -132,7 +132,7 @@ def _conv(graph: Graph, s: Conv) -> Iterator[str]:
     if (found := conv_output_shape(source, s.weight.shape, s.stride, s.padding, s.dilation)) != target:
         yield f"the convolution gives shape {found}, its target has {target}"
     if np.shape(s.delay_steps) not in ((), (source[2],)):
-        yield f"delay_steps must be one number or one per source channel ({source[2]},), got {np.shape(s.delay_steps)}"
+        yield f"delay_steps must be one number or one per channel ({source[2]},), got {np.shape(s.delay_steps)}"
     yield from _integers("weight", s.weight, -(2**15), 2**15 - 1)
     yield from _integers("delay_steps", s.delay_steps, 0, MAX_DELAY_STEPS)
 

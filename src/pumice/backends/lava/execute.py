@@ -1,0 +1,87 @@
+"""Run a network of Lava processes for some steps, noticing at once when one of its models fails."""
+
+from __future__ import annotations
+
+import os
+import time
+from multiprocessing.connection import wait
+from typing import Any
+
+import lava.magma.compiler.compiler  # noqa: F401  # else each run's child would import it anew
+from lava.magma.core.process.message_interface_enum import ActorType
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
+from lava.magma.runtime.runtime import Runtime
+
+from pumice.backends.lava.supervise import WorkFailedError
+
+POLL_S = 0.005
+
+
+def execute(process: AbstractProcess, n_steps: int) -> None:
+    """Compile and run `process` and everything connected to it.
+
+    Lava's own blocking run waits for ever when a model raises in a step, since the others wait for its spikes.
+    So the run is started without blocking, models and runtime are watched, and all of it is killed in the end:
+    Lava's orderly stop would wait for each model's answer.
+
+    Args:
+        process: Any process of the network.
+        n_steps: Time steps.
+
+    Raises:
+        WorkFailedError: A model raised or died; names the process, with its traceback.
+    """
+    executable = process.compile(Loihi2SimCfg(select_tag="fixed_pt"))
+    runtime = Runtime(executable, ActorType.MultiProcessing)
+    executable.assign_runtime_to_all_processes(runtime)
+    try:
+        runtime.initialize()
+        runtime.start(RunSteps(n_steps, blocking=False))
+        _watch(runtime, _actors(runtime))
+    finally:
+        _kill(runtime)
+
+
+def _actors(runtime: Runtime) -> dict[str, Any]:
+    """Lava starts one actor for each process, in this order, then the runtime services."""
+    names = [f"{type(p).__name__} {p.name!r}" for p in runtime._executable.proc_builders]
+    actors = runtime._messaging_infrastructure.actors
+    return dict(zip([*names, *(f"runtime service {i}" for i in range(len(actors)))], actors, strict=False))
+
+
+def _watch(runtime: Runtime, actors: dict[str, Any]) -> None:
+    parent = os.getppid()
+    pipes = {actor._pconn: name for name, actor in actors.items()}
+    deaths = {actor.sentinel: name for name, actor in actors.items()}
+    while not all(port.probe() for port in runtime.service_to_runtime):
+        for ready in wait([*pipes, *deaths], timeout=POLL_S):
+            name = pipes.get(ready) or deaths[ready]
+            raise WorkFailedError(_failure(name, actors[name]))
+        if os.getppid() != parent:
+            raise WorkFailedError("the process that asked for this run is gone")
+    for port in runtime.service_to_runtime:
+        if not enum_equal(response := port.recv(), MGMT_RESPONSE.DONE):
+            raise WorkFailedError(f"Lava's runtime service answered {response} instead of 'done'")
+
+
+def _failure(name: str, actor: Any) -> str:
+    time.sleep(POLL_S)  # a death may be seen just before the exception that explains it
+    if actor.exception is None:
+        return f"{name} died with exit code {actor.exitcode}"
+    _, trace = actor.exception
+    return f"{name} raised:\n{trace}"
+
+
+def _kill(runtime: Runtime) -> None:
+    runtime._is_started = False  # or its destructor would stop it once more, and wait
+    infrastructure = runtime._messaging_infrastructure
+    if infrastructure is None:
+        return
+    for actor in infrastructure.actors:
+        actor.kill()
+    for actor in infrastructure.actors:
+        actor.join()
+    infrastructure.smm.shutdown()

@@ -1,0 +1,66 @@
+"""A whole graph as one hierarchical Lava process."""
+
+from __future__ import annotations
+
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.sub.model import AbstractSubProcessModel
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from lava.proc.lif.process import LIF
+
+from pumice.backends.lava.neurons import lif_process
+from pumice.backends.lava.synapses import connect
+from pumice.ir import Graph, verify_graph
+
+
+class GraphProcess(AbstractProcess):  # type: ignore[misc]
+    """A graph made of Lava's LIF, Dense, Conv and delayed synapses only, which Loihi 2 runs on neuro cores.
+
+    Run it under ``Loihi2SimCfg(select_tag="fixed_pt")``; without the tag Lava silently takes float models.
+
+    Attributes:
+        inp: In-port of the graph's input shape, (x, y, channel) or (features,).
+        out: Out-port of the first output population.
+        populations: The neurons' processes by population name, for monitors:
+            ``Monitor().probe(process.populations["dense0"].v, num_steps)``.
+
+    Args:
+        graph: Verified before anything is built.
+
+    Raises:
+        GraphError: The graph is not valid.
+        BackendError: Lava has no process that computes one of its synapses exactly.
+
+    Example:
+        ::
+
+            process = GraphProcess(pumice.load("network.net"))
+            source.s_out.connect(process.inp)
+            process.out.connect(sink.a_in)
+            process.run(condition=RunSteps(16), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+            process.stop()
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        verify_graph(graph)
+        super().__init__()
+        self.inp = InPort(shape=graph.input.shape)
+        self.out = OutPort(shape=graph.output.shape)
+        self.populations: dict[str, LIF] = {p.name: lif_process(p) for p in graph.populations}
+        for synapse in graph.synapses:
+            target = self.populations[synapse.target].a_in
+            source = self.inp if synapse.source == graph.input.name else self.populations[synapse.source].s_out
+            connect(graph, synapse, source, target)
+        self.populations[graph.output.name].s_out.connect(self.out)
+
+
+@implements(proc=GraphProcess, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class GraphProcessModel(AbstractSubProcessModel):  # type: ignore[misc]
+    """Nothing to add: `GraphProcess` builds its inner processes itself, so that users can reach them."""
+
+    def __init__(self, proc: GraphProcess) -> None:
+        pass

@@ -1,0 +1,113 @@
+"""Source and recorders that share arrays with the calling process: Lava's own read one value at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort, PyRefPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort, OutPort, RefPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+Int32Array = npt.NDArray[np.int32]
+
+
+class Source(AbstractProcess):  # type: ignore[misc]
+    """Sends ``x[k]`` in time step k + 1.
+
+    Args:
+        x: Shape (T, *shape); models are forked, so they see it without a copy.
+    """
+
+    def __init__(self, x: Int32Array) -> None:
+        super().__init__(x=x)
+        self.s_out = OutPort(shape=x.shape[1:])
+
+
+@implements(proc=Source, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PySourceModel(PyLoihiProcessModel):  # type: ignore[misc]
+    """Sends one step's values."""
+
+    s_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+
+    def run_spk(self) -> None:
+        """Send the values of this step."""
+        self.s_out.send(self.proc_params["x"][self.time_step - 1])
+
+
+class SpikeRecorder(AbstractProcess):  # type: ignore[misc]
+    """Writes what it receives in time step k + 1 to ``spikes[k]``.
+
+    Args:
+        spikes: Shared memory, shape (T, *shape).
+        steps_done: Shared memory, one integer: the number of steps received.
+    """
+
+    def __init__(self, spikes: Int32Array, steps_done: npt.NDArray[np.int64]) -> None:
+        super().__init__(spikes=spikes, steps_done=steps_done)
+        self.s_in = InPort(shape=spikes.shape[1:])
+
+
+@implements(proc=SpikeRecorder, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PySpikeRecorderModel(PyLoihiProcessModel):  # type: ignore[misc]
+    """Receives one step's spikes."""
+
+    s_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+
+    def run_spk(self) -> None:
+        """Write the spikes of this step."""
+        self.proc_params["spikes"][self.time_step - 1] = self.s_in.recv()
+        self.proc_params["steps_done"][0] = self.time_step
+
+
+class StateRecorder(AbstractProcess):  # type: ignore[misc]
+    """Writes a population's s, u and v after time step k + 1 to ``trace[:, k]``.
+
+    Args:
+        trace: Shared memory, shape (3, T, *shape).
+        u: The population's current.
+        v: The population's voltage.
+    """
+
+    def __init__(self, trace: Int32Array, u: Var, v: Var) -> None:
+        super().__init__(trace=trace)
+        self.s_in = InPort(shape=trace.shape[2:])
+        self.u = RefPort(shape=trace.shape[2:])
+        self.v = RefPort(shape=trace.shape[2:])
+        self.u.connect_var(u)
+        self.v.connect_var(v)
+
+
+@implements(proc=StateRecorder, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyStateRecorderModel(PyLoihiProcessModel):  # type: ignore[misc]
+    """Receives spikes, and reads the state once the step is over."""
+
+    s_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    u: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+    v: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+
+    def run_spk(self) -> None:
+        """Write the spikes of this step."""
+        self.proc_params["trace"][0, self.time_step - 1] = self.s_in.recv()
+
+    def post_guard(self) -> bool:
+        """Ask for the management phase in every step: only there may another process's state be read."""
+        return True
+
+    def run_post_mgmt(self) -> None:
+        """Write u and v of this step."""
+        self.proc_params["trace"][1, self.time_step - 1] = self.u.read()
+        self.proc_params["trace"][2, self.time_step - 1] = self.v.read()

@@ -15,6 +15,7 @@ __all__ = [
     "LoweringError",
     "MissingExtraError",
     "PumiceError",
+    "PumiceWarning",
     "UserError",
 ]
 
@@ -23,6 +24,10 @@ class PumiceError(Exception):
     """Base of every error that pumice raises; `exit_code` is what the command line returns for it."""
 
     exit_code = 3
+
+
+class PumiceWarning(UserWarning):
+    """Something works, but not as the user may expect; the command line prints it as one line."""
 
 
 class UserError(PumiceError):
@@ -72,3 +77,7 @@ class InternalError(PumiceError, RuntimeError):
 
     def __init__(self, message: str) -> None:
         super().__init__(f"{message} (this is a bug in pumice; please report it)")
+
+
+class PumiceWarning(UserWarning):
+    """Something works, but not as one may expect; each says what, where and what to do about it."""

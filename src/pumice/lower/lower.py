@@ -1,0 +1,141 @@
+"""Lower a network: read its integers, schedule its resets, and prove the result on an example."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import torch
+
+from pumice.backends import get_backend
+from pumice.errors import InternalError, LoweringError, PumiceWarning
+from pumice.ir import (
+    Cuba,
+    Graph,
+    Input,
+    Synapse,
+    Timing,
+    latencies,
+    torch_to_lava,
+    verify_graph,
+    with_reset_schedule,
+)
+from pumice.lower.blocks import lower_block, population_name, undelayed
+from pumice.nn.deploy import deploy, example_range
+from pumice.nn.trace import INPUT, SYNAPTIC, Call, trace
+from pumice.passes.check_ranges import check_ranges
+
+
+def lower(
+    model: torch.nn.Module,
+    example_input: torch.Tensor,
+    *,
+    input_range: tuple[int, int] | None = None,
+    period_steps: int | None = None,
+) -> Graph:
+    """Turn a network into a graph that gives the same spikes, `graph.latency` steps later.
+
+    The network is deployed first if it is not yet (see `pumice.nn.deploy`; it is changed in place). Each
+    population is reset in its own step, when the first input of a sample reaches it, so that samples may follow
+    each other without a gap.
+
+    Args:
+        model: A module that calls `pumice.nn` or lava-dl CUBA blocks one after the other.
+        example_input: A batch as in training: (batch, channel, height, width, time) or (batch, n, time), whole
+            numbers. Its time axis is the length of a sample.
+        input_range: Smallest and largest input value; those of the example if not given. The graph refuses
+            input outside.
+        period_steps: Steps from one sample's start to the next one's; the next power of two at or above the
+            sample's length if not given, because chips reset in such intervals.
+
+    Returns:
+        The graph, verified, and equal to the network on the example's first samples at every layer and step.
+
+    Raises:
+        LoweringError: A block cannot be lowered exactly; the message names it and the remedy.
+
+    Example:
+        >>> from pumice import nn
+        >>> params = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}
+        >>> graph = lower(torch.nn.Sequential(nn.Dense(params, 3, 2)), torch.ones(1, 3, 5))
+        >>> graph.latency, graph.timing.period_steps
+        (1, 8)
+    """
+    value_range = input_range or example_range(example_input)
+    deploy(model, example_input, input_range=value_range)
+    calls = trace(model, example_input)
+    sample_steps = int(example_input.shape[-1])
+    graph = _assemble(calls, example_input, value_range)
+    if lingering := [s for s in graph.synapses if s.is_recurrent or s.max_delay_steps]:
+        _refuse_streaming(graph, lingering, period_steps)
+    else:
+        period = period_steps or 1 << (sample_steps - 1).bit_length()
+        if period < sample_steps:
+            raise LoweringError(f"period_steps must be >= the sample's {sample_steps} steps, got {period}")
+        graph = with_reset_schedule(graph.replace(timing=Timing(sample_steps, period)), period, offset=1)
+    verify_graph(graph)
+    for line in check_ranges(graph.replace(timing=graph.timing or Timing(sample_steps, sample_steps))):
+        warnings.warn(line, PumiceWarning, stacklevel=2)
+    _prove(graph, calls, example_input)
+    return graph
+
+
+def _assemble(calls: list[Call], example_input: torch.Tensor, value_range: tuple[int, int]) -> Graph:
+    shape = tuple(int(n) for n in example_input.shape[1:-1][::-1])
+    source = Input(INPUT, shape, value_range)
+    sources: dict[str, Call | None] = {INPUT: None}
+    populations: list[Cuba] = []
+    synapses: list[Synapse] = []
+    for call in calls:
+        if isinstance(call.block, SYNAPTIC):
+            population, arms = lower_block(call, sources[call.source], value_range)
+            populations.append(population)
+            synapses += arms
+            sources[call.name] = call
+        else:
+            sources[call.name] = sources[call.source]
+    consumed = {s.source for s in synapses if not s.is_recurrent}
+    outputs = tuple(p.name for p in populations if p.name not in consumed)
+    for call in calls:
+        if isinstance(call.block, SYNAPTIC) and population_name(call) in outputs and call.block.delay is not None:
+            raise LoweringError(
+                f"block {call.name!r}: delay=True on an output layer: delays act on the next layer's synapses, "
+                "and there is none; leave out the delay"
+            )
+    return Graph(source, tuple(populations), tuple(synapses), outputs)
+
+
+def _refuse_streaming(graph: Graph, lingering: list[Synapse], period_steps: int | None) -> None:
+    """Spikes under way in a recurrent or delayed synapse outlive a reset: such a graph runs one sample from rest."""
+    where = ", ".join(f"{s.source} -> {s.target}" for s in lingering)
+    if period_steps is not None:
+        raise LoweringError(
+            f"samples cannot follow each other through recurrent or delayed synapses ({where}): spikes under way "
+            "survive a reset; leave out period_steps and run each sample from rest"
+        )
+    if biased := [p.name for p in graph.populations if np.any(p.bias_mant)]:
+        raise LoweringError(
+            f"recurrent or delayed synapses ({where}) together with a bias ({', '.join(biased)}) cannot be lowered "
+            "exactly: on the chip a bias acts before the first input arrives, and spikes that it causes would "
+            "still be under way then; leave out the norm, or the delays and recurrence"
+        )
+
+
+def _prove(graph: Graph, calls: list[Call], example_input: torch.Tensor) -> None:
+    """Run the example's first sample on the reference backend and compare every layer's spikes at every step."""
+    x = torch_to_lava(example_input[:1].numpy(force=True))[0].astype(np.int32)
+    tail = np.zeros((graph.latency, *x.shape[1:]), np.int32)
+    records = get_backend("reference").run(graph, np.concatenate([x, tail]), record=True).records
+    steps = latencies(graph)
+    for call in calls:
+        if not isinstance(call.block, SYNAPTIC):
+            continue
+        name = population_name(call)
+        expected = undelayed(call)
+        got = records[name].s[steps[name] : steps[name] + len(x)]
+        if len(places := np.argwhere(got != expected)):
+            step, *neuron = (int(i) for i in places[0])
+            raise InternalError(
+                f"the lowered graph differs from the deployed network first at block {call.name!r}, step {step}, "
+                f"neuron {tuple(neuron)}; {len(places)} spikes of it differ"
+            )

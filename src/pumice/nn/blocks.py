@@ -1,0 +1,146 @@
+"""Network blocks: lava-dl SLAYER's own, with no hop latency in training and a norm that folds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lava.lib.dl.slayer.block import cuba as slayer
+
+from pumice.nn.cuba import CubaNeuron
+from pumice.nn.tdbn import TDBN
+
+
+def _own_params(neuron_params: dict[str, Any]) -> dict[str, Any]:
+    """A copy: SLAYER's blocks write into the dictionary they are given."""
+    return dict(neuron_params)
+
+
+def _adopt(block: Any, out_features: int) -> None:
+    block.neuron = CubaNeuron.adopt(block.neuron)
+    norm = block.neuron.norm
+    if isinstance(norm, TDBN):
+        if norm.num_features is None:
+            norm.set_features(out_features)
+        # The weights are quantised after folding; rounding them before it would round twice.
+        block.synapse.pre_hook_fx = None
+
+
+class Dense(slayer.Dense):
+    """Fully connected layer of CUBA neurons: `lava.lib.dl.slayer.block.cuba.Dense`, zero latency in training.
+
+    Args:
+        neuron_params: SLAYER's dictionary (threshold, current_decay, voltage_decay, ...); `norm` may be `TDBN`.
+        in_neurons: Number of inputs.
+        out_neurons: Number of neurons.
+        **options: SLAYER's weight_scale, weight_norm, delay, mask, ...
+
+    Shape:
+        (batch, in_neurons, time) -> (batch, out_neurons, time), spikes 0 or 1.
+
+    Example:
+        >>> layer = Dense({"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}, 3, 2)
+        >>> layer(torch.ones(1, 3, 5)).shape
+        torch.Size([1, 2, 5])
+    """
+
+    def __init__(self, neuron_params: dict[str, Any], in_neurons: int, out_neurons: int, **options: Any) -> None:
+        options.setdefault("delay_shift", False)
+        super().__init__(_own_params(neuron_params), in_neurons, out_neurons, **options)
+        _adopt(self, out_neurons)
+
+
+class Conv(slayer.Conv):
+    """Convolution layer of CUBA neurons: `lava.lib.dl.slayer.block.cuba.Conv`, zero latency in training.
+
+    Args:
+        neuron_params: SLAYER's dictionary; `norm` may be `TDBN`.
+        in_features: Channels in.
+        out_features: Channels out.
+        kernel_size: One number or (height, width).
+        **options: SLAYER's stride, padding, dilation, groups, weight_scale, weight_norm, delay, ...
+
+    Shape:
+        (batch, in_features, height, width, time) -> (batch, out_features, height', width', time), spikes 0 or 1.
+
+    Example:
+        >>> params = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75, "norm": TDBN}
+        >>> layer = Conv(params, 1, 4, 3, stride=2, padding=1)
+        >>> layer(torch.ones(1, 1, 8, 6, 5)).shape
+        torch.Size([1, 4, 4, 3, 5])
+    """
+
+    def __init__(
+        self,
+        neuron_params: dict[str, Any],
+        in_features: int,
+        out_features: int,
+        kernel_size: int | tuple[int, int],
+        **options: Any,
+    ) -> None:
+        options.setdefault("delay_shift", False)
+        super().__init__(_own_params(neuron_params), in_features, out_features, kernel_size, **options)
+        _adopt(self, out_features)
+
+
+class Pool(slayer.Pool):
+    """Sum pooling into CUBA neurons, `lava.lib.dl.slayer.block.cuba.Pool`; deployed as a grouped convolution.
+
+    Args:
+        neuron_params: SLAYER's dictionary; a norm is ignored, as in SLAYER.
+        kernel_size: One number or (height, width); must divide the input's size to be deployed.
+        **options: SLAYER's weight_scale, delay, ...
+
+    Shape:
+        (batch, channel, height, width, time) -> (batch, channel, height / k, width / k, time), spikes 0 or 1.
+
+    Example:
+        >>> layer = Pool({"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}, 2, weight_scale=1.1)
+        >>> layer(torch.ones(1, 3, 8, 6, 5)).shape
+        torch.Size([1, 3, 4, 3, 5])
+    """
+
+    def __init__(self, neuron_params: dict[str, Any], kernel_size: int | tuple[int, int], **options: Any) -> None:
+        options.setdefault("delay_shift", False)
+        super().__init__(_own_params(neuron_params), kernel_size, **options)
+        self.neuron: Any = CubaNeuron.adopt(self.neuron)
+
+
+class Recurrent(slayer.Recurrent):
+    """Fully connected layer with recurrent synapses: `lava.lib.dl.slayer.block.cuba.Recurrent`, zero latency.
+
+    Each call starts from rest: lava-dl's block would carry the neurons' state from one batch to the next.
+
+    Args:
+        neuron_params: SLAYER's dictionary; `norm` may be `TDBN`.
+        in_neurons: Number of inputs.
+        out_neurons: Number of neurons.
+        **options: SLAYER's weight_scale, weight_norm, delay, ...
+
+    Shape:
+        (batch, in_neurons, time) -> (batch, out_neurons, time), spikes 0 or 1.
+
+    Example:
+        >>> layer = Recurrent({"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}, 3, 2)
+        >>> layer(torch.ones(1, 3, 5)).shape
+        torch.Size([1, 2, 5])
+    """
+
+    def __init__(self, neuron_params: dict[str, Any], in_neurons: int, out_neurons: int, **options: Any) -> None:
+        options.setdefault("delay_shift", False)
+        super().__init__(_own_params(neuron_params), in_neurons, out_neurons, **options)
+        self.neuron: Any = CubaNeuron.adopt(self.neuron)
+        self.register_forward_pre_hook(rest)
+
+
+def rest(block: Any, _args: Any) -> None:
+    """Forward pre-hook: start each call of a recurrent block from rest."""
+    block.neuron.reset_state()
+
+
+class Flatten(slayer.Flatten):
+    """(batch, channel, height, width, time) -> (batch, channel * height * width, time).
+
+    Example:
+        >>> Flatten()(torch.ones(1, 3, 8, 6, 5)).shape
+        torch.Size([1, 144, 5])
+    """

@@ -1,0 +1,47 @@
+"""Rounding with a straight-through gradient: the integer goes forward, the gradient passes as if nothing happened."""
+
+from __future__ import annotations
+
+import torch
+
+
+def straight_through(exact: torch.Tensor, smooth: torch.Tensor) -> torch.Tensor:
+    """The value of `exact` with the gradient of `smooth` (Bengio, Leonard, Courville, 2013).
+
+    Example:
+        >>> x = torch.tensor(0.4, requires_grad=True)
+        >>> y = straight_through(x.round(), x)
+        >>> y.backward()
+        >>> y.item(), x.grad.item()
+        (0.0, 1.0)
+    """
+    return smooth + (exact - smooth).detach() if smooth.requires_grad else exact
+
+
+def round_even(x: torch.Tensor, low: int, high: int) -> torch.Tensor:
+    """The nearest even integer within [low, high]: SLAYER's weight grid, 8 bits with sign.
+
+    The gradient is 1 inside the range and 0 outside.
+
+    Args:
+        x: Real weights in integer units, any shape.
+        low: Smallest value, even.
+        high: Largest value, even.
+
+    Example:
+        >>> round_even(torch.tensor([2.9, 3.1, 400.0]), -256, 254).tolist()
+        [2.0, 4.0, 254.0]
+    """
+    clamped = x.clamp(low, high)
+    return straight_through((2 * torch.round(clamped.detach() / 2)).clamp(low, high), clamped)
+
+
+def round_integer(x: torch.Tensor, low: int, high: int) -> torch.Tensor:
+    """The nearest integer within [low, high], gradient as in `round_even`.
+
+    Example:
+        >>> round_integer(torch.tensor([2.9, -5000.0]), -4096, 4095).tolist()
+        [3.0, -4096.0]
+    """
+    clamped = x.clamp(low, high)
+    return straight_through(torch.round(clamped.detach()), clamped)

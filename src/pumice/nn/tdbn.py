@@ -1,0 +1,120 @@
+"""Threshold-dependent batch normalisation, in SLAYER's `norm` position."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from pumice.errors import InputError, LoweringError
+
+
+class TDBN(torch.nn.Module):
+    r"""Threshold-dependent batch normalisation (tdBN).
+
+    Per channel k, with mean and variance over batch, space *and time* together:
+
+    .. math:: y_k = \lambda_k \, \alpha V_{th} \, \frac{x_k - \mu_k}{\sqrt{\sigma_k^2 + \epsilon}} + \beta_k
+
+    so that at the start (lambda 1, beta 0) each neuron's input has standard deviation alpha * V_th. The
+    variance is biased for normalising and unbiased in the running estimate. In a deployed network it is
+    folded into the synapse's integer weights and the neuron's bias, and no normalisation is left.
+
+    Zheng, Wu, Deng, Hu, Li: Going Deeper With Directly-Trained Larger Spiking Neural Networks, AAAI 2021.
+
+    Args:
+        num_features: Channels; taken from the first input (or from the block) if not given.
+        alpha: 1 in a chain, 1/sqrt(n) on each of n branches that are summed.
+        threshold: V_th in SLAYER's units; the neuron that owns the norm sets it if not given.
+        eps: Added to the variance.
+        momentum: Weight of a new batch in the running estimates.
+
+    Shape:
+        (batch, channel, ..., time) -> the same.
+
+    Raises:
+        InputError: The input has another number of channels, or the threshold is not known.
+
+    Example:
+        >>> norm = TDBN(num_features=2, threshold=0.5)
+        >>> y = norm(torch.randn(8, 2, 5, 5, 4))
+        >>> round(y.std().item(), 1)
+        0.5
+    """
+
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+
+    def __init__(
+        self,
+        num_features: int | None = None,
+        alpha: float = 1.0,
+        threshold: float | None = None,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.num_features: int | None = None
+        self.alpha = alpha
+        self.threshold = threshold
+        self.eps = eps
+        self.momentum = momentum
+        self.scale = torch.nn.Parameter(torch.ones(1))
+        self.shift = torch.nn.Parameter(torch.zeros(1))
+        self.register_buffer("running_mean", torch.zeros(1))
+        self.register_buffer("running_var", torch.ones(1))
+        if num_features is not None:
+            self.set_features(num_features)
+
+    def set_features(self, num_features: int) -> None:
+        """Give every channel its own parameters; the parameter objects stay, so an optimiser keeps them."""
+        self.num_features = num_features
+        for tensor in (self.scale, self.shift, self.running_mean, self.running_var):
+            tensor.data = tensor.data.expand(num_features).clone()
+
+    def gain(self) -> torch.Tensor:
+        """Per channel lambda * alpha * V_th / sqrt(running variance + eps): what the weights are multiplied by."""
+        return self.scale * (self.alpha * self._threshold()) / torch.sqrt(self.running_var + self.eps)
+
+    def offset(self) -> torch.Tensor:
+        """Per channel beta - gain * running mean, in SLAYER's units: what is added in every step."""
+        return self.shift - self.gain() * self.running_mean
+
+    def _threshold(self) -> float:
+        if self.threshold is None:
+            raise InputError("TDBN does not know the threshold: pass threshold=, or use it as a pumice block's norm")
+        return self.threshold
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise by the batch in training, by the running estimates otherwise."""
+        if self.num_features is None:
+            self.set_features(x.shape[1])
+        if x.shape[1] != self.num_features:
+            raise InputError(f"TDBN has {self.num_features} channels, got input of shape {tuple(x.shape)}")
+        if self.training:
+            dims = [d for d in range(x.ndim) if d != 1]
+            mean, var = x.mean(dims), x.var(dims, unbiased=False)
+            n = x.numel() / x.shape[1]
+            with torch.no_grad():
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(var * n / max(n - 1, 1), self.momentum)
+            gain = self.scale * (self.alpha * self._threshold()) / torch.sqrt(var + self.eps)
+            offset = self.shift - gain * mean
+        else:
+            gain, offset = self.gain(), self.offset()
+        shape = (1, -1, *[1] * (x.ndim - 2))
+        return x * gain.view(shape) + offset.view(shape)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        saved = state_dict.get(prefix + "scale")
+        if self.num_features is None and saved is not None and len(saved) > 1:
+            self.set_features(len(saved))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    @property
+    def bias(self) -> torch.Tensor:
+        """Not what lava-dl's exporter takes it for: it would write weights that are not folded."""
+        raise LoweringError(
+            "lava-dl's export_hdf5 cannot fold a TDBN into weights and bias; "
+            "use pumice.lower(model, example_input) and pumice.save(graph, path)"
+        )

@@ -1,0 +1,110 @@
+"""Which block feeds which: the network is run once and its blocks are watched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lava.lib.dl.slayer.block import base, cuba
+
+from pumice.errors import LoweringError
+
+INPUT = "input"
+_BLOCKS = (
+    base.AbstractInput,
+    base.AbstractFlatten,
+    base.AbstractAverage,
+    base.AbstractAffine,
+    base.AbstractTimeDecimation,
+    base.AbstractDense,
+    base.AbstractConv,
+    base.AbstractPool,
+    base.AbstractConvT,
+    base.AbstractUnpool,
+    base.AbstractKWTA,
+    base.AbstractRecurrent,
+)
+SYNAPTIC = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent)
+SUPPORTED = (*SYNAPTIC, cuba.Flatten)
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One block's call.
+
+    Attributes:
+        name: The block's qualified name in the model.
+        block: The block.
+        source: Name of the block whose output it got, or "input".
+        x: What entered.
+        y: What left.
+        undelayed: What left the neurons, before the block's own axonal delay.
+    """
+
+    name: str
+    block: Any
+    source: str
+    x: torch.Tensor
+    y: torch.Tensor
+    undelayed: torch.Tensor
+
+
+def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
+    """Run `model` once in evaluation mode, without gradient, and list its blocks' calls in order.
+
+    Raises:
+        LoweringError: A block is of a kind that cannot be lowered, is called twice, or gets something that is
+            neither the input nor, unchanged, another block's output.
+    """
+    seen: dict[int, tuple[str, torch.Tensor, int]] = {}
+    calls: list[Call] = []
+    fired: dict[Any, torch.Tensor] = {}
+    names = {block: name or "model" for name, block in model.named_modules() if isinstance(block, _BLOCKS)}
+
+    def remember(source: str, tensor: torch.Tensor) -> None:
+        seen[id(tensor)] = source, tensor, tensor._version
+
+    def watch(block: Any, args: tuple[Any, ...], output: Any) -> None:
+        name = names[block]
+        if not isinstance(block, SUPPORTED):
+            raise LoweringError(f"block {name!r}: {_kind(block)} cannot be lowered; use {_supported()}")
+        if any(call.block is block for call in calls):
+            raise LoweringError(f"block {name!r} is called twice; give each call a block of its own")
+        x: torch.Tensor = args[0]
+        source, tensor, version = seen.get(id(x), ("", None, -1))
+        if tensor is not x or version != x._version:
+            raise LoweringError(
+                f"block {name!r}: its input is neither the network's input nor, unchanged, another block's output; "
+                "what happens between two blocks cannot be lowered, put it into a block"
+            )
+        y = output[0] if isinstance(output, tuple) else output
+        remember(name, y)
+        calls.append(Call(name, block, source, x, y, fired.pop(block, y)))
+
+    handles = [block.register_forward_hook(watch) for block in names]
+    for block in names:
+        if getattr(block, "delay", None) is not None:
+            handles.append(block.delay.register_forward_pre_hook(lambda _, args, b=block: fired.update({b: args[0]})))
+    was_training = {module: module.training for module in model.modules()}
+    remember(INPUT, example_input)
+    try:
+        model.eval()
+        with torch.no_grad():
+            model(example_input)
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, training in was_training.items():
+            module.training = training
+    if not any(isinstance(call.block, SYNAPTIC) for call in calls):
+        raise LoweringError(f"the model calls no block that can be lowered; use {_supported()}")
+    return calls
+
+
+def _kind(block: Any) -> str:
+    return f"{type(block).__module__}.{type(block).__name__}"
+
+
+def _supported() -> str:
+    return ", ".join(kind.__name__ for kind in SUPPORTED) + " of pumice.nn or of lava-dl's slayer.block.cuba"

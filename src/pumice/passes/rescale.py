@@ -1,0 +1,59 @@
+"""Choose a layer's integer scale: weights, bias and threshold grow together until one of them is full."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+MAX_WEIGHT = 254
+MAX_BIAS_MANT = 4095
+MAX_VTH_MANT = (1 << 17) - 1
+MAX_STATE = (1 << 23) - 1
+
+
+def choose_vth_mant(
+    weight: npt.NDArray[np.floating[Any]],
+    bias: npt.NDArray[np.floating[Any]],
+    *,
+    threshold: float,
+    max_input: Sequence[int],
+    i_decay_q12: int | npt.NDArray[np.integer[Any]] = 4096,
+) -> int:
+    """The largest integer threshold for which the whole layer still fits the chip's formats.
+
+    A leaky integrate-and-fire neuron with all of weight, bias and threshold multiplied by one positive factor
+    fires at the same times, in real arithmetic: so the factor is free, and the largest one loses least when the
+    numbers are rounded. It is vth_mant / threshold, and is limited by 8-bit weights, the 13-bit bias, the 17-bit
+    threshold, and the current's 24 bits: the synaptic sum is shifted left by 6, so all inputs active at once
+    must stay below 2^17.
+
+    Args:
+        weight: Real weights, shape (n_target, n_source).
+        bias: Real bias, shape (n_target,) or (1,).
+        threshold: Real threshold, > 0.
+        max_input: Largest absolute value of each source, (n_source,).
+        i_decay_q12: Current decay; the current sums up 4096 / i_decay_q12 steps.
+
+    Returns:
+        The threshold's mantissa; below 1 if the layer cannot be represented.
+
+    Example:
+        >>> choose_vth_mant(np.array([[0.5, -1.0]]), np.zeros(1), threshold=0.5, max_input=[1, 1])
+        127
+    """
+    largest_weight = float(np.abs(weight).max(initial=0.0))
+    largest_bias = float(np.abs(bias).max(initial=0.0))
+    worst_sum = float((np.abs(weight) * np.asarray(max_input)).sum(1).max(initial=0.0))
+    # Rounding moves each weight by up to 1.
+    rounding = float(np.sum(max_input))
+    memory = 4096 / max(int(np.min(i_decay_q12)), 1)
+    limits = [MAX_VTH_MANT / threshold]
+    if largest_weight > 0:
+        limits.append(MAX_WEIGHT / largest_weight)
+        limits.append((MAX_STATE / 64 / memory - rounding) / worst_sum)
+    if largest_bias > 0:
+        limits.append(MAX_BIAS_MANT / largest_bias)
+    return int(np.floor(min(limits) * threshold))

@@ -26,10 +26,6 @@ class PumiceError(Exception):
     exit_code = 3
 
 
-class PumiceWarning(UserWarning):
-    """Something works, but not as the user may expect; the command line prints it as one line."""
-
-
 class UserError(PumiceError):
     """The user's input or environment is at fault (exit code 2)."""
 

@@ -1,0 +1,130 @@
+"""NetX file -> Graph."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+from pumice.errors import FileFormatError, GraphError, InputError, PumiceWarning
+from pumice.ir import Direct, Graph, verify_graph
+from pumice.netx.chain import build_chain
+from pumice.netx.extension import read_graph
+from pumice.netx.fields import Node, open_file
+from pumice.netx.header import (
+    GRAPH,
+    check_version,
+    known_only,
+    numbered,
+    read_input,
+    read_outputs,
+    read_reset,
+    with_header,
+)
+from pumice.netx.layers import read_layer
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    as_stock: bool = False,
+    input_shape: tuple[int, ...] | None = None,
+    input_message_bits: int | None = None,
+    num_layers: int | None = None,
+) -> Graph:
+    """Read a NetX HDF5 file: what lava-dl exports (CUBA chains) and what `save` writes.
+
+    Where stock `lava.lib.dl.netx.hdf5.Network` departs from what was trained, the file means what was
+    trained, and a `PumiceWarning` says so.
+
+    Args:
+        path: The file.
+        as_stock: Reproduce stock netx instead, with its clipping, clamping and dropped fields; what pumice added
+            to the file (names, resets, certificate) is not looked at.
+        input_shape: (x, y, channel) or (features,), used only where the file does not state it.
+        input_message_bits: 0: every non-zero input counts as one spike; more: input values are multiplied.
+            Default: what the file states, else 0. Without effect where the file has input neurons.
+        num_layers: Read only the first layers of a stock chain.
+
+    Raises:
+        FileFormatError: The file is missing, damaged, or holds what cannot be represented.
+        InputError: An argument does not fit the file.
+    """
+    _check_arguments(input_message_bits, num_layers)
+    with open_file(Path(path)) as root:
+        if as_stock or "pumice" not in root:
+            graph = _read_stock(root, as_stock, input_shape, num_layers)
+        else:
+            graph = _read_own(root, num_layers)
+    try:
+        verify_graph(graph)
+    except GraphError as error:
+        raise FileFormatError(f"{path}: {error}") from error
+    return graph if input_message_bits is None else _with_graded_input(graph, input_message_bits > 0)
+
+
+def _check_arguments(input_message_bits: int | None, num_layers: int | None) -> None:
+    if input_message_bits is not None and not 0 <= input_message_bits <= 24:
+        raise InputError(f"input_message_bits must lie in 0..24, got {input_message_bits}")
+    if num_layers is not None and num_layers < 1:
+        raise InputError(f"num_layers must be at least 1, got {num_layers}")
+
+
+def _read_stock(root: Node, as_stock: bool, input_shape: tuple[int, ...] | None, num_layers: int | None) -> Graph:
+    """The chain in /layer."""
+    nodes = list(numbered(root.child("layer")))[:num_layers]
+    read = [read_layer(node, index, as_stock=as_stock) for index, node in enumerate(nodes)]
+    for place in (place for _, unknown in read for place in unknown):
+        warnings.warn(f"{place}: unknown field, ignored (as by stock netx)", PumiceWarning, stacklevel=3)
+    layers = [layer for layer, _ in read]
+    return build_chain(layers, as_stock=as_stock, input_shape=input_shape, graded_input=False)
+
+
+def _read_own(root: Node, num_layers: int | None) -> Graph:
+    """A file that `save` wrote."""
+    head = root.child("pumice")
+    form = check_version(head)
+    if num_layers is not None:
+        raise InputError("num_layers is for files of stock lava-dl only")
+    if form == GRAPH:
+        return _verified_header(read_graph(head), head)
+    known_only(head, ("form", "input", "population", "outputs", "timing", "info", "certificate", "graded"))
+    graph = _read_stock(root, False, None, None)
+    entry = read_input(head)
+    names = [graph.input.name, *(p.name for p in graph.populations)]
+    nodes = list(numbered(head.child("population")))
+    if len(nodes) != len(graph.populations) or entry.shape != graph.input.shape:
+        raise head.error("does not describe the layers of this file")
+    for node in nodes:
+        known_only(node, ("name", "reset"))
+    populations = tuple(
+        replace(p, name=node.text("name"), reset=read_reset(node))
+        for p, node in zip(graph.populations, nodes, strict=True)
+    )
+    renamed = dict(zip(names, [entry.name, *(p.name for p in populations)], strict=True))
+    graph = graph.replace(
+        input=entry,
+        populations=populations,
+        synapses=tuple(replace(s, source=renamed[s.source], target=renamed[s.target]) for s in graph.synapses),
+        outputs=read_outputs(head, populations),
+    )
+    return _verified_header(_with_graded_input(graph, bool(head.integer("graded", 0, 1))), head)
+
+
+def _verified_header(graph: Graph, head: Node) -> Graph:
+    """Names must be sound before anything is looked up by name."""
+    try:
+        verify_graph(graph)
+    except GraphError as error:
+        raise head.error(str(error)) from error
+    return with_header(graph, head)
+
+
+def _with_graded_input(graph: Graph, graded: bool) -> Graph:
+    return graph.replace(
+        synapses=tuple(
+            replace(s, graded=graded) if s.source == graph.input.name and not isinstance(s, Direct) else s
+            for s in graph.synapses
+        )
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,14 +47,15 @@ class LavaBackend(AbstractBackend):
                 f"the direct input {graph.input.name!r} is not graded, so its values must be 0 or 1 on Lava, "
                 f"got {x.min()}..{x.max()}; make the synapse graded, or the input binary"
             )
+        # What this input really holds decides whether sums can overflow.
+        graph = graph.replace(input=replace(graph.input, value_range=(int(x.min()), int(x.max()))))
         n_steps = len(x)
         steps_done = _shared((1,), np.int64)
         spikes = {name: _shared((n_steps, *graph.population(name).shape), np.int32) for name in graph.outputs}
         traces = {p.name: _shared((3, n_steps, *p.shape), np.int32) for p in graph.populations if record}
 
         def work() -> None:
-            process = _network(graph, x, spikes, traces, steps_done)
-            execute(process, n_steps)
+            execute(_network(graph, x, spikes, traces, steps_done), n_steps)
 
         supervise(work, steps_done, self._stall_timeout_s)
         return RunResult(

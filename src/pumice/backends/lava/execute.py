@@ -15,7 +15,7 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
 from lava.magma.runtime.runtime import Runtime
 
-from pumice.backends.lava.supervise import WorkFailedError
+from pumice.errors import BackendError
 
 POLL_S = 0.005
 
@@ -32,7 +32,7 @@ def execute(process: AbstractProcess, n_steps: int) -> None:
         n_steps: Time steps.
 
     Raises:
-        WorkFailedError: A model raised or died; names the process, with its traceback.
+        BackendError: A model raised or died; names the process, with its traceback.
     """
     executable = process.compile(Loihi2SimCfg(select_tag="fixed_pt"))
     runtime = Runtime(executable, ActorType.MultiProcessing)
@@ -59,12 +59,12 @@ def _watch(runtime: Runtime, actors: dict[str, Any]) -> None:
     while not all(port.probe() for port in runtime.service_to_runtime):
         for ready in wait([*pipes, *deaths], timeout=POLL_S):
             name = pipes.get(ready) or deaths[ready]
-            raise WorkFailedError(_failure(name, actors[name]))
+            raise BackendError("in Lava, " + _failure(name, actors[name]))
         if os.getppid() != parent:
-            raise WorkFailedError("the process that asked for this run is gone")
+            raise BackendError("the process that asked for this run is gone")
     for port in runtime.service_to_runtime:
         if not enum_equal(response := port.recv(), MGMT_RESPONSE.DONE):
-            raise WorkFailedError(f"Lava's runtime service answered {response} instead of 'done'")
+            raise BackendError(f"Lava's runtime service answered {response} instead of 'done'")
 
 
 def _failure(name: str, actor: Any) -> str:

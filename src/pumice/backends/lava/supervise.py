@@ -18,15 +18,11 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from pumice.errors import BackendError
+from pumice.errors import BackendError, PumiceError
 
 POLL_S = 0.2
 GRACE_S = 5.0
 OUTPUT_TAIL = 2000
-
-
-class WorkFailedError(Exception):
-    """Raised by the work itself: its text is all that the user needs to see, without a traceback."""
 
 
 def supervise(work: Callable[[], None], progress: npt.NDArray[np.int64], stall_timeout_s: float) -> None:
@@ -63,13 +59,14 @@ def _child(work: Callable[[], None], sender: Connection, output: int) -> None:
     signal.signal(signal.SIGTERM, _exit_on_signal)
     for stream in (1, 2):
         os.dup2(output, stream)
+    sys.stdout = sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115 - pytest and Jupyter replace them
     try:
         work()
         sender.send(None)
-    except WorkFailedError as error:
+    except PumiceError as error:
         sender.send(str(error))
     except Exception:
-        sender.send(traceback.format_exc())
+        sender.send(f"Lava failed:\n{traceback.format_exc()}")
 
 
 def _exit_on_signal(*_: Any) -> None:
@@ -97,7 +94,7 @@ def _wait(
         child.join()
         raise BackendError(f"Lava's process died with exit code {child.exitcode}" + _tail(output)) from None
     if message is not None:
-        raise BackendError(f"Lava failed:\n{message}" + _tail(output))
+        raise BackendError(message + _tail(output))
 
 
 def _idle_times(progress: npt.NDArray[np.int64]) -> Iterator[float]:

@@ -57,11 +57,16 @@ def _message_bits(synapse: Synapse) -> int:
 
 
 def _largest_value(graph: Graph, synapse: Synapse) -> int:
-    """Bound on the magnitude of what the source sends."""
+    """Bound on the magnitude of what the source sends; 24 bits where nothing was promised."""
     if not synapse.graded or synapse.source != graph.input.name:
         return 1
     low, high = graph.input.value_range or (-(2**23), 2**23 - 1)
     return max(abs(low), abs(high))
+
+
+def _largest_sum(graph: Graph, synapse: Conv) -> int:
+    """Bound on the magnitude of a convolution's result."""
+    return int(np.abs(synapse.weight).sum(axis=(1, 2, 3)).max()) * _largest_value(graph, synapse)
 
 
 def _stored(weight: npt.NDArray[np.integer[Any]], weight_exp: int, largest_value: int) -> dict[str, Any]:
@@ -99,6 +104,11 @@ def _dense(graph: Graph, synapse: Dense) -> LavaDense:
 
 
 def _conv(graph: Graph, synapse: Conv) -> LavaConv:
+    if graph.input.value_range is not None and (largest_sum := _largest_sum(graph, synapse)) >= 2**31:
+        raise BackendError(
+            f"synapse {synapse.source} -> {synapse.target}: the sum of the convolution might reach {largest_sum}; "
+            "Lava's is defined below 2^31 only: use smaller inputs or weights"
+        )
     return LavaConv(
         weight=synapse.weight[:, ::-1, ::-1].astype(np.int32),  # Lava convolves, the graph correlates
         input_shape=graph.shape_of(synapse.source),
@@ -116,11 +126,10 @@ def _delayed_conv(graph: Graph, synapse: Conv) -> DelaySparse:
     weight, delay = unroll_conv(graph, synapse)
     if weight.nnz and (weight.max() > 255 or weight.min() < -256):
         raise BackendError(f"{where}, whose weights must lie in -256..255, got {weight.min()}..{weight.max()}")
-    largest_sum = int(np.abs(synapse.weight).sum(axis=(1, 2, 3)).max()) * _largest_value(graph, synapse)
-    if largest_sum >= 2**23:
+    if (largest_sum := _largest_sum(graph, synapse)) >= 2**23:
         raise BackendError(
             f"{where}, which do not wrap at 24 bits as a convolution does; its sum might reach {largest_sum}, "
-            "allowed is less than 2^23: declare the input's value_range, or use smaller weights"
+            "allowed is less than 2^23: declare the input's value_range, or use smaller inputs or weights"
         )
     return DelaySparse(
         weights=weight,

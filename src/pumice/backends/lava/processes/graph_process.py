@@ -15,7 +15,7 @@ from pumice.backends.lava.synapses import connect
 from pumice.ir import Graph, verify_graph
 
 
-class GraphProcess(AbstractProcess):  # type: ignore[misc]
+class GraphProcess(AbstractProcess):
     """A graph made of Lava's LIF, Dense, Conv and delayed synapses only, which Loihi 2 runs on neuro cores.
 
     Run it under ``Loihi2SimCfg(select_tag="fixed_pt")``; without the tag Lava silently takes float models.
@@ -59,7 +59,7 @@ class GraphProcess(AbstractProcess):  # type: ignore[misc]
 @implements(proc=GraphProcess, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class GraphProcessModel(AbstractSubProcessModel):  # type: ignore[misc]
+class GraphProcessModel(AbstractSubProcessModel):
     """Nothing to add: `GraphProcess` builds its inner processes itself, so that users can reach them."""
 
     def __init__(self, proc: GraphProcess) -> None:

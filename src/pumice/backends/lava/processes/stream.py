@@ -19,7 +19,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 Int32Array = npt.NDArray[np.int32]
 
 
-class Source(AbstractProcess):  # type: ignore[misc]
+class Source(AbstractProcess):
     """Sends ``x[k]`` in time step k + 1.
 
     Args:
@@ -34,7 +34,7 @@ class Source(AbstractProcess):  # type: ignore[misc]
 @implements(proc=Source, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class PySourceModel(PyLoihiProcessModel):  # type: ignore[misc]
+class PySourceModel(PyLoihiProcessModel):
     """Sends one step's values."""
 
     s_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
@@ -44,7 +44,7 @@ class PySourceModel(PyLoihiProcessModel):  # type: ignore[misc]
         self.s_out.send(self.proc_params["x"][self.time_step - 1])
 
 
-class SpikeRecorder(AbstractProcess):  # type: ignore[misc]
+class SpikeRecorder(AbstractProcess):
     """Writes what it receives in time step k + 1 to ``spikes[k]``.
 
     Args:
@@ -60,7 +60,7 @@ class SpikeRecorder(AbstractProcess):  # type: ignore[misc]
 @implements(proc=SpikeRecorder, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class PySpikeRecorderModel(PyLoihiProcessModel):  # type: ignore[misc]
+class PySpikeRecorderModel(PyLoihiProcessModel):
     """Receives one step's spikes."""
 
     s_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
@@ -71,7 +71,7 @@ class PySpikeRecorderModel(PyLoihiProcessModel):  # type: ignore[misc]
         self.proc_params["steps_done"][0] = self.time_step
 
 
-class StateRecorder(AbstractProcess):  # type: ignore[misc]
+class StateRecorder(AbstractProcess):
     """Writes a population's s, u and v after time step k + 1 to ``trace[:, k]``.
 
     Args:
@@ -92,7 +92,7 @@ class StateRecorder(AbstractProcess):  # type: ignore[misc]
 @implements(proc=StateRecorder, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class PyStateRecorderModel(PyLoihiProcessModel):  # type: ignore[misc]
+class PyStateRecorderModel(PyLoihiProcessModel):
     """Receives spikes, and reads the state once the step is over."""
 
     s_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)

@@ -1,0 +1,199 @@
+"""What the Lava backend does when all is well, and when models raise, die or never answer."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from multiprocessing import resource_tracker
+
+import numpy as np
+import pytest
+
+from pumice.backends import get_backend
+from pumice.backends.lava import LavaBackend
+from pumice.backends.lava.processes import stream
+from pumice.backends.verify import first_difference
+from pumice.errors import BackendError
+from pumice.ir import Cuba, Direct, Graph, Input
+from pumice.ir.builder import chain
+
+pytestmark = pytest.mark.lava
+
+GRAPH = chain((4,), [3, 2], seed=0, vth_mant=100)
+X = np.ones((6, 4), int)
+
+
+def children() -> set[int]:
+    """Processes below this one, except Python's own resource tracker, which outlives every use on purpose."""
+    found, waiting = set(), [os.getpid()]
+    while waiting:
+        pid = waiting.pop()
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{entry}/stat") as file:
+                    parent = int(file.read().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            if parent == pid:
+                found.add(int(entry))
+                waiting.append(int(entry))
+    return found - {resource_tracker._resource_tracker._pid}
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_behind():
+    before = children(), set(os.listdir("/dev/shm"))
+    yield
+    assert children() <= before[0]
+    assert {name for name in os.listdir("/dev/shm") if name.startswith("psm_")} <= before[1]
+
+
+def test_run_equals_reference_and_records_every_population():
+    backend = get_backend("lava")
+    result = backend.run(GRAPH, X, record=True)
+    expected = get_backend("reference").run(GRAPH, X, record=True)
+    assert first_difference(expected.records, result.records) is None
+    np.testing.assert_array_equal(result.spikes, expected.spikes)
+    assert backend.run(GRAPH, X).records == {}
+
+
+def test_several_outputs():
+    graph = GRAPH.replace(outputs=("dense1", "dense0"))
+    result = LavaBackend().run(graph, X)
+    expected = get_backend("reference").run(graph, X)
+    assert list(result.outputs) == ["dense1", "dense0"]
+    for name, spikes in expected.outputs.items():
+        np.testing.assert_array_equal(result.outputs[name], spikes)
+
+
+def test_lava_leaves_no_trace_in_the_caller():
+    import logging
+
+    from lava.magma.core.process.process import ProcessServer
+
+    before = len(logging.getLogger().handlers), ProcessServer().num_processes
+    LavaBackend().run(GRAPH, X)
+    assert (len(logging.getLogger().handlers), ProcessServer().num_processes) == before
+
+
+def test_direct_input_that_is_not_graded_must_be_binary():
+    graph = Graph(Input("input", (3,)), (Cuba("a", (3,), 5),), (Direct("input", "a"),), ("a",))
+    with pytest.raises(BackendError, match=r"must be 0 or 1.*got 0\.\.7"):
+        LavaBackend().run(graph, np.array([[0, 1, 7]]))
+
+
+def raise_in_step_3(model):
+    if model.time_step == 3:
+        raise ValueError("planted failure")
+    model.s_out.send(np.zeros(4, np.int32))
+
+
+def sleep_in_step_3(model):
+    if model.time_step == 3:
+        time.sleep(600)
+    model.s_out.send(np.zeros(4, np.int32))
+
+
+def die_in_step_3(model):
+    if model.time_step == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    model.s_out.send(np.zeros(4, np.int32))
+
+
+class UnpicklableError(Exception):
+    def __reduce__(self):
+        raise TypeError("cannot be sent to another process")
+
+
+def raise_unpicklable(model):
+    raise UnpicklableError("planted failure")
+
+
+def fail_to_build(model, proc_params):
+    raise RuntimeError("planted failure while building")
+
+
+def hang_while_building(model, proc_params):
+    time.sleep(600)
+
+
+def test_model_that_raises(monkeypatch):
+    monkeypatch.setattr(stream.PySourceModel, "run_spk", raise_in_step_3)
+    start = time.monotonic()
+    with pytest.raises(BackendError, match=r"Source.*raised:\n(.|\n)*raise_in_step_3(.|\n)*planted failure"):
+        LavaBackend().run(GRAPH, X)
+    assert time.monotonic() - start < 20
+
+
+def test_model_whose_exception_cannot_be_sent(monkeypatch):
+    monkeypatch.setattr(stream.PySourceModel, "run_spk", raise_unpicklable)
+    with pytest.raises(BackendError, match=r"Source(.|\n)*planted failure"):
+        LavaBackend().run(GRAPH, X)
+
+
+def test_model_that_never_answers(monkeypatch):
+    monkeypatch.setattr(stream.PySourceModel, "run_spk", sleep_in_step_3)
+    with pytest.raises(BackendError, match="no progress for 3 s after 3 time steps"):
+        LavaBackend(stall_timeout_s=3).run(GRAPH, X)
+
+
+def test_model_that_dies(monkeypatch):
+    monkeypatch.setattr(stream.PySourceModel, "run_spk", die_in_step_3)
+    with pytest.raises(BackendError, match="Source.*died with exit code -9"):
+        LavaBackend().run(GRAPH, X)
+
+
+def test_model_that_cannot_be_built(monkeypatch):
+    monkeypatch.setattr(stream.PySourceModel, "__init__", fail_to_build)
+    with pytest.raises(BackendError, match=r"(.|\n)*planted failure while building"):
+        LavaBackend().run(GRAPH, X)
+
+
+def test_model_that_is_never_built(monkeypatch):
+    monkeypatch.setattr(stream.PySourceModel, "__init__", hang_while_building)
+    with pytest.raises(BackendError, match="no progress for 3 s after 0 time steps"):
+        LavaBackend(stall_timeout_s=3).run(GRAPH, X)
+
+
+def test_keyboard_interrupt(monkeypatch):
+    monkeypatch.setattr(stream.PySourceModel, "run_spk", sleep_in_step_3)
+    timer = threading.Timer(2, os.kill, [os.getpid(), signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        LavaBackend().run(GRAPH, X)
+    timer.join()
+
+
+def test_run_from_a_thread():
+    results = []
+    thread = threading.Thread(target=lambda: results.append(LavaBackend().run(GRAPH, X)))
+    thread.start()
+    thread.join()
+    assert results[0].spikes.shape == (6, 2)
+
+
+def test_children_end_with_a_caller_that_is_killed():
+    script = """
+        import os, signal, threading, time
+        import numpy as np
+        from pumice.backends.lava import LavaBackend
+        from pumice.backends.lava.processes import stream
+        from pumice.ir.builder import chain
+
+        def sleep(model):
+            time.sleep(600)
+
+        stream.PySourceModel.run_spk = sleep
+        threading.Timer(3, os.kill, [os.getpid(), signal.SIGKILL]).start()
+        LavaBackend().run(chain((4,), [3], seed=0), np.ones((6, 4), int))
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL  # the pipes closed, so no child holds them: all have ended
+
+
+def test_multiprocessing_start_method_is_not_ours():
+    assert multiprocessing.get_start_method() == "fork"  # set by Lava when it is imported

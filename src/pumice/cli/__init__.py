@@ -1,0 +1,109 @@
+"""The command line: each command parses, makes one library call and prints.
+
+Exit codes: 0 done, 1 a check failed, 2 the user's input or environment is at fault, 3 a bug of pumice.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from typing import Any, TextIO
+
+import typer
+import typer.main
+
+from pumice.cli.inspect import inspect
+from pumice.cli.run import run
+from pumice.cli.verify import verify
+from pumice.errors import BackendError, PumiceError, PumiceWarning
+
+# One line per command: name -> function.
+COMMANDS: dict[str, Callable[..., None]] = {
+    "run": run,
+    "verify": verify,
+    "inspect": inspect,
+}
+
+# Unknown options, missing arguments and the like; newer typer brings a click of its own, so click's are no use.
+_USAGE_ERRORS: Any = typer.BadParameter.__bases__
+
+
+def _app() -> typer.Typer:
+    app = typer.Typer(
+        help="Deep spiking networks: trained with SLAYER, run on Lava and Loihi 2, spike for spike the same.",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    for name, function in COMMANDS.items():
+        app.command(name)(function)
+    return app
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: Arguments without the program's name; by default those of this process.
+
+    Returns:
+        The exit code.
+
+    Example:
+        >>> main(["inspect", "nowhere.net"])  # one line on stderr
+        2
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    command = typer.main.get_command(_app())
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", PumiceWarning)
+        warnings.showwarning = _show_warning
+        try:
+            command.main(args=arguments or ["--help"], prog_name="pumice", standalone_mode=False)
+        except _USAGE_ERRORS as error:
+            return _fail(_one_line(error.format_message()), 2)
+        except PumiceError as error:
+            # A backend's message ends with its child's traceback, which is for reading.
+            return _fail(str(error) if isinstance(error, BackendError) else _one_line(str(error)), error.exit_code)
+        except (KeyboardInterrupt, typer.Abort):
+            return _fail("interrupted", 2)
+        except MemoryError:
+            return _fail("not enough memory", 2)
+        except Exception as error:
+            traceback.print_exc()
+            return _fail(f"{type(error).__name__}: {error} (this is a bug in pumice; please report it)", 3)
+    return 0
+
+
+def entry_point() -> None:
+    """What the installed program `pumice` calls."""
+    sys.exit(main())
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"pumice: error: {message}", file=sys.stderr)
+    return code
+
+
+def _one_line(message: str) -> str:
+    first, *rest = (line.strip() for line in message.splitlines() if line.strip())
+    return f"{first} {'; '.join(rest)}" if rest else first
+
+
+_show_other = warnings.showwarning
+
+
+def _show_warning(  # noqa: PLR0917
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    if issubclass(category, PumiceWarning):
+        print(f"pumice: warning: {_one_line(str(message))}", file=sys.stderr)
+    else:
+        _show_other(message, category, filename, lineno, file, line)

@@ -1,0 +1,63 @@
+"""Arrays that the command line reads and writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pumice.backends import RunResult
+from pumice.errors import InputError
+from pumice.netx.atomic import replace_atomically
+
+
+def read_stream(path: Path, n_steps: int | None) -> npt.NDArray[np.integer[Any]]:
+    """Read a stream of integers, shape (T, ...), and cut it after `n_steps`.
+
+    Args:
+        path: A .npy file; nothing in it is executed.
+        n_steps: How many steps to use; all by default.
+
+    Raises:
+        InputError: The file is no integer array, or holds fewer steps.
+    """
+    try:
+        # Mapped, so that a file that declares more than it holds is refused before memory is taken.
+        x = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except Exception as error:  # np.load raises what parsing a damaged header happens to raise
+        raise InputError(f"{path}: is not a .npy array of numbers, or is damaged ({_first_line(error)})") from error
+    if not isinstance(x, np.ndarray):
+        x.close()
+        raise InputError(f"{path}: is an archive; a .npy file with one array is needed")
+    if x.ndim < 2:
+        raise InputError(f"{path}: must have shape (T, *input shape), got {x.shape}")
+    if not (np.issubdtype(x.dtype, np.integer) or x.dtype == np.bool_):
+        raise InputError(f"{path}: must hold integers, got {x.dtype}; encode or round it first")
+    steps = len(x) if n_steps is None else n_steps
+    if steps < 1:
+        raise InputError(f"--steps must be at least 1, got {steps}")
+    if steps > len(x):
+        raise InputError(
+            f"--steps {steps}, but {path} holds {len(x)} steps; append zeros (or repeat it) to run longer"
+        )
+    return np.array(x[:steps])
+
+
+def write_result(path: Path, result: RunResult) -> None:
+    """Write a run as .npz: `spikes`, and `<population>/s`, `/u`, `/v` of what was recorded.
+
+    Args:
+        path: The file; it appears whole or not at all.
+        result: What a backend returned.
+    """
+    arrays = {f"{name}/{key}": getattr(rec, key) for name, rec in result.records.items() for key in ("s", "u", "v")}
+    with replace_atomically(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, spikes=result.spikes, **arrays)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

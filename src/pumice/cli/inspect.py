@@ -1,0 +1,109 @@
+"""`pumice inspect`: what is in a network file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pumice.cli.summary import summarise
+from pumice.errors import InputError
+from pumice.netx import load
+
+WIDE = 160
+"""Columns of the tables where there is no terminal to fit into."""
+
+
+def inspect(
+    *,
+    file: Annotated[Path, typer.Argument(metavar="FILE.net", help="The network.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    input_shape: Annotated[
+        str | None, typer.Option(metavar="X,Y,C", help="For files that do not state their input's shape.")
+    ] = None,
+) -> None:
+    """Show the populations, synapses, shapes, latency and sizes of FILE.net."""
+    summary = summarise(load(file, input_shape=_shape(input_shape)))
+    if as_json:
+        print(json.dumps(summary))
+        return
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDE)
+    console.print(_populations(summary))
+    console.print(_synapses(summary))
+    for line in _facts(summary):
+        console.print(escape(line), highlight=False, soft_wrap=True)
+
+
+def _shape(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(n) for n in text.split(","))
+    except ValueError:
+        raise InputError(f"--input-shape must be like 28,28,1, got {text!r}") from None
+
+
+def _populations(summary: dict[str, Any]) -> Table:
+    table = Table(
+        "population", "shape", "neurons", "latency", "vth", "i decay", "v decay", "bias", "reset", box=SIMPLE_HEAD
+    )
+    entry = summary["input"]
+    table.add_row(escape(entry["name"]), _text(entry["shape"]), "", "0", "", "", "", "", "")
+    for p in summary["populations"]:
+        reset = p["reset"]
+        table.add_row(
+            escape(p["name"]),
+            _text(p["shape"]),
+            str(p["neurons"]),
+            str(p["latency_steps"]),
+            str(p["vth_mant"]),
+            _span(p["i_decay_q12"]),
+            _span(p["v_decay_q12"]),
+            _span(p["bias_mant"]),
+            "" if reset is None else f"{reset['interval']}@{reset['offset']}",
+        )
+    return table
+
+
+def _synapses(summary: dict[str, Any]) -> Table:
+    table = Table("synapse", "kind", "weight shape", "parameters", "weights", "delay", box=SIMPLE_HEAD)
+    for s in summary["synapses"]:
+        table.add_row(
+            escape(f"{s['source']} -> {s['target']}"),
+            s["kind"] + (" graded" if s["graded"] else ""),
+            _text(s["weight_shape"]),
+            str(s["parameters"]),
+            "" if s["weight_range"] is None else _span(s["weight_range"]),
+            str(s["max_delay_steps"] or ""),
+        )
+    return table
+
+
+def _facts(summary: dict[str, Any]) -> list[str]:
+    totals, timing = summary["totals"], summary["timing"]
+    lines = [
+        f"outputs: {', '.join(summary['outputs'])}; latency {summary['latency_steps']} steps",
+        f"{totals['neurons']} neurons, {totals['parameters']} parameters; {totals['weight_bytes']} bytes of weights "
+        f"(8 bits each), {totals['state_bytes']} bytes of state (u and v, 24 bits each)",
+    ]
+    if timing is not None:
+        lines.append(f"a sample takes {timing['sample_steps']} steps, one every {timing['period_steps']} steps")
+    steps = summary["certificate_steps"]
+    lines.append("no certificate" if steps is None else f"certificate of {steps} steps")
+    return lines + [f"{key}: {value}" for key, value in summary["info"].items()]
+
+
+def _text(shape: list[int]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _span(value: int | list[int]) -> str:
+    return f"{value[0]}..{value[1]}" if isinstance(value, list) else str(value)

@@ -1,0 +1,66 @@
+"""`pumice run`: run a network on a stream."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import typer
+
+from pumice.backends import BACKEND_NAMES, get_backend
+from pumice.cli.arrays import read_stream, write_result
+from pumice.errors import InputError, PumiceWarning
+from pumice.ir import Direct, Graph, with_reset_schedule
+from pumice.netx import load
+
+
+def run(
+    *,
+    file: Annotated[Path, typer.Argument(metavar="FILE.net", help="The network.")],
+    input_: Annotated[Path, typer.Option("--input", metavar="X.npy", help="Integers, shape (T, *input shape).")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="Y.npz", help="Where the spikes go.")],
+    steps: Annotated[int | None, typer.Option(help="Steps to run; by default all of X.npy.")] = None,
+    backend: Annotated[str, typer.Option(help=f"One of: {', '.join(BACKEND_NAMES)}.")] = "reference",
+    reset_interval: Annotated[int | None, typer.Option(help="Reset the neurons every so many steps.")] = None,
+    reset_offset: Annotated[int | None, typer.Option(help="Phase of the resets, as in stock netx.")] = None,
+    input_message_bits: Annotated[
+        int | None, typer.Option(help="0: every non-zero input is one spike; more: input values count.")
+    ] = None,
+    as_stock: Annotated[bool, typer.Option("--as-stock", help="Reproduce stock netx's departures.")] = False,
+    record: Annotated[bool, typer.Option("--record", help="Also write s, u, v of every population.")] = False,
+) -> None:
+    """Run FILE.net on X.npy and write the output spikes to Y.npz."""
+    chosen = get_backend(backend)
+    x = read_stream(input_, steps)
+    graph = load(file, as_stock=as_stock, input_shape=x.shape[1:], input_message_bits=input_message_bits)
+    graph = _with_resets(graph, reset_interval, reset_offset)
+    _warn_about_values(graph, x)
+    result = chosen.run(graph, x, record=record)
+    write_result(output, result)
+    print(f"{output}: {len(x)} steps, {int(result.spikes.sum())} output spikes ({backend})")
+
+
+def _with_resets(graph: Graph, interval: int | None, offset: int | None) -> Graph:
+    """What stock `Network(reset_interval=, reset_offset=)` means: an input layer with neurons resets first."""
+    if interval is None:
+        if offset is not None:
+            raise InputError("--reset-offset needs --reset-interval")
+        return graph
+    if interval < 1 or (offset or 0) < 0:
+        raise InputError(f"--reset-interval must be >= 1 and --reset-offset >= 0, got {interval} and {offset}")
+    direct = any(isinstance(s, Direct) for s in graph.synapses)
+    return with_reset_schedule(graph, interval, (offset or 0) + direct)
+
+
+def _warn_about_values(graph: Graph, x: npt.NDArray[np.integer[Any]]) -> None:
+    counts_spikes = any(not s.graded for s in graph.out_of(graph.input.name))
+    if counts_spikes and x.size and (x.min() < 0 or x.max() > 1):
+        warnings.warn(
+            f"the input holds values from {x.min()} to {x.max()}, and each counts as one spike; "
+            "use --input-message-bits 8 (or more) if values are meant",
+            PumiceWarning,
+            stacklevel=2,
+        )

@@ -143,7 +143,7 @@ def test_model_that_never_answers(monkeypatch):
 
 def test_model_that_dies(monkeypatch):
     monkeypatch.setattr(stream.PySourceModel, "run_spk", die_in_step_3)
-    with pytest.raises(BackendError, match="Source.*died with exit code -9"):
+    with pytest.raises(BackendError, match=r"Source.*died with exit code -9"):
         LavaBackend().run(GRAPH, X)
 
 

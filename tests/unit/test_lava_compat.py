@@ -1,0 +1,152 @@
+"""The archived Lava stack imports, and nobody else's dataclasses notice."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from pumice import lava_compat
+
+NEEDS_COMPAT = sys.version_info >= (3, 11)
+VAR_MODEL = "lava.magma.compiler.var_model"
+
+
+def python(script: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_pumice_first_then_lava():
+    out = python(f"""
+        import pumice
+        import {VAR_MODEL} as var_model
+        print(var_model.CoreEncoder().x == var_model.ByteEncoder())
+    """)
+    assert out == "True"
+
+
+def test_module_is_left_as_python_310_would_leave_it():
+    out = python(f"""
+        import dataclasses, sys
+        before = dict(vars(dataclasses))
+        import pumice
+        import {VAR_MODEL} as var_model
+        assert var_model.dataclass is dataclasses.dataclass
+        assert var_model.ByteEncoder.__hash__ is None
+        assert dict(vars(dataclasses)) == before
+        ours = pumice.lava_compat._temporary_hash
+        print([n for n, c in vars(var_model).items() if getattr(c, "__hash__", None) is ours])
+    """)
+    assert out == "[]"
+
+
+@pytest.mark.skipif(not NEEDS_COMPAT, reason="Lava imports by itself on Python 3.10")
+def test_lava_first_fails_and_importing_pumice_mends_it():
+    out = python(f"""
+        try:
+            import {VAR_MODEL}
+        except ValueError as error:
+            print("mutable default" in str(error))
+        import pumice
+        import {VAR_MODEL}
+    """)
+    assert out == "True"
+
+
+@pytest.mark.skipif(not NEEDS_COMPAT, reason="Python 3.10 allows such defaults")
+def test_dataclasses_of_others_are_untouched_while_lava_imports(tmp_path):
+    """A user's module imported in the middle of Lava's import, and one in another thread, see Python's own rules."""
+    (tmp_path / "users_module.py").write_text(
+        textwrap.dedent("""
+        from dataclasses import dataclass
+
+        @dataclass
+        class Point:
+            x: int = 0
+
+        assert Point.__hash__ is None
+        try:
+            @dataclass
+            class Line:
+                start: Point = Point()
+        except ValueError:
+            refused = True
+        else:
+            refused = False
+        """)
+    )
+    out = python(f"""
+        import sys, threading
+        sys.path.insert(0, {str(tmp_path)!r})
+        import pumice, pumice.lava_compat as compat
+
+        own = compat.hashable_dataclass
+        def during_import(cls=None, **options):
+            import users_module  # runs while var_model executes
+            def elsewhere():
+                from dataclasses import dataclass
+                global hash_elsewhere
+                hash_elsewhere = dataclass(type("Other", (), {{"__annotations__": {{"x": int}}}})).__hash__
+            thread = threading.Thread(target=elsewhere)
+            thread.start()
+            thread.join()
+            return own(cls, **options)
+        during_import.__name__ = own.__name__
+        compat.hashable_dataclass = during_import
+
+        import {VAR_MODEL}
+        import users_module
+        print(users_module.refused, hash_elsewhere, users_module.Point.__hash__)
+    """)
+    assert out == "True None None"
+
+
+def test_install_is_idempotent():
+    lava_compat.install()
+    before = list(sys.meta_path)
+    lava_compat.install()
+    assert sys.meta_path == before
+    assert sum(isinstance(finder, lava_compat._Finder) for finder in before) == NEEDS_COMPAT
+
+
+def test_installing_imports_neither_lava_nor_dataclasses():
+    out = python("""
+        import sys, runpy
+        import importlib.util
+        spec = importlib.util.find_spec("pumice")
+        path = spec.submodule_search_locations[0] + "/lava_compat.py"
+        heavy = {"dataclasses", "lava", "numpy"}
+        before = heavy & set(sys.modules)
+        runpy.run_path(path)["install"]()
+        print((heavy & set(sys.modules)) - before)
+    """)
+    assert out == "set()"
+
+
+def test_other_modules_are_not_ours_to_find():
+    finder = lava_compat._Finder()
+    assert finder.find_spec("lava.proc.lif.process", None) is None
+    assert finder.find_spec("dataclasses", None) is None
+
+
+@pytest.mark.lava
+def test_whole_stack_imports():
+    python("import pumice, lava.lib.dl.slayer, lava.lib.dl.netx")
+
+
+def test_hashable_dataclass_keeps_an_own_hash():
+    @lava_compat.hashable_dataclass(frozen=True)
+    class Frozen:
+        x: int = 0
+
+    @lava_compat.hashable_dataclass
+    class Plain:
+        x: int = 0
+
+    assert hash(Frozen(1)) == hash(Frozen(1))
+    assert hash(Plain(1)) != hash(Plain(1))
+    assert Plain(1) == Plain(1)

@@ -43,7 +43,9 @@ def lower_block(call: Call, source: Call | None, value_range: tuple[int, int]) -
     name = population_name(call)
     with torch.no_grad():
         bias = neuron.integer_bias().numpy(force=True).astype(np.int32)
+    # A SLAYER dense layer over an image gives (batch, out, 1, 1, time).
     shape = tuple(int(n) for n in call.y.shape[1:-1][::-1])
+    shape = shape if isinstance(block, (slayer.Conv, slayer.Pool)) else (int(np.prod(shape)),)
     population = Cuba(
         name,
         shape,
@@ -67,7 +69,8 @@ def lower_block(call: Call, source: Call | None, value_range: tuple[int, int]) -
 
 def undelayed(call: Call) -> IntArray:
     """The spikes that the block's neurons fired in the first sample, before the block delayed them."""
-    return torch_to_lava(call.undelayed[:1].numpy(force=True))[0].astype(np.int32)
+    spikes: IntArray = torch_to_lava(call.undelayed[:1].numpy(force=True))[0].astype(np.int32)
+    return spikes if isinstance(call.block, (slayer.Conv, slayer.Pool)) else spikes.reshape(len(spikes), -1)
 
 
 def _weight(synapse: Any) -> IntArray:

@@ -38,6 +38,7 @@ class Dense(slayer.Dense):
         (batch, in_neurons, time) -> (batch, out_neurons, time), spikes 0 or 1.
 
     Example:
+        >>> import torch
         >>> layer = Dense({"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}, 3, 2)
         >>> layer(torch.ones(1, 3, 5)).shape
         torch.Size([1, 2, 5])
@@ -63,6 +64,7 @@ class Conv(slayer.Conv):
         (batch, in_features, height, width, time) -> (batch, out_features, height', width', time), spikes 0 or 1.
 
     Example:
+        >>> import torch
         >>> params = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75, "norm": TDBN}
         >>> layer = Conv(params, 1, 4, 3, stride=2, padding=1)
         >>> layer(torch.ones(1, 1, 8, 6, 5)).shape
@@ -94,6 +96,7 @@ class Pool(slayer.Pool):
         (batch, channel, height, width, time) -> (batch, channel, height / k, width / k, time), spikes 0 or 1.
 
     Example:
+        >>> import torch
         >>> layer = Pool({"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}, 2, weight_scale=1.1)
         >>> layer(torch.ones(1, 3, 8, 6, 5)).shape
         torch.Size([1, 3, 4, 3, 5])
@@ -120,6 +123,7 @@ class Recurrent(slayer.Recurrent):
         (batch, in_neurons, time) -> (batch, out_neurons, time), spikes 0 or 1.
 
     Example:
+        >>> import torch
         >>> layer = Recurrent({"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}, 3, 2)
         >>> layer(torch.ones(1, 3, 5)).shape
         torch.Size([1, 2, 5])
@@ -141,6 +145,7 @@ class Flatten(slayer.Flatten):
     """(batch, channel, height, width, time) -> (batch, channel * height * width, time).
 
     Example:
+        >>> import torch
         >>> Flatten()(torch.ones(1, 3, 8, 6, 5)).shape
         torch.Size([1, 144, 5])
     """

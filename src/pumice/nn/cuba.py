@@ -117,11 +117,13 @@ class CubaNeuron(slayer_cuba.Neuron):
     def _deployed_states(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return u and v of every step in units of 2^6 (so that they are on the scale of weights and threshold)."""
         bias = self.integer_bias().reshape(-1, *[1] * (z.ndim - 2))
+        # float64: a sum beyond +-2^18 leaves u with more than the 24 bits that float32 holds.
+        z = z.to(torch.float64)
         u = _Integrate.apply(z, self._decay(self.cx_current_decay, z), self._state("current_state", z), None)
         v = _Integrate.apply(
             u + bias, self._decay(self.cx_voltage_decay, z), self._state("voltage_state", z), float(self.vth_mant)
         )
-        return u, v
+        return u, v.to(torch.float32)
 
     def _decay(self, decay_q12: Any, z: torch.Tensor) -> torch.Tensor:
         values = torch.as_tensor(np.atleast_1d(decay_q12), dtype=torch.float64, device=z.device)
@@ -137,8 +139,7 @@ class CubaNeuron(slayer_cuba.Neuron):
 class _Integrate(torch.autograd.Function):
     """A leaky integrator in the chip's integers: without a threshold it wraps (u), with one it clips and resets (v).
 
-    Integers are held in float64, where products up to 2^53 are exact. In and out are divided by 2^6, which
-    float32 holds exactly: 24-bit integers.
+    Integers are held in float64, where products up to 2^53 are exact. In and out are divided by 2^6.
     """
 
     @staticmethod
@@ -146,10 +147,10 @@ class _Integrate(torch.autograd.Function):
         ctx: Any, x: torch.Tensor, decay_q12: torch.Tensor, state: torch.Tensor, vth_mant: float | None
     ) -> torch.Tensor:
         keep = 1 - decay_q12 / 4096
-        injected = x.to(torch.float64) * 64
+        injected = x * 64
         output = torch.empty_like(x)
         for t in range(x.shape[-1]):
-            state = torch.trunc(state * keep) + (injected[..., t] if vth_mant else _wrap_int32(injected[..., t]))
+            state = _wrap_int32(torch.trunc(state * keep) + injected[..., t])
             state = state.clamp(1 - STATE_LIMIT, STATE_LIMIT - 1) if vth_mant else _wrap24(state)
             output[..., t] = state / 64
             if vth_mant:
@@ -160,7 +161,6 @@ class _Integrate(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (keep,) = ctx.saved_tensors
-        keep = keep.to(grad_output.dtype)
         grad_input = grad_output.clone()
         for t in range(grad_output.shape[-1] - 2, -1, -1):
             grad_input[..., t] += keep * grad_input[..., t + 1]

@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from pumice.errors import InputError
+from pumice.ir import Timing, from_stream, to_stream
+from pumice.ir.builder import chain
+
+
+def test_a_stream_holds_every_sample_padded_and_can_be_cut_again():
+    graph = chain((2,), [2, 2], seed=0).replace(timing=Timing(3, 5))
+    samples = np.arange(1, 13).reshape(2, 3, 2)
+    stream = to_stream(graph, samples)
+    assert stream.shape == (2 * 5 + 2, 2)
+    assert_array_equal(stream[:5, 0], [1, 3, 5, 0, 0])
+    assert_array_equal(from_stream(graph, np.roll(stream, 2, axis=0), 2), samples)
+    assert_array_equal(from_stream(graph, stream, 2, latency=0), samples)
+
+
+def test_a_graph_without_timing_says_so():
+    with pytest.raises(InputError, match="states no sample length"):
+        to_stream(chain((2,), [2], seed=0), np.zeros((1, 3, 2), int))
+
+
+def test_samples_of_another_shape_are_refused():
+    graph = chain((2,), [2], seed=0).replace(timing=Timing(3, 4))
+    with pytest.raises(InputError, match=r"shape \(n, 3, 2\), got \(1, 4, 2\)"):
+        to_stream(graph, np.zeros((1, 4, 2), int))

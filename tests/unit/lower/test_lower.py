@@ -1,0 +1,191 @@
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from lava.lib.dl.slayer.block import cuba as slayer
+from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
+from numpy.testing import assert_array_equal
+
+import pumice
+from pumice import nn
+from pumice.errors import InternalError, LoweringError, PumiceWarning
+from pumice.ir import from_stream, to_stream, torch_to_lava
+
+LEAKY = {"threshold": 0.5, "current_decay": 0.3, "voltage_decay": 0.1}
+TDBN = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75, "norm": nn.TDBN}
+
+
+def lively(model, x):
+    """Train-mode passes to fill the statistics, and weights large enough that every layer fires."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("weight") and parameter.requires_grad:
+                parameter.mul_(4)
+        for module in model.modules():
+            if isinstance(module, nn.TDBN):
+                module.shift.add_(0.3)
+        for _ in range(3):
+            model.train()(x)
+    return model.eval()
+
+
+def lower_quietly(model, x):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PumiceWarning)  # deep inhibition could clip the voltage, in theory
+        return pumice.lower(model, x)
+
+
+def networks():
+    return {
+        "tdbn conv net": lambda: torch.nn.Sequential(
+            nn.Conv(TDBN, 1, 4, 3, padding=1),
+            nn.Pool(LEAKY, 2, weight_scale=1.1),
+            nn.Conv({**TDBN, "current_decay": 0.4}, 4, 6, (3, 2), stride=(2, 1), padding=(1, 0)),
+            nn.Flatten(),
+            nn.Dense(TDBN, 24, 5),
+        ),
+        "plain lava-dl blocks": lambda: torch.nn.Sequential(
+            slayer.Conv(dict(LEAKY), 1, 4, 3, padding=1, groups=1, dilation=1, delay_shift=False),
+            slayer.Pool(dict(LEAKY), 2, weight_scale=1.1, delay_shift=False),
+            slayer.Flatten(),
+            slayer.Dense(dict(LEAKY), 48, 8, weight_norm=True, delay_shift=False),
+            slayer.Dense({**LEAKY, "shared_param": False}, 8, 3, delay_shift=False),
+        ),
+        "mixed, with lava-dl's norms": lambda: torch.nn.Sequential(
+            slayer.Conv({**LEAKY, "norm": MeanOnlyBatchNorm}, 1, 4, 3, dilation=2, padding=2, delay_shift=False),
+            nn.Conv({**LEAKY, "norm": WgtScaleBatchNorm}, 4, 4, 3, groups=2, stride=2),
+            nn.Flatten(),
+            nn.Dense({**LEAKY, "threshold": 80.0}, 24, 6, weight_scale=30),
+        ),
+        "an image straight into dense": lambda: torch.nn.Sequential(nn.Flatten(), nn.Dense(TDBN, 48, 6)),
+        "slayer's dense over an image": lambda: torch.nn.Sequential(nn.Dense(TDBN, (6, 8, 1), 6)),
+    }
+
+
+@pytest.fixture
+def x():
+    torch.manual_seed(0)
+    return torch.randint(0, 17, (6, 1, 8, 6, 10)).float()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm`:FutureWarning")
+@pytest.mark.parametrize("name", networks())
+def test_samples_back_to_back_equal_the_deployed_network(name, x):
+    model = lively(networks()[name](), x)
+    graph = lower_quietly(model, x)
+    expected = torch_to_lava(model(x).detach().numpy())
+    expected = expected.reshape(len(x), 10, -1)
+    samples = torch_to_lava(x.numpy()).astype(np.int32)
+    spikes = pumice.run(graph, to_stream(graph, samples)).spikes
+    assert_array_equal(from_stream(graph, spikes, len(x)).reshape(expected.shape), expected)
+    assert 0.01 < expected.mean() < 0.99
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm`:FutureWarning")
+def test_plain_slayer_layers_lower_without_any_loss(x):
+    model = lively(networks()["plain lava-dl blocks"](), x)
+    trained = model(x)
+    lower_quietly(model, x)
+    assert torch.equal(model(x), trained)
+
+
+def test_names_shapes_and_timing(x):
+    model = networks()["tdbn conv net"]()
+    model(x)
+    graph = pumice.lower(model, x, input_range=(0, 16))
+    assert [(p.name, p.shape) for p in graph.populations] == [
+        ("conv0", (6, 8, 4)),
+        ("pool1", (3, 4, 4)),
+        ("conv2", (2, 2, 6)),
+        ("dense4", (5,)),
+    ]
+    assert graph.input.value_range == (0, 16)
+    assert graph.synapses[0].graded
+    assert not graph.synapses[1].graded
+    assert (graph.latency, graph.timing.sample_steps, graph.timing.period_steps) == (4, 10, 16)
+    assert [p.reset.offset for p in graph.populations] == [2, 3, 4, 5]
+
+
+def test_trained_delays_sit_on_the_next_layers_columns():
+    torch.manual_seed(0)
+    x = (torch.rand(1, 1, 4, 4, 30) > 0.5).float()
+    model = torch.nn.Sequential(
+        nn.Conv(LEAKY, 1, 3, 3, delay=True, weight_scale=4), nn.Flatten(), nn.Dense(LEAKY, 12, 5, weight_scale=4)
+    )
+    model(x)
+    model[0].delay.delay.data = torch.tensor([0.0, 3.9, 80.0])
+    graph = pumice.lower(model, x)
+    assert graph.synapses[1].delay_steps.tolist() == [0] * 4 + [3] * 4 + [62] * 4
+    assert graph.timing is None
+    with pytest.raises(LoweringError, match="leave out period_steps"):
+        pumice.lower(model, x, period_steps=64)
+
+
+def test_recurrent_layers_run_one_sample_from_rest():
+    torch.manual_seed(0)
+    x = (torch.rand(2, 3, 20) > 0.3).float()
+    model = torch.nn.Sequential(nn.Recurrent(LEAKY, 3, 6, weight_scale=4), nn.Dense(LEAKY, 6, 4, weight_scale=4))
+    graph = pumice.lower(model, x)
+    assert any(s.is_recurrent for s in graph.synapses)
+    stream = np.pad(torch_to_lava(x.numpy())[1].astype(int), [(0, graph.latency), (0, 0)])
+    assert_array_equal(pumice.run(graph, stream).spikes[graph.latency :], model(x)[1].detach().numpy().T)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda: [nn.Recurrent(TDBN, 3, 3)], "together with a bias"),
+        (lambda: [nn.Dense(LEAKY, 3, 3, delay=True)], "delay=True on an output layer"),
+    ],
+)
+def test_what_cannot_be_exact_is_refused(model, message):
+    model, x = torch.nn.Sequential(*model()), torch.ones(2, 3, 8)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.TDBN):
+                module.shift += 0.3
+    model(x)
+    with pytest.raises(LoweringError, match=message):
+        pumice.lower(model, x)
+
+
+def test_a_period_shorter_than_a_sample_is_refused(x):
+    with pytest.raises(LoweringError, match=r"period_steps must be >= the sample's 10 steps, got 8"):
+        pumice.lower(networks()["an image straight into dense"]().eval(), x, period_steps=8)
+
+
+def test_a_possible_clip_is_announced():
+    model = torch.nn.Sequential(
+        nn.Dense({**LEAKY, "current_decay": 0.0, "voltage_decay": 0.0}, 300, 2, weight_scale=90)
+    )
+    with pytest.warns(PumiceWarning, match="could reach"):
+        pumice.lower(model, torch.ones(1, 300, 64))
+
+
+@pytest.mark.parametrize("defect", ["late reset", "dropped bias", ">= for >", "floor of negatives", "swapped x/y"])
+def test_the_proof_finds_planted_defects(defect, x, monkeypatch):
+    """Each defect is planted into the reference that a lowered graph is proved with."""
+    from pumice.backends import reference
+    from pumice.fixedpoint import bits, cuba
+
+    if defect == "late reset":
+        monkeypatch.setattr("pumice.ir.population.Reset.applies", lambda r, t: (t - 1) % r.interval == r.offset)
+    elif defect == "dropped bias":
+        monkeypatch.setattr(reference, "effective_bias", lambda mant, exp: 0)
+    elif defect == ">= for >":
+        monkeypatch.setattr(
+            reference, "cuba_step", lambda *a, **k: cuba.cuba_step(*a, **{**k, "vth_mant": k["vth_mant"] - 1})
+        )
+    elif defect == "floor of negatives":
+        monkeypatch.setattr(cuba, "shift_toward_zero", lambda v, n: np.asarray(v, np.int64) >> n)
+        assert bits.shift_toward_zero(-1, 1) == 0
+    else:
+        conv = reference.conv_accumulate
+        monkeypatch.setattr(reference, "conv_accumulate", lambda w, s, **k: conv(w.transpose(0, 2, 1, 3), s, **k))
+    model = torch.nn.Sequential(
+        lively(nn.Conv({**TDBN, "voltage_decay": 0.3}, 1, 8, 3, padding=1), x),
+        nn.Conv(LEAKY, 8, 32, 3, padding=1),
+    )
+    with pytest.raises(InternalError, match="differs from the deployed network first at block"):
+        pumice.lower(model, x.repeat(1, 1, 1, 1, 6))

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+import torch
+from lava.lib.dl.slayer.block import cuba as slayer
+from lava.lib.dl.slayer.neuron import cuba as slayer_neuron
+from numpy.testing import assert_array_equal
+
+from pumice.fixedpoint import CubaState, cuba_step
+from pumice.nn import CubaNeuron, Dense, deploy
+
+
+def deployed_neuron(vth_mant, **options):
+    neuron = CubaNeuron(threshold=1.0, **{"current_decay": 0.3, "voltage_decay": 0.1, **options})
+    neuron.deploy(vth_mant)
+    return neuron
+
+
+@pytest.mark.parametrize("peak", [20, 2**17, 2**18, 2**24 - 1])
+@pytest.mark.parametrize("decays", [(0.3, 0.1), (0.0, 0.0), (1.0, 1.0)])
+def test_deployed_spikes_are_those_of_the_fixed_point_step(peak, decays):
+    """Also where the current wraps more than once and the voltage clips."""
+    rng = np.random.default_rng(0)
+    z = rng.integers(-peak, peak + 1, (2, 5, 40))
+    neuron = deployed_neuron(64, current_decay=decays[0], voltage_decay=decays[1])
+    got = neuron(torch.from_numpy(z).float()).numpy()
+    state = CubaState(np.zeros((2, 5), np.int32), np.zeros((2, 5), np.int32))
+    for t in range(z.shape[-1]):
+        spikes, state = cuba_step(
+            state,
+            z[..., t],
+            i_decay_q12=neuron.cx_current_decay,
+            v_decay_q12=neuron.cx_voltage_decay,
+            vth_mant=64,
+        )
+        assert_array_equal(got[..., t], spikes)
+
+
+def test_before_deployment_it_is_slayers_neuron():
+    x = torch.randn(3, 4, 30)
+    ours = CubaNeuron(threshold=0.5, current_decay=0.3, voltage_decay=0.1)
+    stock = slayer_neuron.Neuron(threshold=0.5, current_decay=0.3, voltage_decay=0.1)
+    assert torch.equal(ours(x), stock(x))
+
+
+def test_the_deployed_gradient_is_slayers(params):
+    """Without a norm the integers are those of training, so spikes and gradient must be equal too."""
+    params["threshold"], x = 1.0, (torch.rand(2, 6, 25) > 0.5).float()
+    stock = slayer.Dense(params, 6, 4, weight_scale=4, delay_shift=False)
+    ours = Dense(params, 6, 4, weight_scale=4)
+    ours.load_state_dict(stock.state_dict())
+    deploy(ours, x)
+    for layer in (stock, ours):
+        (layer(x) * torch.linspace(-1, 1, 25)).sum().backward()
+    assert torch.equal(stock(x), ours(x))
+    assert stock(x).sum() > 0
+    torch.testing.assert_close(ours.synapse.weight.grad, stock.synapse.weight.grad, rtol=1e-5, atol=1e-7)
+
+
+def test_a_voltage_exactly_at_a_large_threshold_does_not_fire():
+    """LAVA.md 1.9 case 6: above 64 units SLAYER's float comparison fires there."""
+    neuron = CubaNeuron(threshold=80.0, current_decay=1.0, voltage_decay=0.0)
+    neuron.deploy(neuron.v_th_mant)
+    z = torch.tensor([[[80.0 * 64, 1.0]]])
+    assert neuron(z).tolist() == [[[0.0, 1.0]]]
+
+
+def test_adopting_keeps_the_parameters():
+    stock = slayer_neuron.Neuron(threshold=0.5, current_decay=0.3, voltage_decay=0.1)
+    parameter = stock.current_decay
+    assert CubaNeuron.adopt(stock) is stock
+    assert isinstance(stock, CubaNeuron)
+    assert stock.current_decay is parameter

@@ -1,0 +1,112 @@
+from functools import partial
+
+import pytest
+import torch
+from lava.lib.dl.slayer.block import cuba as slayer
+
+from pumice import nn
+from pumice.errors import LoweringError, PumiceWarning
+
+X = torch.ones(2, 3, 6)
+
+
+def test_deploying_twice_changes_nothing(params):
+    model = torch.nn.Sequential(nn.Dense({**params, "norm": nn.TDBN}, 3, 4))
+    model(X)
+    assert not nn.is_deployed(model)
+    nn.deploy(model, X)
+    vth_mant = model[0].neuron.vth_mant
+    model[0].synapse.weight.data *= 2
+    nn.deploy(model, X)
+    assert nn.is_deployed(model)
+    assert model[0].neuron.vth_mant == vth_mant
+
+
+def test_the_rescaled_layer_uses_the_weight_range(params):
+    layer = nn.Dense({**params, "norm": nn.TDBN}, 3, 4)
+    layer(torch.rand(8, 3, 6).round())
+    nn.deploy(layer, X)
+    integers = layer.synapse.pre_hook_fx(layer.synapse.weight)
+    assert 200 <= integers.abs().max() <= 254
+    assert torch.equal(integers % 2, torch.zeros_like(integers))
+
+
+def test_batch_statistics_stay_frozen_and_the_norm_still_learns(params):
+    layer = nn.Dense({**params, "norm": nn.TDBN}, 3, 4)
+    layer(torch.rand(8, 3, 6).round())
+    nn.deploy(layer, X).train()
+    mean = layer.neuron.norm.running_mean.clone()
+    layer(X).sum().backward()
+    assert torch.equal(layer.neuron.norm.running_mean, mean)
+    assert layer.neuron.norm.scale.grad.abs().sum() > 0
+    assert layer.synapse.weight.grad.abs().sum() > 0
+
+
+def test_fine_tuning_through_the_integers_learns(params):
+    """64 random patterns of two classes: the deployed network itself gets better."""
+    x = (torch.rand(64, 20, 8) > 0.6).float()
+    label = (x[:, :10].sum((1, 2)) > x[:, 10:].sum((1, 2))).long()
+    model = torch.nn.Sequential(
+        nn.Dense({**params, "norm": nn.TDBN}, 20, 16), nn.Dense({**params, "norm": nn.TDBN}, 16, 2)
+    )
+    model(x)
+    nn.deploy(model, x)
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.02)
+    losses = []
+    for _ in range(25):
+        loss = torch.nn.functional.cross_entropy(model(x).sum(-1), label)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert min(losses[-5:]) < 0.7 * losses[0]
+
+
+def test_a_deployed_model_loads_its_own_checkpoint(params):
+    make = lambda: torch.nn.Sequential(nn.Dense({**params, "norm": nn.TDBN}, 3, 4))  # noqa: E731
+    trained = make()
+    trained(X)
+    nn.deploy(trained, X)
+    trained[0].synapse.weight.data *= 1.5
+    other = nn.deploy(make().eval(), X)
+    other.load_state_dict(trained.state_dict())
+    assert other[0].neuron.vth_mant == trained[0].neuron.vth_mant
+    assert torch.equal(other(X), trained(X))
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        (lambda p: nn.Dense({**p, "graded_spike": True}, 3, 3), "block '0': graded_spike=True"),
+        (lambda p: nn.Dense({**p, "persistent_state": True}, 3, 3), "block '0': persistent_state=True"),
+        (lambda p: nn.Dense({**p, "threshold": 0.01}, 3, 3), "below 1/64"),
+        (lambda p: nn.Dense({**p, "norm": torch.nn.Identity}, 3, 3), "cannot fold a norm of type Identity"),
+    ],
+)
+def test_what_is_not_exact_is_refused_by_name(params, block, message):
+    with pytest.raises(LoweringError, match=message):
+        nn.deploy(torch.nn.Sequential(block(params)), X)(X)
+
+
+def test_pooling_that_crosses_channels_is_refused(params):
+    with pytest.raises(LoweringError, match="only a kernel that divides"):
+        nn.deploy(torch.nn.Sequential(nn.Pool(params, 2)), torch.ones(1, 1, 5, 4, 3))
+
+
+@pytest.mark.parametrize("value", [0.5, float("nan")])
+def test_input_must_be_whole_numbers(params, value):
+    with pytest.raises(LoweringError, match="whole numbers"):
+        nn.deploy(torch.nn.Sequential(nn.Dense(params, 3, 3)), X * value)
+
+
+def test_sums_beyond_exact_floats_are_refused(params):
+    model = torch.nn.Sequential(nn.Dense(params, 3, 3, weight_scale=8))
+    with pytest.raises(LoweringError, match="float32 is exact below"):
+        nn.deploy(model, X, input_range=(0, 2**22))(X)
+
+
+def test_hop_latency_with_a_bias_is_announced(params):
+    block = slayer.Dense({**params, "norm": partial(nn.TDBN, threshold=0.5)}, 3, 3)
+    block(X)
+    with pytest.warns(PumiceWarning, match="delay_shift=True and a bias"):
+        nn.deploy(torch.nn.Sequential(block), X)

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+import torch
+
+from pumice.errors import InputError, LoweringError
+from pumice.nn import TDBN, Dense
+
+# Oracle 3a: x[T=2, N=2, C=2]
+X = torch.tensor([[[0.0, 1], [2, 1]], [[4, 3], [6, 7]]])
+Y = np.array([[[-0.474342, -0.477350], [-0.158114, -0.477350]], [[0.158114, 0.1], [0.474342, 1.254701]]])
+
+
+@pytest.fixture
+def norm():
+    norm = TDBN(2, alpha=2**-0.5, threshold=0.5, eps=0)
+    norm.scale.data = torch.tensor([1.0, 2.0])
+    norm.shift.data = torch.tensor([0.0, 0.1])
+    return norm
+
+
+def test_statistics_run_over_time_and_batch_together(norm):
+    y = norm(X.permute(1, 2, 0))  # (batch, channel, time)
+    np.testing.assert_allclose(y.detach().permute(2, 0, 1), Y, atol=1e-6)
+    np.testing.assert_allclose(norm.running_mean, [0.3, 0.3], atol=1e-6)
+    np.testing.assert_allclose(norm.running_var, [1.566667, 1.7], atol=1e-6)
+
+
+def test_folding_gives_the_papers_weights(norm):
+    """Oracle 3b: W = [[1, -2], [.5, 3]], b = [.2, -.4], mean [.3, -1], var [4, .25], eps 1e-5."""
+    norm.eps = 1e-5
+    norm.running_mean = torch.tensor([0.3, -1.0])
+    norm.running_var = torch.tensor([4.0, 0.25])
+    weight, bias = torch.tensor([[1.0, -2], [0.5, 3]]), torch.tensor([0.2, -0.4])
+    gain = norm.gain().detach()
+    folded, folded_bias = gain[:, None] * weight, (norm.offset() + gain * bias).detach()
+    np.testing.assert_allclose(gain, [0.176776, 1.414185], atol=2e-6)
+    np.testing.assert_allclose(folded, [[0.176776, -0.353553], [0.707093, 4.242557]], atol=2e-6)
+    np.testing.assert_allclose(folded_bias, [-0.017678, 0.948511], atol=2e-6)
+    np.testing.assert_allclose(folded.sum(1) + folded_bias, [-0.194454, 5.898160], atol=2e-6)
+
+
+def test_evaluation_uses_the_running_estimates_and_leaves_them(norm):
+    norm(X.permute(1, 2, 0))
+    norm.eval()
+    before = norm.running_mean.clone()
+    x = torch.randn(3, 2, 5)
+    expected = x * norm.gain().view(1, 2, 1) + norm.offset().view(1, 2, 1)
+    torch.testing.assert_close(norm(x), expected)
+    assert torch.equal(norm.running_mean, before)
+
+
+def test_channels_can_come_from_the_first_input_and_the_optimiser_keeps_the_parameters():
+    norm = TDBN(threshold=1.0)
+    optimiser = torch.optim.SGD(norm.parameters(), lr=1.0)
+    norm(torch.randn(4, 3, 5)).square().mean().backward()
+    optimiser.step()
+    assert norm.scale.shape == (3,)
+    assert not torch.equal(norm.scale, torch.ones(3))
+
+
+def test_a_fresh_norm_loads_a_trained_ones_state():
+    trained = TDBN(threshold=1.0)
+    trained(torch.randn(4, 3, 5))
+    fresh = TDBN(threshold=1.0)
+    fresh.load_state_dict(trained.state_dict())
+    assert torch.equal(fresh.running_mean, trained.running_mean)
+
+
+def test_the_neuron_tells_its_threshold():
+    layer = Dense({"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75, "norm": TDBN}, 3, 4)
+    assert layer.neuron.norm.threshold == 0.5
+    assert layer.neuron.norm.num_features == 4
+
+
+def test_errors_say_what_is_missing(norm):
+    with pytest.raises(InputError, match="does not know the threshold"):
+        TDBN(2)(torch.randn(2, 2, 2))
+    with pytest.raises(InputError, match="has 2 channels"):
+        norm(torch.randn(2, 3, 2))
+    with pytest.raises(LoweringError, match="export_hdf5 cannot fold"):
+        _ = norm.bias

@@ -1,0 +1,52 @@
+import pytest
+import torch
+from lava.lib.dl.slayer.block import cuba as slayer
+from lava.lib.dl.slayer.block import sigma_delta
+
+from pumice import nn
+from pumice.errors import LoweringError
+from pumice.nn.trace import trace
+
+
+class Between(torch.nn.Module):
+    """Something happens between two blocks."""
+
+    def __init__(self, params, step):
+        super().__init__()
+        self.a, self.b, self.step = nn.Dense(params, 3, 3), nn.Dense(params, 3, 3), step
+
+    def forward(self, x):
+        return self.b(self.step(self.a(x)))
+
+
+def test_calls_come_in_order_with_their_sources(params):
+    model = torch.nn.Sequential(nn.Conv(params, 1, 2, 3), nn.Flatten(), nn.Dense(params, 8, 2)).train()
+    calls = trace(model, torch.ones(1, 1, 4, 4, 5))
+    assert [(c.name, c.source) for c in calls] == [("0", "input"), ("1", "0"), ("2", "1")]
+    assert model.training
+
+
+@pytest.mark.parametrize("step", [lambda x: x * 2, lambda x: x.mul_(2), lambda x: x.clone()])
+def test_what_happens_between_blocks_is_refused(params, step):
+    with pytest.raises(LoweringError, match="block 'b': its input is neither"):
+        trace(Between(params, step), torch.ones(1, 3, 4))
+
+
+def test_other_kinds_are_named(params):
+    model = torch.nn.Sequential(nn.Dense(params, 3, 3), slayer.TimeDecimation(2))
+    with pytest.raises(LoweringError, match=r"block '1': .*TimeDecimation cannot be lowered"):
+        trace(model, torch.ones(1, 3, 4))
+    sdnn = sigma_delta.Dense({"threshold": 0.1, "activation": torch.relu}, 3, 3)
+    with pytest.raises(LoweringError, match=r"sigma_delta\.Dense cannot be lowered"):
+        trace(torch.nn.Sequential(sdnn), torch.ones(1, 3, 4))
+
+
+def test_shared_blocks_are_refused(params):
+    block = nn.Dense(params, 3, 3)
+    with pytest.raises(LoweringError, match="called twice"):
+        trace(torch.nn.Sequential(block, block), torch.ones(1, 3, 4))
+
+
+def test_a_model_without_blocks_is_refused():
+    with pytest.raises(LoweringError, match="calls no block"):
+        trace(torch.nn.Linear(3, 3), torch.ones(1, 3))

@@ -123,14 +123,15 @@ def _conv(graph: Graph, synapse: Conv) -> LavaConv:
 def _delayed_conv(graph: Graph, synapse: Conv) -> DelaySparse:
     """Lava's Conv has no delays, so every weight becomes a synapse of its own."""
     where = f"synapse {synapse.source} -> {synapse.target}: a convolution with delays runs as single synapses on Lava"
-    weight, delay = unroll_conv(graph, synapse)
-    if weight.nnz and (weight.max() > 255 or weight.min() < -256):
-        raise BackendError(f"{where}, whose weights must lie in -256..255, got {weight.min()}..{weight.max()}")
+    low, high = int(synapse.weight.min()), int(synapse.weight.max())
+    if low < -256 or high > 255:
+        raise BackendError(f"{where}, whose weights must lie in -256..255, got {low}..{high}")
     if (largest_sum := _largest_sum(graph, synapse)) >= 2**23:
         raise BackendError(
             f"{where}, which do not wrap at 24 bits as a convolution does; its sum might reach {largest_sum}, "
             "allowed is less than 2^23: declare the input's value_range, or use smaller inputs or weights"
         )
+    weight, delay = unroll_conv(graph, synapse)
     return DelaySparse(
         weights=weight,
         delays=delay,

@@ -1,0 +1,68 @@
+"""Rules about the repository itself."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TEST_FILES = sorted((ROOT / "tests").rglob("test_*.py"))
+SOURCE_FILES = sorted((ROOT / "src").rglob("*.py"))
+
+
+def tracked_files():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def bare_comparisons(tree):
+    """Statements that compute a comparison and drop it: a test that cannot fail."""
+    checks = {"array_equal", "allclose", "equal", "isclose", "all", "any", "first_difference"}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Expr):
+            continue
+        if isinstance(node.value, ast.Compare):
+            yield node.lineno
+        elif isinstance(node.value, ast.Call):
+            function = node.value.func
+            if getattr(function, "attr", getattr(function, "id", None)) in checks:
+                yield node.lineno
+
+
+@pytest.mark.parametrize("path", TEST_FILES, ids=lambda p: p.stem)
+def test_no_comparison_is_dropped(path):
+    assert not list(bare_comparisons(ast.parse(path.read_text())))
+
+
+def test_the_rule_above_can_fail():
+    tree = ast.parse("np.array_equal(a, b)\na == b\nassert a == b\ntorch.allclose(a, b)")
+    assert list(bare_comparisons(tree)) == [1, 2, 4]
+
+
+@pytest.mark.parametrize("path", SOURCE_FILES, ids=lambda p: str(p.relative_to(ROOT / "src")))
+def test_source_files_stay_short(path):
+    assert len(path.read_text().splitlines()) <= 600
+
+
+def test_paths_named_in_the_documents_exist():
+    for document in ("README.md", "CONTRIBUTING.md", "src/pumice/netx/FORMAT.md"):
+        text = (ROOT / document).read_text()
+        for name in re.findall(r"`((?:src|tests|scripts|tutorials|netx_exports|benchmarks|\.ci)/[\w./-]*)`", text):
+            assert (ROOT / name).exists(), f"{document} names {name}, which does not exist"
+
+
+def test_no_tracked_file_names_a_machine_or_a_registry():
+    pattern = re.compile(rb"(?<![\w.])/(?:work|root|home/\w+)/|https?://[^ \"']+/simple\b")
+    for path in tracked_files():
+        if path.suffix in {".net", ".npz", ".png"} or path == Path(__file__):
+            continue
+        found = pattern.search(path.read_bytes())
+        assert not found, f"{path.relative_to(ROOT)}: {found.group()}"
+
+
+def test_no_lock_file_is_tracked():
+    assert not [p for p in tracked_files() if p.name in {"uv.lock", "poetry.lock"}]

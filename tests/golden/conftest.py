@@ -1,0 +1,63 @@
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def wheel():
+    """lava-dl's own networks and vectors, shipped in its wheel."""
+    spec = find_spec("lava")
+    places = (
+        [] if spec is None else [Path(p).parent / "tests/lava/lib/dl/netx" for p in spec.submodule_search_locations]
+    )
+    for place in places:
+        if place.is_dir():
+            return place
+    pytest.skip("lava-dl's tests are not installed beside it")
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """More of lava-dl's vectors, not part of this repository."""
+    root = Path(os.environ.get("PUMICE_SHARED", REPOSITORY.parent / "shared")) / "data/lava_dl_vectors"
+    if not root.is_dir():
+        pytest.skip(f"no {root}: set PUMICE_SHARED to a folder with data/lava_dl_vectors")
+    return root
+
+
+@pytest.fixture
+def run_stock(tmp_path):
+    """Function: run stock netx on [(network path, stream, arguments)], give each output, or the error's text."""
+
+    def run(cases, timeout=300):
+        jobs = []
+        for index, (net, x, arguments) in enumerate(cases):
+            paths = {"input": str(tmp_path / f"x{index}.npy"), "output": str(tmp_path / f"y{index}.npy")}
+            np.save(paths["input"], np.asarray(x))
+            jobs.append({"net": str(net), "arguments": arguments, **paths})
+        (tmp_path / "jobs.json").write_text(json.dumps(jobs))
+        done = subprocess.run(
+            [sys.executable, str(Path(__file__).parent / "stock_run.py"), str(tmp_path / "jobs.json")],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        errors = {
+            e["net"]: e["error"] for e in map(json.loads, filter(lambda t: t[:1] == "{", done.stdout.splitlines()))
+        }
+        return [
+            np.load(job["output"]) if Path(job["output"]).exists() else errors.get(job["net"], done.stderr)
+            for job in jobs
+        ]
+
+    return run

@@ -1,0 +1,49 @@
+"""Run stock netx on network files, in a process of its own: `python stock_run.py JOBS.json`.
+
+Each job names a network, an input (.npy, shape (T, *input shape)), an output (.npy to write) and arguments of
+stock `Network`. The output has shape (T, *output shape).
+"""
+
+import contextlib
+import io
+import json
+import sys
+
+import numpy as np
+
+
+def run(job):
+    import lava.lib.dl.netx.hdf5 as netx
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+    from lava.proc.conv import utils
+    from lava.proc.io.sink import RingBuffer as Sink
+    from lava.proc.io.source import RingBuffer as Source
+
+    utils.TORCH_IS_AVAILABLE = False  # torch can hang in Lava's forked processes
+    x = np.load(job["input"]).astype(int)
+    arguments = {k: tuple(v) if isinstance(v, list) else v for k, v in job["arguments"].items()}
+    with contextlib.redirect_stdout(io.StringIO()):  # stock netx prints its complaints
+        net = netx.Network(job["net"], **arguments)
+    source = Source(data=np.moveaxis(x, 0, -1))
+    sink = Sink(shape=net.out.shape, buffer=len(x))
+    has_neurons = type(net.in_layer).__name__ == "Input"
+    source.s_out.connect(net.in_layer.neuron.a_in if has_neurons else net.inp)
+    net.out.connect(sink.a_in)
+    try:
+        net.run(condition=RunSteps(num_steps=len(x)), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+        np.save(job["output"], np.moveaxis(sink.data.get(), -1, 0).astype(int))
+    finally:
+        net.stop()
+
+
+if __name__ == "__main__":
+    import pumice  # noqa: F401  (before lava: see README)
+
+    with open(sys.argv[1]) as file:
+        jobs = json.load(file)
+    for job in jobs:
+        try:
+            run(job)
+        except Exception as error:
+            print(json.dumps({"net": job["net"], "error": f"{type(error).__name__}: {error}"}))

@@ -66,4 +66,4 @@ def test_runs_of_different_graphs_are_not_compared():
     a = run(chain((4,), [3], seed=0), np.ones((6, 4), int), record=True).records
     b = run(chain((4,), [2, 2], seed=0), np.ones((6, 4), int), record=True).records
     with pytest.raises(InputError, match="different populations"):
-        first_difference(a, b)
+        _ = first_difference(a, b)

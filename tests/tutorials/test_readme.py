@@ -1,0 +1,34 @@
+"""The README's code runs, and what it names exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pumice.cli import main
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.M | re.S)
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("code", [code for language, code in BLOCKS if language == "python"])
+def test_python_blocks_run(code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+
+
+def test_every_block_is_either_run_or_known():
+    assert [language for language, _ in BLOCKS] == ["sh", "python", ""]
+
+
+def test_it_opens_with_the_two_commands():
+    first = next(code for _, code in BLOCKS)
+    assert re.findall(r"uv run (\S+(?: demo)?)", first) == ["pumice demo", "pytest"]
+
+
+def test_the_commands_exist(capsys):
+    named = re.findall(r"^pumice (\w+)", BLOCKS[-1][1], flags=re.M)
+    assert main(["--help"]) == 0
+    listed = capsys.readouterr().out
+    assert all(re.search(rf"\b{name}\b", listed) for name in named), named

@@ -1,0 +1,104 @@
+"""From an image to integers over time, in SLAYER's tensor order (time last)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pumice.errors import InputError
+
+IntArray = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class AbstractEncoder(ABC):
+    """Turns images into the stream of integers that enters a network.
+
+    Attributes:
+        steps: Time steps per image, T >= 1.
+        image_range: Smallest and largest pixel value.
+    """
+
+    steps: int
+    image_range: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise InputError(f"an encoder needs at least one time step, got {self.steps}")
+
+    @property
+    @abstractmethod
+    def value_range(self) -> tuple[int, int]:
+        """Smallest and largest value that can leave the encoder."""
+
+    @abstractmethod
+    def encode(self, images: IntArray, rng: np.random.Generator) -> IntArray:
+        """Encode images of shape (n, channel, height, width) to (n, channel, height, width, T).
+
+        Args:
+            images: Pixels within `image_range`.
+            rng: Source of chance, used image by image, so that batches of any size give the same values.
+        """
+
+
+class DirectEncoder(AbstractEncoder):
+    """The image is shown unchanged at each of T steps, its pixels as graded input; the first layer encodes.
+
+    Example:
+        >>> encoder = DirectEncoder(steps=3, image_range=(0, 16))
+        >>> encoder.encode(np.full((1, 1, 1, 1), 7), np.random.default_rng(0)).tolist()
+        [[[[[7, 7, 7]]]]]
+    """
+
+    @property
+    def value_range(self) -> tuple[int, int]:
+        """The pixels' own range."""
+        return self.image_range
+
+    def encode(self, images: IntArray, rng: np.random.Generator) -> IntArray:
+        """Repeat each image T times; `rng` is not used."""
+        return np.broadcast_to(images[..., None], (*images.shape, self.steps))
+
+
+class RateEncoder(AbstractEncoder):
+    """Each pixel spikes in each step with a probability that grows linearly with its value, from 0 to 1.
+
+    Example:
+        >>> encoder = RateEncoder(steps=1000, image_range=(0, 16))
+        >>> spikes = encoder.encode(np.full((1, 1, 1, 1), 4), np.random.default_rng(0))
+        >>> float(spikes.mean().round(1)), int(spikes.max())
+        (0.2, 1)
+    """
+
+    @property
+    def value_range(self) -> tuple[int, int]:
+        """Spikes."""
+        return 0, 1
+
+    def encode(self, images: IntArray, rng: np.random.Generator) -> IntArray:
+        """Draw T Bernoulli trials per pixel."""
+        low, high = self.image_range
+        probability = (images.astype(np.float64) - low) / (high - low)
+        return (rng.random((*images.shape, self.steps)) < probability[..., None]).astype(np.uint8)
+
+
+_ENCODERS: dict[str, type[AbstractEncoder]] = {"direct": DirectEncoder, "rate": RateEncoder}
+
+
+def make_encoder(name: str, steps: int, image_range: tuple[int, int]) -> AbstractEncoder:
+    """The encoder called `name`, "direct" or "rate".
+
+    Raises:
+        InputError: There is no such encoder.
+
+    Example:
+        >>> make_encoder("rate", 8, (0, 16)).value_range
+        (0, 1)
+    """
+    if name not in _ENCODERS:
+        raise InputError(f"unknown encoding {name!r}; there are: {', '.join(_ENCODERS)}")
+    return _ENCODERS[name](steps, image_range)

@@ -1,0 +1,6 @@
+"""Networks assembled from `pumice.nn`, by name."""
+
+from pumice.models.convnet import convnet
+from pumice.models.registry import MODEL_NAMES, build_model
+
+__all__ = ["MODEL_NAMES", "build_model", "convnet"]

@@ -1,0 +1,27 @@
+"""Training: recipes, losses, the loop, and checkpoints."""
+
+from pumice.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from pumice.train.evaluate import predict, predict_counts
+from pumice.train.history import EpochRecord
+from pumice.train.loop import train
+from pumice.train.losses import SpikeCountCrossEntropy, SpikeRateLoss
+from pumice.train.presets import PRESETS
+from pumice.train.recipe import Recipe, load_recipe
+from pumice.train.trained import Trained, restore
+
+__all__ = [
+    "PRESETS",
+    "Checkpoint",
+    "EpochRecord",
+    "Recipe",
+    "SpikeCountCrossEntropy",
+    "SpikeRateLoss",
+    "Trained",
+    "load_checkpoint",
+    "load_recipe",
+    "predict",
+    "predict_counts",
+    "restore",
+    "save_checkpoint",
+    "train",
+]

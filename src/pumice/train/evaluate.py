@@ -1,0 +1,54 @@
+"""What a network answers: spike counts of its output layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pumice.data import AbstractEncoder
+
+IntArray = npt.NDArray[np.integer[Any]]
+TEST_STREAM = 0
+"""Random stream of test encodings; training epochs use the streams 1, 2, ..."""
+
+
+def predict_counts(
+    model: torch.nn.Module, encoder: AbstractEncoder, images: IntArray, *, seed: int = 0, batch_size: int = 256
+) -> npt.NDArray[np.int64]:
+    """Spike counts of the output layer, shape (n, class), in evaluation mode.
+
+    Args:
+        model: Tensor (batch, channel, height, width, time) -> spikes (batch, class, time).
+        encoder: Turns images into integers over time.
+        images: Shape (n, channel, height, width).
+        seed: Of a random encoding.
+        batch_size: Images at a time.
+    """
+    rng = np.random.default_rng([seed, TEST_STREAM])
+    was_training = model.training
+    model.eval()
+    counts = []
+    with torch.no_grad():
+        for start in range(0, len(images), batch_size):
+            spikes = model(to_tensor(encoder.encode(images[start : start + batch_size], rng)))
+            counts.append(spikes.sum(-1).numpy(force=True).astype(np.int64))
+    model.train(was_training)
+    return np.concatenate(counts)
+
+
+def predict(counts: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
+    """The class with the most spikes; of equal counts the first.
+
+    Example:
+        >>> predict(np.array([[0, 3, 3], [2, 1, 0]])).tolist()
+        [1, 0]
+    """
+    return np.argmax(counts, axis=1)
+
+
+def to_tensor(stream: IntArray) -> torch.Tensor:
+    """Integers as the float tensor that SLAYER computes with."""
+    return torch.from_numpy(np.ascontiguousarray(stream, dtype=np.float32))

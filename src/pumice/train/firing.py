@@ -1,0 +1,55 @@
+"""Firing rates of a network's blocks while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+
+class FiringRates:
+    """Mean output of each spiking block over all calls since it was made."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._sizes: dict[str, int] = {}
+
+    def add(self, name: str, spikes: torch.Tensor) -> None:
+        """Count one call's spikes."""
+        self._sums[name] = self._sums.get(name, 0.0) + float(spikes.detach().sum())
+        self._sizes[name] = self._sizes.get(name, 0) + spikes.numel()
+
+    def rates(self) -> dict[str, float]:
+        """Spikes per neuron and step, by block, in the order of their first call."""
+        return {name: total / self._sizes[name] for name, total in self._sums.items()}
+
+
+@contextmanager
+def watch_firing(model: torch.nn.Module) -> Iterator[FiringRates]:
+    """Count the spikes of every block with neurons until the context ends.
+
+    Example:
+        >>> from pumice import nn
+        >>> block = nn.Dense({"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}, 3, 2)
+        >>> with watch_firing(torch.nn.Sequential(block)) as firing:
+        ...     _ = block(torch.zeros(1, 3, 5))
+        >>> firing.rates()
+        {'0': 0.0}
+    """
+    firing = FiringRates()
+
+    def hook(name: str) -> Any:
+        return lambda _module, _args, output: firing.add(name, output)
+
+    handles = [
+        module.register_forward_hook(hook(name))
+        for name, module in model.named_modules()
+        if getattr(module, "neuron", None) is not None
+    ]
+    try:
+        yield firing
+    finally:
+        for handle in handles:
+            handle.remove()

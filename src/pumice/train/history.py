@@ -1,0 +1,34 @@
+"""What is remembered of each epoch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+FLOAT = "float"
+FINETUNE = "finetune"
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch's figures.
+
+    Attributes:
+        phase: "float" (real numbers) or "finetune" (deployed: the chip's integers).
+        epoch: Counted from 1 within its phase.
+        loss: Mean over the epoch's training samples.
+        train_accuracy: Over the epoch, while the weights change, 0 to 1.
+        test_accuracy: On the test split after the epoch, 0 to 1; shown, never used to choose anything.
+        firing_rates: For each spiking block, spikes per neuron and step in training.
+    """
+
+    phase: str
+    epoch: int
+    loss: float
+    train_accuracy: float
+    test_accuracy: float
+    firing_rates: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as a checkpoint stores them."""
+        return asdict(self)

@@ -1,0 +1,99 @@
+"""The training loop: real numbers first, then the chip's integers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pumice.data import ImageDataset
+from pumice.errors import FileFormatError, InputError
+from pumice.train.build import deploy
+from pumice.train.checkpoint import Checkpoint, save_checkpoint
+from pumice.train.epoch import train_epoch
+from pumice.train.history import FINETUNE, FLOAT, EpochRecord
+from pumice.train.recipe import Recipe
+from pumice.train.trained import Trained, restore, start
+
+
+def _ignore(*_: Any) -> None:
+    """The callback of a caller who does not ask for one."""
+
+
+def train(
+    recipe: Recipe,
+    dataset: ImageDataset,
+    *,
+    checkpoint_path: str | Path | None = None,
+    resume_from: Checkpoint | None = None,
+    on_epoch: Callable[[EpochRecord], None] = _ignore,
+    on_batch: Callable[[], None] = _ignore,
+) -> Trained:
+    """Train a network: `epochs` in real numbers, deploy it, then `finetune_epochs` through the chip's integers.
+
+    The same recipe on the same machine gives bit-identical weights, also when a run was interrupted between
+    two epochs and resumed.
+
+    Args:
+        recipe: What to train.
+        dataset: The data that the recipe names, see `pumice.data.load_dataset`.
+        checkpoint_path: Written after every epoch.
+        resume_from: Continue this run; its recipe must be the same.
+        on_epoch: Called after every epoch, once its checkpoint is written.
+        on_batch: Called after every batch.
+
+    Raises:
+        InputError: The loss is not finite, or the checkpoint is of another recipe.
+        LoweringError: The network cannot be deployed.
+    """
+    trained = start(recipe, dataset) if resume_from is None else _resumed(recipe, dataset, resume_from)
+    optimizer = _optimizer(trained)
+    if resume_from is not None:
+        _load_optimizer(optimizer, resume_from)
+    plan = [(FLOAT, epoch) for epoch in range(1, recipe.training.epochs + 1)]
+    plan += [(FINETUNE, epoch) for epoch in range(1, recipe.training.finetune_epochs + 1)]
+    for phase, epoch in plan[len(trained.history) :]:
+        if (phase, epoch) == (FINETUNE, 1):
+            deploy(trained.model, recipe, trained.dataset)
+            optimizer = _optimizer(trained)
+        record = train_epoch(trained, optimizer, phase, epoch, on_batch)
+        trained.history = (*trained.history, record)
+        if checkpoint_path is not None:
+            checkpoint = Checkpoint(recipe, trained.history, trained.model.state_dict(), optimizer.state_dict())
+            save_checkpoint(checkpoint, checkpoint_path)
+        on_epoch(record)
+    trained.model.eval()
+    return trained
+
+
+def _optimizer(trained: Trained) -> torch.optim.Optimizer:
+    settings = trained.recipe.training
+    return torch.optim.AdamW(trained.model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+
+
+def _resumed(recipe: Recipe, dataset: ImageDataset, checkpoint: Checkpoint) -> Trained:
+    if recipe != checkpoint.recipe:
+        keys = ", ".join(_different_keys(recipe.model_dump(), checkpoint.recipe.model_dump()))
+        raise InputError(
+            f"the checkpoint was made with another recipe ({keys} differ); resume with the same recipe and "
+            "settings, or train anew to another place"
+        )
+    return restore(checkpoint, dataset)
+
+
+def _different_keys(a: dict[str, Any], b: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key in {**a, **b}:
+        mine, theirs = a.get(key), b.get(key)
+        if isinstance(mine, dict) and isinstance(theirs, dict):
+            yield from _different_keys(mine, theirs, f"{prefix}{key}.")
+        elif mine != theirs:
+            yield prefix + key
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Checkpoint) -> None:
+    try:
+        optimizer.load_state_dict(checkpoint.optimizer_state)
+    except (KeyError, ValueError, TypeError) as error:
+        raise FileFormatError(f"the checkpoint's optimiser state does not fit its network: {error}") from error

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 IntArray = npt.NDArray[np.integer[Any]]
 
-WEIGHT_KINDS = ("even", "small", "any", "excitatory", "inhibitory", "extreme", "sparse", "zero")
+WEIGHT_KINDS = ("even", "small", "few", "any", "excitatory", "inhibitory", "extreme", "sparse", "zero")
 STREAM_KINDS = ("spikes", "dense spikes", "signed", "large", "largest")
 
 
@@ -30,6 +30,7 @@ def weights(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> IntA
     low, high = {
         "even": (-128, 127),
         "small": (-128, 127),
+        "few": (-1, 2),
         "any": (-256, 255),
         "excitatory": (0, 255),
         "inhibitory": (-255, 0),
@@ -40,6 +41,8 @@ def weights(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> IntA
     drawn = rng.integers(low, high + 1, size=shape)
     if kind == "even":
         return 2 * drawn
+    if kind == "few":  # sums that meet a threshold exactly
+        return 32 * drawn
     if kind == "extreme":
         return rng.choice([-256, -255, -1, 0, 1, 254, 255], size=shape)
     if kind == "sparse":
@@ -60,13 +63,13 @@ def stream(rng: np.random.Generator, kind: str, shape: tuple[int, ...], limit: i
         return (rng.random(shape) < (0.2 if kind == "spikes" else 0.8)).astype(np.int64)
     if kind == "largest":
         return rng.choice([-limit, 0, 0, limit - 1], size=shape)
-    bound = min(limit, 128 if kind == "signed" else 4096)
+    bound = min(limit, 128 if kind == "signed" else 2**14)
     return np.where(rng.random(shape) < 0.5, rng.integers(-bound, bound, size=shape), 0)
 
 
 def decays(shape: tuple[int, ...]) -> st.SearchStrategy[int | IntArray]:
     """A decay of 0 to 4096 for all neurons, for each channel, or for each neuron."""
-    one = st.one_of(st.sampled_from([0, 1, 4095, 4096]), st.integers(0, 4096))
+    one = st.one_of(st.sampled_from([0, 4096]), st.sampled_from([0, 1, 4095, 4096]), st.integers(0, 4096))
     arrays = st.tuples(generators(), st.sampled_from([shape, shape[-1:]])).map(
         lambda drawn: drawn[0].choice([0, 1, 300, 1024, 2048, 4095, 4096], size=drawn[1])
     )
@@ -74,9 +77,12 @@ def decays(shape: tuple[int, ...]) -> st.SearchStrategy[int | IntArray]:
 
 
 def thresholds() -> st.SearchStrategy[int]:
-    """Thresholds of up to 17 bits, mostly of 7 to 12, which a few weights reach."""
+    """Thresholds of up to 17 bits, mostly of 7 to 12, which a few weights reach; round ones may be met exactly."""
     bits = st.one_of(st.integers(7, 12), st.integers(7, 12), st.integers(0, 17))
-    return bits.flatmap(lambda n: st.integers(2**n // 2, 2**n - 1))
+    return st.one_of(
+        bits.flatmap(lambda n: st.integers(2**n // 2, 2**n - 1)),
+        st.integers(0, 16).map(lambda n: 32 * n),
+    )
 
 
 def biases(shape: tuple[int, ...]) -> st.SearchStrategy[int | IntArray]:

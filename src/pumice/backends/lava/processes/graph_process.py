@@ -44,8 +44,8 @@ class GraphProcess(AbstractProcess):
     """
 
     def __init__(self, graph: Graph) -> None:
+        super().__init__()  # before anything can raise: Lava's destructor needs it
         verify_graph(graph)
-        super().__init__()
         self.inp = InPort(shape=graph.input.shape)
         self.out = OutPort(shape=graph.output.shape)
         self.populations: dict[str, LIF] = {p.name: lif_process(p) for p in graph.populations}

@@ -1,7 +1,7 @@
 """Training: recipes, losses, the loop, and checkpoints."""
 
 from pumice.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from pumice.train.evaluate import predict, predict_counts
+from pumice.train.evaluate import encode, predict, predict_counts
 from pumice.train.history import EpochRecord
 from pumice.train.loop import train
 from pumice.train.losses import SpikeCountCrossEntropy, SpikeRateLoss
@@ -17,6 +17,7 @@ __all__ = [
     "SpikeCountCrossEntropy",
     "SpikeRateLoss",
     "Trained",
+    "encode",
     "load_checkpoint",
     "load_recipe",
     "predict",

@@ -9,13 +9,15 @@ from typing import Any
 
 import torch
 
-from pumice.errors import FileFormatError
+from pumice.data import ImageDataset, Split
+from pumice.errors import FileFormatError, InputError
 from pumice.netx.atomic import replace_atomically
 from pumice.train.history import EpochRecord
 from pumice.train.recipe import Recipe, make_recipe
 
 FORMAT = "pumice-checkpoint"
 VERSION = 1
+EXCERPT_SIZE = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +29,14 @@ class Checkpoint:
 
     Attributes:
         recipe: Describes data, network and training.
+        excerpt: The first few samples of the data, so that the network can be rebuilt and lowered without them.
         history: One record for each finished epoch.
         model_state: The network's `state_dict`.
         optimizer_state: The optimiser's `state_dict`, of the last epoch's phase.
     """
 
     recipe: Recipe
+    excerpt: ImageDataset
     history: tuple[EpochRecord, ...]
     model_state: dict[str, Any]
     optimizer_state: dict[str, Any]
@@ -48,6 +52,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> Non
         "format": FORMAT,
         "version": VERSION,
         "recipe": checkpoint.recipe.model_dump(),
+        "excerpt": _pack(checkpoint.excerpt),
         "history": [record.to_dict() for record in checkpoint.history],
         "model_state": checkpoint.model_state,
         "optimizer_state": checkpoint.optimizer_state,
@@ -77,9 +82,34 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     try:
         return Checkpoint(
             recipe=make_recipe(values["recipe"], str(file)),
+            excerpt=_unpack(values["excerpt"]),
             history=tuple(EpochRecord(**record) for record in values["history"]),
             model_state=values["model_state"],
             optimizer_state=values["optimizer_state"],
         )
-    except (KeyError, TypeError) as error:
-        raise FileFormatError(f"{file}: the checkpoint is incomplete ({error})") from error
+    except (KeyError, TypeError, AttributeError, InputError) as error:
+        raise FileFormatError(f"{file}: the checkpoint is damaged ({error})") from error
+
+
+def excerpt(dataset: ImageDataset) -> ImageDataset:
+    """The dataset's first few samples."""
+    return dataset.limited(EXCERPT_SIZE, EXCERPT_SIZE)
+
+
+def _pack(dataset: ImageDataset) -> dict[str, Any]:
+    splits = {"train": dataset.train, "test": dataset.test}
+    return {
+        "name": dataset.name,
+        "class_names": list(dataset.class_names),
+        "value_range": list(dataset.value_range),
+        "source": dataset.source,
+        **{name: [torch.tensor(split.images), torch.tensor(split.labels)] for name, split in splits.items()},
+    }
+
+
+def _unpack(values: dict[str, Any]) -> ImageDataset:
+    low, high = values["value_range"]
+    train, test = (Split(*(array.numpy() for array in values[name])) for name in ("train", "test"))
+    return ImageDataset(
+        values["name"], train, test, tuple(values["class_names"]), (int(low), int(high)), values["source"]
+    )

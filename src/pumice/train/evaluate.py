@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -27,16 +28,32 @@ def predict_counts(
         seed: Of a random encoding.
         batch_size: Images at a time.
     """
-    rng = np.random.default_rng([seed, TEST_STREAM])
     was_training = model.training
     model.eval()
     counts = []
     with torch.no_grad():
-        for start in range(0, len(images), batch_size):
-            spikes = model(to_tensor(encoder.encode(images[start : start + batch_size], rng)))
+        for stream in encode(encoder, images, seed=seed, batch_size=batch_size):
+            spikes = model(to_tensor(stream))
             counts.append(spikes.sum(-1).numpy(force=True).astype(np.int64))
     model.train(was_training)
     return np.concatenate(counts)
+
+
+def encode(encoder: AbstractEncoder, images: IntArray, *, seed: int = 0, batch_size: int = 256) -> Iterator[IntArray]:
+    """Encode held-back images batch by batch; the values do not depend on the batch size.
+
+    Args:
+        encoder: Turns images into integers over time.
+        images: Shape (n, channel, height, width).
+        seed: Of a random encoding.
+        batch_size: Images at a time.
+
+    Yields:
+        Integers, shape (batch, channel, height, width, T).
+    """
+    rng = np.random.default_rng([seed, TEST_STREAM])
+    for start in range(0, len(images), batch_size):
+        yield encoder.encode(images[start : start + batch_size], rng)
 
 
 def predict(counts: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:

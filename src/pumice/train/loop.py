@@ -11,7 +11,7 @@ import torch
 from pumice.data import ImageDataset
 from pumice.errors import FileFormatError, InputError
 from pumice.train.build import deploy
-from pumice.train.checkpoint import Checkpoint, save_checkpoint
+from pumice.train.checkpoint import Checkpoint, excerpt, save_checkpoint
 from pumice.train.epoch import train_epoch
 from pumice.train.history import FINETUNE, FLOAT, EpochRecord
 from pumice.train.recipe import Recipe
@@ -61,11 +61,20 @@ def train(
         record = train_epoch(trained, optimizer, phase, epoch, on_batch)
         trained.history = (*trained.history, record)
         if checkpoint_path is not None:
-            checkpoint = Checkpoint(recipe, trained.history, trained.model.state_dict(), optimizer.state_dict())
-            save_checkpoint(checkpoint, checkpoint_path)
+            save_checkpoint(_snapshot(trained, optimizer), checkpoint_path)
         on_epoch(record)
     trained.model.eval()
     return trained
+
+
+def _snapshot(trained: Trained, optimizer: torch.optim.Optimizer) -> Checkpoint:
+    return Checkpoint(
+        recipe=trained.recipe,
+        excerpt=excerpt(trained.dataset),
+        history=trained.history,
+        model_state=trained.model.state_dict(),
+        optimizer_state=optimizer.state_dict(),
+    )
 
 
 def _optimizer(trained: Trained) -> torch.optim.Optimizer:

@@ -68,17 +68,18 @@ def start(recipe: Recipe, dataset: ImageDataset) -> Trained:
     return Trained(recipe, prepared, model)
 
 
-def restore(checkpoint: Checkpoint, dataset: ImageDataset) -> Trained:
+def restore(checkpoint: Checkpoint, dataset: ImageDataset | None = None) -> Trained:
     """Rebuild a checkpoint's network.
 
     Args:
         checkpoint: As read from its file.
-        dataset: The data that its recipe names, as loaded.
+        dataset: The data that its recipe names, as loaded; the checkpoint's own excerpt, which is enough for
+            lowering, if not given.
 
     Raises:
         FileFormatError: The weights do not fit the network that the recipe describes.
     """
-    trained = start(checkpoint.recipe, dataset)
+    trained = start(checkpoint.recipe, dataset or checkpoint.excerpt)
     if any(record.phase == FINETUNE for record in checkpoint.history):
         deploy(trained.model, checkpoint.recipe, trained.dataset)
     try:

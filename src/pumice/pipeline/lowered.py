@@ -1,0 +1,64 @@
+"""From a trained network to a graph that carries its own evidence."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pumice.backends.verify import certify
+from pumice.ir import Graph, to_stream, torch_to_lava
+from pumice.lower import lower
+from pumice.train import Trained, encode
+from pumice.train.history import FINETUNE
+
+IntArray = npt.NDArray[np.integer[Any]]
+CERTIFICATE_SAMPLES = 4
+_PACKAGES = ("pumice", "lava-dl", "lava-nc", "torch", "numpy")
+
+
+def lower_trained(trained: Trained) -> Graph:
+    """Lower a trained network (deploying it first if need be), say where it comes from, and certify it.
+
+    Args:
+        trained: Of `pumice.train`; its network is changed in place if it was not deployed yet.
+
+    Returns:
+        The graph, with `info` about its origin and a certificate over the first few test samples.
+
+    Raises:
+        LoweringError: The network cannot be lowered exactly.
+    """
+    trained.model.eval()
+    graph = lower(trained.model, trained.example, input_range=trained.encoder.value_range)
+    graph = graph.replace(info=_origin(trained))
+    return certify(graph, to_stream(graph, encoded_test(trained, CERTIFICATE_SAMPLES)))
+
+
+def encoded_test(trained: Trained, n: int | None = None) -> IntArray:
+    """The first `n` test samples (all, if None) as they enter the network in Lava's order.
+
+    Returns:
+        Shape (n, T, x, y, channel).
+    """
+    images = trained.dataset.test.first(n).images
+    return torch_to_lava(np.concatenate([*encode(trained.encoder, images, seed=trained.recipe.seed)]))
+
+
+def _origin(trained: Trained) -> dict[str, str]:
+    origin = {
+        "name": trained.recipe.name,
+        "data": trained.dataset.source,
+        "classes": ", ".join(trained.dataset.class_names),
+        "readout": "the class with the most output spikes within a sample; of equal counts the first",
+        "recipe": json.dumps(trained.recipe.model_dump(), sort_keys=True),
+        "versions": ", ".join(f"{package} {version(package)}" for package in _PACKAGES),
+        "accuracy_float": f"{trained.accuracy_float:.4f}",
+    }
+    last = trained.history[-1]
+    if last.phase == FINETUNE:
+        origin["accuracy_deployed"] = f"{last.test_accuracy:.4f}"
+    return origin

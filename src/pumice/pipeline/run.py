@@ -1,0 +1,84 @@
+"""Train -> deploy -> fine-tune -> lower -> check -> certify -> write -> run everywhere -> compare."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pumice.backends import run
+from pumice.data import ImageDataset
+from pumice.errors import InputError
+from pumice.ir import from_stream, to_stream
+from pumice.netx import load, save
+from pumice.pipeline.compare import compare_records, compare_with_torch
+from pumice.pipeline.lowered import encoded_test, lower_trained
+from pumice.pipeline.result import PipelineResult
+from pumice.train import EpochRecord, Recipe, predict, train
+
+
+def _ignore(*_: Any) -> None:
+    """The callback of a caller who does not ask for one."""
+
+
+def run_pipeline(
+    recipe: Recipe,
+    dataset: ImageDataset,
+    path: str | Path,
+    *,
+    lava_samples: int = 100,
+    on_stage: Callable[[str], None] = _ignore,
+    on_epoch: Callable[[EpochRecord], None] = _ignore,
+    on_batch: Callable[[], None] = _ignore,
+) -> PipelineResult:
+    """Train a network, write it, run the test split on the reference and on Lava, and compare every integer.
+
+    What runs is the graph read back from the file. Differences do not raise: see `PipelineResult.is_exact`.
+
+    Args:
+        recipe: What to train.
+        dataset: The data that the recipe names, see `pumice.data.load_dataset`.
+        path: The .net file to write.
+        lava_samples: Test samples for Lava; at most the whole split.
+        on_stage: Told in one line which stage begins.
+        on_epoch: See `pumice.train.train`.
+        on_batch: See `pumice.train.train`.
+
+    Raises:
+        PumiceError: Whatever the stages raise.
+    """
+    if lava_samples < 1:
+        raise InputError(f"lava_samples must be >= 1, got {lava_samples}")
+    began = time.perf_counter()
+
+    on_stage(f"train on {len(dataset.train)} samples of {dataset.name}")
+    trained = train(recipe, dataset, on_epoch=on_epoch, on_batch=on_batch)
+
+    on_stage("lower to integers, certify, write the file")
+    save(lower_trained(trained), path)
+    graph = load(path)
+
+    samples = encoded_test(trained)
+    on_stage(f"run all {len(samples)} test samples back to back on the reference backend")
+    result = run(graph, to_stream(graph, samples), record=True)
+    predictions = predict(from_stream(graph, result.spikes, len(samples)).sum(1))
+    torch_comparison = compare_with_torch(graph, result.records, trained)
+
+    on_stage(f"run {min(lava_samples, len(samples))} test samples back to back on Lava, recording every state")
+    stream = to_stream(graph, samples[:lava_samples])
+    lava_records = run(graph, stream, backend="lava", record=True).records
+    lava_comparison = compare_records(run(graph, stream, record=True).records, lava_records)
+
+    return PipelineResult(
+        trained=trained,
+        graph=graph,
+        path=Path(path),
+        samples=samples,
+        records=result.records,
+        predictions=predictions,
+        lava_samples=min(lava_samples, len(samples)),
+        torch_comparison=torch_comparison,
+        lava_comparison=lava_comparison,
+        seconds=time.perf_counter() - began,
+    )

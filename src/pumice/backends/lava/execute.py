@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
 from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import lava.magma.compiler.compiler  # noqa: F401  # else each run's child would import it anew
@@ -18,6 +18,7 @@ from lava.magma.runtime.runtime import Runtime
 from pumice.errors import BackendError
 
 POLL_S = 0.005
+DEATH_S = 1.0
 
 
 def execute(process: AbstractProcess, n_steps: int) -> None:
@@ -68,7 +69,7 @@ def _watch(runtime: Runtime, actors: dict[str, Any]) -> None:
 
 
 def _failure(name: str, actor: Any) -> str:
-    time.sleep(POLL_S)  # a death may be seen just before the exception that explains it
+    BaseProcess.join(actor, DEATH_S)  # the end of its pipe is seen just before exit code and exception
     if actor.exception is None:
         return f"{name} died with exit code {actor.exitcode}"
     _, trace = actor.exception

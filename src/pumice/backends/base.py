@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -21,19 +22,32 @@ class Record:
     """What one population did: arrays of shape (T, *shape), int32.
 
     Attributes:
-        s: Spikes, 0 or 1.
-        u: Current after each step.
-        v: Voltage after each step (0 where the neuron fired).
+        s: What left it: spikes 0 or 1, or graded values.
+        states: Its states after each step, in the order of `Population.states`: "u" and "v" for CUBA neurons
+            (v is 0 where the neuron fired).
     """
 
     s: IntArray
-    u: IntArray
-    v: IntArray
+    states: Mapping[str, IntArray]
+
+    @property
+    def u(self) -> IntArray:
+        """Current after each step (CUBA neurons)."""
+        return self.states["u"]
+
+    @property
+    def v(self) -> IntArray:
+        """Voltage after each step (CUBA neurons)."""
+        return self.states["v"]
+
+    def values(self) -> dict[str, IntArray]:
+        """States and output by name, causes before effects."""
+        return {**self.states, "s": self.s}
 
     def digest(self) -> str:
-        """SHA-256 over the shape and the little-endian int32 bytes of s, u and v."""
+        """SHA-256 over the shape and the little-endian int32 bytes of s and each state."""
         sha = hashlib.sha256(repr(self.s.shape).encode())
-        for array in (self.s, self.u, self.v):
+        for array in (self.s, *self.states.values()):
             sha.update(np.ascontiguousarray(array, dtype="<i4").tobytes())
         return sha.hexdigest()
 
@@ -43,7 +57,7 @@ class RunResult:
     """The result of a run.
 
     Attributes:
-        outputs: For each output population, its spikes, shape (T, *shape), int32; index k is what leaves in
+        outputs: For each output population, what left it, shape (T, *shape), int32; index k is what leaves in
             Lava's time step k + 1.
         records: For each population, its `Record`, if recording was asked for.
     """

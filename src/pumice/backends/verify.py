@@ -24,7 +24,7 @@ class Difference:
         population: Its name.
         step: Index k of the stream (Lava's time step is k + 1).
         neuron: Index into the population's shape.
-        quantity: "s", "u" or "v".
+        quantity: "s" or the name of a state, such as "u" or "v".
         expected: The value it should have.
         got: The value it has.
         n_different: How many values of the two runs differ in all.
@@ -48,7 +48,7 @@ class Difference:
 def first_difference(expected: dict[str, Record], got: dict[str, Record]) -> Difference | None:
     """The earliest difference between two recorded runs of one graph, or None if all values are equal.
 
-    Within one step, populations come in the graph's order and u before v before s, so that the cause comes
+    Within one step, populations come in the graph's order and states before what they cause, so that the cause comes
     before its effects.
 
     Raises:
@@ -59,8 +59,10 @@ def first_difference(expected: dict[str, Record], got: dict[str, Record]) -> Dif
     first: tuple[int, str, str, tuple[int, ...]] | None = None
     n_different = 0
     for name, record in expected.items():
-        for quantity in ("u", "v", "s"):
-            a, b = getattr(record, quantity), getattr(got[name], quantity)
+        if record.states.keys() != got[name].states.keys():
+            raise InputError(f"population {name}: the runs record different states")
+        for quantity, a in record.values().items():
+            b = got[name].values()[quantity]
             if a.shape != b.shape:
                 raise InputError(f"population {name}: recorded shapes differ, {a.shape} and {b.shape}")
             places = np.argwhere(a != b)
@@ -71,7 +73,7 @@ def first_difference(expected: dict[str, Record], got: dict[str, Record]) -> Dif
         return None
     step, name, quantity, neuron = first
     place = (step, *neuron)
-    values = [int(getattr(runs[name], quantity)[place]) for runs in (expected, got)]
+    values = [int(runs[name].values()[quantity][place]) for runs in (expected, got)]
     return Difference(name, step, neuron, quantity, values[0], values[1], n_different)
 
 
@@ -114,7 +116,7 @@ def verify(graph: Graph, backends: tuple[str, ...] = ("reference",)) -> dict[str
         raise InputError("the graph has no certificate to verify against; `pumice.certify` makes one")
     reference = get_backend("reference").run(graph, certificate.x, record=True)
     _check_against_certificate(certificate, reference)
-    n_compared = 3 * sum(record.s.size for record in reference.records.values())
+    n_compared = sum(values.size for record in reference.records.values() for values in record.values().values())
     compared = {}
     for name in backends:
         if name != "reference":

@@ -100,3 +100,47 @@ def conv_accumulate(
                 ins = slice(g * in_per_group, (g + 1) * in_per_group)
                 total[:, :, outs] += taps[:, :, ins] @ kernel[outs, i, j].T
     return wrap24_accumulator(total)
+
+
+def sparse_accumulate(
+    rows: IntArray, columns: IntArray, values: IntArray, spikes: IntArray, *, n_target: int, weight_exp: int = 0
+) -> Int32Array:
+    """The product of a sparse matrix and a vector, times 2^weight_exp, modulo 2^32.
+
+    Args:
+        rows: Target of each weight, shape (n,).
+        columns: Source of each weight, shape (n,).
+        values: Weights, shape (n,); two at one place add up.
+        spikes: Source values, shape (n_source,).
+        n_target: Number of targets.
+        weight_exp: Left shift of the sum, >= 0.
+
+    Example:
+        >>> rows, columns, values = np.array([1, 1]), np.array([0, 2]), np.array([4, 6])
+        >>> sparse_accumulate(rows, columns, values, np.array([1, 9, 2]), n_target=2).tolist()
+        [0, 16]
+    """
+    total = np.zeros(n_target, dtype=np.int64)
+    np.add.at(total, rows, values.astype(np.int64) * np.asarray(spikes, dtype=np.int64)[columns])
+    return to_int32(to_int32(total).astype(np.int64) << weight_exp)
+
+
+def token_mixing_accumulate(weight: IntArray, spikes: IntArray, weight_exp: int = 0) -> Int32Array:
+    r"""Mix the tokens of each channel, head by head, modulo 2^32.
+
+    .. math:: a[m, c] = 2^e \sum_n w[h(c), m, n] \; s[n, c], \qquad h(c) = \lfloor c H / C \rfloor
+
+    Args:
+        weight: Integers, shape (heads, tokens, tokens).
+        spikes: Source values, shape (x, y, channel); token number y * width + x.
+        weight_exp: Left shift of the sum, >= 0.
+
+    Returns:
+        int32 array, shape (x, y, channel).
+    """
+    width, height, channels = spikes.shape
+    heads = len(weight)
+    tokens = spikes.astype(np.int64).transpose(1, 0, 2).reshape(height * width, heads, channels // heads)
+    mixed = np.einsum("hmn,nhc->mhc", weight.astype(np.int64), tokens)
+    image = mixed.reshape(height, width, channels).transpose(1, 0, 2)
+    return to_int32(to_int32(image).astype(np.int64) << weight_exp)

@@ -2,30 +2,40 @@
 
 from pumice.ir.certificate import Certificate
 from pumice.ir.graph import Graph, Timing
-from pumice.ir.layout import flatten_whc, lava_to_torch, torch_to_lava
-from pumice.ir.population import Cuba, Input, Reset
+from pumice.ir.layout import flatten_whc, lava_to_torch, torch_to_lava, unflatten_whc
+from pumice.ir.population import Accumulator, Cuba, Delta, Input, Population, Reset, Resonator, Sigma, SigmaDelta
 from pumice.ir.schedule import latencies, with_reset_schedule, without_resets
 from pumice.ir.stream import from_stream, to_stream
-from pumice.ir.synapse import Conv, Dense, Direct, Synapse
+from pumice.ir.synapse import Conv, Dense, Direct, OneToOne, Sparse, Synapse, TokenMixing
 from pumice.ir.verify import verify_graph
 
 __all__ = [
+    "Accumulator",
     "Certificate",
     "Conv",
     "Cuba",
+    "Delta",
     "Dense",
     "Direct",
     "Graph",
     "Input",
+    "OneToOne",
+    "Population",
     "Reset",
+    "Resonator",
+    "Sigma",
+    "SigmaDelta",
+    "Sparse",
     "Synapse",
     "Timing",
+    "TokenMixing",
     "flatten_whc",
     "from_stream",
     "latencies",
     "lava_to_torch",
     "to_stream",
     "torch_to_lava",
+    "unflatten_whc",
     "verify_graph",
     "with_reset_schedule",
     "without_resets",

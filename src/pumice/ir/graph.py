@@ -8,7 +8,7 @@ from typing import Any
 
 from pumice.errors import GraphError
 from pumice.ir.certificate import Certificate
-from pumice.ir.population import Cuba, Input
+from pumice.ir.population import Input, Population
 from pumice.ir.schedule import latencies
 from pumice.ir.synapse import Synapse
 
@@ -41,7 +41,7 @@ class Graph:
     """
 
     input: Input
-    populations: tuple[Cuba, ...]
+    populations: tuple[Population, ...]
     synapses: tuple[Synapse, ...]
     outputs: tuple[str, ...]
     timing: Timing | None = None
@@ -49,7 +49,7 @@ class Graph:
     info: dict[str, str] = field(default_factory=dict)
 
     @property
-    def output(self) -> Cuba:
+    def output(self) -> Population:
         """The first output population."""
         return self.population(self.outputs[0])
 
@@ -58,7 +58,7 @@ class Graph:
         """Steps from the input to the first output."""
         return latencies(self)[self.outputs[0]]
 
-    def population(self, name: str) -> Cuba:
+    def population(self, name: str) -> Population:
         """The population called `name`.
 
         Raises:

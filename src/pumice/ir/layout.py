@@ -33,3 +33,13 @@ def flatten_whc(x: Array) -> Array:
         [0, 2, 1, 3]
     """
     return x.transpose(2, 1, 0).reshape(-1) if x.ndim == 3 else x.reshape(-1)
+
+
+def unflatten_whc(x: Array, shape: tuple[int, ...]) -> Array:
+    """The inverse of `flatten_whc`, to a population's shape.
+
+    Example:
+        >>> unflatten_whc(np.arange(4), (2, 1, 2))[1, 0, 0]
+        1
+    """
+    return x.reshape(shape[::-1]).transpose(2, 1, 0) if len(shape) == 3 else x.reshape(shape)

@@ -6,16 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pumice.errors import GraphError
-from pumice.ir.population import Reset
+from pumice.ir.population import Population, Reset
 
 if TYPE_CHECKING:
     from pumice.ir.graph import Graph
 
 
 def latencies(graph: Graph) -> dict[str, int]:
-    """Steps from the network's input to each population: one per synapse, none for a direct input.
+    """Steps from the network's input to each population: one per synapse and its balance, none for a direct input.
 
-    Recurrent synapses and trained delays do not count: they are part of what the network computes.
+    Recurrent synapses (from the population itself, or from one that comes later in the graph's order) and trained
+    delays do not count: they are part of what the network computes.
 
     Raises:
         GraphError: A population is reached by paths of different latency, or by none.
@@ -60,11 +61,16 @@ def with_reset_schedule(graph: Graph, interval: int, offset: int = 0) -> Graph:
     steps = latencies(graph)
     return graph.replace(
         populations=tuple(
-            replace(p, reset=Reset(interval, (offset + steps[p.name]) % interval)) for p in graph.populations
+            _with_reset(p, Reset(interval, (offset + steps[p.name]) % interval)) for p in graph.populations
         )
     )
 
 
 def without_resets(graph: Graph) -> Graph:
     """The same graph, never reset."""
-    return graph.replace(populations=tuple(replace(p, reset=None) for p in graph.populations))
+    return graph.replace(populations=tuple(_with_reset(p, None) for p in graph.populations))
+
+
+def _with_reset(population: Population, reset: Reset | None) -> Population:
+    """Kinds that cannot be reset (sigma-delta, resonators) stay as they are, as in stock netx."""
+    return replace(population, reset=reset) if population.can_reset else population

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,13 +21,26 @@ class Synapse:
         source: Name of the input or of a population.
         target: Name of a population.
         graded: Multiply by the source's integer value; otherwise every non-zero value counts as one spike.
+        balance_steps: Further delay of the whole synapse, which makes up for a longer path beside it; it counts
+            as latency, while `delay_steps` are part of what the network computes.
+        target_channels: (first, stop): only these channels of the target receive; all if None. Two synapses
+            into disjoint ranges are a concatenation.
+        part: "real" or "imag": which input of a resonator is driven.
     """
 
-    latency_steps: ClassVar[int] = 1
+    hop_steps: ClassVar[int] = 1
 
     source: str
     target: str
     graded: bool = False
+    balance_steps: int = field(default=0, kw_only=True)
+    target_channels: tuple[int, int] | None = field(default=None, kw_only=True)
+    part: str = field(default="real", kw_only=True)
+
+    @property
+    def latency_steps(self) -> int:
+        """Steps that count as latency: one for the hop, and the balance."""
+        return self.hop_steps + self.balance_steps
 
     @property
     def is_recurrent(self) -> bool:
@@ -36,15 +49,15 @@ class Synapse:
 
     @property
     def max_delay_steps(self) -> int:
-        """The longest delay of this synapse (0 for kinds without delays)."""
-        return int(np.max(getattr(self, "delay_steps", 0)))
+        """The longest trained delay of this synapse (0 for kinds without delays)."""
+        return int(np.max(getattr(self, "delay_steps", 0), initial=0))
 
 
 @dataclass(frozen=True, eq=False)
 class Direct(Synapse):
     """The input's values are the target's current, in the same step (NetX: an input layer with neurons)."""
 
-    latency_steps: ClassVar[int] = 0
+    hop_steps: ClassVar[int] = 0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -83,4 +96,58 @@ class Conv(Synapse):
     padding: tuple[int, int] = (0, 0)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
+    delay_steps: int | IntArray = 0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sparse(Synapse):
+    """Single weights between neurons; both ends are flattened like a dense synapse's source (`flatten_whc`).
+
+    Attributes:
+        rows: Target neuron of each weight, shape (n,).
+        columns: Source neuron of each weight, shape (n,).
+        values: Integers, shape (n,).
+        weight_exp: Left shift of the sum, 0 to 7.
+        delay_steps: 0 to 62: one number, or one per weight (n,).
+    """
+
+    rows: IntArray
+    columns: IntArray
+    values: IntArray
+    weight_exp: int = 0
+    delay_steps: int | IntArray = 0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OneToOne(Synapse):
+    """Each neuron feeds the neuron at its own place: current += weight * source * 2^weight_exp.
+
+    Attributes:
+        weight: One number, one per channel, or one per neuron (broadcast against the shape).
+        weight_exp: Left shift, 0 to 7.
+        delay_steps: 0 to 62: one number, or one per channel.
+    """
+
+    weight: int | IntArray
+    weight_exp: int = 0
+    delay_steps: int | IntArray = 0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TokenMixing(Synapse):
+    """Mixes the tokens of each channel: per head one matrix, shared by the head's channels.
+
+    An image (x, y, channel) has x * y tokens, numbered y * width + x; channels are split into equal heads in
+    their order. current[m, c] += sum_n weight[head(c), m, n] * source[n, c].
+
+    Deng, Wu, Du, Gu: Spiking Token Mixer, NeurIPS 2024.
+
+    Attributes:
+        weight: Integers, shape (heads, tokens, tokens).
+        weight_exp: Left shift of the sum, 0 to 7.
+        delay_steps: 0 to 62: one number, or one per channel.
+    """
+
+    weight: IntArray
+    weight_exp: int = 0
     delay_steps: int | IntArray = 0

@@ -10,9 +10,9 @@ import numpy as np
 from pumice.errors import GraphError
 from pumice.fixedpoint import conv_output_shape
 from pumice.ir.graph import Graph
-from pumice.ir.population import Cuba
+from pumice.ir.population import Accumulator, Cuba, Delta, Population, Resonator, Sigma, SigmaDelta
 from pumice.ir.schedule import latencies
-from pumice.ir.synapse import Conv, Dense, Direct, Synapse
+from pumice.ir.synapse import Conv, Dense, Direct, OneToOne, Sparse, Synapse, TokenMixing
 
 MAX_DELAY_STEPS = 62
 """lava-dl and NetX stop at 62; the chip's 6 bits would hold 63."""
@@ -36,7 +36,7 @@ def verify_graph(graph: Graph) -> Graph:
     problems = [*_names(graph)]
     if not problems:
         for population in graph.populations:
-            problems += _population(population)
+            problems += [f"population {population.name}: {p}" for p in _population(population)]
         for synapse in graph.synapses:
             problems += [f"synapse {synapse.source} -> {synapse.target}: {p}" for p in _synapse(graph, synapse)]
         problems += _connectivity(graph)
@@ -77,26 +77,84 @@ def _integers(label: str, value: Any, low: int, high: int) -> Iterator[str]:
         yield f"{label} must lie in {low}..{high}, got {found}"
 
 
-def _population(p: Cuba) -> Iterator[str]:
-    where = f"population {p.name}: "
-    for label, value, low, high in (
-        ("vth_mant", p.vth_mant, 0, 2**17 * 2 - 1),
-        ("i_decay_q12", p.i_decay_q12, 0, 4096),
-        ("v_decay_q12", p.v_decay_q12, 0, 4096),
-        ("bias_mant", p.bias_mant, -(2**15), 2**15 - 1),
-        ("bias_exp", p.bias_exp, 0, 7),
-    ):
-        yield from (where + text for text in _integers(label, value, low, high))
-        try:
-            np.broadcast_to(np.asarray(value), p.shape)
-        except ValueError:
-            yield f"{where}{label} of shape {np.shape(value)} does not fit the population's shape {p.shape}"
+def _leaky(p: Cuba | Accumulator) -> Iterator[str]:
+    yield from _parameter(p, "i_decay_q12", 0, 4096)
+    yield from _parameter(p, "v_decay_q12", 0, 4096)
+    yield from _parameter(p, "bias_mant", -(2**15), 2**15 - 1)
+    yield from _scalar(p, "bias_exp", 0, 7)
+
+
+def _cuba(p: Cuba) -> Iterator[str]:
+    yield from _scalar(p, "vth_mant", 0, 2**18 - 1)
+    yield from _leaky(p)
+
+
+def _change_sender(p: Delta | SigmaDelta) -> Iterator[str]:
+    yield from _scalar(p, "vth", 0, 2**31 - 1)
+    yield from _scalar(p, "spike_exp", 0, 7)
+    yield from _scalar(p, "state_exp", 0, 7)
+
+
+def _sigma_delta(p: SigmaDelta) -> Iterator[str]:
+    yield from _change_sender(p)
+    yield from _parameter(p, "bias", -(2**31), 2**31 - 1)
+
+
+def _resonator(p: Resonator) -> Iterator[str]:
+    yield from _scalar(p, "vth", 0, 2**31 - 1)
+    yield from _parameter(p, "sin_decay", -(2**15), 2**15 - 1)
+    yield from _parameter(p, "cos_decay", -(2**15), 2**15 - 1)
+    yield from _scalar(p, "state_exp", 0, 7)
+    yield from _scalar(p, "decay_bits", 0, 12)
+
+
+def _parameter(p: Population, label: str, low: int, high: int) -> Iterator[str]:
+    """A number, or an array that broadcasts against the population's shape."""
+    value = getattr(p, label)
+    yield from _integers(label, value, low, high)
+    try:
+        np.broadcast_to(np.asarray(value), p.shape)
+    except ValueError:
+        yield f"{label} of shape {np.shape(value)} does not fit the population's shape {p.shape}"
+
+
+def _scalar(p: Population, label: str, low: int, high: int) -> Iterator[str]:
+    yield from _integers(label, getattr(p, label), low, high)
+    if np.ndim(getattr(p, label)):
+        yield f"{label} must be one number, got shape {np.shape(getattr(p, label))}"
+
+
+_POPULATION_CHECKS: dict[type[Population], Callable[[Any], Iterator[str]]] = {
+    Cuba: _cuba,
+    Accumulator: _leaky,
+    Sigma: lambda _: iter(()),
+    Delta: _change_sender,
+    SigmaDelta: _sigma_delta,
+    Resonator: _resonator,
+}
+
+
+def _population(p: Population) -> Iterator[str]:
+    check = _POPULATION_CHECKS.get(type(p))
+    if check is None:
+        yield f"unknown kind {type(p).__name__}; known: {', '.join(k.__name__ for k in _POPULATION_CHECKS)}"
+        return
+    if p.reset is not None and not p.can_reset:
+        yield f"a {type(p).__name__} cannot be reset"
     if p.reset is not None and (p.reset.interval < 1 or p.reset.offset < 0):
-        yield f"{where}reset interval must be >= 1 and offset >= 0, got {p.reset}"
+        yield f"reset interval must be >= 1 and offset >= 0, got {p.reset}"
+    yield from check(p)
+
+
+def _target_shape(graph: Graph, s: Synapse) -> tuple[int, ...]:
+    """Shape of that part of the target which the synapse feeds."""
+    shape = graph.shape_of(s.target)
+    first, stop = s.target_channels or (0, shape[-1])
+    return (*shape[:-1], stop - first)
 
 
 def _dense(graph: Graph, s: Dense) -> Iterator[str]:
-    source, target = graph.shape_of(s.source), graph.shape_of(s.target)
+    source, target = graph.shape_of(s.source), _target_shape(graph, s)
     expected = (int(np.prod(target)), int(np.prod(source)))
     if len(target) != 1:
         yield f"a dense synapse ends in a population of one dimension, got {target}"
@@ -113,7 +171,7 @@ def _dense(graph: Graph, s: Dense) -> Iterator[str]:
 
 
 def _conv(graph: Graph, s: Conv) -> Iterator[str]:
-    source, target = graph.shape_of(s.source), graph.shape_of(s.target)
+    source, target = graph.shape_of(s.source), _target_shape(graph, s)
     if len(source) != 3 or len(target) != 3:
         yield f"a convolution joins shapes (x, y, channel), got {source} and {target}"
         return
@@ -131,32 +189,94 @@ def _conv(graph: Graph, s: Conv) -> Iterator[str]:
         yield f"weight has {s.weight.shape[3]} channels in each of {s.groups} groups, the source has {source[2]}"
     if (found := conv_output_shape(source, s.weight.shape, s.stride, s.padding, s.dilation)) != target:
         yield f"the convolution gives shape {found}, its target has {target}"
-    if np.shape(s.delay_steps) not in ((), (source[2],)):
-        yield f"delay_steps must be one number or one per channel ({source[2]},), got {np.shape(s.delay_steps)}"
     yield from _integers("weight", s.weight, -(2**15), 2**15 - 1)
+    yield from _channel_delays(source, s)
+
+
+def _sparse(graph: Graph, s: Sparse) -> Iterator[str]:
+    n = s.values.shape
+    if len(n) != 1 or s.rows.shape != n or s.columns.shape != n:
+        yield f"rows, columns and values must have one length, got {s.rows.shape}, {s.columns.shape} and {n}"
+        return
+    yield from _integers("rows", s.rows, 0, int(np.prod(_target_shape(graph, s))) - 1)
+    yield from _integers("columns", s.columns, 0, int(np.prod(graph.shape_of(s.source))) - 1)
+    yield from _integers("values", s.values, -256, 255)
+    yield from _integers("weight_exp", s.weight_exp, 0, 7)
+    if np.shape(s.delay_steps) not in ((), n):
+        yield f"delay_steps must be one number or one per weight {n}, got shape {np.shape(s.delay_steps)}"
+    yield from _integers("delay_steps", s.delay_steps, 0, MAX_DELAY_STEPS)
+
+
+def _one_to_one(graph: Graph, s: OneToOne) -> Iterator[str]:
+    source, target = graph.shape_of(s.source), _target_shape(graph, s)
+    if source != target:
+        yield f"shapes must be equal, got {source} and {target}"
+    if np.shape(s.weight) not in ((), source[-1:], source):
+        allowed = f"one number, one per channel {source[-1:]} or one per neuron {source}"
+        yield f"weight must be {allowed}, got {np.shape(s.weight)}"
+    yield from _integers("weight", s.weight, -256, 255)
+    yield from _integers("weight_exp", s.weight_exp, 0, 7)
+    yield from _channel_delays(source, s)
+
+
+def _token_mixing(graph: Graph, s: TokenMixing) -> Iterator[str]:
+    source, target = graph.shape_of(s.source), _target_shape(graph, s)
+    if len(source) != 3 or source != target:
+        yield f"token mixing keeps an image's shape (x, y, channel), got {source} and {target}"
+        return
+    tokens = source[0] * source[1]
+    if s.weight.ndim != 3 or s.weight.shape[1:] != (tokens, tokens):
+        yield f"weight must have shape (heads, {tokens}, {tokens}), got {s.weight.shape}"
+    elif source[2] % len(s.weight):
+        yield f"{len(s.weight)} heads do not divide {source[2]} channels"
+    yield from _integers("weight", s.weight, -256, 255)
+    yield from _integers("weight_exp", s.weight_exp, 0, 7)
+    yield from _channel_delays(source, s)
+
+
+def _channel_delays(source: tuple[int, ...], s: Conv | OneToOne | TokenMixing) -> Iterator[str]:
+    if np.shape(s.delay_steps) not in ((), source[-1:]):
+        yield f"delay_steps must be one number or one per channel {source[-1:]}, got {np.shape(s.delay_steps)}"
     yield from _integers("delay_steps", s.delay_steps, 0, MAX_DELAY_STEPS)
 
 
 def _direct(graph: Graph, s: Direct) -> Iterator[str]:
     if s.source != graph.input.name:
         yield "only the network's input may feed a population directly, without a synapse's one step of latency"
+    if s.balance_steps or s.target_channels:
+        yield "a direct input has no delay and feeds the whole population"
     if graph.shape_of(s.source) != graph.shape_of(s.target):
         yield f"shapes must be equal, got {graph.shape_of(s.source)} and {graph.shape_of(s.target)}"
 
 
-_CHECKS: dict[type[Synapse], Callable[[Graph, Any], Iterator[str]]] = {
+_SYNAPSE_CHECKS: dict[type[Synapse], Callable[[Graph, Any], Iterator[str]]] = {
     Dense: _dense,
+    Sparse: _sparse,
     Conv: _conv,
+    OneToOne: _one_to_one,
+    TokenMixing: _token_mixing,
     Direct: _direct,
 }
 
 
 def _synapse(graph: Graph, synapse: Synapse) -> Iterator[str]:
-    check = _CHECKS.get(type(synapse))
+    check = _SYNAPSE_CHECKS.get(type(synapse))
     if check is None:
-        yield f"unknown kind {type(synapse).__name__}; known: {', '.join(k.__name__ for k in _CHECKS)}"
-    else:
-        yield from check(graph, synapse)
+        yield f"unknown kind {type(synapse).__name__}; known: {', '.join(k.__name__ for k in _SYNAPSE_CHECKS)}"
+        return
+    target = graph.population(synapse.target)
+    if synapse.part not in target.parts:
+        yield f"part {synapse.part!r}: a {type(target).__name__} has {', '.join(target.parts)}"
+    if synapse.target_channels is not None:
+        first, stop = synapse.target_channels
+        if not 0 <= first < stop <= target.shape[-1]:
+            yield f"target_channels must satisfy 0 <= first < stop <= {target.shape[-1]}, got {first}, {stop}"
+            return
+    yield from _integers("balance_steps", synapse.balance_steps, 0, MAX_DELAY_STEPS)
+    yield from check(graph, synapse)
+    longest = synapse.max_delay_steps + synapse.balance_steps
+    if longest > MAX_DELAY_STEPS and synapse.max_delay_steps <= MAX_DELAY_STEPS:
+        yield f"delay_steps and balance_steps together must not exceed {MAX_DELAY_STEPS}, got {longest}"
 
 
 def _connectivity(graph: Graph) -> Iterator[str]:

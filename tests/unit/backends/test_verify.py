@@ -55,7 +55,7 @@ def test_the_first_difference_is_the_earliest_and_u_comes_before_s():
     s[2, 1] ^= 1
     u[2, 2] += 5
     u[4, 0] += 1
-    got = {**records, "dense0": Record(s, u, records["dense0"].v)}
+    got = {**records, "dense0": Record(s, {"u": u, "v": records["dense0"].v})}
     found = first_difference(records, got)
     assert (found.population, found.step, found.neuron, found.quantity) == ("dense0", 2, (2,), "u")
     assert (found.got - found.expected, found.n_different) == (5, 3)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from lava.lib.dl.slayer import synapse as slayer_synapse
 from lava.lib.dl.slayer.block import cuba as slayer
 
-from pumice.ir import Conv, Cuba, Dense, Synapse, torch_to_lava
-from pumice.nn.deploy import synapses
+from pumice.ir import Conv, Cuba, Dense, OneToOne, Synapse, TokenMixing, torch_to_lava
+from pumice.nn.arms import ConvArm, DenseArm, IdentityArm, TokenMixingArm
+from pumice.nn.merge import Merge
 from pumice.nn.trace import INPUT, Call
+from pumice.nn.views import ArmView, arm_views
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -28,12 +31,14 @@ def population_name(call: Call) -> str:
     return f"{head}.{last}".lstrip(".").replace(".", "_")
 
 
-def lower_block(call: Call, source: Call | None, value_range: tuple[int, int]) -> tuple[Cuba, list[Synapse]]:
+def lower_block(
+    call: Call, sources: Sequence[Call | None], value_range: tuple[int, int]
+) -> tuple[Cuba, list[Synapse]]:
     """Read the integers of a deployed block.
 
     Args:
         call: The block's call in the trace.
-        source: The call of the block whose spikes it gets, or None for the network's input.
+        sources: For each input, the call of the block whose spikes it is, or None for the network's input.
         value_range: Smallest and largest input value.
 
     Returns:
@@ -43,39 +48,46 @@ def lower_block(call: Call, source: Call | None, value_range: tuple[int, int]) -
     name = population_name(call)
     with torch.no_grad():
         bias = neuron.integer_bias().numpy(force=True).astype(np.int32)
-    # A SLAYER dense layer over an image gives (batch, out, 1, 1, time).
-    shape = tuple(int(n) for n in call.y.shape[1:-1][::-1])
-    shape = shape if isinstance(block, (slayer.Conv, slayer.Pool)) else (int(np.prod(shape)),)
     population = Cuba(
         name,
-        shape,
+        _shape(call),
         vth_mant=neuron.vth_mant,
         i_decay_q12=_channel_last(neuron.cx_current_decay),
         v_decay_q12=_channel_last(neuron.cx_voltage_decay),
         bias_mant=bias if bias.any() else 0,
     )
-    arm = _ARMS[next(kind for kind in _ARMS if isinstance(block, kind))]
-    forward = arm(
-        call,
-        source=INPUT if source is None else population_name(source),
-        target=name,
-        graded=source is None and value_range != (0, 1),
-    )
-    arms: list[Dense | Conv] = [forward]
-    if isinstance(block, slayer.Recurrent):
-        arms.append(Dense(name, name, weight=_weight(synapses(block)["recurrent"]).reshape(shape[0], shape[0])))
-    return population, [*_with_delay(arms, source)]
+    synapses: list[Synapse] = []
+    first_channel = 0
+    for index, view in enumerate(arm_views(block)):
+        source, x = (call, call.y) if view.recurrent else (sources[index], call.xs[index])
+        ends = {
+            "source": INPUT if source is None else population_name(source),
+            "target": name,
+            "graded": source is None and value_range != (0, 1),
+        }
+        if isinstance(block, Merge) and block.concat:
+            ends["target_channels"] = (first_channel, first_channel + view.owner.out_channels)
+            first_channel += view.owner.out_channels
+        synapse = _SYNAPSES[next(kind for kind in _SYNAPSES if isinstance(view.owner, kind))](view, x, ends)
+        synapses.append(synapse if view.recurrent else _with_delay(synapse, source))
+    return population, synapses
+
+
+def _shape(call: Call) -> tuple[int, ...]:
+    """The population's shape; a SLAYER dense layer over an image gives (batch, out, 1, 1, time)."""
+    shape = tuple(int(n) for n in call.y.shape[1:-1][::-1])
+    return (int(np.prod(shape)),) if isinstance(call.block, (slayer.Dense, slayer.Recurrent)) else shape
 
 
 def undelayed(call: Call) -> IntArray:
     """The spikes that the block's neurons fired in the first sample, before the block delayed them."""
     spikes: IntArray = torch_to_lava(call.undelayed[:1].numpy(force=True))[0].astype(np.int32)
-    return spikes if isinstance(call.block, (slayer.Conv, slayer.Pool)) else spikes.reshape(len(spikes), -1)
+    return spikes.reshape(len(spikes), *_shape(call))
 
 
-def _weight(synapse: Any) -> IntArray:
+def _weight(view: ArmView) -> IntArray:
     with torch.no_grad():
-        weight: IntArray = synapse.pre_hook_fx(synapse.weight).numpy(force=True).astype(np.int32)
+        weight: IntArray = view.integers().numpy(force=True).astype(np.int32)
     return weight
 
 
@@ -84,40 +96,47 @@ def _channel_last(decay_q12: Any) -> int | IntArray:
     return int(values[0]) if np.all(values == values[0]) else values
 
 
-def _dense(call: Call, *, source: str, target: str, graded: bool) -> Dense:
-    weight = _weight(synapses(call.block)["forward"])
+def _dense(view: ArmView, x: torch.Tensor, ends: dict[str, Any]) -> Dense:
+    weight = _weight(view)
     # A SLAYER dense layer over an image holds one kernel as large as the image: (out, channel, y, x, 1).
-    return Dense(source, target, graded, weight=weight.reshape(len(weight), -1))
+    return Dense(**ends, weight=weight.reshape(len(weight), -1))
 
 
-def _conv(call: Call, *, source: str, target: str, graded: bool) -> Conv:
-    synapse = call.block.synapse
-    weight = _weight(synapse)[..., 0].transpose(0, 3, 2, 1)  # (out, in, y, x) -> (out, x, y, in)
+def _conv(view: ArmView, x: torch.Tensor, ends: dict[str, Any]) -> Conv:
+    weight = _weight(view)[..., 0].transpose(0, 3, 2, 1)  # (out, in, y, x) -> (out, x, y, in)
     return Conv(
-        source,
-        target,
-        graded,
+        **ends,
         weight=np.ascontiguousarray(weight),
-        stride=_pair(synapse.stride),
-        padding=_pair(synapse.padding),
-        dilation=_pair(synapse.dilation),
-        groups=int(synapse.groups),
+        stride=_pair(view.owner.stride),
+        padding=_pair(view.owner.padding),
+        dilation=_pair(view.owner.dilation),
+        groups=int(view.owner.groups),
     )
 
 
-def _pool(call: Call, *, source: str, target: str, graded: bool) -> Conv:
-    synapse = call.block.synapse
-    channels = call.x.shape[1]
-    kernel = _weight(synapse)[0, 0, :, :, 0].T  # (y, x) -> (x, y)
+def _pool(view: ArmView, x: torch.Tensor, ends: dict[str, Any]) -> Conv:
+    channels = x.shape[1]
+    kernel = _weight(view)[0, 0, :, :, 0].T  # (y, x) -> (x, y)
     weight = np.broadcast_to(kernel[None, :, :, None], (channels, *kernel.shape, 1)).copy()
-    return Conv(source, target, graded, weight=weight, stride=_pair(synapse.stride), groups=channels)
+    return Conv(**ends, weight=weight, stride=_pair(view.owner.stride), groups=channels)
 
 
-_ARMS: dict[Any, Callable[..., Dense | Conv]] = {
-    slayer.Dense: _dense,
-    slayer.Recurrent: _dense,
-    slayer.Conv: _conv,
-    slayer.Pool: _pool,
+def _one_to_one(view: ArmView, x: torch.Tensor, ends: dict[str, Any]) -> OneToOne:
+    return OneToOne(**ends, weight=_weight(view))
+
+
+def _token_mixing(view: ArmView, x: torch.Tensor, ends: dict[str, Any]) -> TokenMixing:
+    return TokenMixing(**ends, weight=_weight(view))
+
+
+_SYNAPSES: dict[Any, Callable[..., Any]] = {
+    slayer_synapse.Dense: _dense,
+    slayer_synapse.Pool: _pool,
+    slayer_synapse.Conv: _conv,
+    DenseArm: _dense,
+    ConvArm: _conv,
+    IdentityArm: _one_to_one,
+    TokenMixingArm: _token_mixing,
 }
 
 
@@ -125,17 +144,16 @@ def _pair(yx: Any) -> tuple[int, int]:
     return int(yx[1]), int(yx[0])
 
 
-def _with_delay(arms: list[Dense | Conv], source: Call | None) -> list[Dense | Conv]:
-    """Put the source's trained axonal delays on the columns of the first arm."""
+def _with_delay(synapse: Any, source: Call | None) -> Synapse:
+    """Put the source's trained axonal delays on the synapse's columns."""
     delay = None if source is None else source.block.delay
     if delay is None or source is None:
-        return arms
+        return synapse  # type: ignore[no-any-return]
     with torch.no_grad():
         per_channel = (
             torch.floor(delay.delay.clamp(0, delay.max_delay)).numpy(force=True).astype(np.int32).reshape(-1)
         )
-    if isinstance(arms[0], Dense):
+    if isinstance(synapse, Dense):
         # Channel is the slowest axis of the flattened source.
         per_channel = np.repeat(per_channel, int(np.prod(source.y.shape[2:-1])))
-    arms[0] = replace(arms[0], delay_steps=per_channel)
-    return arms
+    return replace(synapse, delay_steps=per_channel)

@@ -10,9 +10,9 @@ import torch
 from pumice.backends import get_backend
 from pumice.errors import InternalError, LoweringError, PumiceWarning
 from pumice.ir import (
-    Cuba,
     Graph,
     Input,
+    Population,
     Synapse,
     Timing,
     latencies,
@@ -23,6 +23,7 @@ from pumice.ir import (
 from pumice.lower.blocks import lower_block, population_name, undelayed
 from pumice.nn.deploy import deploy, example_range
 from pumice.nn.trace import INPUT, SYNAPTIC, Call, trace
+from pumice.passes.balance_latency import balance_latency
 from pumice.passes.check_ranges import check_ranges
 
 
@@ -65,7 +66,7 @@ def lower(
     deploy(model, example_input, input_range=value_range)
     calls = trace(model, example_input)
     sample_steps = int(example_input.shape[-1])
-    graph = _assemble(calls, example_input, value_range)
+    graph = balance_latency(_assemble(calls, example_input, value_range)).graph
     if lingering := [s for s in graph.synapses if s.is_recurrent or s.max_delay_steps]:
         _refuse_streaming(graph, lingering, period_steps)
     else:
@@ -84,16 +85,16 @@ def _assemble(calls: list[Call], example_input: torch.Tensor, value_range: tuple
     shape = tuple(int(n) for n in example_input.shape[1:-1][::-1])
     source = Input(INPUT, shape, value_range)
     sources: dict[str, Call | None] = {INPUT: None}
-    populations: list[Cuba] = []
+    populations: list[Population] = []
     synapses: list[Synapse] = []
     for call in calls:
         if isinstance(call.block, SYNAPTIC):
-            population, arms = lower_block(call, sources[call.source], value_range)
+            population, arms = lower_block(call, [sources[name] for name in call.sources], value_range)
             populations.append(population)
             synapses += arms
             sources[call.name] = call
         else:
-            sources[call.name] = sources[call.source]
+            sources[call.name] = sources[call.sources[0]]
     consumed = {s.source for s in synapses if not s.is_recurrent}
     outputs = tuple(p.name for p in populations if p.name not in consumed)
     for call in calls:
@@ -113,7 +114,7 @@ def _refuse_streaming(graph: Graph, lingering: list[Synapse], period_steps: int 
             f"samples cannot follow each other through recurrent or delayed synapses ({where}): spikes under way "
             "survive a reset; leave out period_steps and run each sample from rest"
         )
-    if biased := [p.name for p in graph.populations if np.any(p.bias_mant)]:
+    if biased := [p.name for p in graph.populations if np.any(getattr(p, "bias_mant", 0))]:
         raise LoweringError(
             f"recurrent or delayed synapses ({where}) together with a bias ({', '.join(biased)}) cannot be lowered "
             "exactly: on the chip a bias acts before the first input arrives, and spikes that it causes would "

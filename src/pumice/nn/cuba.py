@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ class CubaNeuron(slayer_cuba.Neuron):
     """
 
     deployed_vth_mant: torch.Tensor
+    merged_offset: Callable[[], torch.Tensor] | None = None
+    """Where the norms belong to several arms: what all of them add."""
 
     @classmethod
     def adopt(cls, neuron: slayer_cuba.Neuron) -> CubaNeuron:
@@ -75,6 +78,8 @@ class CubaNeuron(slayer_cuba.Neuron):
     def offset(self) -> torch.Tensor:
         """What the norm adds to the current in every step, per channel, in SLAYER's units (0 without a norm)."""
         norm = self.norm
+        if self.merged_offset is not None:
+            return self.merged_offset()
         if isinstance(norm, TDBN):
             return norm.offset()
         if isinstance(norm, (MeanOnlyBatchNorm, WgtScaleBatchNorm)):
@@ -83,13 +88,14 @@ class CubaNeuron(slayer_cuba.Neuron):
             raise LoweringError(f"cannot fold a norm of type {type(norm).__name__}; use TDBN or MeanOnlyBatchNorm")
         return torch.zeros(1, device=self.device)
 
-    def integer_weight(self, weight: torch.Tensor) -> torch.Tensor:
+    def integer_weight(self, weight: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
         """The folded weight on the chip's grid: even integers in [-256, 254], with gradient.
 
         Args:
             weight: The synapse's weight, shape (out, ...).
+            gain: What it is multiplied by first, per output channel.
         """
-        gain = self.gain().reshape(-1, *[1] * (weight.ndim - 1))
+        gain = gain.reshape(-1, *[1] * (weight.ndim - 1))
         return round_even(weight * (gain * self.integer_scale), -256, 254)
 
     def integer_bias(self) -> torch.Tensor:

@@ -11,11 +11,14 @@ from lava.lib.dl.slayer.block import cuba
 from pumice.errors import LoweringError, PumiceWarning
 from pumice.nn.blocks import Recurrent, rest
 from pumice.nn.cuba import CubaNeuron
+from pumice.nn.merge import Merge
 from pumice.nn.tdbn import TDBN
 from pumice.nn.trace import INPUT, SYNAPTIC, Call, trace
+from pumice.nn.views import ArmView, arm_views
 from pumice.passes.rescale import choose_vth_mant
 
 MAX_EXACT_FLOAT32 = 1 << 24
+FORGETS = 4096
 
 
 def deploy(
@@ -54,14 +57,14 @@ def deploy(
         return model
     low, high = input_range or example_range(example_input)
     calls = trace(model, example_input)
-    origins = {INPUT: INPUT}
+    largest = {INPUT: max(abs(low), abs(high))}
     for call in calls:
-        origins[call.name] = call.name if isinstance(call.block, SYNAPTIC) else origins[call.source]
+        largest[call.name] = 1 if isinstance(call.block, SYNAPTIC) else largest[call.sources[0]]
     layers = [call for call in calls if isinstance(call.block, SYNAPTIC)]
     for call in layers:
         _check(call)
     for call in layers:
-        _deploy_block(call, max_input=max(abs(low), abs(high)) if origins[call.source] == INPUT else 1)
+        _deploy_block(call, [largest[source] for source in call.sources])
     return model
 
 
@@ -86,16 +89,14 @@ def example_range(example_input: torch.Tensor) -> tuple[int, int]:
 
 
 class _IntegerWeight:
-    """SLAYER's weight hook of a deployed synapse: its weight as the chip holds it."""
+    """The weight hook of a deployed synapse: its weight as the chip holds it."""
 
-    def __init__(self, neuron: CubaNeuron, max_input: int, where: str) -> None:
-        self._neuron = neuron
-        self._max_input = max_input
-        self._where = where
+    def __init__(self, arm: ArmView, neuron: CubaNeuron, max_input: int, where: str) -> None:
+        self._arm, self._neuron, self._max_input, self._where = arm, neuron, max_input, where
 
     def __call__(self, weight: torch.Tensor, descale: bool = False) -> torch.Tensor:
-        integers = self._neuron.integer_weight(weight)
-        largest = float(integers.detach().abs().flatten(1).sum(1).max()) * self._max_input
+        integers = self._neuron.integer_weight(weight, self._arm.gain())
+        largest = float(self._arm.rows(integers.detach().abs()).sum(1).max()) * self._max_input
         if largest >= MAX_EXACT_FLOAT32:
             raise LoweringError(
                 f"block {self._where!r}: its inputs times its weights can add up to {largest:.0f}; float32 is exact "
@@ -104,16 +105,14 @@ class _IntegerWeight:
         return integers
 
 
-def synapses(block: Any) -> dict[str, Any]:
-    """A block's synapses by role: "forward", and "recurrent" where there is one."""
-    if isinstance(block, cuba.Recurrent):
-        return {"forward": block.input_synapse, "recurrent": block.recurrent_synapse}
-    return {"forward": block.synapse}
-
-
 def _check(call: Call) -> None:
     block, where = call.block, f"block {call.name!r}: "
     neuron = block.neuron
+    if isinstance(block, Merge) and neuron.cx_current_decay != FORGETS and any(arm.norm for arm in block.arms):
+        raise LoweringError(
+            where + "arms with a norm need current_decay=1: the norm's bias acts on the voltage on the chip, here it "
+            "would pass through the current's memory first"
+        )
     if getattr(neuron, "graded_spike", False):
         raise LoweringError(where + "graded_spike=True sends the voltage, which Lava's LIF cannot; use spikes")
     if neuron.persistent_state and not isinstance(block, cuba.Recurrent):
@@ -123,13 +122,13 @@ def _check(call: Call) -> None:
     if isinstance(block, cuba.Pool):
         kernel, stride = tuple(block.synapse.kernel_size[:2]), tuple(block.synapse.stride[:2])
         plain = stride == kernel and not any(block.synapse.padding) and all(d == 1 for d in block.synapse.dilation)
-        size = tuple(call.x.shape[2:4])
+        size = tuple(call.xs[0].shape[2:4])
         if not plain or any(n % k for n, k in zip(size, kernel, strict=True)):
             raise LoweringError(
                 where + f"pooling {kernel} with stride {stride} of an image {size}: only a kernel that divides the "
                 "image's size, with the same stride, no padding and no dilation stays within its channel in SLAYER"
             )
-    if block.delay_shift and _has_bias(neuron):
+    if getattr(block, "delay_shift", False) and neuron.norm is not None:
         warnings.warn(
             where + "was trained with delay_shift=True and a bias; deployed, its bias starts with its first input",
             PumiceWarning,
@@ -137,41 +136,40 @@ def _check(call: Call) -> None:
         )
 
 
-def _has_bias(neuron: Any) -> bool:
-    return neuron.norm is not None
-
-
-def _deploy_block(call: Call, max_input: int) -> None:
+def _deploy_block(call: Call, max_inputs: list[int]) -> None:
     block = call.block
     neuron = block.neuron = CubaNeuron.adopt(block.neuron)
+    if isinstance(block, Merge):
+        neuron.merged_offset = block.offset
+    arms = arm_views(block)
+    peaks = max_inputs + [1] * (len(arms) - len(max_inputs))  # a recurrent arm sees the block's own spikes
     with torch.no_grad():
-        if isinstance(neuron.norm, TDBN):
-            weight = torch.cat([s.weight.flatten(1) for s in synapses(block).values()], dim=1)
-            folded = weight * neuron.gain().reshape(-1, 1)
-            bounds = [max_input] * synapses(block)["forward"].weight[0].numel()
-            bounds += [1] * (folded.shape[1] - len(bounds))
-            vth_mant = choose_vth_mant(
-                folded.double().numpy(force=True),
-                neuron.offset().double().numpy(force=True),
-                threshold=float(neuron.threshold),
-                max_input=bounds,
-                i_decay_q12=neuron.cx_current_decay,
-            )
-            if vth_mant < 1:
-                raise LoweringError(
-                    f"block {call.name!r}: after folding, its weights or bias are so large against its threshold "
-                    "that no integer threshold fits; train with a smaller learning rate or weight decay"
-                )
-        else:
-            vth_mant = neuron.v_th_mant
-            if vth_mant < 1:
-                raise LoweringError(
-                    f"block {call.name!r}: its threshold {neuron.threshold} is below 1/64, the smallest on "
-                    "SLAYER's weight grid; scale weights and threshold up"
-                )
+        vth_mant = _rescaled_vth_mant(block, arms, peaks) if _has_tdbn(block) else neuron.v_th_mant
+    if vth_mant < 1:
+        raise LoweringError(
+            f"block {call.name!r}: its threshold {neuron.threshold} is too small against its weights and bias for any "
+            "integer threshold (or below 1/64, the smallest on SLAYER's grid); scale the weights down or it up"
+        )
     neuron.deploy(vth_mant)
-    for role, synapse in synapses(block).items():
-        synapse.pre_hook_fx = _IntegerWeight(neuron, max_input if role == "forward" else 1, call.name)
+    for arm, peak in zip(arms, peaks, strict=True):
+        arm.set_hook(_IntegerWeight(arm, neuron, peak, call.name))
     block.delay_shift = False
     if isinstance(block, cuba.Recurrent) and not isinstance(block, Recurrent):
         block.register_forward_pre_hook(rest)
+
+
+def _has_tdbn(block: Any) -> bool:
+    norms = [arm.norm for arm in block.arms] if isinstance(block, Merge) else [block.neuron.norm]
+    return any(isinstance(norm, TDBN) for norm in norms)
+
+
+def _rescaled_vth_mant(block: Any, arms: list[ArmView], peaks: list[int]) -> int:
+    neuron = block.neuron
+    return choose_vth_mant(
+        [arm.folded_rows().double().numpy(force=True) for arm in arms],
+        neuron.offset().double().numpy(force=True),
+        threshold=float(neuron.threshold),
+        max_inputs=peaks,
+        i_decay_q12=neuron.cx_current_decay,
+        concat=getattr(block, "concat", False),
+    )

@@ -9,6 +9,7 @@ import torch
 from lava.lib.dl.slayer.block import base, cuba
 
 from pumice.errors import LoweringError
+from pumice.nn.merge import Merge
 
 INPUT = "input"
 _BLOCKS = (
@@ -24,8 +25,9 @@ _BLOCKS = (
     base.AbstractUnpool,
     base.AbstractKWTA,
     base.AbstractRecurrent,
+    Merge,
 )
-SYNAPTIC = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent)
+SYNAPTIC = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent, Merge)
 SUPPORTED = (*SYNAPTIC, cuba.Flatten)
 
 
@@ -36,16 +38,16 @@ class Call:
     Attributes:
         name: The block's qualified name in the model.
         block: The block.
-        source: Name of the block whose output it got, or "input".
-        x: What entered.
+        sources: For each input, the name of the block whose output it is, or "input".
+        xs: What entered.
         y: What left.
         undelayed: What left the neurons, before the block's own axonal delay.
     """
 
     name: str
     block: Any
-    source: str
-    x: torch.Tensor
+    sources: tuple[str, ...]
+    xs: tuple[torch.Tensor, ...]
     y: torch.Tensor
     undelayed: torch.Tensor
 
@@ -65,22 +67,25 @@ def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
     def remember(source: str, tensor: torch.Tensor) -> None:
         seen[id(tensor)] = source, tensor, tensor._version
 
-    def watch(block: Any, args: tuple[Any, ...], output: Any) -> None:
-        name = names[block]
-        if not isinstance(block, SUPPORTED):
-            raise LoweringError(f"block {name!r}: {_kind(block)} cannot be lowered; use {_supported()}")
-        if any(call.block is block for call in calls):
-            raise LoweringError(f"block {name!r} is called twice; give each call a block of its own")
-        x: torch.Tensor = args[0]
+    def source_of(name: str, x: torch.Tensor) -> str:
         source, tensor, version = seen.get(id(x), ("", None, -1))
         if tensor is not x or version != x._version:
             raise LoweringError(
                 f"block {name!r}: its input is neither the network's input nor, unchanged, another block's output; "
                 "what happens between two blocks cannot be lowered, put it into a block"
             )
+        return source
+
+    def watch(block: Any, args: tuple[Any, ...], output: Any) -> None:
+        name = names[block]
+        if not isinstance(block, SUPPORTED):
+            raise LoweringError(f"block {name!r}: {_kind(block)} cannot be lowered; use {_supported()}")
+        if any(call.block is block for call in calls):
+            raise LoweringError(f"block {name!r} is called twice; give each call a block of its own")
+        sources = tuple(source_of(name, x) for x in args)
         y = output[0] if isinstance(output, tuple) else output
         remember(name, y)
-        calls.append(Call(name, block, source, x, y, fired.pop(block, y)))
+        calls.append(Call(name, block, sources, args, y, fired.pop(block, y)))
 
     handles = [block.register_forward_hook(watch) for block in names]
     for block in names:

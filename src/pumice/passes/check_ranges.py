@@ -10,7 +10,18 @@ import numpy.typing as npt
 
 from pumice.fixedpoint.bits import STATE_LIMIT
 from pumice.fixedpoint.cuba import effective_bias
-from pumice.ir import Conv, Cuba, Dense, Direct, Graph, Synapse
+from pumice.ir import (
+    Accumulator,
+    Conv,
+    Cuba,
+    Dense,
+    Direct,
+    Graph,
+    Sparse,
+    Synapse,
+    TokenMixing,
+    unflatten_whc,
+)
 
 Bounds = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
@@ -33,14 +44,32 @@ def check_ranges(graph: Graph) -> list[str]:
         []
     """
     steps = graph.timing.period_steps if graph.timing is not None else np.inf
-    return [line for p in graph.populations for line in _population(graph, p, steps)]
+    leaky = (p for p in graph.populations if isinstance(p, (Cuba, Accumulator)))
+    return [line for p in leaky for line in _population(graph, p, steps)]
 
 
-def _population(graph: Graph, p: Cuba, steps: float) -> Iterator[str]:
-    low, high = np.zeros(p.shape), np.zeros(p.shape)
-    for synapse in graph.into(p.name):
-        least, most = _sum_bounds(graph, synapse)
-        low, high = low + least, high + most
+def current_bounds(graph: Graph, name: str) -> Bounds:
+    """Least and greatest synaptic sum that each neuron of a population can get in one step, 0 included.
+
+    Args:
+        graph: Any graph.
+        name: A population.
+
+    Returns:
+        Two arrays of the population's shape.
+    """
+    shape = graph.shape_of(name)
+    low, high = np.zeros(shape), np.zeros(shape)
+    for synapse in graph.into(name):
+        first, stop = synapse.target_channels or (0, shape[-1])
+        least, most = _sum_bounds(graph, synapse, (*shape[:-1], stop - first))
+        low[..., first:stop] += least
+        high[..., first:stop] += most
+    return low, high
+
+
+def _population(graph: Graph, p: Cuba | Accumulator, steps: float) -> Iterator[str]:
+    low, high = current_bounds(graph, p.name)
     u_memory, v_memory = (_memory(decay, steps) for decay in (p.i_decay_q12, p.v_decay_q12))
     bias = effective_bias(p.bias_mant, p.bias_exp)
     u_low, u_high = float((low * 64 * u_memory).min()), float((high * 64 * u_memory).max())
@@ -63,23 +92,43 @@ def _memory(decay_q12: int | npt.NDArray[Any], steps: float) -> npt.NDArray[np.f
     return np.minimum(np.minimum(held, steps), 1e12)
 
 
-def _sum_bounds(graph: Graph, synapse: Synapse) -> Bounds:
-    """Least and greatest sum that the synapse can give to each target neuron, 0 included."""
+def _sum_bounds(graph: Graph, synapse: Synapse, shape: tuple[int, ...]) -> Bounds:
     low, high = _value_range(graph, synapse)
     if isinstance(synapse, Direct):
-        shape = graph.shape_of(synapse.target)
         return np.full(shape, float(low)), np.full(shape, float(high))
-    if not isinstance(synapse, (Dense, Conv)):
-        raise TypeError(f"no bound for a synapse of kind {type(synapse).__name__}")
-    sources = tuple(range(1, synapse.weight.ndim))
-    positive = np.maximum(synapse.weight, 0).astype(float).sum(sources)
-    negative = np.minimum(synapse.weight, 0).astype(float).sum(sources)
-    scale = 1 << (synapse.weight_exp if isinstance(synapse, Dense) else 0)
+    positive, negative = _weight_sums(synapse, shape)
+    scale = 1 << getattr(synapse, "weight_exp", 0)
     return scale * (positive * low + negative * high), scale * (positive * high + negative * low)
 
 
+def _weight_sums(synapse: Synapse, shape: tuple[int, ...]) -> Bounds:
+    """Sum of the positive and of the negative weights that meet in each target neuron."""
+    if isinstance(synapse, Sparse):
+        halves = []
+        for half in (np.maximum(synapse.values, 0), np.minimum(synapse.values, 0)):
+            total = np.bincount(synapse.rows, weights=half, minlength=int(np.prod(shape)))
+            halves.append(unflatten_whc(total, shape))
+        return halves[0], halves[1]
+    weight = np.asarray(synapse.weight, dtype=float)  # type: ignore[attr-defined]
+    halves = [np.maximum(weight, 0), np.minimum(weight, 0)]
+    if isinstance(synapse, (Dense, Conv)):
+        halves = [half.sum(tuple(range(1, weight.ndim))) for half in halves]
+    elif isinstance(synapse, TokenMixing):
+        halves = [_image(half.sum(2), shape) for half in halves]
+    return np.broadcast_to(halves[0], shape), np.broadcast_to(halves[1], shape)
+
+
+def _image(per_token: npt.NDArray[np.float64], shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """(heads, tokens) -> (x, y, channel)."""
+    width, height, channels = shape
+    per_channel = np.repeat(per_token, channels // len(per_token), axis=0)
+    return per_channel.reshape(channels, height, width).transpose(2, 1, 0)
+
+
 def _value_range(graph: Graph, synapse: Synapse) -> tuple[int, int]:
-    if not synapse.graded or synapse.source != graph.input.name:
+    if not synapse.graded:
         return 0, 1
-    low, high = graph.input.value_range or (-STATE_LIMIT, STATE_LIMIT)
-    return min(low, 0), max(high, 0)
+    if synapse.source == graph.input.name:
+        low, high = graph.input.value_range or (-STATE_LIMIT, STATE_LIMIT)
+        return min(low, 0), max(high, 0)
+    return (-STATE_LIMIT, STATE_LIMIT) if graph.population(synapse.source).sends_values else (0, 1)

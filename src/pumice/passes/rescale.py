@@ -15,12 +15,13 @@ MAX_STATE = (1 << 23) - 1
 
 
 def choose_vth_mant(
-    weight: npt.NDArray[np.floating[Any]],
+    weights: Sequence[npt.NDArray[np.floating[Any]]],
     bias: npt.NDArray[np.floating[Any]],
     *,
     threshold: float,
-    max_input: Sequence[int],
+    max_inputs: Sequence[int],
     i_decay_q12: int | npt.NDArray[np.integer[Any]] = 4096,
+    concat: bool = False,
 ) -> int:
     """The largest integer threshold for which the whole layer still fits the chip's formats.
 
@@ -31,24 +32,26 @@ def choose_vth_mant(
     must stay below 2^17.
 
     Args:
-        weight: Real weights, shape (n_target, n_source).
-        bias: Real bias, shape (n_target,) or (1,).
+        weights: For each synapse into the layer its real weights, shape (n_target, n_source).
+        bias: Real bias, any shape.
         threshold: Real threshold, > 0.
-        max_input: Largest absolute value of each source, (n_source,).
+        max_inputs: For each synapse the largest absolute value of its sources.
         i_decay_q12: Current decay; the current sums up 4096 / i_decay_q12 steps.
+        concat: The synapses end in different neurons; otherwise their sums add up.
 
     Returns:
         The threshold's mantissa; below 1 if the layer cannot be represented.
 
     Example:
-        >>> choose_vth_mant(np.array([[0.5, -1.0]]), np.zeros(1), threshold=0.5, max_input=[1, 1])
+        >>> choose_vth_mant([np.array([[0.5, -1.0]])], np.zeros(1), threshold=0.5, max_inputs=[1])
         127
     """
-    largest_weight = float(np.abs(weight).max(initial=0.0))
+    together = max if concat else sum
+    largest_weight = max(float(np.abs(w).max(initial=0.0)) for w in weights)
     largest_bias = float(np.abs(bias).max(initial=0.0))
-    worst_sum = float((np.abs(weight) * np.asarray(max_input)).sum(1).max(initial=0.0))
-    # Rounding moves each weight by up to 1.
-    rounding = float(np.sum(max_input))
+    peaks = list(zip(weights, max_inputs, strict=True))
+    worst_sum = together(float(np.abs(w).sum(1).max(initial=0.0)) * peak for w, peak in peaks)
+    rounding = together(w.shape[1] * peak for w, peak in peaks)  # each weight may be rounded up by 1
     memory = 4096 / max(int(np.min(i_decay_q12)), 1)
     limits = [MAX_VTH_MANT / threshold]
     if largest_weight > 0:

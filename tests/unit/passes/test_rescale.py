@@ -6,9 +6,7 @@ from pumice.passes.rescale import choose_vth_mant
 
 def choose(weight, bias=0.0, max_input=1, **options):
     weight = np.atleast_2d(np.asarray(weight, float))
-    return choose_vth_mant(
-        weight, np.atleast_1d(bias), max_input=[max_input] * weight.shape[1], **{"threshold": 1.0, **options}
-    )
+    return choose_vth_mant([weight], np.atleast_1d(bias), max_inputs=[max_input], **{"threshold": 1.0, **options})
 
 
 @pytest.mark.parametrize(
@@ -39,3 +37,9 @@ def test_a_current_that_remembers_gets_less():
 
 def test_what_cannot_be_represented_is_below_one():
     assert choose([1000.0], threshold=0.001) < 1
+
+
+def test_sums_of_several_synapses_share_the_current_and_concatenations_do_not():
+    arms = [np.full((1, 400), 1.0)] * 2
+    options = {"threshold": 1.0, "max_inputs": [1, 1]}
+    assert choose_vth_mant(arms, np.zeros(1), **options) < choose_vth_mant(arms, np.zeros(1), concat=True, **options)

@@ -1,0 +1,72 @@
+"""Several currents into one population: residual sums and concatenations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lava.lib.dl.slayer.axon import Delay
+
+from pumice.errors import InputError
+from pumice.nn.arms import AbstractArm, arm_list
+from pumice.nn.cuba import CubaNeuron
+
+
+class Merge(torch.nn.Module):
+    r"""CUBA neurons that receive several arms.
+
+    .. math:: s = \mathrm{CUBA}\Big(\sum_k \mathrm{norm}_k(W_k s_k)\Big)
+
+    or, with `concat`, the arms' channels side by side. Spikes enter, currents are summed, spikes leave: this is
+    the residual connection of STBP-tdBN (Zheng et al., AAAI 2021). Deployed, each arm becomes a synapse of its
+    own into one population, and paths of different length are balanced by delays.
+
+    Args:
+        neuron_params: SLAYER's dictionary; a norm belongs to each arm, not here.
+        *arms: One or more arms (`ConvArm`, `DenseArm`, `IdentityArm`, `TokenMixingArm`), one for each input.
+        concat: Put the arms' channels side by side instead of summing them.
+        delay: Learn an axonal delay per channel, as in SLAYER.
+
+    Shape:
+        One tensor (batch, channel, ..., time) for each arm -> one of spikes.
+
+    Raises:
+        InputError: No arms, a norm in `neuron_params`, or another number of inputs than arms.
+
+    Example:
+        >>> from pumice.nn import ConvArm, IdentityArm
+        >>> params = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75}
+        >>> block = Merge(params, ConvArm(4, 4, 3, padding=1), IdentityArm(4))
+        >>> h = torch.ones(1, 4, 6, 6, 5)
+        >>> block(h, h).shape
+        torch.Size([1, 4, 6, 6, 5])
+    """
+
+    def __init__(
+        self, neuron_params: dict[str, Any], *arms: AbstractArm, concat: bool = False, delay: bool = False
+    ) -> None:
+        super().__init__()
+        if neuron_params.get("norm") is not None:
+            raise InputError("Merge: give each arm its own norm instead of neuron_params['norm']")
+        self.neuron: Any = CubaNeuron(**neuron_params)
+        self.arms = arm_list(arms)
+        self.concat = concat
+        self.delay = Delay(max_delay=62) if delay else None
+        for arm in arms:
+            if arm.norm is None:
+                arm.weight_hook = self.neuron.quantize_8bit
+            elif arm.norm.threshold is None:
+                arm.norm.threshold = float(self.neuron.threshold)
+
+    def forward(self, *xs: torch.Tensor) -> torch.Tensor:
+        """Spikes for one input per arm."""
+        if len(xs) != len(self.arms):
+            raise InputError(f"Merge has {len(self.arms)} arms, got {len(xs)} inputs")
+        currents = [arm(x) for arm, x in zip(self.arms, xs, strict=True)]
+        spikes: torch.Tensor = self.neuron(torch.cat(currents, 1) if self.concat else torch.stack(currents).sum(0))
+        return spikes if self.delay is None else self.delay(spikes)
+
+    def offset(self) -> torch.Tensor:
+        """What all norms together add in every step, per channel."""
+        offsets = [arm.offset() for arm in self.arms]
+        return torch.cat(offsets) if self.concat else torch.stack(offsets).sum(0)

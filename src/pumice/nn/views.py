@@ -1,0 +1,73 @@
+"""One way to look at the weights of every kind of block: its arms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lava.lib.dl.slayer.block import cuba
+
+from pumice.nn.arms import AbstractArm
+from pumice.nn.cuba import CubaNeuron
+from pumice.nn.merge import Merge
+
+WeightHook = Callable[..., torch.Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class ArmView:
+    """The weight of one synapse, and what is folded into it.
+
+    Attributes:
+        owner: The arm, or SLAYER's synapse.
+        weight: Gives the real weight.
+        gain: Gives what the norm multiplies it by, per channel.
+        rows: Turns it into (target channels, sources of one neuron).
+        set_hook: Sets what replaces the weight in the forward pass.
+        recurrent: Whether the block's own spikes are the source.
+    """
+
+    owner: Any
+    weight: Callable[[], torch.Tensor]
+    gain: Callable[[], torch.Tensor]
+    rows: Callable[[torch.Tensor], torch.Tensor]
+    set_hook: Callable[[WeightHook], None]
+    recurrent: bool = False
+
+    def integers(self) -> torch.Tensor:
+        """The deployed integer weight."""
+        hook = self.owner.weight_hook if isinstance(self.owner, AbstractArm) else self.owner.pre_hook_fx
+        integers: torch.Tensor = hook(self.weight())
+        return integers
+
+    def folded_rows(self) -> torch.Tensor:
+        """The folded real weights that can meet in one neuron, shape (rows, n)."""
+        weight, gain = self.weight(), self.gain()
+        return self.rows(weight * gain.reshape(-1, *[1] * (weight.ndim - 1)))
+
+
+def arm_views(block: Any) -> list[ArmView]:
+    """A block's arms, one for each of its inputs, and a recurrent one where there is one."""
+    if isinstance(block, Merge):
+        return [_arm_view(arm) for arm in block.arms]
+    if isinstance(block, cuba.Recurrent):
+        forward, back = block.input_synapse, block.recurrent_synapse
+        return [_synapse_view(forward, block.neuron), _synapse_view(back, block.neuron, recurrent=True)]
+    return [_synapse_view(block.synapse, block.neuron)]
+
+
+def _arm_view(arm: AbstractArm) -> ArmView:
+    def set_hook(hook: WeightHook) -> None:
+        arm.weight_hook = hook
+        arm.is_deployed = True
+
+    return ArmView(arm, lambda: arm.weight, arm.gain, arm.rows, set_hook)
+
+
+def _synapse_view(synapse: Any, neuron: CubaNeuron, recurrent: bool = False) -> ArmView:
+    def set_hook(hook: WeightHook) -> None:
+        synapse.pre_hook_fx = hook
+
+    return ArmView(synapse, lambda: synapse.weight, neuron.gain, lambda w: w.flatten(1), set_hook, recurrent)

@@ -10,9 +10,9 @@ import torch
 
 from pumice.data import ImageDataset
 from pumice.errors import FileFormatError, InputError
-from pumice.train.build import deploy
+from pumice.train.build import deploy, prepare_data
 from pumice.train.checkpoint import Checkpoint, excerpt, save_checkpoint
-from pumice.train.epoch import train_epoch
+from pumice.train.epoch import batches_per_epoch, train_epoch
 from pumice.train.history import FINETUNE, FLOAT, EpochRecord
 from pumice.train.recipe import Recipe
 from pumice.train.trained import Trained, restore, start
@@ -65,6 +65,23 @@ def train(
         on_epoch(record)
     trained.model.eval()
     return trained
+
+
+def total_batches(recipe: Recipe, dataset: ImageDataset, *, epochs_done: int = 0) -> int:
+    """How many times `train` will call `on_batch`.
+
+    Args:
+        recipe: What to train.
+        dataset: The data that the recipe names.
+        epochs_done: Epochs that a checkpoint already holds.
+
+    Example:
+        >>> from pumice.data import load_dataset
+        >>> total_batches(Recipe(), load_dataset("digits"), epochs_done=23)
+        23
+    """
+    epochs = recipe.training.epochs + recipe.training.finetune_epochs - epochs_done
+    return epochs * batches_per_epoch(recipe, prepare_data(recipe, dataset))
 
 
 def _snapshot(trained: Trained, optimizer: torch.optim.Optimizer) -> Checkpoint:

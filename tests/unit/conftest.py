@@ -31,3 +31,12 @@ def digits():
     from pumice.data import load_digits
 
     return load_digits()
+
+
+@pytest.fixture(scope="session")
+def tiny_result(tiny_recipe, digits, tmp_path_factory):
+    """The whole road on the tiny recipe, Lava included."""
+    from pumice.pipeline import run_pipeline
+
+    path = tmp_path_factory.mktemp("tiny") / "network.net"
+    return run_pipeline(tiny_recipe, digits, path, lava_samples=3)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pumice.cli.folders import make_folder
 from pumice.cli.progress import training_progress
 from pumice.cli.training_extra import training_extra
 from pumice.errors import CheckFailedError
@@ -36,6 +35,7 @@ def demo(
         from pumice.pipeline import run_pipeline
         from pumice.report import write_report
         from pumice.train import PRESETS, total_batches
+        from pumice.train.folders import make_folder
     recipe = PRESETS["digits"].overridden(settings or [])
     dataset = load_dataset(recipe.data.dataset)
     make_folder(report)

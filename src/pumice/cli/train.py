@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from pumice.cli.folders import make_folder
 from pumice.cli.progress import training_progress
 from pumice.cli.training_extra import training_extra
 from pumice.errors import InputError
@@ -37,7 +36,6 @@ def train(
         raise InputError(f"{path} exists; continue it with --resume, or choose another place with --output")
     checkpoint = load_checkpoint(path) if path.exists() else None
     dataset = load_dataset(wanted.data.dataset, data_root)
-    make_folder(path.parent)
     done = len(checkpoint.history) if checkpoint else 0
     with training_progress(total_batches(wanted, dataset, epochs_done=done)) as progress:
         trained = run_training(

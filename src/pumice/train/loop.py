@@ -13,6 +13,7 @@ from pumice.errors import FileFormatError, InputError
 from pumice.train.build import deploy, prepare_data
 from pumice.train.checkpoint import Checkpoint, excerpt, save_checkpoint
 from pumice.train.epoch import batches_per_epoch, train_epoch
+from pumice.train.folders import make_folder
 from pumice.train.history import FINETUNE, FLOAT, EpochRecord
 from pumice.train.recipe import Recipe
 from pumice.train.trained import Trained, restore, start
@@ -39,7 +40,7 @@ def train(
     Args:
         recipe: What to train.
         dataset: The data that the recipe names, see `pumice.data.load_dataset`.
-        checkpoint_path: Written after every epoch.
+        checkpoint_path: Written after every epoch; its folder is made if need be.
         resume_from: Continue this run; its recipe must be the same.
         on_epoch: Called after every epoch, once its checkpoint is written.
         on_batch: Called after every batch.
@@ -52,6 +53,8 @@ def train(
     optimizer = _optimizer(trained)
     if resume_from is not None:
         _load_optimizer(optimizer, resume_from)
+    if checkpoint_path is not None:
+        make_folder(Path(checkpoint_path).parent)
     plan = [(FLOAT, epoch) for epoch in range(1, recipe.training.epochs + 1)]
     plan += [(FINETUNE, epoch) for epoch in range(1, recipe.training.finetune_epochs + 1)]
     for phase, epoch in plan[len(trained.history) :]:

@@ -1,4 +1,4 @@
-"""Folders that commands write to."""
+"""Folders that results are written to."""
 
 from __future__ import annotations
 

@@ -1,12 +1,15 @@
-"""Lets the archived Lava stack (lava-nc 0.10.0, lava-dl 0.6.0) import on Python 3.11 and 3.12, unmodified.
+"""Lets the archived Lava stack (lava-nc 0.10.0, lava-dl 0.6.0) import, unmodified, where by itself it cannot.
 
-One module of Lava uses instances of its own dataclasses as field defaults. Python >= 3.11 refuses a default whose
-class has no hash, and a dataclass has none. So, while that one module executes, the decorator that it imports gives
-each class a hash, which is taken away again once the module is complete: its classes end up exactly as on Python
-3.10. No file is changed and nothing outside the module is touched, so every other dataclass is left alone.
+Python 3.11 and 3.12: one module of Lava uses instances of its own dataclasses as field defaults, which Python >= 3.11
+refuses, since a dataclass has no hash. So, while that one module executes, the decorator that it imports gives each
+class a hash, which is taken away again once the module is complete: its classes end up exactly as on Python 3.10. No
+file is changed and nothing outside the module is touched, so every other dataclass is left alone.
 
-Import pumice before lava. Where lava came first and failed ("mutable default ... is not allowed"), import pumice,
-then import lava again.
+After any use of multiprocessing (a torch DataLoader with workers, say): another module of Lava chooses a start method
+when it is imported, which Python allows only once. The program's own choice is put aside while that module executes.
+
+Import pumice before lava. Where lava came first and failed ("mutable default ... is not allowed", "context has
+already been set"), import pumice, then import lava again.
 """
 
 from __future__ import annotations
@@ -22,9 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["install"]
 
-# Found by importing every module of both packages; they are archived, so this will not change.
-_AFFECTED = frozenset({"lava.magma.compiler.var_model"})
-
 
 def install() -> None:
     """Make the next import of Lava work on this Python; cheap, and calling it twice changes nothing.
@@ -32,12 +32,12 @@ def install() -> None:
     Example:
         >>> install()
     """
-    if sys.version_info >= (3, 11) and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
 
 def hashable_dataclass(cls: type | None = None, **options: Any) -> type | Callable[[type], type]:
-    """`dataclasses.dataclass`, except that instances have a hash until `_Loader` has finished the module."""
+    """`dataclasses.dataclass`, except that instances have a hash until `_DataclassLoader` has finished the module."""
     import dataclasses  # slow to import, and needed only when Lava is
 
     def decorate(target: type) -> type:
@@ -54,20 +54,21 @@ def _temporary_hash(self: object) -> int:
 
 
 class _Finder:
-    """Finds the affected module where Python's own finder does, and has it loaded by `_Loader`."""
+    """Finds the affected modules where Python's own finder does, and has them loaded by ours."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname not in _AFFECTED:
+        loader = _LOADERS.get(fullname)
+        if loader is None:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.origin is not None and type(spec.loader) is SourceFileLoader:
-            spec.loader = _Loader(fullname, spec.origin)
+            spec.loader = loader(fullname, spec.origin)
         return spec
 
 
-class _Loader(SourceFileLoader):
+class _DataclassLoader(SourceFileLoader):
     """Executes a module with `hashable_dataclass` as its `dataclass`."""
 
     def get_code(self, fullname: str) -> CodeType:
@@ -91,3 +92,28 @@ class _Loader(SourceFileLoader):
         for value in vars(module).values():
             if isinstance(value, type) and vars(value).get("__hash__") is _temporary_hash:
                 value.__hash__ = None  # type: ignore[assignment]
+
+
+class _StartMethodLoader(SourceFileLoader):
+    """Executes a module that chooses multiprocessing's start method, which may have been chosen before."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Execute as if nothing had been chosen, then restore what had."""
+        import multiprocessing
+
+        chosen = multiprocessing.get_start_method(allow_none=True)
+        if chosen is not None:
+            multiprocessing.set_start_method(None, force=True)
+        try:
+            super().exec_module(module)
+        finally:
+            if chosen is not None:
+                multiprocessing.set_start_method(chosen, force=True)
+
+
+# Found by importing every module of both packages; they are archived, so this will not change.
+_LOADERS: dict[str, type[SourceFileLoader]] = {
+    "lava.magma.runtime.message_infrastructure.multiprocessing": _StartMethodLoader,
+}
+if sys.version_info >= (3, 11):
+    _LOADERS["lava.magma.compiler.var_model"] = _DataclassLoader

@@ -49,7 +49,7 @@ def test_reference_equals_lava(case):
 
 @pytest.mark.slow
 @settings(
-    max_examples=150,
+    max_examples=60,
     derandomize=True,
     database=None,
     deadline=None,

@@ -37,7 +37,7 @@ def shared():
 def run_stock(tmp_path):
     """Function: run stock netx on [(network path, stream, arguments)], give each output, or the error's text."""
 
-    def run(cases, timeout=300):
+    def run(cases, timeout=900):
         jobs = []
         for index, (net, x, arguments) in enumerate(cases):
             paths = {"input": str(tmp_path / f"x{index}.npy"), "output": str(tmp_path / f"y{index}.npy")}

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import pumice
+from pumice.backends.verify import first_difference
 from pumice.cli.run import _with_resets as with_stock_resets
 from pumice.netx import load
 
@@ -29,7 +30,7 @@ def compare(run_stock, cases):
 def test_networks_of_lava_dl(run_stock, wheel):
     rng = np.random.default_rng(1)
     image = np.load(wheel / "gts/tinynet/input_bias.npy").astype(int)
-    digits = np.repeat(rng.integers(0, 140, size=(1, 784)), 40, axis=0)
+    digits = np.repeat(rng.integers(0, 140, size=(1, 784)), 24, axis=0)
     compare(
         run_stock,
         {
@@ -44,17 +45,31 @@ def test_networks_of_lava_dl(run_stock, wheel):
             "mnist with resets": (
                 wheel / "mnist.net",
                 digits,
-                {"num_layers": 3, "reset_interval": 16, "reset_offset": 2},
+                {"num_layers": 3, "reset_interval": 10, "reset_offset": 2},
                 {"num_layers": 3},
             ),
             "ntidigits": (
                 wheel / "gts/ntidigits/ntidigits.net",
-                np.load(wheel / "gts/ntidigits/input.npy").T.astype(int)[:40],
-                {"num_layers": 4, "reset_interval": 30},
+                np.load(wheel / "gts/ntidigits/input.npy").T.astype(int)[335:365],
+                {"num_layers": 4, "reset_interval": 20},
                 {"num_layers": 4},
             ),
         },
     )
+
+
+def test_the_lava_backend_runs_them_alike(wheel):
+    image = np.load(wheel / "gts/tinynet/input_bias.npy").astype(int)
+    events = np.load(wheel / "gts/ntidigits/input.npy").T.astype(int)
+    for name, options, x in (
+        ("tiny.net", {}, np.repeat(image[None], 8, axis=0)),
+        ("mnist.net", {}, np.full((8, 784), 90)),
+        ("gts/ntidigits/ntidigits.net", {"num_layers": 5}, events[340:360]),
+    ):
+        graph = load(wheel / name, **options)
+        expected, got = (pumice.run(graph, x, backend=b, record=True).records for b in ("reference", "lava"))
+        assert first_difference(expected, got) is None
+        assert expected[graph.populations[0].name].s.any()
 
 
 def test_networks_in_shared(run_stock, shared):
@@ -67,7 +82,7 @@ def test_networks_in_shared(run_stock, shared):
     compare(
         run_stock,
         {
-            "oxford": (shared / "net/oxford.net", x[:250], {}, {}),
+            "oxford": (shared / "net/oxford.net", x[:150], {}, {}),
             "mlp": (path, graded, {}, {}),
             "mlp graded": (path, graded, {"input_message_bits": 8}, {"input_message_bits": 8}),
         },

@@ -5,3 +5,38 @@ import pytest
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe():
+    """A run of seconds: few digits, one small convolution, four steps."""
+    from pumice.train import Recipe
+
+    return Recipe(name="tiny").overridden(
+        [
+            "data.max_train=96",
+            "data.max_test=40",
+            "data.steps=4",
+            "training.epochs=2",
+            "training.finetune_epochs=1",
+            "training.batch_size=32",
+            "network.args.channels=[4]",
+            "network.args.strides=[2]",
+        ]
+    )
+
+
+@pytest.fixture(scope="session")
+def digits():
+    from pumice.data import load_digits
+
+    return load_digits()
+
+
+@pytest.fixture(scope="session")
+def tiny_result(tiny_recipe, digits, tmp_path_factory):
+    """The whole road on the tiny recipe, Lava included."""
+    from pumice.pipeline import run_pipeline
+
+    path = tmp_path_factory.mktemp("tiny") / "network.net"
+    return run_pipeline(tiny_recipe, digits, path, lava_samples=3)

@@ -14,18 +14,25 @@ from typing import Any, TextIO
 import typer
 import typer.main
 
+from pumice.cli.demo import demo
 from pumice.cli.inspect import inspect
+from pumice.cli.lower import lower
 from pumice.cli.run import run
+from pumice.cli.train import train
 from pumice.cli.verify import verify
 from pumice.errors import BackendError, PumiceError, PumiceWarning
 
 # One line per command: name -> function.
 COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo,
+    "train": train,
+    "lower": lower,
     "run": run,
     "verify": verify,
     "inspect": inspect,
 }
 
+INTERRUPTED = 130
 # Unknown options, missing arguments and the like; newer typer brings a click of its own, so click's are no use.
 _USAGE_ERRORS: Any = typer.BadParameter.__bases__
 
@@ -61,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
         warnings.simplefilter("always", PumiceWarning)
         warnings.showwarning = _show_warning
         try:
-            command.main(args=arguments or ["--help"], prog_name="pumice", standalone_mode=False)
+            code = command.main(args=arguments or ["--help"], prog_name="pumice", standalone_mode=False)
         except _USAGE_ERRORS as error:
             return _fail(_one_line(error.format_message()), 2)
         except PumiceError as error:
@@ -74,7 +81,8 @@ def main(argv: list[str] | None = None) -> int:
         except Exception as error:
             traceback.print_exc()
             return _fail(f"{type(error).__name__}: {error} (this is a bug in pumice; please report it)", 3)
-    return 0
+    # typer turns ctrl-C into a code of its own.
+    return _fail("interrupted", 2) if code == INTERRUPTED else 0
 
 
 def entry_point() -> None:
@@ -88,7 +96,7 @@ def _fail(message: str, code: int) -> int:
 
 
 def _one_line(message: str) -> str:
-    first, *rest = (line.strip() for line in message.splitlines() if line.strip())
+    first, *rest = [line.strip() for line in message.splitlines() if line.strip()] or ["no message"]
     return f"{first} {'; '.join(rest)}" if rest else first
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +55,14 @@ def load_mnist(root: str | Path | None, *, download: bool = False) -> ImageDatas
 
 def _read_npz(path: Path) -> Split:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             images, labels = archive["images"], archive["labels"]
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; both train.npz and test.npz are needed") from error
     except KeyError as error:
         raise InputError(f"{path}: must hold the arrays 'images' and 'labels' ({error.args[0]})") from error
-    # A damaged archive, a truncated member, or an array of Python objects (a pickle, which is never loaded).
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    # A damaged archive, a truncated member, an array of Python objects (a pickle, which is never loaded), a .npy.
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: cannot be read as an npz file of integer arrays ({error})") from error
     return _split(path, images, labels)
 

@@ -3,9 +3,9 @@
 from pumice.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pumice.train.evaluate import encode, predict, predict_counts
 from pumice.train.history import EpochRecord
-from pumice.train.loop import train
+from pumice.train.loop import total_batches, train
 from pumice.train.losses import SpikeCountCrossEntropy, SpikeRateLoss
-from pumice.train.presets import PRESETS
+from pumice.train.presets import PRESETS, find_recipe
 from pumice.train.recipe import Recipe, load_recipe
 from pumice.train.trained import Trained, restore
 
@@ -18,11 +18,13 @@ __all__ = [
     "SpikeRateLoss",
     "Trained",
     "encode",
+    "find_recipe",
     "load_checkpoint",
     "load_recipe",
     "predict",
     "predict_counts",
     "restore",
     "save_checkpoint",
+    "total_batches",
     "train",
 ]

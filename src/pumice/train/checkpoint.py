@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from pumice.data import ImageDataset, Split
-from pumice.errors import FileFormatError, InputError
+from pumice.errors import FileFormatError
 from pumice.netx.atomic import replace_atomically
 from pumice.train.history import EpochRecord
 from pumice.train.recipe import Recipe, make_recipe
@@ -87,7 +87,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             model_state=values["model_state"],
             optimizer_state=values["optimizer_state"],
         )
-    except (KeyError, TypeError, AttributeError, InputError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:  # InputError is a ValueError
         raise FileFormatError(f"{file}: the checkpoint is damaged ({error})") from error
 
 

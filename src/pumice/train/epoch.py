@@ -10,18 +10,20 @@ import torch
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
+from pumice.data import ImageDataset
 from pumice.data.augment import add_noise
 from pumice.errors import InputError
 from pumice.train.evaluate import to_tensor
 from pumice.train.firing import watch_firing
 from pumice.train.history import FINETUNE, EpochRecord
 from pumice.train.losses import make_loss
+from pumice.train.recipe import Recipe
 from pumice.train.trained import Trained
 
 
-def batches_per_epoch(trained: Trained) -> int:
-    """How many batches one epoch has."""
-    return -(-len(trained.dataset.train) // trained.recipe.training.batch_size)
+def batches_per_epoch(recipe: Recipe, dataset: ImageDataset) -> int:
+    """How many batches one epoch has, of equal size up to one sample."""
+    return -(-len(dataset.train) // recipe.training.batch_size)
 
 
 def train_epoch(
@@ -44,7 +46,7 @@ def train_epoch(
     mean_loss, accuracy = MeanMetric(), MulticlassAccuracy(len(trained.dataset.class_names), average="micro")
     # Each epoch has a random stream of its own, so that a resumed run needs no generator's state.
     stream = len(trained.history) + 1
-    n_batches = batches_per_epoch(trained)
+    n_batches = batches_per_epoch(trained.recipe, trained.dataset)
     model.train()
     with watch_firing(model) as firing, torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed + (stream << 32))
@@ -76,7 +78,7 @@ def train_epoch(
 def _batches(trained: Trained, stream: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     split, encoder = trained.dataset.train, trained.encoder
     rng = np.random.default_rng([trained.recipe.seed, stream])
-    for chosen in np.array_split(rng.permutation(len(split)), batches_per_epoch(trained)):
+    for chosen in np.array_split(rng.permutation(len(split)), batches_per_epoch(trained.recipe, trained.dataset)):
         images = add_noise(split.images[chosen], trained.recipe.data.noise, trained.dataset.value_range, rng)
         yield to_tensor(encoder.encode(images, rng)), torch.from_numpy(split.labels[chosen].astype(np.int64))
 

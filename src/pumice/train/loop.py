@@ -10,9 +10,10 @@ import torch
 
 from pumice.data import ImageDataset
 from pumice.errors import FileFormatError, InputError
-from pumice.train.build import deploy
+from pumice.train.build import deploy, prepare_data
 from pumice.train.checkpoint import Checkpoint, excerpt, save_checkpoint
-from pumice.train.epoch import train_epoch
+from pumice.train.epoch import batches_per_epoch, train_epoch
+from pumice.train.folders import make_folder
 from pumice.train.history import FINETUNE, FLOAT, EpochRecord
 from pumice.train.recipe import Recipe
 from pumice.train.trained import Trained, restore, start
@@ -39,7 +40,7 @@ def train(
     Args:
         recipe: What to train.
         dataset: The data that the recipe names, see `pumice.data.load_dataset`.
-        checkpoint_path: Written after every epoch.
+        checkpoint_path: Written after every epoch; its folder is made if need be.
         resume_from: Continue this run; its recipe must be the same.
         on_epoch: Called after every epoch, once its checkpoint is written.
         on_batch: Called after every batch.
@@ -52,6 +53,8 @@ def train(
     optimizer = _optimizer(trained)
     if resume_from is not None:
         _load_optimizer(optimizer, resume_from)
+    if checkpoint_path is not None:
+        make_folder(Path(checkpoint_path).parent)
     plan = [(FLOAT, epoch) for epoch in range(1, recipe.training.epochs + 1)]
     plan += [(FINETUNE, epoch) for epoch in range(1, recipe.training.finetune_epochs + 1)]
     for phase, epoch in plan[len(trained.history) :]:
@@ -65,6 +68,23 @@ def train(
         on_epoch(record)
     trained.model.eval()
     return trained
+
+
+def total_batches(recipe: Recipe, dataset: ImageDataset, *, epochs_done: int = 0) -> int:
+    """How many times `train` will call `on_batch`.
+
+    Args:
+        recipe: What to train.
+        dataset: The data that the recipe names.
+        epochs_done: Epochs that a checkpoint already holds.
+
+    Example:
+        >>> from pumice.data import load_dataset
+        >>> total_batches(Recipe(), load_dataset("digits"), epochs_done=23)
+        23
+    """
+    epochs = recipe.training.epochs + recipe.training.finetune_epochs - epochs_done
+    return epochs * batches_per_epoch(recipe, prepare_data(recipe, dataset))
 
 
 def _snapshot(trained: Trained, optimizer: torch.optim.Optimizer) -> Checkpoint:

@@ -38,7 +38,7 @@ def random_matrix(rng):
 def test_equal_to_the_stack_itself(rng):
     netx, process = module("lib/dl/netx/utils.py"), module("utils/weightutils.py")
     changed = 0
-    for _ in range(4000):
+    for _ in range(1500):
         w = random_matrix(rng)
         if not w.any():
             continue
@@ -53,7 +53,7 @@ def test_equal_to_the_stack_itself(rng):
         np.testing.assert_array_equal(lava_weights(form.shifted, bits), acting)
         found = stock_weights(w)
         changed += found is None or not np.array_equal(found[0], w)
-    assert changed > 500
+    assert changed > 200
 
 
 @pytest.mark.parametrize(

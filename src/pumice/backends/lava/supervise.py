@@ -57,6 +57,7 @@ def _child(work: Callable[[], None], sender: Connection, output: int) -> None:
     with contextlib.suppress(OSError):
         os.setpgid(0, 0)
     signal.signal(signal.SIGTERM, _exit_on_signal)
+    multiprocessing.set_start_method("fork", force=True)  # what Lava needs, whatever the caller has chosen
     for stream in (1, 2):
         os.dup2(output, stream)
     sys.stdout = sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115 - pytest and Jupyter replace them

@@ -223,5 +223,11 @@ def test_children_end_with_a_caller_that_is_killed():
     assert done.returncode == -signal.SIGKILL  # the pipes closed, so no child holds them: all have ended
 
 
-def test_multiprocessing_start_method_is_not_ours():
-    assert multiprocessing.get_start_method() == "fork"  # set by Lava when it is imported
+def test_runs_whatever_start_method_the_caller_has_chosen():
+    before = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method("spawn", force=True)
+    try:
+        assert LavaBackend().run(GRAPH, X).spikes.shape == (6, 2)
+        assert multiprocessing.get_start_method() == "spawn"
+    finally:
+        multiprocessing.set_start_method(before, force=True)

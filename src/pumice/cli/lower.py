@@ -1,0 +1,28 @@
+"""`pumice lower`: a checkpoint becomes a network file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pumice.cli.training_extra import training_extra
+from pumice.netx import save
+
+
+def lower(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Written by `pumice train`.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.net", help="The network file.")],
+) -> None:
+    """Lower CHECKPOINT's network to integers and write it, certified, to FILE.net."""
+    with training_extra():
+        from pumice.pipeline import lower_trained
+        from pumice.train import load_checkpoint, restore
+    graph = lower_trained(restore(load_checkpoint(checkpoint)))
+    save(graph, output)
+    period = graph.timing.period_steps if graph.timing is not None else "one sample only"
+    print(
+        f"{output}: {len(graph.populations)} populations, {sum(p.size for p in graph.populations)} neurons, "
+        f"latency {graph.latency}, period {period}, with certificate"
+    )

@@ -1,0 +1,53 @@
+"""`pumice train`: a recipe becomes a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pumice.cli.progress import training_progress
+from pumice.cli.training_extra import training_extra
+from pumice.errors import InputError
+
+
+def train(
+    *,
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help='A .toml or .json file, or "digits".')],
+    data_root: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the dataset's files.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe; may be repeated.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint, if there is one.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="The checkpoint; by default runs/NAME/checkpoint.pt."),
+    ] = None,
+) -> None:
+    """Train the network that RECIPE describes; a checkpoint is written after every epoch."""
+    with training_extra():
+        from pumice.data import load_dataset
+        from pumice.train import find_recipe, load_checkpoint, total_batches
+        from pumice.train import train as run_training
+    wanted = find_recipe(recipe).overridden(settings or [])
+    path = output or Path("runs") / wanted.name / "checkpoint.pt"
+    if path.exists() and not resume:
+        raise InputError(f"{path} exists; continue it with --resume, or choose another place with --output")
+    checkpoint = load_checkpoint(path) if path.exists() else None
+    dataset = load_dataset(wanted.data.dataset, data_root)
+    done = len(checkpoint.history) if checkpoint else 0
+    with training_progress(total_batches(wanted, dataset, epochs_done=done)) as progress:
+        trained = run_training(
+            wanted,
+            dataset,
+            checkpoint_path=path,
+            resume_from=checkpoint,
+            on_epoch=progress.epoch,
+            on_batch=progress.batch,
+        )
+    last = trained.history[-1]
+    print(
+        f"{path}: {len(trained.history)} epochs, test accuracy {100 * trained.accuracy_float:.2f} % in real numbers"
+        + (f", {100 * last.test_accuracy:.2f} % in the chip's integers" if last.phase == "finetune" else "")
+    )

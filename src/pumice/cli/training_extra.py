@@ -1,0 +1,34 @@
+"""What the commands that train need on top of the light install."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+from collections.abc import Iterator
+
+from pumice.errors import MissingExtraError
+
+_PACKAGES = frozenset(
+    {"torch", "torchvision", "torchmetrics", "lava", "sklearn", "pydantic", "matplotlib", "jinja2", "scipy"}
+)
+
+
+@contextlib.contextmanager
+def training_extra() -> Iterator[None]:
+    """Import torch, SLAYER and the rest inside this context, quietly.
+
+    lava-dl prints a notice about an optional camera toolbox to stdout when it is imported, torch one about CUDA.
+
+    Raises:
+        MissingExtraError: A package of the extra "train" is not installed.
+    """
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in _PACKAGES:
+            raise MissingExtraError(package, "train", "training") from error
+        raise

@@ -1,0 +1,63 @@
+import subprocess
+import sys
+
+import pytest
+
+import pumice.cli
+from pumice.errors import CheckFailedError, InternalError
+
+
+@pytest.mark.parametrize("line", ["inspect --bogus", "nothing", "run", "run a.net --steps many", "verify"])
+def test_wrong_use_is_the_users_fault(refused, line):
+    assert refused(line)
+
+
+@pytest.mark.parametrize("line", ["--help", "run --help", "verify --help", "inspect --help", ""])
+def test_help(command, line):
+    code, out, _ = command(line)
+    assert code == 0
+    assert "Usage: pumice" in out
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (CheckFailedError("neuron 3 differs"), 1, "pumice: error: neuron 3 differs\n"),
+        (InternalError("lost"), 3, "pumice: error: lost (this is a bug in pumice; please report it)\n"),
+        (ZeroDivisionError("by 0"), 3, "pumice: error: ZeroDivisionError: by 0 (this is a bug in pumice"),
+        (MemoryError(), 2, "pumice: error: not enough memory\n"),
+        (KeyboardInterrupt(), 2, "pumice: error: interrupted\n"),
+    ],
+)
+def test_exit_codes(command, net, monkeypatch, *, error, code, text):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(sys.modules["pumice.cli.inspect"], "summarise", fail)
+    found, _, err = command("inspect a.net")
+    assert found == code
+    assert text in err
+
+
+def test_every_command_is_listed_once():
+    assert {"run", "verify", "inspect"} <= set(pumice.cli.COMMANDS)
+
+
+def test_commands_start_without_torch_and_lava(net):
+    program = (
+        "import sys; from pumice.cli import main; code = main(['inspect', sys.argv[1], '--json']); "
+        "print(code, sorted({m.partition('.')[0] for m in sys.modules} & {'torch', 'lava', 'scipy', 'sklearn'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(net)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 []"
+
+
+def test_the_installed_program(net):
+    done = subprocess.run(
+        [sys.executable, "-c", "from pumice.cli import entry_point; entry_point()", "inspect", f"{net}x"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == f"pumice: error: {net}x: No such file or directory\n"

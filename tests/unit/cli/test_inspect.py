@@ -1,0 +1,64 @@
+import json
+
+import numpy as np
+import pytest
+
+from pumice.cli.summary import summarise
+from pumice.ir import Conv, Cuba, Graph, Input, Timing, with_reset_schedule
+from pumice.netx import save
+
+
+def test_table(command, graph, tmp_path):
+    save(with_reset_schedule(graph, 8, 1).replace(timing=Timing(5, 8)), tmp_path / "a.net")
+    code, out, err = command("inspect a.net")
+    assert (code, err) == (0, "")
+    for text in (
+        "dense1",
+        "8@2",
+        "input -> dense0",
+        "outputs: dense1; latency 2 steps",
+        "5 neurons, 18 parameters; 18 bytes of weights (8 bits each), 30 bytes of state",
+        "a sample takes 5 steps, one every 8 steps",
+        "certificate of 6 steps",
+        "data: none",
+    ):
+        assert text in out
+
+
+def test_json(command, net, graph):
+    code, out, _ = command("inspect a.net --json")
+    assert code == 0
+    found = json.loads(out)
+    assert found == json.loads(json.dumps(summarise(graph)))
+    assert found["totals"] == {"neurons": 5, "parameters": 18, "weight_bytes": 18, "state_bytes": 30}
+    assert [p["name"] for p in found["populations"]] == ["dense0", "dense1"]
+
+
+def test_names_are_not_markup(command, graph, tmp_path):
+    save(graph.replace(info={"[red]note": "[/red]"}), tmp_path / "a.net")
+    assert "[red]note: [/red]" in command("inspect a.net")[1]
+
+
+def test_summary_of_a_convolution():
+    conv = Conv("in", "a", weight=np.full((2, 2, 3, 1), 4), stride=(2, 1))
+    found = summarise(Graph(Input("in", (4, 3, 1)), (Cuba("a", (2, 1, 2), vth_mant=3),), (conv,), outputs=("a",)))
+    assert found["synapses"][0]["stride"] == (2, 1)
+    assert found["synapses"][0]["weight_range"] == 4
+
+
+def test_files_without_input_shape(command, refused, tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "a.net", "w") as file:
+        fields = {"type": "conv", "shape": [1, 2, 2], "weight": np.ones((1, 1, 2, 2)), "groups": 1}
+        fields |= {"stride": 1, "padding": 0, "dilation": 1, "neuron/type": "CUBA", "neuron/vThMant": 9}
+        for name, value in {**fields, "neuron/iDecay": 1, "neuron/vDecay": 1}.items():
+            file[f"layer/0/{name}"] = value
+    assert "does not state the input's shape" in refused("inspect a.net")
+    assert "--input-shape must be like 28,28,1" in refused("inspect a.net --input-shape 3x3")
+    assert command("inspect a.net --input-shape 3,3,1")[0] == 0
+
+
+@pytest.mark.parametrize("line", ["inspect none.net", "inspect ."])
+def test_bad_files(refused, line):
+    assert refused(line)

@@ -1,0 +1,171 @@
+import h5py
+import numpy as np
+import pytest
+
+import pumice
+from pumice.ir import Direct, with_reset_schedule
+from pumice.netx import load, save
+
+RUN = "run a.net --input x.npy -o y.npz"
+
+
+def result(tmp_path):
+    with np.load(tmp_path / "y.npz", allow_pickle=False) as z:
+        return {name: z[name] for name in z}
+
+
+def test_spikes(command, graph, net, x, tmp_path):
+    code, out, err = command(RUN)
+    assert (code, err) == (0, "")
+    found = result(tmp_path)
+    assert out == f"y.npz: 9 steps, {found['spikes'].sum()} output spikes (reference)\n"
+    assert list(found) == ["spikes"]
+    np.testing.assert_array_equal(found["spikes"], pumice.run(graph, x).spikes)
+
+
+def test_record(command, graph, net, x, tmp_path):
+    assert command(RUN + " --record --steps 5")[0] == 0
+    found = result(tmp_path)
+    records = pumice.run(graph, x[:5], record=True).records
+    assert set(found) == {"spikes", *(f"{name}/{key}" for name in records for key in "suv")}
+    for name, record in records.items():
+        for key in "suv":
+            np.testing.assert_array_equal(found[f"{name}/{key}"], getattr(record, key))
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_resets_are_those_of_stock(command, graph, x, tmp_path, direct):
+    """In stock netx, layer i (an input layer with neurons counts) resets at t % R == (offset + 1 + i) % R."""
+    if direct:
+        entry = graph.populations[0]
+        graph = graph.replace(
+            input=type(graph.input)("input", entry.shape),
+            synapses=(Direct("input", entry.name, graded=True), graph.synapses[1]),
+            certificate=None,
+        )
+        x = x[:, :3]
+        np.save(tmp_path / "x.npy", x)
+    save(graph, tmp_path / "a.net")
+    assert command(RUN + " --reset-interval 4 --reset-offset 2")[0] == 0
+    expected = with_reset_schedule(graph, 4, 2 + direct)
+    assert [p.reset.offset for p in expected.populations] == [3, 0]
+    np.testing.assert_array_equal(result(tmp_path)["spikes"], pumice.run(expected, x).spikes)
+
+
+def test_input_message_bits(command, graph, net, tmp_path):
+    x = np.random.default_rng(0).integers(0, 9, (9, 4))
+    np.save(tmp_path / "x.npy", x)
+    assert command(RUN + " --input-message-bits 8")[2] == ""
+    graded = result(tmp_path)["spikes"]
+    np.testing.assert_array_equal(graded, pumice.run(load(net, input_message_bits=8), x).spikes)
+    code, _, err = command(RUN)
+    assert code == 0
+    assert err.startswith("pumice: warning: the input holds values from 0 to 8, and each counts as one spike")
+    np.testing.assert_array_equal(result(tmp_path)["spikes"], pumice.run(graph, x != 0).spikes)
+
+
+def test_as_stock_and_the_shape_of_the_input(command, tmp_path):
+    with h5py.File(tmp_path / "a.net", "w") as file:
+        layer = file.create_group("layer/0")
+        weight = np.full((1, 1, 2, 2), 300)
+        for name, value in {"type": "conv", "shape": [1, 2, 2], "weight": weight, "groups": 1}.items():
+            layer[name] = value
+        layer["stride"], layer["padding"], layer["dilation"] = 1, 0, 1
+        for name, value in {"type": "CUBA", "iDecay": 4096, "vDecay": 0, "vThMant": 900}.items():
+            layer[f"neuron/{name}"] = value
+    x = np.ones((4, 3, 3, 1), np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    code, _, err = command(RUN)
+    assert code == 2
+    assert "--as-stock" in err
+    assert command(RUN + " --as-stock")[0] == 0
+    assert result(tmp_path)["spikes"][:, 0, 0, 0].tolist() == [0, 1, 1, 1]
+
+
+def test_existing_output_is_replaced(command, net, x, tmp_path):
+    (tmp_path / "y.npz").write_text("old")
+    assert command(RUN)[0] == 0
+    assert "spikes" in result(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ("--steps 0", "--steps must be at least 1, got 0"),
+        ("--steps -3", "--steps must be at least 1, got -3"),
+        ("--steps 10", "--steps 10, but x.npy holds 9 steps; append zeros"),
+        ("--backend loihi9", "unknown backend 'loihi9'; there are: reference, lava"),
+        ("--reset-offset 3", "--reset-offset needs --reset-interval"),
+        ("--reset-interval 0", "--reset-interval must be >= 1"),
+        ("--reset-interval 4 --reset-offset -1", "--reset-interval must be >= 1 and --reset-offset >= 0"),
+        ("--input-message-bits 99", "input_message_bits must lie in 0..24"),
+        ("-o none/y.npz", "none/y.npz: cannot be written (No such file or directory)"),
+        ("--input none.npy", "none.npy: No such file or directory"),
+        ("--input a.net", "a.net: is not a .npy array"),
+    ],
+)
+def test_bad_options(refused, net, x, more, text):
+    assert text in refused(f"{RUN} {more}")
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        (np.ones((5, 4)), "x.npy: must hold integers, got float64; encode or round it first"),
+        (np.ones((5, 3), int), "takes 4 values, got an input of shape"),
+        (np.ones((0, 4), int), "--steps must be at least 1, got 0"),
+        (np.ones(4, int), r"x.npy: must have shape (T, *input shape), got (4,)"),
+        (np.full((2, 4), 2**30), "input values must fit 24 bits signed"),
+        (np.array([["a"] * 4]), "must hold integers"),
+        (np.array([[{}] * 4], object), "x.npy: is not a .npy array of numbers, or is damaged"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::pumice.errors.PumiceWarning")
+def test_bad_input(command, net, tmp_path, x, text):
+    np.save(tmp_path / "x.npy", x, allow_pickle=True)
+    code, _, err = command(RUN)
+    assert code == 2
+    assert text in err.splitlines()[-1] or "must have shape (T, 4)" in err
+    assert not (tmp_path / "y.npz").exists()
+
+
+def test_damaged_arrays(refused, net, x, tmp_path):
+    whole = (tmp_path / "x.npy").read_bytes()
+    for content in (whole[:50], whole[:-8], b"", whole.replace(b"(9, 4)", b"(9000000000000, 4)")):
+        (tmp_path / "x.npy").write_bytes(content)
+        assert "x.npy: is not a .npy array" in refused(RUN)
+    np.savez(tmp_path / "x.npz", x=x)
+    assert "is an archive" in refused("run a.net --input x.npz -o y.npz")
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda b: None, "a.net: No such file"),
+        (lambda b: b"not HDF5", "a.net: is not an HDF5 file"),
+        (lambda b: b[: len(b) // 2], "a.net"),
+    ],
+)
+def test_bad_networks(refused, net, x, change, text):
+    content = change(net.read_bytes())
+    if content is None:
+        net.unlink()
+    else:
+        net.write_bytes(content)
+    assert text in refused(RUN)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("weight", np.full((3, 4), 999.0), "do not fit 8 bits (-256..254, or 0..255"),
+        ("delay", np.array([0.0, 1, 63]), "delays must lie in 0..62, got 0 to 63"),
+        ("weight", np.ones((3, 5)), "takes 5 values"),
+    ],
+)
+def test_networks_out_of_range(refused, x, tmp_path, *, field, value, text):
+    with h5py.File(tmp_path / "a.net", "w") as file:
+        fields = {"type": "dense", "shape": [3], "weight": np.ones((3, 4)), field: value}
+        for name, data in fields.items():
+            file[f"layer/0/{name}"] = data
+    assert text in refused(RUN)

@@ -1,0 +1,67 @@
+import pytest
+
+import pumice
+from pumice.train import load_checkpoint
+
+TINY = (
+    " --set data.max_train=96 --set data.max_test=20 --set data.steps=4 --set training.epochs=1"
+    " --set training.finetune_epochs=1 --set network.args.channels=[4] --set network.args.strides=[2]"
+)
+
+
+def test_train_then_lower(command, tmp_path):
+    code, out, err = command("train digits" + TINY)
+    assert code == 0, err
+    assert out.startswith("runs/digits/checkpoint.pt: 2 epochs, test accuracy ")
+    assert "float 1: loss" in err
+
+    code, out, err = command("lower runs/digits/checkpoint.pt -o a.net")
+    assert code == 0, err
+    assert out == "a.net: 2 populations, 74 neurons, latency 2, period 4, with certificate\n"
+    graph = pumice.load(tmp_path / "a.net")
+    pumice.verify(graph)
+    assert (
+        graph.info["accuracy_deployed"]
+        == f"{load_checkpoint('runs/digits/checkpoint.pt').history[-1].test_accuracy:.4f}"
+    )
+
+
+def test_a_recipe_file_and_its_name(command, tmp_path):
+    (tmp_path / "mine.json").write_text('{"name": "mine", "seed": 3}')
+    code, _, err = command("train mine.json" + TINY)
+    assert code == 0, err
+    assert load_checkpoint(tmp_path / "runs" / "mine" / "checkpoint.pt").recipe.seed == 3
+
+
+def test_a_finished_run_is_kept_and_can_be_resumed(command, refused):
+    assert command("train digits -o a.pt" + TINY)[0] == 0
+    assert "--resume" in refused("train digits -o a.pt" + TINY)
+    assert command("train digits -o a.pt --resume" + TINY)[0] == 0
+    assert "training.lr differ" in refused("train digits -o a.pt --resume --set training.lr=1" + TINY)
+
+
+def test_resume_without_a_checkpoint_starts(command):
+    assert command("train digits --resume" + TINY)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("train nowhere.json", "nowhere.json"),
+        ("train digits --set training.epochs=0", "training.epochs"),
+        ("train digits --set data.dataset=mnist", "--data-root"),
+        ("train digits --set data.dataset=mnist --data-root nowhere", "no such folder"),
+        ("train digits --set network.name=resnet", "there are: convnet"),
+        ("train", "RECIPE"),
+        ("lower nowhere.pt -o a.net", "no such file"),
+        ("lower nowhere.pt", "--output"),
+    ],
+)
+def test_bad_input(refused, line, message):
+    assert message in refused(line)
+
+
+def test_a_file_that_is_no_checkpoint(refused, tmp_path):
+    (tmp_path / "a.pt").write_bytes(b"nonsense")
+    assert "cannot be read as a checkpoint" in refused("lower a.pt -o a.net")
+    assert "cannot be read as a checkpoint" in refused("train digits --resume -o a.pt")

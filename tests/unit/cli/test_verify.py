@@ -1,0 +1,52 @@
+import sys
+from dataclasses import replace
+
+import pytest
+
+from pumice.errors import MissingExtraError
+from pumice.netx import save
+
+
+def test_equal(command, net):
+    code, out, err = command("verify a.net --backend reference")
+    assert (code, err) == (0, "")
+    assert out == "reference: equal (90 values: s, u, v of 2 populations in 6 steps)\n"
+
+
+def test_the_first_difference_is_a_failed_check(command, graph, tmp_path):
+    certificate = graph.certificate
+    spikes = {name: values.copy() for name, values in certificate.spikes.items()}
+    spikes["dense1"][4, 1] ^= 1
+    save(graph.replace(certificate=replace(certificate, spikes=spikes)), tmp_path / "a.net")
+    code, out, err = command("verify a.net --backend reference")
+    assert (code, out) == (1, "")
+    assert "population dense1, step 4, neuron (1,), s: expected" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.lava
+def test_all_backends_by_default(command, net):
+    code, out, _ = command("verify a.net")
+    assert code == 0
+    assert [line.partition(":")[0] for line in out.splitlines()] == ["reference", "lava"]
+
+
+def test_backends_that_are_not_installed_are_named(command, net, monkeypatch):
+    from pumice.backends import get_backend
+
+    def missing(name):
+        if name == "lava":
+            raise MissingExtraError("lava", "lava", "the lava backend")
+        return get_backend(name)
+
+    monkeypatch.setattr(sys.modules["pumice.cli.verify"], "get_backend", missing)
+    code, out, _ = command("verify a.net")
+    assert code == 0
+    assert out.startswith("lava: not run (the lava backend needs the package 'lava'")
+    assert command("verify a.net --backend lava")[0] == 2
+
+
+def test_bad_use(refused, graph, net, tmp_path):
+    assert "unknown backend 'x'" in refused("verify a.net --backend x")
+    save(graph.replace(certificate=None), tmp_path / "b.net")
+    assert "b.net: holds no certificate" in refused("verify b.net --backend reference")

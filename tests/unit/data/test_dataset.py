@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from pumice.data import ImageDataset, Split
+from pumice.errors import InputError
+
+
+def dataset(*, images=None, labels=None, value_range=(0, 16), test_images=None):
+    images = np.zeros((4, 1, 3, 3), np.uint8) if images is None else images
+    labels = np.array([0, 1, 0, 1]) if labels is None else labels
+    test = Split(images if test_images is None else test_images, labels)
+    return ImageDataset("d", Split(images, labels), test, ("a", "b"), value_range)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"images": np.zeros((4, 3, 3), np.uint8)}, "expected images"),
+        ({"images": np.zeros((4, 1, 3, 3))}, "must be integers"),
+        ({"labels": np.array([0, 1, 0])}, "expected images"),
+        ({"labels": np.array([0, 1, 2, 1])}, "labels must lie in 0..1"),
+        ({"images": np.full((4, 1, 3, 3), 17)}, "pixels must lie in 0..16, got 17"),
+        ({"images": np.zeros((0, 1, 3, 3), np.uint8), "labels": np.zeros(0, int)}, "N >= 1"),
+        ({"test_images": np.zeros((4, 1, 2, 2), np.uint8)}, "test images"),
+    ],
+)
+def test_what_does_not_fit_is_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        dataset(**changes)
+
+
+def test_limited_takes_the_first_samples(rng):
+    data = dataset(images=rng.integers(0, 17, (4, 1, 3, 3)))
+    limited = data.limited(3, None)
+    assert (len(limited.train), len(limited.test)) == (3, 4)
+    np.testing.assert_array_equal(limited.train.images, data.train.images[:3])
+
+
+@pytest.mark.parametrize("levels", [2, 5, 16])
+def test_levels_are_spread_evenly_and_both_ends_stay(levels):
+    images = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
+    data = dataset(images=images, labels=np.array([0]), value_range=(0, 255)).with_levels(levels)
+    got = data.train.images.ravel()
+    np.testing.assert_array_equal(got, np.rint(np.arange(256) * (levels - 1) / 255))
+    assert data.value_range == (0, levels - 1)
+
+
+def test_levels_already_there_change_nothing(rng):
+    data = dataset(images=rng.integers(0, 17, (4, 1, 3, 3)))
+    np.testing.assert_array_equal(data.with_levels(17).train.images, data.train.images)
+    assert data.with_levels(None) is data
+
+
+def test_one_level_is_refused():
+    with pytest.raises(InputError, match=r"2\.\.256"):
+        dataset().with_levels(1)

@@ -1,0 +1,59 @@
+"""Planted defects: each kind of difference is counted where it is."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import pumice
+from pumice.ir.builder import chain
+from pumice.pipeline.compare import LayerComparison, compare_records, compare_with_torch
+
+
+@pytest.fixture(scope="module")
+def records():
+    return pumice.run(chain((4,), [3, 2], seed=1), np.ones((6, 4), int), record=True).records
+
+
+@pytest.mark.parametrize("quantity", ["s", "u", "v"])
+def test_one_wrong_value_is_counted(records, quantity):
+    wrong = getattr(records["dense1"], quantity).copy()
+    wrong[5, 1] += 1
+    other = {**records, "dense1": replace(records["dense1"], **{quantity: wrong})}
+    expected = {"s": 0, "u": 0, "v": 0, quantity: 1}
+    assert compare_records(records, other) == (
+        LayerComparison("dense0", 18, 0, 0, 0),
+        LayerComparison("dense1", 12, **expected),
+    )
+
+
+@pytest.mark.lava
+def test_a_changed_network_differs_from_its_graph(tiny_result):
+    weight = tiny_result.trained.model.conv1.synapse.weight
+    before = weight.detach().clone()
+    with torch.no_grad():
+        weight.neg_()
+    try:
+        found = compare_with_torch(tiny_result.graph, tiny_result.records, tiny_result.trained)
+    finally:
+        with torch.no_grad():
+            weight.copy_(before)
+    assert all(layer.s > 0 for layer in found)
+
+
+@pytest.mark.lava
+def test_a_run_one_step_late_differs(tiny_result):
+    late = {name: replace(record, s=np.roll(record.s, 1, axis=0)) for name, record in tiny_result.records.items()}
+    assert all(layer.s > 0 for layer in compare_with_torch(tiny_result.graph, late, tiny_result.trained))
+
+
+@pytest.mark.lava
+def test_a_difference_makes_a_result_inexact(tiny_result):
+    first, *rest = tiny_result.lava_comparison
+    for quantity in "suv":
+        result = replace(tiny_result, lava_comparison=(replace(first, **{quantity: 2}), *rest))
+        assert not result.is_exact
+        assert result.differing_spikes + result.differing_states == 2
+    result = replace(tiny_result, torch_comparison=(replace(tiny_result.torch_comparison[0], s=1),))
+    assert (result.is_exact, result.differing_spikes) == (False, 1)

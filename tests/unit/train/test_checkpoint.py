@@ -1,0 +1,90 @@
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from pumice.errors import FileFormatError, InputError
+from pumice.train import Checkpoint, EpochRecord, load_checkpoint, save_checkpoint
+from pumice.train.checkpoint import excerpt
+
+
+@pytest.fixture
+def checkpoint(tiny_recipe, digits):
+    return Checkpoint(
+        tiny_recipe,
+        excerpt(digits),
+        (EpochRecord("float", 1, 0.5, 0.75, 0.7, {"conv1": 0.25}),),
+        {"w": torch.arange(3.0)},
+        {"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"lr": 0.1, "params": [0]}]},
+    )
+
+
+def test_what_is_saved_is_loaded(checkpoint, tmp_path):
+    save_checkpoint(checkpoint, tmp_path / "c.pt")
+    loaded = load_checkpoint(tmp_path / "c.pt")
+    assert loaded.recipe == checkpoint.recipe
+    assert loaded.history == checkpoint.history
+    assert torch.equal(loaded.model_state["w"], checkpoint.model_state["w"])
+    assert loaded.optimizer_state == checkpoint.optimizer_state
+    np.testing.assert_array_equal(loaded.excerpt.test.images, checkpoint.excerpt.test.images)
+    assert loaded.excerpt.class_names == checkpoint.excerpt.class_names
+    assert len(loaded.excerpt.train) == 4
+
+
+def test_a_failed_write_leaves_the_old_file(checkpoint, tmp_path):
+    save_checkpoint(checkpoint, tmp_path / "c.pt")
+    before = (tmp_path / "c.pt").read_bytes()
+    broken = Checkpoint(checkpoint.recipe, checkpoint.excerpt, (), {"w": lambda: None}, {})
+    with pytest.raises(AttributeError):
+        save_checkpoint(broken, tmp_path / "c.pt")
+    assert (tmp_path / "c.pt").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
+
+
+def test_a_folder_that_is_not_there(checkpoint, tmp_path):
+    with pytest.raises((InputError, RuntimeError), match=r"c\.pt|directory"):
+        save_checkpoint(checkpoint, tmp_path / "nowhere" / "c.pt")
+
+
+class Malicious:
+    def __reduce__(self):
+        return os.system, ("touch pwned",)
+
+
+def test_pickled_objects_are_not_loaded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"format": "pumice-checkpoint", "version": 1, "recipe": Malicious()}, tmp_path / "c.pt")
+    with pytest.raises(FileFormatError, match="cannot be read as a checkpoint"):
+        load_checkpoint(tmp_path / "c.pt")
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("keep", [0, 100, -100])
+def test_truncated_files(checkpoint, tmp_path, keep):
+    save_checkpoint(checkpoint, tmp_path / "c.pt")
+    (tmp_path / "c.pt").write_bytes((tmp_path / "c.pt").read_bytes()[:keep])
+    with pytest.raises(FileFormatError, match="cannot be read as a checkpoint"):
+        load_checkpoint(tmp_path / "c.pt")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([1, 2], "is not a pumice checkpoint"),
+        ({"format": "other"}, "is not a pumice checkpoint"),
+        ({"format": "pumice-checkpoint", "version": 99}, "version 99, this pumice reads 1"),
+        ({"format": "pumice-checkpoint", "version": 1}, "damaged"),
+        ({"format": "pumice-checkpoint", "version": 1, "recipe": {"seed": "x"}}, "damaged"),
+        ({"format": "pumice-checkpoint", "version": 1, "recipe": {}, "excerpt": {"value_range": [0]}}, "damaged"),
+    ],
+)
+def test_other_files(tmp_path, values, message):
+    torch.save(values, tmp_path / "c.pt")
+    with pytest.raises(FileFormatError, match=message):
+        load_checkpoint(tmp_path / "c.pt")
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(FileFormatError, match="no such file"):
+        load_checkpoint(tmp_path / "c.pt")

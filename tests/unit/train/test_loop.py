@@ -1,0 +1,156 @@
+import pytest
+import torch
+
+from pumice import nn
+from pumice.data import load_digits
+from pumice.errors import FileFormatError, InputError
+from pumice.train import Recipe, load_checkpoint, restore, total_batches, train
+
+
+class StopError(Exception):
+    pass
+
+
+def states_equal(a, b):
+    assert a.keys() == b.keys()
+    for key in a:
+        assert torch.equal(a[key], b[key]), key
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_recipe, digits, tmp_path_factory):
+    path = tmp_path_factory.mktemp("run") / "checkpoint.pt"
+    return train(tiny_recipe, digits, checkpoint_path=path), path
+
+
+def test_the_same_seed_gives_the_same_bits(trained, tiny_recipe):
+    again = train(tiny_recipe, load_digits())
+    states_equal(again.model.state_dict(), trained[0].model.state_dict())
+    assert again.history == trained[0].history
+
+
+def test_another_seed_gives_other_weights(trained, tiny_recipe, digits):
+    other = train(tiny_recipe.overridden(["seed=1", "training.epochs=1", "training.finetune_epochs=0"]), digits)
+    key = "conv1.synapse.weight"
+    assert not torch.equal(other.model.state_dict()[key], trained[0].model.state_dict()[key])
+
+
+def test_global_random_state_is_neither_used_nor_changed(tiny_recipe, digits):
+    recipe = tiny_recipe.overridden(["training.epochs=1", "training.finetune_epochs=0"])
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    a = train(recipe, digits)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(6)
+    states_equal(train(recipe, digits).model.state_dict(), a.model.state_dict())
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_an_interrupted_run_continues_bit_for_bit(trained, tiny_recipe, digits, tmp_path, epochs):
+    path = tmp_path / "checkpoint.pt"
+    seen = []
+
+    def stop(record):
+        seen.append(record)
+        if len(seen) == epochs:
+            raise StopError
+
+    with pytest.raises(StopError):
+        train(tiny_recipe, digits, checkpoint_path=path, on_epoch=stop)
+    resumed = train(tiny_recipe, digits, resume_from=load_checkpoint(path))
+    states_equal(resumed.model.state_dict(), trained[0].model.state_dict())
+    assert resumed.history == trained[0].history
+
+
+def test_a_run_interrupted_while_fine_tuning_continues_too(tiny_recipe, digits, tmp_path):
+    recipe = tiny_recipe.overridden(["training.epochs=1", "training.finetune_epochs=2", "data.encoding=rate"])
+    path = tmp_path / "checkpoint.pt"
+
+    def stop(record):
+        if record.phase == "finetune":
+            raise StopError
+
+    whole = train(recipe, digits)
+    with pytest.raises(StopError):
+        train(recipe, digits, checkpoint_path=path, on_epoch=stop)
+    resumed = train(recipe, digits, resume_from=load_checkpoint(path))
+    states_equal(resumed.model.state_dict(), whole.model.state_dict())
+
+
+def test_a_finished_run_has_nothing_left_to_do(trained, tiny_recipe, digits):
+    done = train(tiny_recipe, digits, resume_from=load_checkpoint(trained[1]), on_epoch=pytest.fail)
+    states_equal(done.model.state_dict(), trained[0].model.state_dict())
+
+
+def test_resuming_with_another_recipe_names_what_differs(trained, tiny_recipe, digits):
+    recipe = tiny_recipe.overridden(["training.lr=0.5", "network.args.channels=[5]"])
+    with pytest.raises(InputError, match=r"network\.args\.channels, training\.lr differ"):
+        train(recipe, digits, resume_from=load_checkpoint(trained[1]))
+
+
+def test_the_history_tells_both_phases(trained):
+    phases = [(record.phase, record.epoch) for record in trained[0].history]
+    assert phases == [("float", 1), ("float", 2), ("finetune", 1)]
+    for record in trained[0].history:
+        assert list(record.firing_rates) == ["conv1", "output"]
+        assert all(0 < rate < 1 for rate in record.firing_rates.values())
+        assert 0 <= record.train_accuracy <= 1
+    assert trained[0].accuracy_float == trained[0].history[1].test_accuracy
+    assert trained[0].test_accuracy() == trained[0].history[2].test_accuracy
+
+
+def test_training_learns(digits):
+    recipe = Recipe().overridden(
+        [
+            "data.max_train=320",
+            "data.max_test=100",
+            "data.steps=4",
+            "training.epochs=6",
+            "training.finetune_epochs=1",
+            "network.args.channels=[8]",
+            "network.args.strides=[2]",
+        ]
+    )
+    history = train(recipe, digits).history
+    assert history[-2].loss < 0.5 * history[0].loss
+    assert history[-1].train_accuracy > 0.8
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [["training.loss=spike_rate"], ["neuron.norm=none"], ["data.noise=2"], ["training.finetune_epochs=0"]],
+    ids=str,
+)
+def test_other_recipes_run(tiny_recipe, digits, settings):
+    trained = train(tiny_recipe.overridden([*settings, "training.epochs=1"]), digits)
+    assert nn.is_deployed(trained.model) == (trained.recipe.training.finetune_epochs > 0)
+
+
+def test_a_loss_that_is_not_finite_is_an_error(tiny_recipe, digits):
+    recipe = tiny_recipe.overridden(["training.loss_args.beta=1e39"])
+    with pytest.raises(InputError, match=r"training diverged: the loss is nan in float epoch 1, batch \d of 3"):
+        train(recipe, digits)
+
+
+def test_batches_are_counted(tiny_recipe, digits):
+    calls = []
+    recipe = tiny_recipe.overridden(["training.batch_size=40"])
+    train(recipe, digits, on_batch=lambda: calls.append(1))
+    assert len(calls) == total_batches(recipe, digits) == 9
+    assert total_batches(recipe, digits, epochs_done=2) == 3
+
+
+def test_a_checkpoint_needs_no_data(trained):
+    restored = restore(load_checkpoint(trained[1]))
+    states_equal(restored.model.state_dict(), trained[0].model.state_dict())
+    assert nn.is_deployed(restored.model)
+    x = trained[0].example
+    assert torch.equal(restored.example, x)
+    assert torch.equal(restored.model.eval()(x), trained[0].model.eval()(x))
+
+
+def test_weights_of_another_network_are_refused(trained):
+    checkpoint = load_checkpoint(trained[1])
+    del checkpoint.model_state["output.synapse.weight"]
+    with pytest.raises(FileFormatError, match="do not fit"):
+        restore(checkpoint)

@@ -1,0 +1,47 @@
+import pytest
+import torch
+from lava.lib.dl.slayer import loss as slayer
+
+from pumice.errors import InputError
+from pumice.train import SpikeCountCrossEntropy, SpikeRateLoss
+from pumice.train.losses import make_loss
+
+
+def spikes_and_labels(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    spikes = (torch.rand(6, 4, 9, generator=generator) < 0.3).float()
+    return spikes, torch.randint(0, 4, (6,), generator=generator)
+
+
+def test_spike_rate_is_slayers_per_sample():
+    spikes, labels = spikes_and_labels()
+    ours = SpikeRateLoss(0.7, 0.1)(spikes, labels)
+    theirs = slayer.SpikeRate(true_rate=0.7, false_rate=0.1, reduction="sum")(spikes, labels)
+    torch.testing.assert_close(ours, theirs / len(labels))
+
+
+def test_count_cross_entropy_by_hand():
+    spikes, labels = spikes_and_labels()
+    logits = 0.5 * spikes.sum(-1)
+    expected = (torch.logsumexp(logits, 1) - logits[torch.arange(6), labels]).mean()
+    torch.testing.assert_close(SpikeCountCrossEntropy(beta=0.5)(spikes, labels), expected)
+
+
+@pytest.mark.parametrize("name", ["spike_count_cross_entropy", "spike_rate"])
+def test_more_spikes_of_the_right_class_are_better(name):
+    spikes, labels = spikes_and_labels()
+    spikes.requires_grad_()
+    make_loss(name)(spikes, labels).backward()
+    right = spikes.grad[torch.arange(6), labels]
+    assert (right < 0).all()
+
+
+def test_bad_losses():
+    with pytest.raises(InputError, match="there are: spike_count_cross_entropy, spike_rate"):
+        make_loss("hinge")
+    with pytest.raises(InputError, match="unexpected keyword"):
+        make_loss("spike_rate", gamma=1.0)
+    with pytest.raises(InputError, match="false_rate < true_rate"):
+        make_loss("spike_rate", true_rate=0.1, false_rate=0.2)
+    with pytest.raises(InputError, match="beta must be > 0"):
+        make_loss("spike_count_cross_entropy", beta=0.0)

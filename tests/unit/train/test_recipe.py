@@ -1,0 +1,113 @@
+import json
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from pumice.errors import InputError, MissingExtraError
+from pumice.train import PRESETS, Recipe, load_recipe
+from pumice.train.presets import find_recipe
+from pumice.train.recipe import make_recipe
+
+TOML = """
+name = "my-run"
+seed = 7
+[data]
+encoding = "rate"
+[network.args]
+channels = [4, 8]
+[training]
+lr = 0.02
+"""
+
+
+def test_toml_and_json_say_the_same(tmp_path):
+    if sys.version_info < (3, 11):
+        pytest.importorskip("tomli")
+    (tmp_path / "a.toml").write_text(TOML)
+    recipe = load_recipe(tmp_path / "a.toml")
+    (tmp_path / "a.json").write_text(recipe.model_dump_json())
+    assert load_recipe(tmp_path / "a.json") == recipe
+    assert recipe.network.args == {"channels": [4, 8]}
+    assert (recipe.data.encoding, recipe.data.steps, recipe.training.lr) == ("rate", 8, 0.02)
+
+
+def test_without_a_toml_parser(tmp_path, monkeypatch):
+    (tmp_path / "a.toml").write_text(TOML)
+    monkeypatch.setitem(sys.modules, "tomllib" if sys.version_info >= (3, 11) else "tomli", None)
+    with pytest.raises(MissingExtraError, match="JSON works without"):
+        load_recipe(tmp_path / "a.toml")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"trainig": {}}, "trainig: there is no such key"),
+        ({"training": {"epoch": 3}}, "training.epoch: there is no such key"),
+        ({"training": {"epochs": "many"}}, "training.epochs"),
+        ({"training": {"lr": -1}}, r"training.lr: .*greater than 0 \(got -1\)"),
+        ({"data": {"encoding": "latency"}}, "'direct' or 'rate'"),
+        ({"name": "../elsewhere"}, "name"),
+        ([], "recipe"),
+    ],
+)
+def test_what_no_recipe_says(values, message):
+    with pytest.raises(InputError, match=message):
+        make_recipe(values, "here")
+
+
+def test_all_problems_come_at_once():
+    with pytest.raises(InputError, match=r"seed: .*; colour: there is no such key"):
+        make_recipe({"seed": -1, "colour": 1}, "here")
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.json", "{"), ("a.toml", "= 3"), ("a.yaml", "seed: 1")])
+def test_files_that_cannot_be_read(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=name):
+        load_recipe(tmp_path / name)
+
+
+def test_missing_and_binary_files(tmp_path):
+    with pytest.raises(InputError, match="No such file"):
+        load_recipe(tmp_path / "a.json")
+    (tmp_path / "b.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="UTF-8"):
+        load_recipe(tmp_path / "b.json")
+
+
+def test_every_value_can_be_overridden():
+    changes = {"seed": 3, "name": "x", "data.noise": 1.5, "neuron.norm": "none", "network.args.channels": [2]}
+    recipe = Recipe().overridden([f"{key}={json.dumps(value)}" for key, value in changes.items()])
+    assert (recipe.seed, recipe.name, recipe.data.noise, recipe.neuron.norm) == (3, "x", 1.5, "none")
+    assert recipe.network.args == {"channels": [2]}
+    assert Recipe().overridden(["data.grey_levels=null"]) == Recipe()
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("training.epochs", "expected key=value"),
+        ("=3", "expected key=value"),
+        ("trainng.epochs=3", "no section 'trainng'"),
+        ("seed.x=3", "no section 'seed'"),
+        ("training.epoch=3", "no such key"),
+        ("training.epochs=three", "training.epochs"),
+    ],
+)
+def test_settings_that_do_not_fit(setting, message):
+    with pytest.raises(InputError, match=message):
+        Recipe().overridden([setting])
+
+
+def test_recipes_do_not_change():
+    with pytest.raises(ValidationError):
+        Recipe().seed = 3
+
+
+def test_presets_come_before_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_recipe("digits") is PRESETS["digits"]
+    (tmp_path / "other").write_text("")
+    with pytest.raises(InputError, match=r"a \.toml or \.json file"):
+        find_recipe("other")

@@ -66,10 +66,11 @@ def resonator_step(
     real = _scaled(cos, state.real, decay_bits) - _scaled(sin, state.imag, decay_bits) + real_in
     imag = _scaled(sin, state.real, decay_bits) + _scaled(cos, state.imag, decay_bits) + imag_in
     new_real, new_imag = (np.clip(x, 1 - STATE_LIMIT, STATE_LIMIT - 1).astype(np.int32) for x in (real, imag))
+    threshold = np.asarray(vth, dtype=np.int64)
     if not izhikevich:
-        return (new_real >= vth) & (new_imag >= 0) & (state.imag < 0), ResonatorState(new_real, new_imag)
-    spikes = new_imag >= np.asarray(vth)
-    fired_imag = np.where(spikes, np.asarray(vth) - 1, new_imag).astype(np.int32)
+        return (new_real >= threshold) & (new_imag >= 0) & (state.imag < 0), ResonatorState(new_real, new_imag)
+    spikes = new_imag >= threshold
+    fired_imag = np.where(spikes, threshold - 1, new_imag).astype(np.int32)
     return spikes, ResonatorState(np.where(spikes, 0, new_real).astype(np.int32), fired_imag)
 
 

@@ -144,11 +144,11 @@ def _pair(yx: Any) -> tuple[int, int]:
     return int(yx[1]), int(yx[0])
 
 
-def _with_delay(synapse: Any, source: Call | None) -> Synapse:
+def _with_delay(synapse: Any, source: Call | None) -> Any:
     """Put the source's trained axonal delays on the synapse's columns."""
     delay = None if source is None else source.block.delay
     if delay is None or source is None:
-        return synapse  # type: ignore[no-any-return]
+        return synapse
     with torch.no_grad():
         per_channel = (
             torch.floor(delay.delay.clamp(0, delay.max_delay)).numpy(force=True).astype(np.int32).reshape(-1)

@@ -147,8 +147,8 @@ def _deploy_block(call: Call, max_inputs: list[int]) -> None:
         vth_mant = _rescaled_vth_mant(block, arms, peaks) if _has_tdbn(block) else neuron.v_th_mant
     if vth_mant < 1:
         raise LoweringError(
-            f"block {call.name!r}: its threshold {neuron.threshold} is too small against its weights and bias for any "
-            "integer threshold (or below 1/64, the smallest on SLAYER's grid); scale the weights down or it up"
+            f"block {call.name!r}: its threshold {neuron.threshold} is too small against its weights and bias for "
+            "any integer threshold (or below 1/64, the smallest on SLAYER's grid); scale the weights down or it up"
         )
     neuron.deploy(vth_mant)
     for arm, peak in zip(arms, peaks, strict=True):

@@ -68,5 +68,6 @@ class Merge(torch.nn.Module):
 
     def offset(self) -> torch.Tensor:
         """What all norms together add in every step, per channel."""
-        offsets = [arm.offset() for arm in self.arms]
+        arms: Any = self.arms
+        offsets = [arm.offset() for arm in arms]
         return torch.cat(offsets) if self.concat else torch.stack(offsets).sum(0)

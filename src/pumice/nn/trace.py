@@ -89,8 +89,9 @@ def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
 
     handles = [block.register_forward_hook(watch) for block in names]
     for block in names:
-        if getattr(block, "delay", None) is not None:
-            handles.append(block.delay.register_forward_pre_hook(lambda _, args, b=block: fired.update({b: args[0]})))
+        delay: Any = getattr(block, "delay", None)
+        if delay is not None:
+            handles.append(delay.register_forward_pre_hook(lambda _, args, b=block: fired.update({b: args[0]})))
     was_training = {module: module.training for module in model.modules()}
     remember(INPUT, example_input)
     try:

@@ -38,7 +38,7 @@ class ArmView:
 
     def integers(self) -> torch.Tensor:
         """The deployed integer weight."""
-        hook = self.owner.weight_hook if isinstance(self.owner, AbstractArm) else self.owner.pre_hook_fx
+        hook: Any = self.owner.weight_hook if isinstance(self.owner, AbstractArm) else self.owner.pre_hook_fx
         integers: torch.Tensor = hook(self.weight())
         return integers
 
@@ -51,7 +51,8 @@ class ArmView:
 def arm_views(block: Any) -> list[ArmView]:
     """A block's arms, one for each of its inputs, and a recurrent one where there is one."""
     if isinstance(block, Merge):
-        return [_arm_view(arm) for arm in block.arms]
+        arms: Any = block.arms
+        return [_arm_view(arm) for arm in arms]
     if isinstance(block, cuba.Recurrent):
         forward, back = block.input_synapse, block.recurrent_synapse
         return [_synapse_view(forward, block.neuron), _synapse_view(back, block.neuron, recurrent=True)]

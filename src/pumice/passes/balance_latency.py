@@ -9,9 +9,8 @@ from pumice.ir import Cuba, Direct, Graph, OneToOne, Population, Synapse
 from pumice.ir.verify import MAX_DELAY_STEPS
 from pumice.passes.base import PassResult
 
-RELAY = {"vth_mant": 1, "i_decay_q12": 4096, "v_decay_q12": 4096}
-"""A neuron without memory that fires exactly when it receives a spike of weight 2."""
 RELAY_WEIGHT = 2
+"""Fires a relay: a neuron without memory, of threshold 1."""
 
 
 def balance_latency(graph: Graph, *, relays: bool = True) -> PassResult:
@@ -90,7 +89,7 @@ def _path(
         name = f"{synapse.source}_{synapse.target}_relay{len(stops)}"
         hop = min(missing - 1, MAX_DELAY_STEPS)  # the relay itself costs one step
         path.append(OneToOne(source, name, weight=RELAY_WEIGHT, balance_steps=hop))
-        stops.append(Cuba(name, shape, **RELAY))
+        stops.append(Cuba(name, shape, vth_mant=1, i_decay_q12=4096, v_decay_q12=4096))
         source, missing = name, missing - hop - 1
     path.append(replace(synapse, source=source, balance_steps=synapse.balance_steps + missing))
     return stops, path

@@ -104,12 +104,12 @@ def _sum_bounds(graph: Graph, synapse: Synapse, shape: tuple[int, ...]) -> Bound
 def _weight_sums(synapse: Synapse, shape: tuple[int, ...]) -> Bounds:
     """Sum of the positive and of the negative weights that meet in each target neuron."""
     if isinstance(synapse, Sparse):
-        halves = []
+        sums = []
         for half in (np.maximum(synapse.values, 0), np.minimum(synapse.values, 0)):
             total = np.bincount(synapse.rows, weights=half, minlength=int(np.prod(shape)))
-            halves.append(unflatten_whc(total, shape))
-        return halves[0], halves[1]
-    weight = np.asarray(synapse.weight, dtype=float)  # type: ignore[attr-defined]
+            sums.append(unflatten_whc(total, shape))
+        return sums[0], sums[1]
+    weight: npt.NDArray[np.float64] = np.asarray(getattr(synapse, "weight")).astype(np.float64)  # noqa: B009
     halves = [np.maximum(weight, 0), np.minimum(weight, 0)]
     if isinstance(synapse, (Dense, Conv)):
         halves = [half.sum(tuple(range(1, weight.ndim))) for half in halves]

@@ -60,7 +60,7 @@ class LavaBackend(AbstractBackend):
         supervise(work, steps_done, self._stall_timeout_s)
         return RunResult(
             outputs={name: array.copy() for name, array in spikes.items()},
-            records={name: Record(*trace.copy()) for name, trace in traces.items()},
+            records={name: Record(s, {"u": u, "v": v}) for name, (s, u, v) in traces.items()},
         )
 
 

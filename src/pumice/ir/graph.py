@@ -20,10 +20,12 @@ class Timing:
     Attributes:
         sample_steps: Steps of one sample.
         period_steps: Steps from one sample's first step to the next one's, >= sample_steps; the rest is silence.
+        lead_steps: Silent steps before the first sample.
     """
 
     sample_steps: int
     period_steps: int
+    lead_steps: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pumice.errors import GraphError
 from pumice.ir.population import Population, Reset
 
@@ -16,7 +18,7 @@ def latencies(graph: Graph) -> dict[str, int]:
     """Steps from the network's input to each population: one per synapse and its balance, none for a direct input.
 
     Recurrent synapses (from the population itself, or from one that comes later in the graph's order) and trained
-    delays do not count: they are part of what the network computes.
+    delays do not count: they are part of what the network computes. Clocks (`is_autonomous`) have none.
 
     Raises:
         GraphError: A population is reached by paths of different latency, or by none.
@@ -27,7 +29,10 @@ def latencies(graph: Graph) -> dict[str, int]:
         {'input': 0, 'dense0': 1, 'dense1': 2}
     """
     found = {graph.input.name: 0}
+    alone = {p.name for p in graph.populations if is_autonomous(graph, p)}
     for population in graph.populations:
+        if population.name in alone:
+            continue
         arms = {}
         for synapse in graph.into(population.name):
             if not synapse.is_recurrent and synapse.source in found:
@@ -42,6 +47,11 @@ def latencies(graph: Graph) -> dict[str, int]:
             )
         found[population.name] = next(iter(arms.values()))
     return found
+
+
+def is_autonomous(graph: Graph, population: Population) -> bool:
+    """Whether a population has no synapses into it and runs on its bias alone: a clock, which has no latency."""
+    return bool(np.any(getattr(population, "bias_mant", 0))) and not any(graph.into(population.name))
 
 
 def with_reset_schedule(graph: Graph, interval: int, offset: int = 0) -> Graph:

@@ -10,36 +10,37 @@ import numpy.typing as npt
 from pumice.errors import InputError
 
 if TYPE_CHECKING:
-    from pumice.ir.graph import Graph
+    from pumice.ir.graph import Graph, Timing
 
 IntArray = npt.NDArray[np.integer[Any]]
 
 
-def _timing(graph: Graph) -> tuple[int, int]:
+def _timing(graph: Graph) -> Timing:
     if graph.timing is None:
         raise InputError("this graph states no sample length, so samples cannot be streamed through it")
-    return graph.timing.sample_steps, graph.timing.period_steps
+    return graph.timing
 
 
 def to_stream(graph: Graph, samples: IntArray) -> IntArray:
-    """Lay samples end to end, each padded to the graph's period, and leave time for the last to come out.
+    """Lay samples end to end, each padded to the graph's period, with its lead before and time for the last to come out.
 
     Args:
         graph: States the timing.
         samples: Shape (n, sample_steps, *input shape).
 
     Returns:
-        Shape (n * period_steps + latency, *input shape).
+        Shape (lead_steps + n * period_steps + latency, *input shape).
     """
-    sample_steps, period_steps = _timing(graph)
-    if samples.shape[1:] != (sample_steps, *graph.input.shape):
+    timing = _timing(graph)
+    if samples.shape[1:] != (timing.sample_steps, *graph.input.shape):
         raise InputError(
-            f"samples must have shape (n, {sample_steps}, {', '.join(map(str, graph.input.shape))}), "
+            f"samples must have shape (n, {timing.sample_steps}, {', '.join(map(str, graph.input.shape))}), "
             f"got {samples.shape}"
         )
-    n = len(samples)
-    stream = np.zeros((n * period_steps + graph.latency, *graph.input.shape), dtype=samples.dtype)
-    stream[: n * period_steps].reshape(n, period_steps, *graph.input.shape)[:, :sample_steps] = samples
+    n, shape = len(samples), graph.input.shape
+    end = timing.lead_steps + n * timing.period_steps
+    stream = np.zeros((end + graph.latency, *shape), dtype=samples.dtype)
+    stream[timing.lead_steps : end].reshape(n, timing.period_steps, *shape)[:, : timing.sample_steps] = samples
     return stream
 
 
@@ -55,6 +56,6 @@ def from_stream(graph: Graph, stream: npt.NDArray[Any], n: int, latency: int | N
     Returns:
         Shape (n, sample_steps, *shape).
     """
-    sample_steps, period_steps = _timing(graph)
-    lag = graph.latency if latency is None else latency
-    return np.stack([stream[lag + i * period_steps :][:sample_steps] for i in range(n)])
+    timing = _timing(graph)
+    first = timing.lead_steps + (graph.latency if latency is None else latency)
+    return np.stack([stream[first + i * timing.period_steps :][: timing.sample_steps] for i in range(n)])

@@ -289,5 +289,8 @@ def _connectivity(graph: Graph) -> Iterator[str]:
 
 
 def _timing(graph: Graph) -> Iterator[str]:
-    if graph.timing is not None and not 1 <= graph.timing.sample_steps <= graph.timing.period_steps:
-        yield f"timing: 1 <= sample_steps <= period_steps is broken by {graph.timing}"
+    timing = graph.timing
+    if timing is None:
+        return
+    if not 1 <= timing.sample_steps <= timing.period_steps or timing.lead_steps < 0:
+        yield f"timing: 1 <= sample_steps <= period_steps and lead_steps >= 0 are broken by {timing}"

@@ -80,9 +80,9 @@ def _shape(call: Call) -> tuple[int, ...]:
 
 
 def undelayed(call: Call) -> IntArray:
-    """The spikes that the block's neurons fired in the first sample, before the block delayed them."""
-    spikes: IntArray = torch_to_lava(call.undelayed[:1].numpy(force=True))[0].astype(np.int32)
-    return spikes.reshape(len(spikes), *_shape(call))
+    """The spikes that the block's neurons fired, before the block delayed them: (batch, time, *shape)."""
+    spikes: IntArray = torch_to_lava(call.undelayed.numpy(force=True)).astype(np.int32)
+    return spikes.reshape(*spikes.shape[:2], *_shape(call))
 
 
 def _weight(view: ArmView) -> IntArray:

@@ -8,23 +8,25 @@ import numpy as np
 import torch
 
 from pumice.backends import get_backend
-from pumice.errors import InternalError, LoweringError, PumiceWarning
+from pumice.errors import GraphError, InternalError, LoweringError, PumiceWarning
 from pumice.ir import (
     Graph,
     Input,
     Population,
     Synapse,
-    Timing,
+    from_stream,
     latencies,
+    to_stream,
     torch_to_lava,
     verify_graph,
-    with_reset_schedule,
 )
 from pumice.lower.blocks import lower_block, population_name, undelayed
 from pumice.nn.deploy import deploy, example_range
 from pumice.nn.trace import INPUT, SYNAPTIC, Call, trace
 from pumice.passes.balance_latency import balance_latency
 from pumice.passes.check_ranges import check_ranges
+from pumice.passes.insert_relays import insert_relays
+from pumice.passes.schedule_resets import schedule_resets
 
 
 def lower(
@@ -66,16 +68,14 @@ def lower(
     deploy(model, example_input, input_range=value_range)
     calls = trace(model, example_input)
     sample_steps = int(example_input.shape[-1])
-    graph = balance_latency(_assemble(calls, example_input, value_range)).graph
-    if lingering := [s for s in graph.synapses if s.is_recurrent or s.max_delay_steps]:
-        _refuse_streaming(graph, lingering, period_steps)
-    else:
-        period = period_steps or 1 << (sample_steps - 1).bit_length()
-        if period < sample_steps:
-            raise LoweringError(f"period_steps must be >= the sample's {sample_steps} steps, got {period}")
-        graph = with_reset_schedule(graph.replace(timing=Timing(sample_steps, period)), period, offset=1)
+    graph = _assemble(calls, example_input, value_range)
+    try:
+        graph = insert_relays(balance_latency(graph).graph).graph
+        graph = schedule_resets(graph, sample_steps, period_steps).graph
+    except GraphError as error:
+        raise LoweringError(str(error)) from error
     verify_graph(graph)
-    for line in check_ranges(graph.replace(timing=graph.timing or Timing(sample_steps, sample_steps))):
+    for line in check_ranges(graph):
         warnings.warn(line, PumiceWarning, stacklevel=2)
     _prove(graph, calls, example_input)
     return graph
@@ -106,37 +106,20 @@ def _assemble(calls: list[Call], example_input: torch.Tensor, value_range: tuple
     return Graph(source, tuple(populations), tuple(synapses), outputs)
 
 
-def _refuse_streaming(graph: Graph, lingering: list[Synapse], period_steps: int | None) -> None:
-    """Spikes under way in a recurrent or delayed synapse outlive a reset: such a graph runs one sample from rest."""
-    where = ", ".join(f"{s.source} -> {s.target}" for s in lingering)
-    if period_steps is not None:
-        raise LoweringError(
-            f"samples cannot follow each other through recurrent or delayed synapses ({where}): spikes under way "
-            "survive a reset; leave out period_steps and run each sample from rest"
-        )
-    if biased := [p.name for p in graph.populations if np.any(getattr(p, "bias_mant", 0))]:
-        raise LoweringError(
-            f"recurrent or delayed synapses ({where}) together with a bias ({', '.join(biased)}) cannot be lowered "
-            "exactly: on the chip a bias acts before the first input arrives, and spikes that it causes would "
-            "still be under way then; leave out the norm, or the delays and recurrence"
-        )
-
-
 def _prove(graph: Graph, calls: list[Call], example_input: torch.Tensor) -> None:
-    """Run the example's first sample on the reference backend and compare every layer's spikes at every step."""
-    x = torch_to_lava(example_input[:1].numpy(force=True))[0].astype(np.int32)
-    tail = np.zeros((graph.latency, *x.shape[1:]), np.int32)
-    records = get_backend("reference").run(graph, np.concatenate([x, tail]), record=True).records
+    """Stream the example's first samples through the reference and compare every layer's spikes at every step."""
+    samples = torch_to_lava(example_input[:2].numpy(force=True)).astype(np.int32)
+    records = get_backend("reference").run(graph, to_stream(graph, samples), record=True).records
     steps = latencies(graph)
     for call in calls:
         if not isinstance(call.block, SYNAPTIC):
             continue
         name = population_name(call)
-        expected = undelayed(call)
-        got = records[name].s[steps[name] : steps[name] + len(x)]
+        expected = undelayed(call)[: len(samples)]
+        got = from_stream(graph, records[name].s, len(samples), latency=steps[name])
         if len(places := np.argwhere(got != expected)):
-            step, *neuron = (int(i) for i in places[0])
+            sample, step, *neuron = (int(i) for i in places[0])
             raise InternalError(
-                f"the lowered graph differs from the deployed network first at block {call.name!r}, step {step}, "
-                f"neuron {tuple(neuron)}; {len(places)} spikes of it differ"
+                f"the lowered graph differs from the deployed network first at block {call.name!r}, sample {sample}, "
+                f"step {step}, neuron {tuple(neuron)}; {len(places)} spikes of it differ"
             )

@@ -22,7 +22,7 @@ def _timing(graph: Graph) -> Timing:
 
 
 def to_stream(graph: Graph, samples: IntArray) -> IntArray:
-    """Lay samples end to end, each padded to the graph's period, with its lead before and time for the last to come out.
+    """Lay samples end to end, padded to the graph's period, with its lead before and time for the last to come out.
 
     Args:
         graph: States the timing.

@@ -18,15 +18,12 @@ from pumice.ir import (
     latencies,
     to_stream,
     torch_to_lava,
-    verify_graph,
 )
 from pumice.lower.blocks import lower_block, population_name, undelayed
 from pumice.nn.deploy import deploy, example_range
 from pumice.nn.trace import INPUT, SYNAPTIC, Call, trace
-from pumice.passes.balance_latency import balance_latency
 from pumice.passes.check_ranges import check_ranges
-from pumice.passes.insert_relays import insert_relays
-from pumice.passes.schedule_resets import schedule_resets
+from pumice.passes.order import run_passes
 
 
 def lower(
@@ -38,9 +35,10 @@ def lower(
 ) -> Graph:
     """Turn a network into a graph that gives the same spikes, `graph.latency` steps later.
 
-    The network is deployed first if it is not yet (see `pumice.nn.deploy`; it is changed in place). Each
-    population is reset in its own step, when the first input of a sample reaches it, so that samples may follow
-    each other without a gap.
+    The network is deployed first if it is not yet (see `pumice.nn.deploy`; it is changed in place). Paths of unequal
+    length are balanced by delays. Each population is reset in its own step, when the first input of a sample reaches
+    it, so that samples may follow each other; delayed and recurrent spikes are kept from the next sample (see
+    `pumice.passes.schedule_resets`).
 
     Args:
         model: A module that calls `pumice.nn` or lava-dl CUBA blocks one after the other.
@@ -48,8 +46,8 @@ def lower(
             numbers. Its time axis is the length of a sample.
         input_range: Smallest and largest input value; those of the example if not given. The graph refuses
             input outside.
-        period_steps: Steps from one sample's start to the next one's; the next power of two at or above the
-            sample's length if not given, because chips reset in such intervals.
+        period_steps: Steps from one sample's start to the next one's; the next power of two at or above what is
+            needed if not given, because chips reset in such intervals.
 
     Returns:
         The graph, verified, and equal to the network on the example's first samples at every layer and step.
@@ -68,13 +66,10 @@ def lower(
     deploy(model, example_input, input_range=value_range)
     calls = trace(model, example_input)
     sample_steps = int(example_input.shape[-1])
-    graph = _assemble(calls, example_input, value_range)
     try:
-        graph = insert_relays(balance_latency(graph).graph).graph
-        graph = schedule_resets(graph, sample_steps, period_steps).graph
+        graph = run_passes(_assemble(calls, example_input, value_range), sample_steps, period_steps)
     except GraphError as error:
         raise LoweringError(str(error)) from error
-    verify_graph(graph)
     for line in check_ranges(graph):
         warnings.warn(line, PumiceWarning, stacklevel=2)
     _prove(graph, calls, example_input)

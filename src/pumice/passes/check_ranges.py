@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from pumice.ir import (
     TokenMixing,
     unflatten_whc,
 )
+from pumice.ir.schedule import is_autonomous
 
 Bounds = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
@@ -96,9 +98,21 @@ def _sum_bounds(graph: Graph, synapse: Synapse, shape: tuple[int, ...]) -> Bound
     low, high = _value_range(graph, synapse)
     if isinstance(synapse, Direct):
         return np.full(shape, float(low)), np.full(shape, float(high))
-    positive, negative = _weight_sums(synapse, shape)
-    scale = 1 << getattr(synapse, "weight_exp", 0)
+    positive, negative = _weight_sums(_coinciding(graph, synapse), shape)
+    scale = float(1 << getattr(synapse, "weight_exp", 0))
     return scale * (positive * low + negative * high), scale * (positive * high + negative * low)
+
+
+def _coinciding(graph: Graph, synapse: Synapse) -> Synapse:
+    """A clock's neurons all fire in the same step, so only weights of equal delay ever meet; those of one delay."""
+    clocks = {p.name for p in graph.populations if is_autonomous(graph, p)}
+    if synapse.source not in clocks or not isinstance(synapse, (Dense, Sparse)) or np.ndim(synapse.delay_steps) == 0:
+        return synapse
+    delays = np.asarray(synapse.delay_steps)
+    now = delays == delays.flat[0]
+    if isinstance(synapse, Dense):
+        return replace(synapse, weight=np.where(now, synapse.weight, 0))
+    return replace(synapse, values=np.where(now, synapse.values, 0))
 
 
 def _weight_sums(synapse: Synapse, shape: tuple[int, ...]) -> Bounds:

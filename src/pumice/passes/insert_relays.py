@@ -47,7 +47,9 @@ def insert_relays(graph: Graph, *, allowed: bool = True) -> PassResult:
 
 def _check(synapse: Synapse, allowed: bool) -> None:
     needed = synapse.max_delay_steps + synapse.balance_steps
-    where = f"synapse {synapse.source} -> {synapse.target}: it needs {needed} steps of delay, allowed are {MAX_DELAY_STEPS}"
+    where = (
+        f"synapse {synapse.source} -> {synapse.target}: it needs a delay of {needed}, allowed are {MAX_DELAY_STEPS}"
+    )
     if not allowed:
         raise GraphError(f"{where}; allow relays, or shorten the longer path")
     if synapse.graded:

@@ -127,7 +127,7 @@ def _strength(graph: Graph, name: str) -> int:
     needed = int(np.ceil(float(np.max(high) * memory + np.max(bias)))) + 1
     if (needed + float(np.max(-low))) * memory >= MAX_SUM:
         raise GraphError(
-            f"population {name!r}: its spikes survive a reset in delayed or recurrent synapses, and it cannot be held "
+            f"population {name!r}: spikes outlive a reset in delayed or recurrent synapses, and it cannot be held "
             f"below threshold between samples: inhibition of {needed} with a current that sums up {memory:.3g} steps "
             "would wrap 24 bits; use smaller weights, a larger current decay, or no delays there"
         )

@@ -22,7 +22,7 @@ class Between(torch.nn.Module):
 def test_calls_come_in_order_with_their_sources(params):
     model = torch.nn.Sequential(nn.Conv(params, 1, 2, 3), nn.Flatten(), nn.Dense(params, 8, 2)).train()
     calls = trace(model, torch.ones(1, 1, 4, 4, 5))
-    assert [(c.name, c.source) for c in calls] == [("0", "input"), ("1", "0"), ("2", "1")]
+    assert [(c.name, c.sources) for c in calls] == [("0", ("input",)), ("1", ("0",)), ("2", ("1",))]
     assert model.training
 
 

@@ -1,0 +1,64 @@
+"""Leave out what cannot matter: weights of 0, and populations that nothing listens to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from pumice.ir import Conv, Dense, Graph, OneToOne, Sparse, Synapse, TokenMixing
+from pumice.passes.base import PassResult
+
+
+def prune_dead(graph: Graph) -> PassResult:
+    """Remove synapses whose weights are all 0, sparse weights of 0, and populations that reach no output.
+
+    Preserves the outputs at every step, and the spikes and states of every population that stays.
+
+    Args:
+        graph: Any graph.
+
+    Returns:
+        The smaller graph. Running the pass again changes nothing.
+
+    Example:
+        >>> from pumice.ir.builder import chain
+        >>> graph = chain((4,), [3, 2], seed=0)
+        >>> [p.name for p in prune_dead(graph.replace(outputs=("dense0",))).graph.populations]
+        ['dense0']
+    """
+    synapses = [_without_zeros(s) for s in graph.synapses]
+    alive = [s for s in synapses if not _is_zero(s) or _is_last_into(graph, s)]
+    heard = set(graph.outputs)
+    while more := {s.source for s in alive if s.target in heard} - heard:
+        heard |= more
+    populations = tuple(p for p in graph.populations if p.name in heard)
+    kept = tuple(s for s in alive if s.target in heard)
+    modified = len(populations) < len(graph.populations) or [id(s) for s in kept] != [id(s) for s in graph.synapses]
+    return PassResult(graph.replace(populations=populations, synapses=kept) if modified else graph, modified)
+
+
+def _without_zeros(synapse: Synapse) -> Synapse:
+    if not isinstance(synapse, Sparse) or np.all(synapse.values):
+        return synapse
+    kept = synapse.values != 0
+    delays = synapse.delay_steps if np.ndim(synapse.delay_steps) == 0 else np.asarray(synapse.delay_steps)[kept]
+    return replace(
+        synapse,
+        rows=synapse.rows[kept],
+        columns=synapse.columns[kept],
+        values=synapse.values[kept],
+        delay_steps=delays,
+    )
+
+
+def _is_zero(synapse: Synapse) -> bool:
+    if isinstance(synapse, Sparse):
+        return not np.any(synapse.values)
+    return isinstance(synapse, (Dense, Conv, OneToOne, TokenMixing)) and not np.any(synapse.weight)
+
+
+def _is_last_into(graph: Graph, synapse: Synapse) -> bool:
+    """A population's only feed-forward synapse states its latency, even if it carries nothing."""
+    others = [s for s in graph.into(synapse.target) if s.source != synapse.source and not s.is_recurrent]
+    return not synapse.is_recurrent and not others

@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from pumice.errors import FileFormatError, InputError, PumiceWarning
-from pumice.ir import Conv, Cuba, Dense, Direct, Graph, Input, Synapse
+from pumice.ir import Conv, Dense, Direct, Graph, Input, Population, Synapse
 from pumice.ir.verify import MAX_DELAY_STEPS
-from pumice.netx.fields import MAX_VALUES
+from pumice.netx.delays import dense_delays, flattened, simplest_delay
+from pumice.netx.fields import MAX_VALUES, Int64Array
 from pumice.netx.layers import Layer
-from pumice.netx.stock import stock_weights
-
-Int64Array = npt.NDArray[np.int64]
+from pumice.netx.pool import as_convolution
+from pumice.netx.stock import stock_weights, warn_of_stock
 
 
 def build_chain(
@@ -42,7 +41,7 @@ def build_chain(
             state.add_input(layer)
         elif layer.kind == "flatten":
             state.flattened = True
-        elif layer.kind == "conv":
+        elif layer.kind in ("conv", "pool"):
             state.add_conv(layer)
         else:
             state.add_dense(layer)
@@ -58,7 +57,7 @@ class _Chain:
     graded_input: bool
     input: Input | None = None
     declared: Layer | None = None
-    populations: list[Cuba] = field(default_factory=list)
+    populations: list[Population] = field(default_factory=list)
     synapses: list[Synapse] = field(default_factory=list)
     info: dict[str, str] = field(default_factory=dict)
     flattened: bool = False
@@ -92,53 +91,67 @@ class _Chain:
         if layer.weight_rec is not None and layer.weight_rec.shape != (n_out, n_out):
             raise FileFormatError(f"{layer.where}/weight_rec: must be {(n_out, n_out)}, got {layer.weight_rec.shape}")
         self.flattened = False
-        columns = self._take_pending(layer, shape, dense=True)
-        own, outgoing = self._dense_delays(layer, n_out, n_in)
+        columns = self._take_pending()
+        own, outgoing = dense_delays(layer, n_out, n_in, as_stock=self.as_stock)
         weights = self._weights(layer)
         self._add_population(layer)
         name = self.populations[-1].name
-        delay = own if columns is None else own + columns
+        delay = own if columns is None else own + flattened(columns, shape)
         if np.max(delay) > MAX_DELAY_STEPS:
             raise FileFormatError(
                 f"{layer.where}/delay: with the delays of its source, {np.max(delay)} steps are needed, "
                 f"{MAX_DELAY_STEPS} are possible"
             )
-        self.synapses.append(Dense(source, name, graded, weight=weights[0], delay_steps=simplest_delay(delay, n_in)))
-        if len(weights) > 1:
+        steps = simplest_delay(delay, n_in)
+        for part in ("real", "imag"):
+            if part in weights:
+                self.synapses.append(Dense(source, name, graded, weight=weights[part], delay_steps=steps, part=part))
+        if "rec" in weights:
             recurrent = simplest_delay(own, n_out) if self.as_stock else 0
-            self.synapses.append(Dense(name, name, weight=weights[1], delay_steps=recurrent))
+            loop = Dense(name, name, graded if self.as_stock else self._graded(), weight=weights["rec"], delay_steps=recurrent)
+            self.synapses.append(loop)
         self._set_pending(layer, outgoing)
 
     def add_conv(self, layer: Layer) -> None:
-        """A convolution."""
-        assert layer.weight is not None
-        assert layer.geometry is not None
+        """A convolution or a pooling."""
         if self.flattened:
-            raise FileFormatError(f"{layer.where}: a convolution cannot follow a flatten layer")
+            raise FileFormatError(f"{layer.where}: a {layer.kind} layer cannot follow a flatten layer")
         source, shape, graded = self._source(layer, None)
-        limit = 2**15 if self.as_stock else 256
-        if layer.weight.min() < -limit or layer.weight.max() >= limit:
-            raise FileFormatError(
-                f"{layer.where}/weight: must lie in {-limit}..{limit - 1}, got {layer.weight.min()} to "
-                f"{layer.weight.max()}{'' if self.as_stock else '; --as-stock takes up to 16 bits, as stock does'}"
-            )
+        if layer.kind == "pool":
+            found = as_convolution(layer, shape) if len(shape) == 3 else f"its source has shape {shape}"
+            if isinstance(found, str):
+                raise FileFormatError(f"{layer.where}: {found}")
+            layer = found
+        assert layer.geometry is not None
         padded = np.prod([shape[i] + 2 * layer.geometry["padding"][i] for i in (0, 1)], dtype=float) * shape[-1]
         if padded > MAX_VALUES:
             raise FileFormatError(f"{layer.where}/padding: the padded source has {padded:.0f} values")
-        columns = self._take_pending(layer, shape, dense=False)
+        columns = self._take_pending()
         self._add_population(layer)
         delay = 0 if columns is None else simplest_delay(columns, shape[-1])
-        self.synapses.append(
-            Conv(source, self.populations[-1].name, graded, weight=layer.weight, delay_steps=delay, **layer.geometry)
-        )
+        for part, weight in (("real", layer.weight), ("imag", layer.weight_imag)):
+            if weight is not None:
+                self._check_kernel(layer, weight)
+                name = self.populations[-1].name
+                self.synapses.append(
+                    Conv(source, name, graded, weight=weight, delay_steps=delay, part=part, **layer.geometry)
+                )
         if layer.delay is not None and np.any(layer.delay) and not self.as_stock:
             if layer.delay.size not in (1, layer.shape[2]):
                 raise FileFormatError(
                     f"{layer.where}/delay: must have one value or one per channel ({layer.shape[2]}), "
                     f"got {layer.delay.size}"
                 )
-            _warn(layer, "drops the delays of a convolution")
+            warn_of_stock(layer.where, "drops the delays of a convolution")
             self._set_pending(layer, np.broadcast_to(layer.delay.reshape(-1), layer.shape[2:]))
+
+    def _check_kernel(self, layer: Layer, weight: Int64Array) -> None:
+        limit = 2**15 if self.as_stock else 256
+        if weight.min() < -limit or weight.max() >= limit:
+            raise FileFormatError(
+                f"{layer.where}/weight: must lie in {-limit}..{limit - 1}, got {weight.min()} to "
+                f"{weight.max()}{'' if self.as_stock else '; --as-stock takes up to 16 bits, as stock does'}"
+            )
 
     def finish(self) -> Graph:
         """The graph, if there is one."""
@@ -156,10 +169,14 @@ class _Chain:
     def _source(self, layer: Layer, n_in: int | None) -> tuple[str, tuple[int, ...], bool]:
         """Name and shape of what feeds this layer, and whether its values are graded."""
         if self.populations:
-            return self.populations[-1].name, self.populations[-1].shape, False
+            return self.populations[-1].name, self.populations[-1].shape, self._graded()
         if self.input is None:
             self.input = Input("input", self._first_shape(layer, n_in))
         return self.input.name, self.input.shape, self.graded_input
+
+    def _graded(self) -> bool:
+        """Whether what the last population sends is multiplied with the weights."""
+        return self.populations[-1].sends_values
 
     def _first_shape(self, layer: Layer, n_in: int | None) -> tuple[int, ...]:
         stated = self.declared.shape if self.declared is not None else ()
@@ -176,9 +193,20 @@ class _Chain:
             shape = (n_in,)
         return shape
 
-    def _weights(self, layer: Layer) -> list[Int64Array]:
-        parts = [w for w in (layer.weight, layer.weight_rec) if w is not None]
-        acting = stock_weights(*parts, forget_exponent=self._recurrent_delay(layer) and self.as_stock)
+    def _weights(self, layer: Layer) -> dict[str, Int64Array]:
+        """The weights that act: "real", and "imag" or "rec" where there are such."""
+        assert layer.weight is not None
+        if layer.weight_imag is not None:
+            pairs = (("real", layer.weight), ("imag", layer.weight_imag))
+            return {part: self._acting(layer, [weight])[0] for part, weight in pairs}
+        if layer.weight_rec is not None:
+            return dict(zip(("real", "rec"), self._acting(layer, [layer.weight, layer.weight_rec]), strict=True))
+        return {"real": self._acting(layer, [layer.weight])[0]}
+
+    def _acting(self, layer: Layer, parts: list[Int64Array]) -> list[Int64Array]:
+        """Weights that stock netx stores together, checked; as stock changes them if that is asked for."""
+        forgets = layer.weight_rec is not None and layer.delay is not None
+        acting = stock_weights(*parts, forget_exponent=forgets and self.as_stock)
         if acting is not None and all(np.array_equal(a, b) for a, b in zip(acting, parts, strict=True)):
             return parts
         low, high = min(int(w.min()) for w in parts), max(int(w.max()) for w in parts)
@@ -191,79 +219,21 @@ class _Chain:
                 f"{layer.where}/weight: weights of {low} to {high} do not fit 8 bits (-256..254, or 0..255 if none "
                 "is negative); --as-stock clips them as stock netx does"
             )
-        _warn(layer, "changes these weights (mixed signs held as one, or -256 among negative weights only)")
+        warn_of_stock(
+            layer.where, "changes these weights (mixed signs held as one, or -256 among negative weights only)"
+        )
         return parts
-
-    def _recurrent_delay(self, layer: Layer) -> bool:
-        return layer.weight_rec is not None and layer.delay is not None
-
-    def _dense_delays(self, layer: Layer, n_out: int, n_in: int) -> tuple[Int64Array, Int64Array | None]:
-        """Delays on this layer's own inputs (broadcast against (out, in)), and those of its outputs."""
-        none, delay = np.zeros((1, 1), np.int64), layer.delay
-        if delay is None:
-            return none, None
-        if self.as_stock and layer.weight_rec is not None and n_in != n_out:
-            raise FileFormatError(f"{layer.where}/delay: stock netx cannot run a recurrent layer of this shape")
-        if delay.size == 1 or delay.shape == (n_out,):
-            rows = np.broadcast_to(delay.reshape(-1, 1), (n_out, 1))
-            if not delay.any():
-                return none, None
-            if self.as_stock or (layer.weight_rec is None and not np.any(0 if layer.bias is None else layer.bias)):
-                return (
-                    rows,
-                    None,
-                )  # without bias, delaying a neuron's inputs delays its outputs, and is what stock does
-            _warn(layer, "delays the inputs (bias and recurrent spikes included) instead of the outputs")
-            return none, rows[:, 0]
-        if delay.shape not in ((n_in,), (n_out, n_in)):
-            raise FileFormatError(
-                f"{layer.where}/delay: must have one value, {n_out}, {n_in} or {(n_out, n_in)}, got {delay.shape}"
-            )
-        if layer.weight_rec is not None and not self.as_stock:
-            raise FileFormatError(f"{layer.where}/delay: a recurrent layer takes one delay per neuron")
-        return delay.reshape((-1, n_in)), None
 
     def _set_pending(self, layer: Layer, delays: Int64Array | None) -> None:
         self.pending, self.pending_from = delays, layer.where
 
-    def _take_pending(self, layer: Layer, shape: tuple[int, ...], *, dense: bool) -> Int64Array | None:
-        """Delays of the source's outputs: one per source neuron, or per channel for a convolution."""
+    def _take_pending(self) -> Int64Array | None:
         delays, self.pending = self.pending, None
-        if delays is not None and dense and len(shape) == 3:
-            delays = np.repeat(delays, shape[0] * shape[1])  # flattened with the channel slowest
         return delays
 
     def _add_population(self, layer: Layer) -> None:
         assert layer.neuron is not None
-        bias = 0 if layer.bias is None else layer.bias
-        self.populations.append(
-            Cuba(
-                f"layer{layer.index}",
-                layer.shape,
-                vth_mant=layer.neuron.vth_mant,
-                i_decay_q12=layer.neuron.i_decay_q12,
-                v_decay_q12=layer.neuron.v_decay_q12,
-                bias_mant=int(bias) if np.ndim(bias) == 0 else bias,
-            )
-        )
-
-
-def simplest_delay(delay: Int64Array, n_in: int) -> int | Int64Array:
-    """The same delays as one number, one per source (in,), or one per weight (out, in), whichever is enough.
-
-    Args:
-        delay: One per source (in,), or (out, in) with either size 1 where it does not matter.
-        n_in: Number of sources.
-
-    Example:
-        >>> simplest_delay(np.array([[3, 4], [3, 4]]), 2).tolist()
-        [3, 4]
-    """
-    if np.all(delay == delay.flat[0]):
-        return int(delay.flat[0])
-    if delay.ndim == 2 and np.all(delay == delay[:1]):
-        return np.array(delay[0])
-    return np.array(np.broadcast_to(delay, (*delay.shape[:-1], n_in)))
+        self.populations.append(layer.neuron.population(f"layer{layer.index}", layer.shape, layer.bias))
 
 
 def _text(value: float) -> str:
@@ -272,7 +242,3 @@ def _text(value: float) -> str:
 
 def _note(message: str) -> None:
     warnings.warn(message, PumiceWarning, stacklevel=2)
-
-
-def _warn(layer: Layer, deed: str) -> None:
-    _note(f"{layer.where}: stock netx {deed}; this is run as it was trained (--as-stock runs it as stock netx does)")

@@ -36,6 +36,10 @@ def chain_links(graph: Graph) -> list[Link] | str:
         recurrent = [s for s in graph.into(population.name) if s.is_recurrent]
         if len(forward) != 1 or len(recurrent) > 1 or len([*graph.into(population.name)]) > 1 + len(recurrent):
             return f"population {population.name}: not fed by its predecessor alone"
+        if not isinstance(population, Cuba):
+            return (
+                f"population {population.name}: neurons of kind {type(population).__name__} have the graph form only"
+            )
         rec = recurrent[0] if recurrent else None
         if rec is not None and not isinstance(rec, Dense):
             return f"population {population.name}: its recurrence is not dense"
@@ -54,6 +58,8 @@ def _problems(link: Link, *, first: bool) -> Iterator[str]:
     biased = bool(np.any(population.bias_mant))
     if biased and population.bias_exp != 6:
         yield "its bias exponent is not 6"
+    if any(s is not None and (s.balance_steps or s.target_channels is not None) for s in (forward, rec)):
+        yield "a synapse into it has balance steps or feeds part of its channels"
     if forward.graded and not first:
         yield "only the input can be graded"
     if isinstance(forward, Direct):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from typing import Any
 
 import h5py
@@ -11,10 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.errors import InputError
-from pumice.ir import Certificate, Cuba, Graph, Input, Reset, Timing
+from pumice.ir import Certificate, Graph, Input, Population, Reset, Timing
 from pumice.netx.fields import LARGE, MAX_TEXT_BYTES, Node
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, 2)
+SMALL_BYTES = 2048
+"""Up to this size the index of a compressed field costs more than compression saves."""
 CHAIN, GRAPH = "chain", "graph"
 
 
@@ -27,11 +31,11 @@ def put_text(group: h5py.Group, name: str, text: str) -> None:
 
 
 def put_packed(group: h5py.Group, name: str, values: npt.NDArray[Any]) -> None:
-    """Write integers in the smallest type that holds them, compressed."""
+    """Write integers in the smallest type that holds them, compressed unless they are few."""
     array = np.asarray(values).astype(np.int64)
     low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
     small = array.astype(np.promote_types(np.min_scalar_type(low), np.min_scalar_type(high)))
-    if not small.ndim or not small.size:
+    if small.nbytes <= SMALL_BYTES:
         group.create_dataset(name, data=small)
     else:
         group.create_dataset(name, data=small, compression="gzip", shuffle=True)
@@ -67,7 +71,7 @@ def write_header(root: h5py.Group, graph: Graph, form: str) -> h5py.Group:
     names = [p.name for p in graph.populations]
     head.create_dataset("outputs", data=np.array([names.index(name) for name in graph.outputs], np.int64))
     if graph.timing is not None:
-        head.create_dataset("timing", data=np.array([graph.timing.sample_steps, graph.timing.period_steps], np.int64))
+        head.create_dataset("timing", data=np.array(astuple(graph.timing), np.int64))
     if graph.info:
         put_text(head, "info", json.dumps(graph.info, sort_keys=True))
     if graph.certificate is not None:
@@ -93,9 +97,10 @@ def check_version(head: Node) -> str:
         FileFormatError: The file is of another version.
     """
     version = head.attribute("version")
-    if version != FORMAT_VERSION:
+    if version not in READABLE_VERSIONS:
         hint = "; update pumice to read it" if version is not None and version > FORMAT_VERSION else ""
-        raise head.error(f"format version {version} is not known, this pumice reads {FORMAT_VERSION}{hint}")
+        readable = " and ".join(map(str, READABLE_VERSIONS))
+        raise head.error(f"format version {version} is not known, this pumice reads {readable}{hint}")
     form = head.text("form")
     if form not in (CHAIN, GRAPH):
         raise head.error(f"must be {CHAIN!r} or {GRAPH!r}, got {form!r}", "form")
@@ -139,7 +144,7 @@ def read_reset(node: Node) -> Reset | None:
     return Reset(int(values[0]), int(values[1]))
 
 
-def read_outputs(head: Node, populations: Sequence[Cuba]) -> tuple[str, ...]:
+def read_outputs(head: Node, populations: Sequence[Population]) -> tuple[str, ...]:
     """Names of the output populations."""
     indices = head.integers("outputs", 0, len(populations) - 1).reshape(-1)
     return tuple(populations[int(i)].name for i in indices)
@@ -149,10 +154,10 @@ def with_header(graph: Graph, head: Node) -> Graph:
     """The graph with timing, info and certificate from the file."""
     timing = None
     if "timing" in head:
-        values = head.integers("timing", 1, LARGE)
-        if values.shape != (2,):
-            raise head.error("must be sample_steps and period_steps", "timing")
-        timing = Timing(int(values[0]), int(values[1]))
+        values = head.integers("timing", 0, LARGE)
+        if values.shape not in ((2,), (3,)):
+            raise head.error("must be sample_steps, period_steps and lead_steps", "timing")
+        timing = Timing(*map(int, values))
     info = _read_info(head) if "info" in head else {}
     certificate = _read_certificate(head.child("certificate"), graph) if "certificate" in head else None
     return graph.replace(timing=timing, info=info, certificate=certificate)

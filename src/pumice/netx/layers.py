@@ -6,31 +6,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from pumice.netx.fields import LARGE, Node
-
-Int64Array = npt.NDArray[np.int64]
+from pumice.ir import Resonator
+from pumice.netx.fields import LARGE, Int64Array, Node
+from pumice.netx.neurons import DEFAULT_NEURON, KNOWN, Neuron, Rules, read_neuron
 
 MAX_GEOMETRY = 2**15
-LATER = ("pool", "average", "concat", "convT", "unpool", "dense_comp")
-"""Layer types that lava-dl writes and this reader does not support."""
+REFUSED = {
+    "average": "the file does not say what is averaged, and a mean of spikes is no integer",
+    "concat": "the file does not say which layers are joined",
+    "convT": "transposed convolutions do not exist in Lava",
+    "unpool": "transposed convolutions do not exist in Lava",
+    "dense_comp": "lava-dl never writes it; complex weights belong into a dense layer",
+}
+"""Layer types that lava-dl writes or names, and why they cannot be read."""
 _NOT_READ = {"shape", "type", "inFeatures", "outFeatures", "inChannels", "outChannels", "kernelSize", "neuron"}
-_NEURON_NOT_READ = {"theta", "tauRho", "scaleRho", "tau_rho", "scale_rho"}
-
-
-@dataclass(frozen=True, eq=False)
-class Neuron:
-    """CUBA parameters of a layer; arrays broadcast against the layer's (x, y, channel)."""
-
-    i_decay_q12: int | Int64Array
-    v_decay_q12: int | Int64Array
-    vth_mant: int
-
-
-# What stock netx assumes for a dense layer without a neuron group: u keeps everything and v = u. Its source
-# reads `1 << 18 - 1`, which is 1 << 17.
-DEFAULT_NEURON = Neuron(i_decay_q12=0, v_decay_q12=4096, vth_mant=1 << 17)
+_READ = {"weight", "weight_rec", "bias", "delay", "stride", "padding", "dilation", "groups"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +31,15 @@ class Layer:
     Attributes:
         index: Its number in the file.
         where: Its place, for messages.
-        kind: "input", "dense", "dense_rec", "conv" or "flatten".
+        kind: "input", "dense", "dense_rec", "conv", "pool" or "flatten".
         shape: Lava's order, (x, y, channel) or (features,); empty for flatten and for an input without shape.
         neuron: None for an input layer without neurons and for flatten.
-        weight: dense: (out, in); conv: (out, kernel_x, kernel_y, in / groups).
+        weight: dense: (out, in); conv: (out, kernel_x, kernel_y, in / groups); pool: (1, kernel_x, kernel_y, 1).
+        weight_imag: The same of a resonator's imaginary input, else None.
         weight_rec: (out, out) of a dense_rec layer.
         bias: Integers, or None.
         delay: Integers: a number, one per neuron or input, or one per weight; None without delays.
-        geometry: stride, padding, dilation (each (x, y)) and groups of a convolution.
+        geometry: stride, padding, dilation (each (x, y)) and groups of a convolution (a pooling has no groups).
         transform: weight and bias of an input layer: for the data loader, not used by the network.
     """
 
@@ -57,6 +49,7 @@ class Layer:
     shape: tuple[int, ...] = ()
     neuron: Neuron | None = None
     weight: Int64Array | None = None
+    weight_imag: Int64Array | None = None
     weight_rec: Int64Array | None = None
     bias: Int64Array | None = None
     delay: Int64Array | None = None
@@ -64,41 +57,45 @@ class Layer:
     transform: tuple[float, float] | None = None
 
 
-def read_layer(node: Node, index: int, *, as_stock: bool) -> tuple[Layer, list[str]]:
+def read_layer(node: Node, index: int, rules: Rules) -> tuple[Layer, list[str]]:
     """Read the layer in group `node`.
 
     Args:
         node: The group /layer/<index>.
         index: Its number.
-        as_stock: Drop fractions and ignore flags where stock netx does.
+        rules: Whether to drop fractions and ignore flags where stock netx does.
 
     Returns:
-        The layer and the names of fields that mean nothing to this reader (nor to stock netx).
+        The layer and the places of fields that mean nothing to this reader (nor to stock netx).
 
     Raises:
         FileFormatError: The layer is damaged, of a type that is not supported, or says what cannot be honoured.
     """
     kind = node.text("type")
-    if kind in LATER:
-        raise node.error(f"layer type {kind!r} is not supported yet (stock netx refuses or skips it, too)")
+    if kind in REFUSED:
+        raise node.error(f"layer type {kind!r} is not supported: {REFUSED[kind]} (stock netx refuses it, too)")
+    if kind == "pool" and rules.as_stock:
+        raise node.error("stock netx cannot run pooling")
     reader = _READERS.get(kind)
     if reader is None:
         raise node.error(
             f"unknown layer type {kind!r}; known are {', '.join(_READERS)} (stock netx would skip it without a word)"
         )
-    layer = reader(node, index, kind, as_stock)
-    known = _NOT_READ | {"weight", "weight_rec", "bias", "delay", "stride", "padding", "dilation", "groups"}
-    unknown = [name for name in node.names() if name not in known]
-    return layer, [f"{node.where}/{name}" for name in unknown]
+    layer = reader(node, index, kind, rules)
+    unknown = [f"{node.where}/{name}" for name in node.names() if name not in _READ | _NOT_READ]
+    if "neuron" in node and kind != "flatten":
+        group = node.child("neuron")
+        unknown += [f"{group.where}/{name}" for name in group.names() if name not in KNOWN]
+    return layer, unknown
 
 
-def _flatten(node: Node, index: int, kind: str, as_stock: bool) -> Layer:
+def _flatten(node: Node, index: int, kind: str, rules: Rules) -> Layer:
     return Layer(index, node.where, kind)
 
 
-def _input(node: Node, index: int, kind: str, as_stock: bool) -> Layer:
+def _input(node: Node, index: int, kind: str, rules: Rules) -> Layer:
     shape = node.shape()[::-1] if "shape" in node else ()
-    neuron = _neuron(node.child("neuron"), shape, as_stock) if "neuron" in node else None
+    neuron = read_neuron(node.child("neuron"), shape, rules, is_input=True) if "neuron" in node else None
     values = [
         float(node.numbers(name).reshape(-1)[0]) if name in node and node.numbers(name).size else default
         for name, default in (("weight", 64.0), ("bias", 0.0))
@@ -107,96 +104,80 @@ def _input(node: Node, index: int, kind: str, as_stock: bool) -> Layer:
     return Layer(index, node.where, kind, shape, neuron, transform=transform)
 
 
-def _dense(node: Node, index: int, kind: str, as_stock: bool) -> Layer:
+def _dense(node: Node, index: int, kind: str, rules: Rules) -> Layer:
     n = int(np.prod(node.shape()))
+    neuron = read_neuron(node.child("neuron"), (n,), rules) if "neuron" in node else DEFAULT_NEURON
+    if kind == "dense_rec" and neuron.kind is Resonator:
+        raise node.error("recurrent resonators are not written by lava-dl", "type")
+    real, imag = (None if w is None else _matrix(node, "weight", w, n) for w in _parts(node, neuron, rules))
+    recurrent = None
+    if kind == "dense_rec":
+        recurrent = _matrix(node, "weight_rec", _weight(node, "weight_rec", rules), n)
     return Layer(
         index,
         node.where,
         kind,
         (n,),
-        _neuron(node.child("neuron"), (n,), as_stock) if "neuron" in node else DEFAULT_NEURON,
-        weight=_matrix(node, "weight", n, as_stock),
-        weight_rec=_matrix(node, "weight_rec", n, as_stock) if kind == "dense_rec" else None,
-        bias=_bias(node, (n,), as_stock),
-        delay=_delay(node, as_stock),
+        neuron,
+        weight=real,
+        weight_imag=imag,
+        weight_rec=recurrent,
+        bias=_bias(node, (n,), neuron, rules),
+        delay=_delay(node, rules),
     )
 
 
-def _conv(node: Node, index: int, kind: str, as_stock: bool) -> Layer:
+def _conv(node: Node, index: int, kind: str, rules: Rules) -> Layer:
     shape = node.shape()[::-1]
     if len(shape) != 3:
         raise node.error(f"must be (channel, height, width), got {shape[::-1]}", "shape")
-    weight = _weight(node, "weight", as_stock)
-    if weight.ndim == 5 and weight.shape[4] == 1:
-        weight = weight[..., 0]
-    if weight.ndim != 4 or not weight.size:
-        raise node.error(f"must be (out, in / groups, kernel y, kernel x[, 1]), got {weight.shape}", "weight")
-    geometry = {
+    neuron = read_neuron(node.child("neuron"), shape, rules)
+    real, imag = (None if w is None else _kernel(node, w) for w in _parts(node, neuron, rules))
+    if kind == "pool" and real is not None and (real.shape[0], real.shape[3]) != (1, 1):
+        raise node.error("the kernel of a pooling must be (1, 1, kernel y, kernel x)", "weight")
+    geometry: dict[str, Any] = {
         name: node.pair(name, low, MAX_GEOMETRY)[::-1]  # the file has (y, x)
         for name, low in (("stride", 1), ("padding", 0), ("dilation", 1))
     }
+    if kind == "conv":
+        geometry["groups"] = node.integer("groups", 1, LARGE)
     return Layer(
         index,
         node.where,
         kind,
         shape,
-        _neuron(node.child("neuron"), shape, as_stock),
-        weight=np.ascontiguousarray(weight.transpose(0, 3, 2, 1)),
-        bias=_bias(node, shape, as_stock),
-        delay=_delay(node, as_stock),
-        geometry={**geometry, "groups": node.integer("groups", 1, LARGE)},
+        neuron,
+        weight=real,
+        weight_imag=imag,
+        bias=_bias(node, shape, neuron, rules),
+        delay=_delay(node, rules),
+        geometry=geometry,
     )
 
 
-_READERS = {"input": _input, "dense": _dense, "dense_rec": _dense, "conv": _conv, "flatten": _flatten}
+_READERS = {"input": _input, "dense": _dense, "dense_rec": _dense, "conv": _conv, "pool": _conv, "flatten": _flatten}
 
 
-def _neuron(node: Node, shape: tuple[int, ...], as_stock: bool) -> Neuron:
-    kind = node.text("type")
-    if kind not in ("CUBA", "LOIHI"):
-        raise node.error(f"neuron type {kind!r} is not supported yet; supported are CUBA and LOIHI", "type")
-    if not as_stock:
-        _refuse_ignored_flags(node)
-    decays = [_decay(node, name, shape) for name in ("iDecay", "vDecay")]
-    return Neuron(decays[0], decays[1], node.integer("vThMant", 0, 2**18 - 1))
+def _parts(node: Node, neuron: Neuron, rules: Rules) -> tuple[Int64Array, Int64Array | None]:
+    """The layer's weights: real ones, and imaginary ones if its neurons are resonators."""
+    if neuron.kind is not Resonator:
+        if node.is_group("weight"):
+            raise node.error(f"complex weights need resonators, got {neuron.kind.__name__}", "weight")
+        return _weight(node, "weight", rules), None
+    if not node.is_group("weight"):
+        raise node.error("resonators need complex weights (weight/real and weight/imag)", "weight")
+    group = node.child("weight")
+    real, imag = (_weight(group, part, rules) for part in ("real", "imag"))
+    if real.shape != imag.shape:
+        raise group.error(f"real and imag must have one shape, got {real.shape} and {imag.shape}")
+    return real, imag
 
 
-def _refuse_ignored_flags(node: Node) -> None:
-    """Fields that change what was trained, and that stock netx does not look at."""
-    for name, neutral, meaning in (
-        ("gradedSpike", 0, "graded spikes"),
-        ("messageBits", 0, "graded spikes"),
-        ("weight_exp", 0, "a weight exponent"),
-        ("wgtExp", 0, "a weight exponent"),
-        ("refDelay", 1, "a refractory period"),
-    ):
-        if name in node and np.any(node.numbers(name) != neutral):
-            raise node.error(
-                f"{meaning} cannot be represented (only {name} = {neutral}); --as-stock ignores the field, "
-                "as stock netx does",
-                name,
-            )
+def _weight(node: Node, name: str, rules: Rules) -> Int64Array:
+    return node.integers(name, -LARGE, LARGE, truncate=rules.as_stock)
 
 
-def _decay(node: Node, name: str, shape: tuple[int, ...]) -> int | Int64Array:
-    values = node.integers(name, 0, 4096)
-    if values.size == 1:
-        return int(values.reshape(()))
-    try:
-        np.broadcast_to(values, shape)
-    except ValueError:
-        raise node.error(f"of shape {values.shape} does not fit the layer's shape {shape}", name) from None
-    return values
-
-
-def _weight(node: Node, name: str, as_stock: bool) -> Int64Array:
-    if node.is_group(name):
-        raise node.error("complex weights are not supported yet", name)
-    return node.integers(name, -LARGE, LARGE, truncate=as_stock)
-
-
-def _matrix(node: Node, name: str, n_out: int, as_stock: bool) -> Int64Array:
-    weight = _weight(node, name, as_stock)
+def _matrix(node: Node, name: str, weight: Int64Array, n_out: int) -> Int64Array:
     if weight.ndim > 2 and weight.shape[2:] == (1,) * (weight.ndim - 2):
         weight = weight.reshape(weight.shape[:2])
     if weight.ndim == 1 and weight.size and weight.size % n_out == 0:
@@ -206,12 +187,27 @@ def _matrix(node: Node, name: str, n_out: int, as_stock: bool) -> Int64Array:
     return weight
 
 
-def _bias(node: Node, shape: tuple[int, ...], as_stock: bool) -> Int64Array | None:
+def _kernel(node: Node, weight: Int64Array) -> Int64Array:
+    if weight.ndim == 5 and weight.shape[4] == 1:
+        weight = weight[..., 0]
+    if weight.ndim != 4 or not weight.size:
+        raise node.error(f"must be (out, in / groups, kernel y, kernel x[, 1]), got {weight.shape}", "weight")
+    return np.ascontiguousarray(weight.transpose(0, 3, 2, 1))
+
+
+def _bias(node: Node, shape: tuple[int, ...], neuron: Neuron, rules: Rules) -> Int64Array | None:
     if "bias" not in node:
         return None
-    limit = LARGE if as_stock else 2**15 - 1  # Lava holds 16 bits, and wraps
-    bias = node.integers("bias", -limit - 1, limit, truncate=as_stock)
-    bias = ((bias + 2**15) % 2**16) - 2**15
+    half = 2 ** (neuron.bias_bits - 1)  # Lava wraps what is wider
+    limit = LARGE if rules.as_stock else half - 1
+    bias = node.integers("bias", -limit - 1, limit, truncate=rules.as_stock)
+    if not neuron.bias:
+        if bias.any() and not (rules.as_stock and neuron.kind is Resonator):
+            raise node.error(
+                f"a {neuron.kind.__name__} has no bias" + _RESONATOR_BIAS * (neuron.kind is Resonator), "bias"
+            )
+        return None
+    bias = ((bias + half) % (2 * half)) - half
     if bias.size == 1:
         return bias.reshape(())
     if bias.shape not in (shape, shape[-1:]):
@@ -219,11 +215,14 @@ def _bias(node: Node, shape: tuple[int, ...], as_stock: bool) -> Int64Array | No
     return bias
 
 
-def _delay(node: Node, as_stock: bool) -> Int64Array | None:
+_RESONATOR_BIAS = "; --as-stock drops it, as stock netx does"
+
+
+def _delay(node: Node, rules: Rules) -> Int64Array | None:
     if "delay" not in node:
         return None
-    high = LARGE if as_stock else 62
-    delay = node.integers("delay", -LARGE, LARGE, truncate=as_stock)
+    high = LARGE if rules.as_stock else 62
+    delay = node.integers("delay", -LARGE, LARGE, truncate=rules.as_stock)
     if delay.size and (delay.min() < 0 or delay.max() > high):
         raise node.error(
             f"delays must lie in 0..62, got {delay.min()} to {delay.max()}"

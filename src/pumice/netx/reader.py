@@ -23,6 +23,7 @@ from pumice.netx.header import (
     with_header,
 )
 from pumice.netx.layers import read_layer
+from pumice.netx.neurons import Rules
 
 
 def load(
@@ -32,8 +33,9 @@ def load(
     input_shape: tuple[int, ...] | None = None,
     input_message_bits: int | None = None,
     num_layers: int | None = None,
+    spike_exp: int | None = None,
 ) -> Graph:
-    """Read a NetX HDF5 file: what lava-dl exports (CUBA chains) and what `save` writes.
+    """Read a NetX HDF5 file: what lava-dl exports (chains) and what `save` writes.
 
     Where stock `lava.lib.dl.netx.hdf5.Network` departs from what was trained, the file means what was
     trained, and a `PumiceWarning` says so.
@@ -46,17 +48,21 @@ def load(
         input_message_bits: 0: every non-zero input counts as one spike; more: input values are multiplied.
             Default: what the file states, else 0. Without effect where the file has input neurons.
         num_layers: Read only the first layers of a stock chain.
+        spike_exp: Fraction bits of what sigma-delta neurons of a stock chain send, 0 to 7; stock netx's default is 6.
 
     Raises:
         FileFormatError: The file is missing, damaged, or holds what cannot be represented.
         InputError: An argument does not fit the file.
     """
-    _check_arguments(input_message_bits, num_layers)
+    _check_arguments(input_message_bits, num_layers, spike_exp)
     with open_file(Path(path)) as root:
         if as_stock or "pumice" not in root:
-            graph = _read_stock(root, as_stock, input_shape, num_layers)
+            rules = Rules(as_stock) if spike_exp is None else Rules(as_stock, spike_exp)
+            graph = _read_stock(root, rules, input_shape, num_layers)
+        elif num_layers is not None or spike_exp is not None:
+            raise InputError(f"{path}: num_layers and spike_exp are for files of stock lava-dl only")
         else:
-            graph = _read_own(root, num_layers)
+            graph = _read_own(root)
     try:
         verify_graph(graph)
     except GraphError as error:
@@ -64,33 +70,33 @@ def load(
     return graph if input_message_bits is None else _with_graded_input(graph, input_message_bits > 0)
 
 
-def _check_arguments(input_message_bits: int | None, num_layers: int | None) -> None:
+def _check_arguments(input_message_bits: int | None, num_layers: int | None, spike_exp: int | None) -> None:
     if input_message_bits is not None and not 0 <= input_message_bits <= 24:
         raise InputError(f"input_message_bits must lie in 0..24, got {input_message_bits}")
     if num_layers is not None and num_layers < 1:
         raise InputError(f"num_layers must be at least 1, got {num_layers}")
+    if spike_exp is not None and not 0 <= spike_exp <= 7:
+        raise InputError(f"spike_exp must lie in 0..7, got {spike_exp}")
 
 
-def _read_stock(root: Node, as_stock: bool, input_shape: tuple[int, ...] | None, num_layers: int | None) -> Graph:
+def _read_stock(root: Node, rules: Rules, input_shape: tuple[int, ...] | None, num_layers: int | None) -> Graph:
     """The chain in /layer."""
     nodes = list(numbered(root.child("layer")))[:num_layers]
-    read = [read_layer(node, index, as_stock=as_stock) for index, node in enumerate(nodes)]
+    read = [read_layer(node, index, rules) for index, node in enumerate(nodes)]
     for place in (place for _, unknown in read for place in unknown):
         warnings.warn(f"{place}: unknown field, ignored (as by stock netx)", PumiceWarning, stacklevel=3)
     layers = [layer for layer, _ in read]
-    return build_chain(layers, as_stock=as_stock, input_shape=input_shape, graded_input=False)
+    return build_chain(layers, as_stock=rules.as_stock, input_shape=input_shape, graded_input=False)
 
 
-def _read_own(root: Node, num_layers: int | None) -> Graph:
+def _read_own(root: Node) -> Graph:
     """A file that `save` wrote."""
     head = root.child("pumice")
     form = check_version(head)
-    if num_layers is not None:
-        raise InputError("num_layers is for files of stock lava-dl only")
     if form == GRAPH:
         return _verified_header(read_graph(head), head)
     known_only(head, ("form", "input", "population", "outputs", "timing", "info", "certificate", "graded"))
-    graph = _read_stock(root, False, None, None)
+    graph = _read_stock(root, Rules(), None, None)
     entry = read_input(head)
     names = [graph.input.name, *(p.name for p in graph.populations)]
     nodes = list(numbered(head.child("population")))

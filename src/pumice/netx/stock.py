@@ -7,10 +7,13 @@ weights that fit nothing changes; the exceptions are what this file is about.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import warnings
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from pumice.errors import PumiceWarning
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -95,3 +98,37 @@ def stock_weights(*parts: Int64Array, forget_exponent: bool = False) -> list[Int
             acting = acting >> bits if bits >= 0 else acting << -bits
         found.append(acting)
     return found
+
+
+def stock_rotation(sin_decay: int | Int64Array, cos_decay: int | Int64Array) -> tuple[Any, Any]:
+    """What stock netx makes of a resonator's decays: to a period and a decay in floating point, and back, truncated.
+
+    Args:
+        sin_decay: Times 2^12.
+        cos_decay: Times 2^12.
+
+    Example:
+        >>> stock_rotation(1847, 3200)
+        (1846, 3199)
+    """
+    sin, cos = np.asarray(sin_decay) / 4096, np.asarray(cos_decay) / 4096
+    with np.errstate(divide="ignore", invalid="ignore"):
+        alpha = 1 - np.sqrt(sin**2 + cos**2)
+        period = 1 / (np.arctan2(sin, cos) / 2 / np.pi)
+        angle = np.pi * 2 * 1 / period
+    found = [((1 - alpha) * f(angle) * 4096).astype(np.int32).astype(np.int64) for f in (np.sin, np.cos)]
+    return tuple(int(n) if n.ndim == 0 else n for n in found)  # type: ignore[return-value]
+
+
+def warn_of_stock(where: str, deed: str) -> None:
+    """Warn that stock netx would run a file otherwise than it was trained.
+
+    Args:
+        where: Place in the file.
+        deed: What stock netx does there.
+    """
+    warnings.warn(
+        f"{where}: stock netx {deed}; this is run as it was trained (--as-stock runs it as stock netx does)",
+        PumiceWarning,
+        stacklevel=3,
+    )

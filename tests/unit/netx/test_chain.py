@@ -9,7 +9,7 @@ import pumice
 from pumice.errors import FileFormatError, InputError, PumiceWarning
 from pumice.ir import Dense, Direct, flatten_whc
 from pumice.netx import load
-from pumice.netx.chain import simplest_delay
+from pumice.netx.delays import simplest_delay
 
 
 def spikes(shape, n_steps=60, density=0.4):
@@ -162,7 +162,7 @@ def test_input_shape_is_used_where_the_file_states_none(write, dense, conv):
         (lambda d, c: [d(3, 4), {"type": "input", "shape": [3]}], "/layer/1: only the first layer"),
         (lambda d, c: [{"type": "input", "shape": [3]}], "holds no layer with neurons"),
         (lambda d, c: [c([2, 4, 4], 2, (3, 3)), d(3, 32)], "/layer/1: a dense layer after shape"),
-        (lambda d, c: [{"type": "flatten"}, c([2, 4, 4], 2, (3, 3))], "/layer/1: a convolution cannot follow"),
+        (lambda d, c: [{"type": "flatten"}, c([2, 4, 4], 2, (3, 3))], "/layer/1: a conv layer cannot follow"),
         (
             lambda d, c: [c([2, 4, 5], 2, (3, 3))],
             r"the convolution gives shape \(4, 4, 2\), its target has \(5, 4, 2\)",

@@ -2,15 +2,17 @@ import numpy as np
 import pytest
 
 from pumice.errors import FileFormatError
+from pumice.ir import Cuba
 from pumice.netx.fields import open_file
-from pumice.netx.layers import DEFAULT_NEURON, read_layer
+from pumice.netx.layers import read_layer
+from pumice.netx.neurons import DEFAULT_NEURON, Rules
 
 
 @pytest.fixture
 def read(write):
     def run(fields, **options):
         with open_file(write(fields)) as root:
-            return read_layer(root.child("layer").child("0"), 0, **{"as_stock": False, **options})
+            return read_layer(root.child("layer").child("0"), 0, Rules(**options))
 
     return run
 
@@ -22,14 +24,15 @@ def test_dense(read, dense):
     assert layer.weight.dtype == np.int64
     assert layer.bias.tolist() == [1, -2, 3]
     assert layer.delay.tolist() == [0, 5, 62]
-    assert (layer.neuron.i_decay_q12, layer.neuron.v_decay_q12, layer.neuron.vth_mant) == (1024, 128, 40)
+    assert layer.neuron.kind is Cuba
+    assert layer.neuron.parameters == {"i_decay_q12": 1024, "v_decay_q12": 128, "vth_mant": 40}
 
 
 def test_a_dense_layer_without_neuron_gets_the_default_of_stock(read, dense):
     fields = dense(3, 4)
     del fields["neuron"]
     assert read(fields)[0].neuron is DEFAULT_NEURON
-    assert DEFAULT_NEURON.vth_mant == 131072
+    assert DEFAULT_NEURON.parameters["vth_mant"] == 131072
 
 
 @pytest.mark.parametrize("shape", [(12,), (3, 4, 1), (3, 4, 1, 1, 1)])
@@ -59,14 +62,23 @@ def test_unknown_fields_are_named(read, dense):
     assert [place.rpartition(":")[2] for place in read(dense(3, 4, colour=3))[1]] == ["/layer/0/colour"]
 
 
-@pytest.mark.parametrize("kind", ["pool", "average", "concat", "convT", "unpool", "dense_comp"])
-def test_types_of_later_issues_are_named(read, kind):
-    with pytest.raises(FileFormatError, match=f"/layer/0: layer type '{kind}' is not supported yet"):
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("average", "does not say what is averaged"),
+        ("concat", "does not say which layers are joined"),
+        ("convT", "transposed convolutions"),
+        ("unpool", "transposed convolutions"),
+        ("dense_comp", "lava-dl never writes it"),
+    ],
+)
+def test_types_that_cannot_be_read_are_named(read, kind, why):
+    with pytest.raises(FileFormatError, match=f"/layer/0: layer type '{kind}' is not supported: .*{why}"):
         read({"type": kind, "shape": [1]})
 
 
 CASES = {
-    "unknown layer type 'norm'; known are input, dense, dense_rec, conv, flatten": {"type": "norm"},
+    "unknown layer type 'norm'; known are input, dense, dense_rec, conv, pool, flatten": {"type": "norm"},
     "has no 'type'": {},
 }
 
@@ -84,14 +96,15 @@ def test_unknown_types(read, text):
         ({"weight": np.zeros(7)}, r"weight: must be \(3, number of inputs\), got \(7,\)"),
         ({"weight": np.full((3, 4), 0.5)}, "weight: must hold integers, got 0.5; --as-stock"),
         ({"weight": np.full((3, 4), np.nan)}, "weight: holds NaN"),
-        ({"weight": {"real": 1, "imag": 1}}, "weight: complex weights are not supported yet"),
+        ({"weight": {"real": 1, "imag": 1}}, "weight: complex weights need resonators, got Cuba"),
         ({"bias": [1.0, 2.0]}, r"bias: must have one value, 3 or \(3,\), got shape \(2,\)"),
         ({"bias": [40000.0] * 3}, "bias: must lie in -32768..32767"),
         ({"delay": [0.0, 1, 63]}, "delay: delays must lie in 0..62, got 0 to 63; --as-stock clamps them"),
         ({"delay": [-1.0, 1, 2]}, "delay: delays must lie in 0..62, got -1 to 2$"),
         ({"shape": [0]}, "shape: must lie in 1.."),
-        ({"neuron": {"type": "SDNN"}}, "neuron type 'SDNN' is not supported yet"),
-        ({"neuron": {"type": "RF_PHASE"}}, "neuron type 'RF_PHASE' is not supported yet"),
+        ({"neuron": {"type": "ALIF"}}, "neuron type 'ALIF' is not supported; supported are CUBA, LOIHI, SDNN, RF_PHASE"),
+        ({"neuron": {"type": "RF"}}, "neuron type 'RF': does not say which form"),
+        ({"neuron": {"type": "ADRF_PHASE"}}, "neuron type 'ADRF_PHASE': adaptive thresholds do not exist"),
     ],
 )
 def test_bad_dense_layers(read, dense, more, text):

@@ -47,8 +47,8 @@ def version(number):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (version(2), "format version 2 is not known, this pumice reads 1; update pumice"),
-        (version(0), "format version 0 is not known, this pumice reads 1$"),
+        (version(3), "format version 3 is not known, this pumice reads 1 and 2; update pumice"),
+        (version(0), "format version 0 is not known, this pumice reads 1 and 2$"),
         (version("1"), "attribute version must be one integer"),
         (lambda f: f["pumice"].attrs.__delitem__("version"), "format version None"),
         (put("pumice/form", "tree"), "form: must be 'chain' or 'graph', got 'tree'"),
@@ -62,7 +62,7 @@ def version(number):
         (put("pumice/outputs", [5]), "outputs: must lie in 0..1"),
         (put("pumice/input/value_range", [3, 1]), "value_range: must be the smallest"),
         (put("pumice/timing", [3, 2]), "sample_steps <= period_steps"),
-        (put("pumice/timing", [3]), "timing: must be sample_steps and period_steps"),
+        (put("pumice/timing", [3]), "timing: must be sample_steps, period_steps and lead_steps"),
         (put("pumice/info", "{"), "info: is not JSON"),
         (put("pumice/info", "[" * 100_000), "info: is not JSON"),
         (put("pumice/info", '{"a": 3}'), "info: must be a JSON object of strings"),
@@ -95,10 +95,10 @@ def test_spoiled_chains(changed, change, text):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (put("pumice/population/0/type", "RF"), "neuron type 'RF' is not known"),
+        (put("pumice/population/0/type", "RF"), "type: 'RF' is not known; known are CUBA, accumulator, sigma, delta, sigma_delta, resonator"),
         (put("pumice/population/0/shape", [9]), "weight must have shape"),
         (put("pumice/population/0/iDecay", 9999), "iDecay: must lie in 0..4096"),
-        (put("pumice/synapse/0/type", "pool"), "synapse type 'pool' is not known; known are direct, dense, conv"),
+        (put("pumice/synapse/0/type", "pool"), "type: 'pool' is not known; known are direct, dense, sparse, conv, one_to_one, token_mixing"),
         (put("pumice/synapse/0/source", "x"), "there is no source 'x'"),
         (put("pumice/synapse/0/weight", np.full((3, 4), 700)), "weight must lie in -256..255"),
         (put("pumice/synapse/0/stride", 1), "stride: unknown field"),
@@ -111,7 +111,7 @@ def test_spoiled_graphs(changed, change, text):
 
 
 def test_stock_cannot_run_a_graph(changed):
-    assert "layer type 'concat' is not supported yet (stock netx refuses" in changed(
+    assert "layer type 'concat' is not supported: the file does not say" in changed(
         BRANCHED, lambda file: None, as_stock=True
     )
 
@@ -125,7 +125,7 @@ def test_as_stock_looks_at_the_layers_only(tmp_path):
 
 def test_num_layers_is_for_stock_files(tmp_path):
     save(CHAIN, tmp_path / "a.net")
-    with pytest.raises(InputError, match="num_layers is for files of stock lava-dl only"):
+    with pytest.raises(InputError, match="num_layers and spike_exp are for files of stock lava-dl only"):
         load(tmp_path / "a.net", num_layers=1)
 
 

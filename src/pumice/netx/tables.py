@@ -1,0 +1,222 @@
+"""The graph form, field by field: one line for each field of each kind of population and synapse.
+
+The defaults are part of the format: they hold whatever the dataclasses of `pumice.ir` come to have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+import h5py
+import numpy as np
+
+from pumice.ir import (
+    Accumulator,
+    Conv,
+    Cuba,
+    Delta,
+    Dense,
+    Direct,
+    OneToOne,
+    Population,
+    Resonator,
+    Sigma,
+    SigmaDelta,
+    Sparse,
+    Synapse,
+    TokenMixing,
+)
+from pumice.netx.fields import LARGE, Node
+from pumice.netx.header import known_only, put_packed, put_text
+
+Reader = Callable[[Node, str], Any]
+
+REQUIRED: Final = object()
+"""Stands for the default of fields that have none."""
+
+
+class Field(NamedTuple):
+    """A field of the file and the attribute that it holds.
+
+    Attributes:
+        name: In the file.
+        attribute: Of the dataclass.
+        read: How it is read, and within which bounds.
+        default: Not written if it holds; `REQUIRED` if there is none.
+    """
+
+    name: str
+    attribute: str
+    read: Reader
+    default: Any = REQUIRED
+
+
+class Kind(NamedTuple):
+    """A kind of population or synapse, and the fields that only it has."""
+
+    made: type[Any]
+    fields: tuple[Field, ...]
+
+
+def _number(low: int, high: int) -> Reader:
+    return lambda node, name: node.integer(name, low, high)
+
+
+def _numbers(low: int, high: int) -> Reader:
+    """One number or an array of them: what it is stays what it is."""
+
+    def read(node: Node, name: str) -> Any:
+        values = node.integers(name, low, high)
+        return int(values) if values.ndim == 0 else values
+
+    return read
+
+
+def _array(node: Node, name: str) -> Any:
+    return node.integers(name, -LARGE, LARGE)
+
+
+def _pair(low: int, high: int = 2**15) -> Reader:
+    return lambda node, name: node.pair(name, low, high)
+
+
+def _flag(node: Node, name: str) -> bool:
+    return bool(node.integer(name, 0, 1))
+
+
+def _text(node: Node, name: str) -> str:
+    return node.text(name)
+
+
+_LEAKY = (
+    Field("iDecay", "i_decay_q12", _numbers(0, 4096), 4096),
+    Field("vDecay", "v_decay_q12", _numbers(0, 4096), 0),
+    Field("bias", "bias_mant", _numbers(-(2**15), 2**15 - 1), 0),
+    Field("biasExp", "bias_exp", _number(0, 7), 6),
+)
+_CHANGES = (
+    Field("vTh", "vth", _number(0, LARGE)),
+    Field("spikeExp", "spike_exp", _number(0, 7), 6),
+    Field("stateExp", "state_exp", _number(0, 7), 6),
+    Field("cumError", "cum_error", _flag, False),
+)
+
+POPULATIONS: dict[str, Kind] = {
+    "CUBA": Kind(Cuba, (Field("vThMant", "vth_mant", _number(0, 2**18 - 1)), *_LEAKY)),
+    "accumulator": Kind(Accumulator, _LEAKY),
+    "sigma": Kind(Sigma, ()),
+    "delta": Kind(Delta, _CHANGES),
+    "sigma_delta": Kind(
+        SigmaDelta,
+        (*_CHANGES, Field("bias", "bias", _numbers(-LARGE - 1, LARGE), 0), Field("relu", "relu", _flag, True)),
+    ),
+    "resonator": Kind(
+        Resonator,
+        (
+            Field("vTh", "vth", _number(0, LARGE)),
+            Field("sinDecay", "sin_decay", _numbers(-(2**15), 2**15 - 1)),
+            Field("cosDecay", "cos_decay", _numbers(-(2**15), 2**15 - 1)),
+            Field("stateExp", "state_exp", _number(0, 7), 6),
+            Field("decayBits", "decay_bits", _number(0, 12), 12),
+            Field("izhikevich", "izhikevich", _flag, False),
+        ),
+    ),
+}
+
+_WEIGHT = Field("weight", "weight", _array)
+_WEIGHT_EXP = Field("weightExp", "weight_exp", _number(0, 7), 0)
+_DELAY = Field("delay", "delay_steps", _numbers(0, LARGE), 0)
+
+ENDS = (
+    Field("source", "source", _text),
+    Field("target", "target", _text),
+    Field("graded", "graded", _flag, False),
+    Field("balance", "balance_steps", _number(0, LARGE), 0),
+    Field("targetChannels", "target_channels", _pair(0, LARGE), None),
+    Field("part", "part", _text, "real"),
+)
+"""What every synapse has."""
+
+SYNAPSES: dict[str, Kind] = {
+    "direct": Kind(Direct, ()),
+    "dense": Kind(Dense, (_WEIGHT, _WEIGHT_EXP, _DELAY)),
+    "sparse": Kind(
+        Sparse,
+        (
+            Field("rows", "rows", _array),
+            Field("columns", "columns", _array),
+            Field("values", "values", _array),
+            _WEIGHT_EXP,
+            _DELAY,
+        ),
+    ),
+    "conv": Kind(
+        Conv,
+        (
+            _WEIGHT,
+            Field("stride", "stride", _pair(1), (1, 1)),
+            Field("padding", "padding", _pair(0), (0, 0)),
+            Field("dilation", "dilation", _pair(1), (1, 1)),
+            Field("groups", "groups", _number(1, LARGE), 1),
+            _DELAY,
+        ),
+    ),
+    "one_to_one": Kind(OneToOne, (Field("weight", "weight", _numbers(-LARGE, LARGE)), _WEIGHT_EXP, _DELAY)),
+    "token_mixing": Kind(TokenMixing, (_WEIGHT, _WEIGHT_EXP, _DELAY)),
+}
+
+
+def write_fields(
+    group: h5py.Group, kinds: Mapping[str, Kind], common: tuple[Field, ...], value: Population | Synapse
+) -> None:
+    """Write the type of `value` and every field that is not at its default.
+
+    Args:
+        group: Where to.
+        kinds: `POPULATIONS` or `SYNAPSES`.
+        common: Fields that all kinds have.
+        value: A population or synapse.
+    """
+    name, kind = next((name, kind) for name, kind in kinds.items() if type(value) is kind.made)
+    put_text(group, "type", name)
+    for field in (*common, *kind.fields):
+        found = getattr(value, field.attribute)
+        if _equal(found, field.default):
+            continue
+        if isinstance(found, str):
+            put_text(group, field.name, found)
+        else:
+            put_packed(group, field.name, np.asarray(found))
+
+
+def _equal(value: Any, default: Any) -> bool:
+    """Whether a field is at its default; an array never is, so that it comes back as an array."""
+    return (np.ndim(value) == 0 or isinstance(value, tuple)) and bool(value == default)
+
+
+def read_fields(
+    node: Node, kinds: Mapping[str, Kind], common: tuple[Field, ...], known: tuple[str, ...]
+) -> tuple[type[Any], dict[str, Any]]:
+    """The type and the attributes that a group states; a field that this kind does not have is refused.
+
+    Args:
+        node: The group.
+        kinds: `POPULATIONS` or `SYNAPSES`.
+        common: Fields that all kinds have.
+        known: Names of further fields, which the caller reads.
+
+    Raises:
+        FileFormatError: The type or a field is missing, unknown or out of range.
+    """
+    name = node.text("type")
+    if name not in kinds:
+        raise node.error(f"{name!r} is not known; known are {', '.join(kinds)}", "type")
+    fields = (*common, *kinds[name].fields)
+    known_only(node, ("type", *known, *(field.name for field in fields)))
+    return kinds[name].made, {
+        field.attribute: field.read(node, field.name)
+        if field.default is REQUIRED or field.name in node
+        else field.default
+        for field in fields
+    }

@@ -1,0 +1,322 @@
+"""The battery finds what it is there for: a copy of the reference with any one defect fails it."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+from pumice.backends.base import AbstractBackend, RunResult
+from pumice.backends.reference import ReferenceBackend, neurons, synapses
+from pumice.errors import BackendError
+from pumice.fixedpoint import CubaState, clip24, cuba, synapse, to_int32
+from pumice.ir import Conv, Dense, Resonator, Sparse, TokenMixing
+from pumice.ir.population import Reset
+from pumice.testing import BackendBattery
+from pumice.testing.battery import EDGES, GROUPS, _group
+
+
+def failures(battery, only="test_", about=""):
+    """The tests that fail, with their messages: what pytest would report, without running pytest in pytest.
+
+    `about` limits the groups to those with a case whose name starts so.
+    """
+    groups = {group for group in GROUPS if any(case.startswith(about) for case in _group(group)[0])}
+    found = {}
+    for name in dir(battery):
+        if name.startswith(only):
+            method = getattr(battery, name)
+            marks = [m.args[1] for m in getattr(method, "pytestmark", ()) if m.name == "parametrize"]
+            for arguments in [(v,) for v in marks[0] if v in groups or v in EDGES] if marks else [()]:
+                try:
+                    method(*arguments)
+                except (AssertionError, BackendError, pytest.fail.Exception) as error:
+                    found[" ".join((name, *arguments))] = str(error)
+    return found
+
+
+def battery_of(make, unsupported=()):
+    class Battery(BackendBattery):
+        def make_backend(self):
+            return make()
+
+    Battery.unsupported = frozenset(unsupported)
+    return Battery()
+
+
+class Defective(ReferenceBackend):
+    """The reference with functions replaced, or the graph changed, for the time of a run."""
+
+    def __init__(self, patches=(), change=None):
+        self._patches, self._change = patches, change
+
+    def _run(self, graph, x, record):
+        with ExitStack() as stack:
+            for place, name, wrong in self._patches:
+                stack.enter_context(patch.object(place, name, wrong))
+            if self._change is not None:
+                changed = tuple(self._change(s) for s in graph.synapses)
+                graph = graph.replace(synapses=changed)
+            return super()._run(graph, x, record)
+
+
+def replaced(place, name, wrong):
+    return lambda: Defective([(place, name, wrong)])
+
+
+def changed(change):
+    return lambda: Defective(change=change)
+
+
+def fires_at_threshold(state, activation, *, vth_mant, **parameters):
+    _, after = cuba.cuba_step(state, activation, vth_mant=2**30, **parameters)
+    spikes = after.v >= np.asarray(vth_mant) << 6
+    return spikes, CubaState(after.u, np.where(spikes, 0, after.v))
+
+
+def one_more(field):
+    return lambda s: replace(s, **{field: np.asarray(getattr(s, field)) + 1}) if np.any(getattr(s, field, 0)) else s
+
+
+def only(kind, change):
+    return lambda s: change(s) if isinstance(s, kind) else s
+
+
+APPLIES, RESONATE, DELTA, SIGMA = Reset.applies, neurons.resonator_step, neurons.delta_step, neurons.sigma_step
+FLATTEN, CONV = synapses.flatten_whc, synapses.conv_accumulate
+
+
+def stale_reset(self, t, activation):
+    """Resets after the step instead of before it."""
+    sent = STEP(self, t, activation)
+    if self.population.reset is not None and self.population.reset.applies(t):
+        self.clear()
+    return sent
+
+
+STEP, SIGMA_DELTA = neurons._LeakyIntegrators.step, neurons._SigmaDelta.step
+
+
+def wrong_stride(weight, spikes, *, stride, **options):
+    if stride == (2, 1):  # (1, 2) gives another shape; the kernel's position is what goes wrong
+        return np.roll(CONV(weight, spikes, stride=stride, **options), 1, axis=0)
+    return CONV(weight, spikes, stride=stride, **options)
+
+
+def turns_backwards(*arguments, sin_decay, **parameters):
+    return RESONATE(*arguments, sin_decay=-np.asarray(sin_decay), **parameters)
+
+
+def linear_sigma_delta(self, t, activation):
+    self.population = replace(self.population, relu=False)
+    return SIGMA_DELTA(self, t, activation)
+
+
+DEFECTS = {
+    "rounds down": (replaced(cuba, "shift_toward_zero", lambda v, n: np.asarray(v, np.int64) >> n), "cuba_decays"),
+    "fires at the threshold": (replaced(neurons, "cuba_step", fires_at_threshold), "exactly"),
+    "late reset": (replaced(Reset, "applies", lambda r, t: APPLIES(r, t - 1)), "cuba_reset"),
+    "no reset": (replaced(Reset, "applies", lambda r, t: False), "accumulator_reset"),
+    "reset after the step": (replaced(neurons._LeakyIntegrators, "step", stale_reset), "cuba_reset"),
+    "no bias": (replaced(neurons, "effective_bias", lambda mant, exp: 0), "cuba_bias"),
+    "bias without exponent": (replaced(neurons, "effective_bias", lambda mant, _: mant), "cuba_bias_exp_7"),
+    "u clips": (replaced(cuba, "wrap24_once", clip24), "dense_plain"),
+    "v does not clip": (replaced(cuba, "clip24", to_int32), "accumulator"),
+    "convolution does not wrap": (replaced(synapse, "wrap24_accumulator", to_int32), "conv_plain"),
+    "graded as spikes": (replaced(synapses, "_values", lambda s, v: (v != 0).astype(np.int32)), "conv_plain"),
+    "spikes as graded": (replaced(synapses, "_values", lambda s, v: v), "conv_plain"),
+    "flattens x first": (
+        replaced(synapses, "flatten_whc", lambda v: v.reshape(-1) if v.ndim == 3 else v),
+        "dense_plain",
+    ),
+    "swapped x/y in the flattening": (
+        replaced(synapses, "flatten_whc", lambda v: FLATTEN(v.transpose(1, 0, 2)) if v.ndim == 3 else v),
+        "dense_plain",
+    ),
+    "swapped stride": (
+        replaced(synapses, "conv_accumulate", wrong_stride),
+        "conv_stride",
+    ),
+    "flipped kernel": (changed(only(Conv, lambda s: replace(s, weight=s.weight[:, ::-1, ::-1]))), "conv_plain"),
+    "heads swapped": (changed(only(TokenMixing, lambda s: replace(s, weight=s.weight[::-1]))), "token_mixing_plain"),
+    "mixing transposed": (
+        changed(only(TokenMixing, lambda s: replace(s, weight=s.weight.swapaxes(1, 2)))),
+        "token_mixing_plain",
+    ),
+    "no weight exponent": (
+        changed(lambda s: replace(s, weight_exp=0) if hasattr(s, "weight_exp") else s),
+        "dense_weight_exp",
+    ),
+    "one step more delay": (
+        changed(lambda s: s if s.max_delay_steps == 62 else one_more("delay_steps")(s)),
+        "conv_one_delay",
+    ),
+    "one step less balance": (
+        changed(lambda s: replace(s, balance_steps=max(0, s.balance_steps - 1))),
+        "diamond",
+    ),
+    "balance forgotten on token mixing": (
+        changed(only(TokenMixing, lambda s: replace(s, balance_steps=0))),
+        "token_mixing_balance",
+    ),
+    "no delay on convolutions": (changed(only(Conv, lambda s: replace(s, delay_steps=0))), "conv_delays"),
+    "no delay on recurrent synapses": (
+        changed(lambda s: replace(s, delay_steps=0) if s.is_recurrent else s),
+        "recurrent",
+    ),
+    "one delay for all sources": (
+        changed(only(Dense, lambda s: replace(s, delay_steps=int(np.max(s.delay_steps))))),
+        "dense_delays",
+    ),
+    "wrong channels": (
+        changed(
+            lambda s: replace(s, target_channels=tuple(n - 1 for n in s.target_channels))
+            if s.target_channels and s.target_channels[0]
+            else s
+        ),
+        "concat",
+    ),
+    "8-bit weights": (
+        changed(only(Dense, lambda s: replace(s, weight=np.maximum(s.weight, -255)))),
+        "weights_extreme",
+    ),
+    "first row missing": (changed(only(Sparse, lambda s: replace(s, values=s.values * (s.rows > 0)))), "sparse"),
+    "no relu": (
+        replaced(neurons._SigmaDelta, "step", linear_sigma_delta),
+        "sigma_delta_6_6",
+    ),
+    "no residue": (
+        replaced(neurons, "delta_step", lambda s, a, **k: DELTA(s._replace(residue=s.residue * 0), a, **k)),
+        "delta_6_6",
+    ),
+    "no summed-up error": (
+        replaced(neurons, "delta_step", lambda s, a, **k: DELTA(s, a, vth=k["vth"])),
+        "delta_6_6_cumulative",
+    ),
+    "sigma forgets": (replaced(neurons, "sigma_step", lambda s, a: SIGMA(s * 0, a)), "sigma_image"),
+    "resonator turns backwards": (
+        replaced(neurons, "resonator_step", turns_backwards),
+        "resonator",
+    ),
+    "resonator without imaginary input": (
+        replaced(neurons, "resonator_step", lambda s, re, im, **k: RESONATE(s, re, im * 0, **k)),
+        "resonator",
+    ),
+    "both resonators one": (
+        replaced(neurons, "resonator_step", lambda *a, **k: RESONATE(*a, **{**k, "izhikevich": False})),
+        "resonator_izhikevich",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_a_planted_defect_is_found(defect):
+    make, case = DEFECTS[defect]
+    found = failures(battery_of(make), "test_equals_the_reference", case)
+    message = next(m for m in found.values() if f"\n  {case}" in m)
+    assert "population " in message
+    assert "expected " in message
+
+
+def test_the_battery_passes_without_a_defect():
+    assert failures(battery_of(Defective)) == {}
+
+
+class Wrapped(AbstractBackend):
+    """The reference behind an interface that has a fault."""
+
+    name = "wrapped"
+
+    def _run(self, graph, x, record):
+        return ReferenceBackend()._run(graph, x, record)
+
+
+class KeepsState(Wrapped):
+    def __init__(self):
+        self.runs = 0
+
+    def _run(self, graph, x, record):
+        self.runs += 1
+        return super()._run(graph, np.roll(x, self.runs - 1, axis=0), record)
+
+
+class AlwaysRecords(Wrapped):
+    def _run(self, graph, x, record):
+        return super()._run(graph, x, True)
+
+
+class OnlyTheFirstOutput(Wrapped):
+    def _run(self, graph, x, record):
+        result = super()._run(graph, x, record)
+        return RunResult({graph.outputs[0]: result.spikes}, result.records)
+
+
+class TakesAnything(Wrapped):
+    def run(self, graph, x, *, record=False):
+        try:
+            return super().run(graph, x, record=record)
+        except ValueError:
+            return RunResult({})
+
+
+class ChangesItsInput(Wrapped):
+    def run(self, graph, x, *, record=False):
+        result = super().run(graph, x, record=record)
+        x[:] = 0
+        return result
+
+
+class LeaksSamples(Wrapped):
+    """The spikes of one sample move into the next one's first step."""
+
+    def _run(self, graph, x, record):
+        result = super()._run(graph, x, record)
+        if graph.timing is not None:
+            result.outputs[graph.outputs[0]][graph.timing.period_steps :] += 1
+        return result
+
+
+@pytest.mark.parametrize(
+    ("make", "test"),
+    [
+        (KeepsState, "test_a_backend_keeps_nothing_between_runs"),
+        (AlwaysRecords, "test_what_a_run_returns"),
+        (OnlyTheFirstOutput, "test_what_a_run_returns"),
+        (TakesAnything, "test_bad_input_is_refused"),
+        (ChangesItsInput, "test_a_backend_keeps_nothing_between_runs"),
+        (LeaksSamples, "test_samples_back_to_back"),
+    ],
+)
+def test_faults_around_the_arithmetic_are_found(make, test):
+    assert test in failures(battery_of(make), test)
+
+
+class NoResonators(Wrapped):
+    def _run(self, graph, x, record):
+        if any(isinstance(p, Resonator) for p in graph.populations):
+            raise BackendError("no resonators here")
+        return super()._run(graph, x, record)
+
+
+def test_a_kind_that_is_unsupported_must_be_refused():
+    assert failures(battery_of(NoResonators, {Resonator})) == {}
+    assert set(failures(battery_of(NoResonators))) >= {"test_equals_the_reference populations"}
+    quiet = failures(battery_of(Wrapped, {Resonator}))
+    assert list(quiet) == ["test_what_is_unsupported_is_refused"]
+    assert "must raise BackendError" in quiet["test_what_is_unsupported_is_refused"]
+
+
+def test_what_no_case_needs_cannot_be_opted_out_of():
+    found = failures(battery_of(Wrapped, {"no such case"}))
+    assert "no such case" in found["test_what_is_unsupported_is_refused"]
+
+
+def test_a_single_case_can_be_opted_out_of():
+    class NoLongDelays(Wrapped):
+        def _run(self, graph, x, record):
+            if any(s.max_delay_steps == 62 and isinstance(s, Conv) for s in graph.synapses):
+                raise BackendError("too long")
+            return super()._run(graph, x, record)
+
+    assert failures(battery_of(NoLongDelays, {"conv_longest_delay"})) == {}

@@ -16,7 +16,7 @@ from pumice.backends.lava.processes.stream import Source, SpikeRecorder, StateRe
 from pumice.backends.lava.supervise import supervise
 from pumice.backends.lava.synapses import needs_binary_input
 from pumice.errors import BackendError
-from pumice.ir import Graph
+from pumice.ir import Accumulator, Graph, Population
 
 Int32Array = npt.NDArray[np.int32]
 
@@ -51,34 +51,43 @@ class LavaBackend(AbstractBackend):
         graph = graph.replace(input=replace(graph.input, value_range=(int(x.min()), int(x.max()))))
         n_steps = len(x)
         steps_done = _shared((1,), np.int64)
-        spikes = {name: _shared((n_steps, *graph.population(name).shape), np.int32) for name in graph.outputs}
-        traces = {p.name: _shared((3, n_steps, *p.shape), np.int32) for p in graph.populations if record}
+        traces = {
+            p.name: _shared((1 + len(p.states), n_steps, *p.shape), np.int32)
+            for p in graph.populations
+            if record or (p.name in graph.outputs and isinstance(p, Accumulator))
+        }
+        sent = {n: _shared((n_steps, *graph.population(n).shape), np.int32) for n in graph.outputs if n not in traces}
 
         def work() -> None:
-            execute(_network(graph, x, spikes, traces, steps_done), n_steps)
+            np.seterr(invalid="raise")  # a convolution's sum that 32 bits do not hold, of values without a bound
+            execute(_network(graph, x, sent, traces, steps_done), n_steps)
 
         supervise(work, steps_done, self._stall_timeout_s)
+        records = {name: _record(graph.population(name), trace) for name, trace in traces.items()}
         return RunResult(
-            outputs={name: array.copy() for name, array in spikes.items()},
-            records={name: Record(s, {"u": u, "v": v}) for name, (s, u, v) in traces.items()},
+            outputs={name: records[name].s if name in records else sent[name].copy() for name in graph.outputs},
+            records=records if record else {},
         )
+
+
+def _record(population: Population, trace: Int32Array) -> Record:
+    states = dict(zip(population.states, trace[1:].copy(), strict=True))
+    return Record(states["v"] if isinstance(population, Accumulator) else trace[0].copy(), states)
 
 
 def _network(
     graph: Graph,
     x: Int32Array,
-    spikes: dict[str, Int32Array],
+    sent: dict[str, Int32Array],
     traces: dict[str, Int32Array],
     steps_done: npt.NDArray[np.int64],
 ) -> GraphProcess:
     process = GraphProcess(graph)
     Source(x).s_out.connect(process.inp)
-    for name, array in spikes.items():
-        port = process.out if name == graph.output.name else process.populations[name].s_out
-        port.connect(SpikeRecorder(array, steps_done).s_in)
+    for name, array in sent.items():
+        process.outs[name].connect(SpikeRecorder(array, steps_done).s_in)
     for name, trace in traces.items():
-        population = process.populations[name]
-        population.s_out.connect(StateRecorder(trace, population.u, population.v).s_in)
+        StateRecorder(trace, process.populations[name], graph.population(name).states, steps_done)
     return process
 
 

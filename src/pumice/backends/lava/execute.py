@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -59,8 +60,7 @@ def _watch(runtime: Runtime, actors: dict[str, Any]) -> None:
     deaths = {actor.sentinel: name for name, actor in actors.items()}
     while not all(port.probe() for port in runtime.service_to_runtime):
         for ready in wait([*pipes, *deaths], timeout=POLL_S):
-            name = pipes.get(ready) or deaths[ready]
-            raise BackendError("in Lava, " + _failure(name, actors[name]))
+            raise BackendError("in Lava, " + _failure(pipes.get(ready) or deaths[ready], actors))
         if os.getppid() != parent:
             raise BackendError("the process that asked for this run is gone")
     for port in runtime.service_to_runtime:
@@ -68,11 +68,20 @@ def _watch(runtime: Runtime, actors: dict[str, Any]) -> None:
             raise BackendError(f"Lava's runtime service answered {response} instead of 'done'")
 
 
-def _failure(name: str, actor: Any) -> str:
-    BaseProcess.join(actor, DEATH_S)  # the end of its pipe is seen just before exit code and exception
-    if actor.exception is None:
-        return f"{name} died with exit code {actor.exitcode}"
-    _, trace = actor.exception
+def _failure(noticed: str, actors: dict[str, Any]) -> str:
+    """What went wrong, given that something did.
+
+    When a model raises, others end in order, with neither exit code nor exception, maybe before it does.
+    """
+    deadline = time.monotonic() + DEATH_S
+    failed: str | None = None
+    while failed is None and time.monotonic() < deadline:
+        BaseProcess.join(actors[noticed], POLL_S)
+        failed = next((name for name, actor in actors.items() if actor.exitcode or actor.exception), None)
+    name = failed or noticed
+    if actors[name].exception is None:
+        return f"{name} died with exit code {actors[name].exitcode}"
+    _, trace = actors[name].exception
     return f"{name} raised:\n{trace}"
 
 

@@ -1,30 +1,111 @@
-"""A population as Lava's LIF process."""
+"""A population as one of Lava's neuron processes."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from lava.magma.core.process.ports.ports import InPort
+from lava.magma.core.process.process import AbstractProcess
 from lava.proc.lif.process import LIF, LIFReset
+from lava.proc.rf.process import RF
+from lava.proc.rf_iz.process import RF_IZ
+from lava.proc.sdn.process import ActivationMode, Delta, Sigma, SigmaDelta
 
-from pumice.ir import Cuba
+from pumice import ir
+from pumice.errors import BackendError
+
+NEVER_FIRES_VTH_MANT = 1 << 17
+"""Times 64 this is the largest voltage there is."""
 
 
-def lif_process(population: Cuba) -> LIF:
-    """LIF, or LIFReset where the population is reset; the process has the population's name."""
+def neuron_process(population: ir.Population) -> AbstractProcess:
+    """The Lava process that computes a population; it has the population's name.
+
+    CUBA neurons are a `LIF`, or a `LIFReset` where they are reset; an accumulator is one that cannot fire, so its
+    value is its variable `v`. Its other states, too, are variables that are called as in `Population.states`.
+
+    Args:
+        population: Of any kind.
+
+    Raises:
+        BackendError: The kind is unknown here.
+    """
+    for kind, build in _KINDS.items():
+        if isinstance(population, kind):
+            process = build(population)
+            process.name = population.name
+            return process
+    known = ", ".join(kind.__name__ for kind in _KINDS)
+    raise BackendError(
+        f"population {population.name!r}: Lava has no process for the kind {type(population).__name__}; "
+        f"it has one for {known}"
+    )
+
+
+def current_port(process: AbstractProcess, part: str) -> InPort:
+    """Where the synapses end that drive the "real" or the "imag" part."""
+    return getattr(process, f"a_{part}_in") if isinstance(process, RF) else process.a_in
+
+
+def _lif(p: ir.Cuba | ir.Accumulator) -> AbstractProcess:
     parameters: dict[str, Any] = {
-        "shape": population.shape,
-        "du": _scalar_or_array(np.asarray(population.i_decay_q12) - 1),  # Lava's model adds 1
-        "dv": _scalar_or_array(np.asarray(population.v_decay_q12)),
-        "vth": int(population.vth_mant),
-        "bias_mant": np.broadcast_to(np.asarray(population.bias_mant), population.shape),
-        "bias_exp": population.bias_exp,
-        "name": population.name,
+        "shape": p.shape,
+        "du": _scalar_or_array(np.asarray(p.i_decay_q12) - 1),  # Lava's model adds 1
+        "dv": _scalar_or_array(np.asarray(p.v_decay_q12)),
+        "vth": int(p.vth_mant) if isinstance(p, ir.Cuba) else NEVER_FIRES_VTH_MANT,
+        "bias_mant": np.broadcast_to(np.asarray(p.bias_mant), p.shape),
+        "bias_exp": p.bias_exp,
     }
-    if population.reset is None:
+    if p.reset is None:
         return LIF(**parameters)
-    return LIFReset(**parameters, reset_interval=population.reset.interval, reset_offset=population.reset.offset)
+    return LIFReset(**parameters, reset_interval=p.reset.interval, reset_offset=p.reset.offset)
 
 
 def _scalar_or_array(value: Any) -> Any:
     return int(value) if value.ndim == 0 else value.astype(np.int64)
+
+
+def _sigma(p: ir.Sigma) -> AbstractProcess:
+    return Sigma(shape=p.shape)
+
+
+def _delta(p: ir.Delta) -> AbstractProcess:
+    process = Delta(shape=p.shape, vth=0, cum_error=p.cum_error, spike_exp=p.spike_exp, state_exp=p.state_exp)
+    process.vth.init = int(p.vth)  # the constructor would scale it once more
+    return process
+
+
+def _sigma_delta(p: ir.SigmaDelta) -> AbstractProcess:
+    process = SigmaDelta(
+        shape=p.shape,
+        vth=0,
+        act_mode=ActivationMode.RELU if p.relu else ActivationMode.UNIT,
+        cum_error=p.cum_error,
+        spike_exp=p.spike_exp,
+        state_exp=p.state_exp,
+    )
+    process.vth.init = int(p.vth)
+    process.bias.init = np.broadcast_to(np.asarray(p.bias, dtype=np.int32), p.shape)
+    return process
+
+
+def _resonator(p: ir.Resonator) -> AbstractProcess:
+    process = (RF_IZ if p.izhikevich else RF)(
+        shape=p.shape, period=1.0, alpha=1.0, state_exp=p.state_exp, decay_bits=p.decay_bits
+    )
+    # The constructor takes periods and truncates what follows from them; the model takes these integers as they are.
+    process.sin_decay.init = _scalar_or_array(np.asarray(p.sin_decay))
+    process.cos_decay.init = _scalar_or_array(np.asarray(p.cos_decay))
+    process.vth.init = int(p.vth)
+    return process
+
+
+_KINDS: dict[type[ir.Population], Any] = {
+    ir.Cuba: _lif,
+    ir.Accumulator: _lif,
+    ir.Sigma: _sigma,
+    ir.Delta: _delta,
+    ir.SigmaDelta: _sigma_delta,
+    ir.Resonator: _resonator,
+}

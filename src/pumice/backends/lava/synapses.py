@@ -1,8 +1,9 @@
-"""A synapse as a Lava process, with every weight acting exactly as the graph says."""
+"""A synapse as Lava processes, with every weight and delay acting exactly as the graph says."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,35 +12,38 @@ from lava.proc.conv.process import Conv as LavaConv
 from lava.proc.dense.process import DelayDense
 from lava.proc.dense.process import Dense as LavaDense
 from lava.proc.sparse.process import DelaySparse
-from lava.utils.weightutils import SignMode
+from lava.proc.sparse.process import Sparse as LavaSparse
+from scipy.sparse import csr_matrix
 
-from pumice.backends.lava.unroll import unroll_conv
+from pumice.backends.lava.relays import delayed
+from pumice.backends.lava.unroll import SingleWeights, unroll
+from pumice.backends.lava.weights import largest_conv_sum, largest_value, message_bits, stored
 from pumice.errors import BackendError
-from pumice.fixedpoint import weight_form
-from pumice.ir import Conv, Dense, Direct, Graph, Synapse
+from pumice.ir import Accumulator, Conv, Dense, Direct, Graph, OneToOne, Sparse, Synapse, TokenMixing
 
-GRADED_BITS = 24
-"""Message width of a graded spike; Lava's CPU models only look at whether it is 0."""
+Port: TypeAlias = OutPort | InPort
+IntArray = npt.NDArray[np.integer[Any]]
 
 
-def connect(graph: Graph, synapse: Synapse, source: OutPort | InPort, target: InPort) -> None:
-    """Build the synapse's Lava process between two ports (none for `Direct`)."""
-    if isinstance(synapse, Direct):
-        source.connect(target)
-    elif isinstance(synapse, Dense):
-        process = _dense(graph, synapse)
-        _flat(source).connect(process.s_in)
-        process.a_out.connect(target)
-    elif isinstance(synapse, Conv) and synapse.max_delay_steps == 0:
-        process = _conv(graph, synapse)
-        source.connect(process.s_in)
-        process.a_out.connect(target)
-    elif isinstance(synapse, Conv):
-        process = _delayed_conv(graph, synapse)
-        source.flatten().connect(process.s_in)
-        process.a_out.reshape(target.shape).connect(target)
-    else:
-        raise BackendError(f"Lava has no process for a synapse of kind {type(synapse).__name__}")
+def connect(graph: Graph, synapse: Synapse, source: Port, target: InPort) -> None:
+    """Build the synapse's Lava processes between two ports (none for `Direct`).
+
+    Raises:
+        BackendError: Lava has no process for it, or none that is exact.
+    """
+    rule = _RULES.get(type(synapse))
+    where = f"synapse {synapse.source} -> {synapse.target}"
+    if rule is None:
+        known = ", ".join(kind.__name__ for kind in _RULES)
+        raise BackendError(
+            f"{where}: Lava has no process for the kind {type(synapse).__name__}; it has one for {known}"
+        )
+    if any(isinstance(p, Accumulator) and p.name == synapse.source for p in graph.populations):
+        raise BackendError(
+            f"{where}: an Accumulator never sends anything on Lava, its value can only be read; let it be an "
+            "output, or feed the target from what the accumulator receives"
+        )
+    rule(graph, synapse, source, target)
 
 
 def needs_binary_input(graph: Graph) -> bool:
@@ -47,95 +51,124 @@ def needs_binary_input(graph: Graph) -> bool:
     return any(isinstance(synapse, Direct) and not synapse.graded for synapse in graph.synapses)
 
 
-def _flat(source: OutPort | InPort) -> Any:
-    """Channel slowest, as `ir.flatten_whc`."""
-    return source.transpose([2, 1, 0]).flatten() if len(source.shape) == 3 else source
+def _direct(graph: Graph, synapse: Direct, source: Port, target: InPort) -> None:
+    source.connect(target)
 
 
-def _message_bits(synapse: Synapse) -> int:
-    return GRADED_BITS if synapse.graded else 0
+def _dense(graph: Graph, synapse: Dense, source: Port, target: InPort) -> None:
+    weight = _padded(synapse.weight, synapse, target.shape[0])
+    largest_sum = int(np.abs(weight).sum(axis=1).max()) * largest_value(graph, synapse)
+    arguments = stored(weight, synapse.weight_exp, largest_sum)
+    arguments["num_message_bits"] = message_bits(synapse)
+    if synapse.max_delay_steps + synapse.balance_steps:
+        delays = np.broadcast_to(np.asarray(synapse.delay_steps), synapse.weight.shape) + synapse.balance_steps
+        process = DelayDense(**arguments, delays=_padded(delays, synapse, target.shape[0]))
+    else:
+        process = LavaDense(**arguments)
+    flat = source.transpose([2, 1, 0]).flatten() if len(source.shape) == 3 else source  # as ir.flatten_whc
+    flat.connect(process.s_in)
+    process.a_out.connect(target)
 
 
-def _largest_value(graph: Graph, synapse: Synapse) -> int:
-    """Bound on the magnitude of what the source sends; 24 bits where nothing was promised."""
-    if not synapse.graded or synapse.source != graph.input.name:
-        return 1
-    low, high = graph.input.value_range or (-(2**23), 2**23 - 1)
-    return max(abs(low), abs(high))
+def _padded(array: IntArray, synapse: Synapse, n_channels: int) -> IntArray:
+    """Zeros for the target's other channels: Lava cannot compile its port for concatenation."""
+    first, stop = synapse.target_channels or (0, n_channels)
+    return np.pad(array, [(first, n_channels - stop)] + [(0, 0)] * (array.ndim - 1))
 
 
-def _largest_sum(graph: Graph, synapse: Conv) -> int:
-    """Bound on the magnitude of a convolution's result."""
-    return int(np.abs(synapse.weight).sum(axis=(1, 2, 3)).max()) * _largest_value(graph, synapse)
+def _single_weights(graph: Graph, synapse: Sparse | OneToOne | TokenMixing, source: Port, target: InPort) -> None:
+    """One weight for each pair of neurons."""
+    for weights in unroll(graph, synapse).layers():
+        process = _sparse(graph, synapse, weights, (int(np.prod(target.shape)), int(np.prod(source.shape))))
+        source.flatten().connect(process.s_in)
+        process.a_out.reshape(target.shape).connect(target)
 
 
-def _stored(weight: npt.NDArray[np.integer[Any]], weight_exp: int, largest_value: int) -> dict[str, Any]:
-    """Arguments of a Lava synapse whose weights act as they are.
-
-    The chip's 8 bits are used where they hold the weights exactly. Otherwise (odd weights of both signs beyond
-    8 bits, or doubled ones whose sum might leave 32 bits) the CPU models are told of 9 bits: they then drop none.
-    """
-    form = weight_form(weight, weight_exp)
-    if form is not None and form.weight_exp < 0:
-        largest_sum = int(np.abs(form.stored).astype(np.int64).sum(axis=1).max(initial=0)) * largest_value
-        form = form if largest_sum < 2**31 else None
-    if form is None:
-        return {
-            "weights": weight.astype(np.int32),
-            "weight_exp": weight_exp,
-            "num_weight_bits": 9,
-            "sign_mode": SignMode.MIXED,
-        }
-    return {
-        "weights": form.stored,
-        "weight_exp": form.weight_exp,
-        "num_weight_bits": 8,
-        "sign_mode": SignMode[form.sign_mode.name],
-    }
+def _sparse(
+    graph: Graph, synapse: Sparse | OneToOne | TokenMixing, weights: SingleWeights, shape: tuple[int, int]
+) -> LavaSparse:
+    sums = np.bincount(weights.rows, np.abs(weights.values), minlength=1)
+    arguments = stored(weights.values, synapse.weight_exp, int(sums.max()) * largest_value(graph, synapse))
+    place = (weights.rows, weights.columns)
+    arguments["weights"] = csr_matrix((arguments["weights"], place), shape)
+    arguments["num_message_bits"] = message_bits(synapse)
+    if not weights.delays.any():
+        return LavaSparse(**arguments)
+    delays = csr_matrix((weights.delays, place), shape)
+    delays.eliminate_zeros()
+    return DelaySparse(**arguments, delays=delays)
 
 
-def _dense(graph: Graph, synapse: Dense) -> LavaDense:
-    arguments = _stored(synapse.weight, synapse.weight_exp, _largest_value(graph, synapse))
-    arguments["num_message_bits"] = _message_bits(synapse)
-    if synapse.max_delay_steps == 0:
-        return LavaDense(**arguments)
-    delays = np.broadcast_to(np.asarray(synapse.delay_steps, dtype=int), synapse.weight.shape)
-    return DelayDense(**arguments, delays=delays)
+def _conv(graph: Graph, synapse: Conv, source: Port, target: InPort) -> None:
+    """One Lava `Conv`; it has no delays, so delayed channels pass relays first."""
+    if graph.input.value_range is not None and synapse.source == graph.input.name:
+        _check_sum(graph, synapse)
+    weight, groups = synapse.weight, synapse.groups
+    if synapse.target_channels is not None:
+        weight, groups = _padded(_ungrouped(weight, groups), synapse, target.shape[2]), 1
+    for channels, delays in _delay_groups(graph, synapse, source.shape[2]):
+        kept = np.isin(np.arange(source.shape[2]), channels)
+        process = LavaConv(
+            weight=_masked(weight, groups, kept)[:, ::-1, ::-1].astype(np.int32),  # Lava convolves, not correlates
+            input_shape=source.shape,
+            stride=synapse.stride,
+            padding=synapse.padding,
+            dilation=synapse.dilation,
+            groups=groups,
+            num_message_bits=message_bits(synapse),
+        )
+        port = delayed(source, channels, delays, graded=synapse.graded) if delays.any() else source
+        port.connect(process.s_in)
+        process.a_out.connect(target)
 
 
-def _conv(graph: Graph, synapse: Conv) -> LavaConv:
-    if graph.input.value_range is not None and (largest_sum := _largest_sum(graph, synapse)) >= 2**31:
+def _check_sum(graph: Graph, synapse: Conv) -> None:
+    if (largest_sum := largest_conv_sum(graph, synapse)) >= 2**31:
         raise BackendError(
             f"synapse {synapse.source} -> {synapse.target}: the sum of the convolution might reach {largest_sum}; "
             "Lava's is defined below 2^31 only: use smaller inputs or weights"
         )
-    return LavaConv(
-        weight=synapse.weight[:, ::-1, ::-1].astype(np.int32),  # Lava convolves, the graph correlates
-        input_shape=graph.shape_of(synapse.source),
-        stride=synapse.stride,
-        padding=synapse.padding,
-        dilation=synapse.dilation,
-        groups=synapse.groups,
-        num_message_bits=_message_bits(synapse),
-    )
 
 
-def _delayed_conv(graph: Graph, synapse: Conv) -> DelaySparse:
-    """Lava's Conv has no delays, so every weight becomes a synapse of its own."""
-    where = f"synapse {synapse.source} -> {synapse.target}: a convolution with delays runs as single synapses on Lava"
-    low, high = int(synapse.weight.min()), int(synapse.weight.max())
-    if low < -256 or high > 255:
-        raise BackendError(f"{where}, whose weights must lie in -256..255, got {low}..{high}")
-    if (largest_sum := _largest_sum(graph, synapse)) >= 2**23:
-        raise BackendError(
-            f"{where}, which do not wrap at 24 bits as a convolution does; its sum might reach {largest_sum}, "
-            "allowed is less than 2^23: declare the input's value_range, or use smaller inputs or weights"
-        )
-    weight, delay = unroll_conv(graph, synapse)
-    return DelaySparse(
-        weights=weight,
-        delays=delay,
-        num_weight_bits=9,
-        sign_mode=SignMode.MIXED,
-        num_message_bits=_message_bits(synapse),
-    )
+def _delay_groups(graph: Graph, synapse: Conv, n_channels: int) -> Iterator[tuple[IntArray, IntArray]]:
+    """Source channels, and their delays, that one convolution can take together.
+
+    A convolution wraps at 24 bits. Where a sum might reach that, what left the source in different steps is wrapped
+    separately, so each delay has its own.
+    """
+    delays = np.broadcast_to(np.asarray(synapse.delay_steps), (n_channels,)) + synapse.balance_steps
+    wraps = largest_conv_sum(graph, synapse) >= 2**23
+    kinds = delays if wraps else (delays > 0)
+    for kind in np.unique(kinds):
+        channels = np.flatnonzero(kinds == kind)
+        yield channels, delays[channels]
+
+
+def _masked(weight: IntArray, groups: int, kept: npt.NDArray[np.bool_]) -> IntArray:
+    """The kernel without the source channels that are not kept."""
+    if kept.all():
+        return weight
+    per_group = weight.shape[3]
+    group_of_out = np.arange(weight.shape[0]) // (weight.shape[0] // groups)
+    mask = kept[group_of_out[:, None] * per_group + np.arange(per_group)]
+    return weight * mask[:, None, None]
+
+
+def _ungrouped(weight: IntArray, groups: int) -> IntArray:
+    """The same kernel with one group: only that can be padded with further channels."""
+    n_out, n_x, n_y, per_group = weight.shape
+    full = np.zeros((n_out, n_x, n_y, groups * per_group), weight.dtype)
+    for group in range(groups):
+        outs = slice(group * n_out // groups, (group + 1) * n_out // groups)
+        full[outs, ..., group * per_group : (group + 1) * per_group] = weight[outs]
+    return full
+
+
+_RULES: dict[type[Synapse], Any] = {
+    Direct: _direct,
+    Dense: _dense,
+    Sparse: _single_weights,
+    Conv: _conv,
+    OneToOne: _single_weights,
+    TokenMixing: _single_weights,
+}

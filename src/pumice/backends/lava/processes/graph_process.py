@@ -8,21 +8,23 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from lava.proc.lif.process import LIF
 
-from pumice.backends.lava.neurons import lif_process
+from pumice.backends.lava.neurons import current_port, neuron_process
 from pumice.backends.lava.synapses import connect
-from pumice.ir import Graph, verify_graph
+from pumice.ir import Accumulator, Graph, verify_graph
 
 
 class GraphProcess(AbstractProcess):
-    """A graph made of Lava's LIF, Dense, Conv and delayed synapses only, which Loihi 2 runs on neuro cores.
+    """A graph made only of Lava processes that Loihi 2 runs on neuro cores.
 
+    These are LIF, LIFReset, Sigma, Delta, SigmaDelta, RF and RF_IZ; Dense, Sparse, Conv, DelayDense, DelaySparse.
     Run it under ``Loihi2SimCfg(select_tag="fixed_pt")``; without the tag Lava silently takes float models.
 
     Attributes:
         inp: In-port of the graph's input shape, (x, y, channel) or (features,).
         out: Out-port of the first output population.
+        outs: Out-port of each output population by name. An accumulator sends nothing, so it has none (nor is there
+            `out` if it is first): read its variable, ``process.populations[name].v``.
         populations: The neurons' processes by population name, for monitors:
             ``Monitor().probe(process.populations["dense0"].v, num_steps)``.
 
@@ -43,17 +45,24 @@ class GraphProcess(AbstractProcess):
             process.stop()
     """
 
+    out: OutPort
+
     def __init__(self, graph: Graph) -> None:
         super().__init__()  # before anything can raise: Lava's destructor needs it
         verify_graph(graph)
         self.inp = InPort(shape=graph.input.shape)
-        self.out = OutPort(shape=graph.output.shape)
-        self.populations: dict[str, LIF] = {p.name: lif_process(p) for p in graph.populations}
+        self.populations = {p.name: neuron_process(p) for p in graph.populations}
         for synapse in graph.synapses:
-            target = self.populations[synapse.target].a_in
+            target = current_port(self.populations[synapse.target], synapse.part)
             source = self.inp if synapse.source == graph.input.name else self.populations[synapse.source].s_out
             connect(graph, synapse, source, target)
-        self.populations[graph.output.name].s_out.connect(self.out)
+        self.outs: dict[str, OutPort] = {}
+        for index, name in enumerate(graph.outputs):
+            if not isinstance(graph.population(name), Accumulator):
+                port = OutPort(shape=graph.population(name).shape)
+                setattr(self, f"out{index or ''}", port)  # Lava only knows ports that are attributes
+                self.populations[name].s_out.connect(port)
+                self.outs[name] = port
 
 
 @implements(proc=GraphProcess, protocol=LoihiProtocol)

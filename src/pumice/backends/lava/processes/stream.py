@@ -12,11 +12,13 @@ from lava.magma.core.model.py.ports import PyInPort, PyOutPort, PyRefPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.ports.ports import InPort, OutPort, RefPort
 from lava.magma.core.process.process import AbstractProcess
-from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 Int32Array = npt.NDArray[np.int32]
+
+MAX_STATES = 4
+"""A sigma-delta neuron's: sigma, act, residue, error."""
 
 
 class Source(AbstractProcess):
@@ -72,35 +74,46 @@ class PySpikeRecorderModel(PyLoihiProcessModel):
 
 
 class StateRecorder(AbstractProcess):
-    """Writes a population's s, u and v after time step k + 1 to ``trace[:, k]``.
+    """Writes a population's states, and what left it, after time step k + 1 to ``trace[:, k]``.
 
     Args:
-        trace: Shared memory, shape (3, T, *shape).
-        u: The population's current.
-        v: The population's voltage.
+        trace: Shared memory, shape (1 + number of states, T, *shape); the first is what left the population.
+        population: The neurons' process.
+        states: Names of its variables, at most `MAX_STATES`.
+        steps_done: Shared memory, one integer: the number of steps recorded.
     """
 
-    def __init__(self, trace: Int32Array, u: Var, v: Var) -> None:
-        super().__init__(trace=trace)
+    def __init__(
+        self,
+        trace: Int32Array,
+        population: AbstractProcess,
+        states: tuple[str, ...],
+        steps_done: npt.NDArray[np.int64],
+    ) -> None:
+        super().__init__(trace=trace, n_states=len(states), steps_done=steps_done)
         self.s_in = InPort(shape=trace.shape[2:])
-        self.u = RefPort(shape=trace.shape[2:])
-        self.v = RefPort(shape=trace.shape[2:])
-        self.u.connect_var(u)
-        self.v.connect_var(v)
+        population.s_out.connect(self.s_in)
+        for index in range(MAX_STATES):
+            port = RefPort(shape=trace.shape[2:])
+            setattr(self, f"state{index}", port)
+            if index < len(states):
+                port.connect_var(getattr(population, states[index]))
 
 
 @implements(proc=StateRecorder, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
 class PyStateRecorderModel(PyLoihiProcessModel):
-    """Receives spikes, and reads the state once the step is over."""
+    """Receives spikes, and reads the states once the step is over."""
 
     s_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
-    u: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
-    v: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+    state0: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+    state1: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+    state2: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+    state3: Any = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
 
     def run_spk(self) -> None:
-        """Write the spikes of this step."""
+        """Write what left the population in this step."""
         self.proc_params["trace"][0, self.time_step - 1] = self.s_in.recv()
 
     def post_guard(self) -> bool:
@@ -108,6 +121,7 @@ class PyStateRecorderModel(PyLoihiProcessModel):
         return True
 
     def run_post_mgmt(self) -> None:
-        """Write u and v of this step."""
-        self.proc_params["trace"][1, self.time_step - 1] = self.u.read()
-        self.proc_params["trace"][2, self.time_step - 1] = self.v.read()
+        """Write the states of this step."""
+        for index in range(self.proc_params["n_states"]):
+            self.proc_params["trace"][1 + index, self.time_step - 1] = getattr(self, f"state{index}").read()
+        self.proc_params["steps_done"][0] = self.time_step

@@ -1,29 +1,12 @@
 """How the process is put together; what it computes is in tests/contract."""
 
 import pytest
-from lava.proc.conv.process import Conv as LavaConv
-from lava.proc.dense.process import DelayDense
-from lava.proc.dense.process import Dense as LavaDense
-from lava.proc.lif.process import LIF, LIFReset
-from lava.proc.sparse.process import DelaySparse
+from lava.proc.lif.process import LIFReset
 
 from pumice.backends.lava import GraphProcess
 from pumice.errors import GraphError
-from pumice.ir import with_reset_schedule
+from pumice.ir import Accumulator, OneToOne, with_reset_schedule
 from pumice.ir.builder import chain
-from pumice.testing import example, graphs
-
-ON_CHIP = {LIF, LIFReset, LavaDense, LavaConv, DelayDense, DelaySparse}
-
-
-def inner_processes(process: GraphProcess) -> set:
-    found, waiting = set(), [population.a_in for population in process.populations.values()]
-    while waiting:
-        for port in waiting.pop().get_src_ports():
-            if port.process not in found and port.process is not process:
-                found.add(port.process)
-                waiting += port.process.in_ports.members
-    return found | set(process.populations.values())
 
 
 def test_ports_and_populations():
@@ -35,13 +18,19 @@ def test_ports_and_populations():
     }
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_only_processes_that_the_chip_has(seed):
-    graph = example(graphs(), seed)
-    graph = graph.replace(input=type(graph.input)("input", graph.input.shape, (0, 1)))
-    types = {type(process) for process in inner_processes(GraphProcess(graph))}
-    assert types <= ON_CHIP
-    assert LIF in types or LIFReset in types
+def test_every_output_has_a_port_except_an_accumulator():
+    graph = chain((4,), [3, 2], seed=0)
+    read = Accumulator("read", (2,))
+    graph = graph.replace(
+        populations=(*graph.populations, read),
+        synapses=(*graph.synapses, OneToOne("dense1", "read", weight=2)),
+        outputs=("dense1", "read", "dense0"),
+    )
+    process = GraphProcess(graph)
+    assert {name: port.shape for name, port in process.outs.items()} == {"dense1": (2,), "dense0": (3,)}
+    assert process.out is process.outs["dense1"]
+    assert set(process.out_ports.member_names) == {"out", "out2"}
+    assert not hasattr(GraphProcess(graph.replace(outputs=("read",))), "out")
 
 
 def test_graph_is_verified():

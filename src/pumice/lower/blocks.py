@@ -12,6 +12,7 @@ import torch
 from lava.lib.dl.slayer import synapse as slayer_synapse
 from lava.lib.dl.slayer.block import cuba as slayer
 
+from pumice.errors import LoweringError
 from pumice.ir import Conv, Cuba, Dense, OneToOne, Synapse, TokenMixing, torch_to_lava
 from pumice.nn.arms import ConvArm, DenseArm, IdentityArm, TokenMixingArm
 from pumice.nn.merge import Merge
@@ -46,8 +47,7 @@ def lower_block(
     """
     block, neuron = call.block, call.block.neuron
     name = population_name(call)
-    with torch.no_grad():
-        bias = neuron.integer_bias().numpy(force=True).astype(np.int32)
+    bias = _bias(call)
     population = Cuba(
         name,
         _shape(call),
@@ -71,6 +71,18 @@ def lower_block(
         synapse = _SYNAPSES[next(kind for kind in _SYNAPSES if isinstance(view.owner, kind))](view, x, ends)
         synapses.append(synapse if view.recurrent else _with_delay(synapse, source))
     return population, synapses
+
+
+def _bias(call: Call) -> IntArray:
+    with torch.no_grad():
+        wanted = (call.block.neuron.offset() * call.block.neuron.integer_scale).numpy(force=True)
+        bias: IntArray = call.block.neuron.integer_bias().numpy(force=True).astype(np.int32)
+    if np.any(np.abs(wanted - bias) > 1):
+        raise LoweringError(
+            f"block {call.name!r}: its bias must lie in -4096..4095 (13 bits), its norm gives {int(wanted.min())} to "
+            f"{int(wanted.max())}; use a TDBN, whose layer is rescaled to fit, or scale weights and threshold down"
+        )
+    return bias
 
 
 def _shape(call: Call) -> tuple[int, ...]:

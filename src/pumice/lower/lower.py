@@ -9,6 +9,7 @@ import torch
 
 from pumice.backends import get_backend
 from pumice.errors import GraphError, InternalError, LoweringError, PumiceWarning
+from pumice.hardware import violations
 from pumice.ir import (
     Graph,
     Input,
@@ -70,6 +71,8 @@ def lower(
         graph = run_passes(_assemble(calls, example_input, value_range), sample_steps, period_steps)
     except GraphError as error:
         raise LoweringError(str(error)) from error
+    if broken := violations(graph):
+        raise LoweringError("the chip cannot hold this network:\n  " + "\n  ".join(broken))
     for line in check_ranges(graph):
         warnings.warn(line, PumiceWarning, stacklevel=2)
     _prove(graph, calls, example_input)

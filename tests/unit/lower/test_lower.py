@@ -157,6 +157,21 @@ def test_a_period_shorter_than_a_sample_is_refused(x):
         pumice.lower(networks()["an image straight into dense"]().eval(), x, period_steps=8)
 
 
+def test_what_the_chip_cannot_hold_is_refused_by_name():
+    model = torch.nn.Sequential(nn.Dense({**LEAKY, "threshold": 2048.0}, 3, 3))
+    with pytest.raises(LoweringError, match=r"population dense0: vth_mant must lie in 0\.\.131071, got 131072"):
+        pumice.lower(model, torch.ones(1, 3, 4))
+
+
+def test_a_bias_beyond_13_bits_is_not_cut_off_silently():
+    model = torch.nn.Sequential(nn.Dense({**LEAKY, "norm": MeanOnlyBatchNorm}, 3, 3, weight_scale=0.1))
+    model(torch.ones(1, 3, 4))
+    model[0].neuron.norm.running_mean = torch.tensor([0.0, 1.0, 65.0])
+    model[0].neuron.norm.pre_hook_fx = lambda x, descale=False: x * (64 if descale else 1)
+    with pytest.raises(LoweringError, match=r"block '0': its bias must lie in -4096\.\.4095 .* -4160 to 0"):
+        pumice.lower(model.eval(), torch.ones(1, 3, 4))
+
+
 def test_a_possible_clip_is_announced():
     model = torch.nn.Sequential(
         nn.Dense({**LEAKY, "current_decay": 0.0, "voltage_decay": 0.0}, 300, 2, weight_scale=90)

@@ -13,7 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from pumice.cli.summary import summarise
-from pumice.errors import InputError
+from pumice.errors import InputError, MissingExtraError
+from pumice.ir import Graph
 from pumice.netx import load
 
 WIDE = 160
@@ -27,9 +28,15 @@ def inspect(
     input_shape: Annotated[
         str | None, typer.Option(metavar="X,Y,C", help="For files that do not state their input's shape.")
     ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.svg", help="Also draw the graph (needs the extra plot).")
+    ] = None,
 ) -> None:
     """Show the populations, synapses, shapes, latency and sizes of FILE.net."""
-    summary = summarise(load(file, input_shape=_shape(input_shape)))
+    graph = load(file, input_shape=_shape(input_shape))
+    summary = summarise(graph)
+    if plot is not None:
+        _plot(graph, plot)
     if as_json:
         print(json.dumps(summary))
         return
@@ -49,6 +56,18 @@ def _shape(text: str | None) -> tuple[int, ...] | None:
         return tuple(int(n) for n in text.split(","))
     except ValueError:
         raise InputError(f"--input-shape must be like 28,28,1, got {text!r}") from None
+
+
+def _plot(graph: Graph, path: Path) -> None:
+    try:
+        from pumice.cli.plot import save_picture
+
+        save_picture(graph, path)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in {"igraph", "matplotlib"}:
+            raise MissingExtraError(package, "plot", "--plot") from error
+        raise
 
 
 def _populations(summary: dict[str, Any]) -> Table:

@@ -168,3 +168,21 @@ def test_a_norm_before_a_current_with_memory_is_refused():
     model = nn.Merge({**LIF, "current_decay": 0.5}, nn.DenseArm(3, 3, norm=nn.TDBN))
     with pytest.raises(LoweringError, match="need current_decay=1"):
         nn.deploy(model, torch.ones(2, 3, 4))
+
+
+@pytest.mark.lava
+def test_thirty_populations_through_file_and_lava(model, x, tmp_path):
+    graph = pumice.lower(model, x)
+    fresh = torch.randint(0, 17, x.shape, generator=torch.Generator().manual_seed(7)).float()
+    streams = [to_stream(graph, torch_to_lava(part.numpy()).astype(int)) for part in (x[:2], fresh)]
+    path = tmp_path / "residual.net"
+    pumice.save(pumice.certify(graph, streams[0]), path)
+    loaded = pumice.load(path)
+    assert set(pumice.verify(loaded, backends=("reference", "lava"))) == {"reference", "lava"}
+    got = from_stream(loaded, pumice.run(loaded, streams[1], backend="lava").spikes, len(fresh))
+    assert_array_equal(got, torch_to_lava(model(fresh).detach().numpy()))
+
+    from lava.lib.dl.netx.hdf5 import Network
+
+    with pytest.raises(NotImplementedError, match="concat"):
+        Network(str(path))

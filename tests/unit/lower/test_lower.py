@@ -145,6 +145,18 @@ def test_delayed_and_recurrent_spikes_stay_within_their_sample(name):
     assert (from_stream(graph, pumice.run(bare, stream).spikes, 6) != expected).any() or name == "stock recurrent"
 
 
+@pytest.mark.lava
+def test_delayed_and_recurrent_spikes_on_lava():
+    torch.manual_seed(0)
+    x = (torch.rand(4, 6, 20) > 0.4).float()
+    model = lively(torch.nn.Sequential(*LINGERING["both"]()), x)
+    graph = lower_quietly(model, x)
+    stream = to_stream(graph, torch_to_lava(x.numpy()).astype(int))
+    spikes = pumice.run(graph, stream, backend="lava").spikes
+    assert_array_equal(from_stream(graph, spikes, 4), torch_to_lava(model(x).detach().numpy()))
+    assert spikes.any()
+
+
 def test_a_delay_on_an_output_layer_is_refused():
     model, x = torch.nn.Sequential(nn.Dense(LEAKY, 3, 3, delay=True)), torch.ones(2, 3, 8)
     model(x)

@@ -102,7 +102,7 @@ class TrainingSection(_Section):
 class Recipe(_Section):
     """Everything that a training run depends on, apart from the machine.
 
-    The defaults are the demo: the bundled digits, a small convolutional chain.
+    The defaults suit the bundled digits and a small convolutional chain; `PRESETS` holds what the demo trains.
 
     Attributes:
         name: Names the run's folder.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def demo(
     *,
     report: Annotated[Path, typer.Option(metavar="DIR", help="Where the report and the network go.")] = Path(
-        "pumice-demo"
+        "report"
     ),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     settings: Annotated[

@@ -16,6 +16,7 @@ from pumice.train.epoch import batches_per_epoch, train_epoch
 from pumice.train.folders import make_folder
 from pumice.train.history import FINETUNE, FLOAT, EpochRecord
 from pumice.train.recipe import Recipe
+from pumice.train.threads import cpu_threads
 from pumice.train.trained import Trained, restore, start
 
 
@@ -55,19 +56,24 @@ def train(
         _load_optimizer(optimizer, resume_from)
     if checkpoint_path is not None:
         make_folder(Path(checkpoint_path).parent)
-    plan = [(FLOAT, epoch) for epoch in range(1, recipe.training.epochs + 1)]
-    plan += [(FINETUNE, epoch) for epoch in range(1, recipe.training.finetune_epochs + 1)]
-    for phase, epoch in plan[len(trained.history) :]:
+    for phase, epoch in _plan(recipe)[len(trained.history) :]:
         if (phase, epoch) == (FINETUNE, 1):
             deploy(trained.model, recipe, trained.dataset)
             optimizer = _optimizer(trained)
-        record = train_epoch(trained, optimizer, phase, epoch, on_batch)
+        with cpu_threads(recipe.training.threads):
+            record = train_epoch(trained, optimizer, phase, epoch, on_batch)
         trained.history = (*trained.history, record)
         if checkpoint_path is not None:
             save_checkpoint(_snapshot(trained, optimizer), checkpoint_path)
         on_epoch(record)
     trained.model.eval()
     return trained
+
+
+def _plan(recipe: Recipe) -> list[tuple[str, int]]:
+    """Every epoch's phase and number within its phase."""
+    floats = [(FLOAT, epoch) for epoch in range(1, recipe.training.epochs + 1)]
+    return floats + [(FINETUNE, epoch) for epoch in range(1, recipe.training.finetune_epochs + 1)]
 
 
 def total_batches(recipe: Recipe, dataset: ImageDataset, *, epochs_done: int = 0) -> int:
@@ -83,8 +89,7 @@ def total_batches(recipe: Recipe, dataset: ImageDataset, *, epochs_done: int = 0
         >>> total_batches(Recipe(), load_dataset("digits"), epochs_done=23)
         23
     """
-    epochs = recipe.training.epochs + recipe.training.finetune_epochs - epochs_done
-    return epochs * batches_per_epoch(recipe, prepare_data(recipe, dataset))
+    return (len(_plan(recipe)) - epochs_done) * batches_per_epoch(recipe, prepare_data(recipe, dataset))
 
 
 def _snapshot(trained: Trained, optimizer: torch.optim.Optimizer) -> Checkpoint:

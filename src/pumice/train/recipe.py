@@ -79,6 +79,8 @@ class TrainingSection(_Section):
         epochs: Passes over the training split in real numbers.
         finetune_epochs: Further passes through the chip's integers (quantisation-aware).
         batch_size: Samples per step.
+        threads: CPU threads of torch; part of the recipe because sums in another order give other bits. One is
+            fastest for small networks (and on a busy machine); None leaves torch's own choice.
         lr: Learning rate at the start; falls to 0 along a cosine within each phase.
         finetune_lr: The same for the fine-tuning phase.
         weight_decay: AdamW's.
@@ -89,6 +91,7 @@ class TrainingSection(_Section):
     epochs: Annotated[int, Field(ge=1)] = 20
     finetune_epochs: Annotated[int, Field(ge=0)] = 4
     batch_size: Annotated[int, Field(ge=2)] = 64
+    threads: Annotated[int | None, Field(ge=1)] = 1
     lr: Annotated[float, Field(gt=0)] = 1e-2
     finetune_lr: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
@@ -99,7 +102,7 @@ class TrainingSection(_Section):
 class Recipe(_Section):
     """Everything that a training run depends on, apart from the machine.
 
-    The defaults are the demo: the bundled digits, a small convolutional chain.
+    The defaults suit the bundled digits and a small convolutional chain; `PRESETS` holds what the demo trains.
 
     Attributes:
         name: Names the run's folder.

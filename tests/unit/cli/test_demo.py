@@ -43,7 +43,7 @@ def test_a_difference_is_exit_code_1(command, tmp_path, monkeypatch):
     code, out, err = command("demo" + TINY)
     assert code == 1
     assert "1 spikes and 0 states differ" in err
-    assert (tmp_path / "pumice-demo" / "report.html").exists()
+    assert (tmp_path / "report" / "report.html").exists()
     assert "accuracy on 20 held-back digits" in out
 
 

@@ -99,6 +99,14 @@ def test_the_history_tells_both_phases(trained):
     assert trained[0].test_accuracy() == trained[0].history[2].test_accuracy
 
 
+def test_the_number_of_threads_is_the_recipes(tiny_recipe, digits):
+    recipe = tiny_recipe.overridden(["training.epochs=1", "training.finetune_epochs=0", "training.threads=3"])
+    before, seen = torch.get_num_threads(), set()
+    train(recipe, digits, on_batch=lambda: seen.add(torch.get_num_threads()))
+    assert seen == {3}
+    assert torch.get_num_threads() == before
+
+
 def test_training_learns(digits):
     recipe = Recipe().overridden(
         [

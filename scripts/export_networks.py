@@ -1,0 +1,89 @@
+"""Rewrite netx_exports/: train each network, hold every backend to it, write network.net and CARD.md.
+
+Nothing else writes there. Run: uv run python scripts/export_networks.py [NAME ...]
+"""
+
+import hashlib
+import sys
+import warnings
+from pathlib import Path
+
+from pumice.data import load_dataset
+from pumice.pipeline import PipelineResult, run_pipeline
+from pumice.train import PRESETS
+
+FOLDER = Path(__file__).parents[1] / "netx_exports"
+# Folder -> preset; only networks whose data need no download.
+NETWORKS = {"digits": "digits"}
+
+CARD = """# {name}
+
+A spiking network in NetX HDF5, with a certificate: `pumice verify netx_exports/{name}/network.net` holds any backend
+to a recorded run of {certificate_samples} samples.
+
+| | |
+| --- | --- |
+| task | {classes} classes, images {image}, {steps} time steps, {encoding} encoding with values {low} to {high} |
+| layers | {layers} |
+| data | {source} |
+| split | {n_train} samples to train with, {n_test} held back |
+| accuracy, real numbers | {accuracy_float:.2f} % of the held-back samples |
+| accuracy, this file | {accuracy_deployed:.2f} % of the held-back samples |
+| exactness | reference and deployed torch network on all {n_test}, Lava on {n_lava} back to back: \
+{compared:,} integers compared, {differing} differ |
+| read-out | {readout} |
+| command | `uv run python scripts/export_networks.py {name}` |
+| versions | {versions} |
+| SHA-256 | `{sha256}` |
+| licence | network BSD-3-Clause, as the repository; data as stated above |
+
+Written by `scripts/export_networks.py`; do not edit. Training again gives the same network on the same machine and
+versions; elsewhere float sums may round differently and give another, equally good one.
+"""
+
+
+def card(name: str, result: PipelineResult) -> str:
+    dataset, recipe, graph = result.trained.dataset, result.trained.recipe, result.graph
+    low, high = result.trained.encoder.value_range
+    channel, height, width = dataset.image_shape
+    return CARD.format(
+        name=name,
+        certificate_samples=(len(graph.certificate.x) - graph.latency) // graph.timing.period_steps,
+        classes=len(dataset.class_names),
+        image=f"{width} x {height} x {channel}",
+        steps=recipe.data.steps,
+        encoding=recipe.data.encoding,
+        low=low,
+        high=high,
+        layers=", ".join(f"{p.name} {' x '.join(map(str, p.shape))}" for p in graph.populations),
+        source=dataset.source,
+        n_train=len(dataset.train),
+        n_test=len(dataset.test),
+        accuracy_float=100 * result.accuracy_float,
+        accuracy_deployed=100 * result.accuracy_deployed,
+        n_lava=result.lava_samples,
+        compared=result.compared_values,
+        differing=result.differing_spikes + result.differing_states,
+        readout=graph.info["readout"],
+        versions=graph.info["versions"],
+        sha256=hashlib.sha256(result.path.read_bytes()).hexdigest(),
+    )
+
+
+def main(names: list[str]) -> int:
+    for name in names or NETWORKS:
+        folder = FOLDER / name
+        folder.mkdir(parents=True, exist_ok=True)
+        recipe = PRESETS[NETWORKS[name]]
+        result = run_pipeline(recipe, load_dataset(recipe.data.dataset), folder / "network.net", on_stage=print)
+        if not result.is_exact:
+            print(f"{name}: backends differ: {result.summary()}", file=sys.stderr)
+            return 1
+        (folder / "CARD.md").write_text(card(name, result), encoding="utf-8")
+        print(f"{name}: {result.summary()}")
+    return 0
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("default")
+    sys.exit(main(sys.argv[1:]))

@@ -8,6 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import pumice
+from pumice.cli.run import _with_resets as with_stock_resets
+from pumice.netx import load
+
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -61,3 +65,19 @@ def run_stock(tmp_path):
         ]
 
     return run
+
+
+@pytest.fixture
+def compare(run_stock):
+    """Function: hold pumice equal to stock netx on cases, name -> (path, stream, stock arguments, load arguments)."""
+
+    def check(cases):
+        outputs = run_stock([(path, x, arguments) for path, x, arguments, _ in cases.values()])
+        for (name, (path, x, arguments, options)), expected in zip(cases.items(), outputs, strict=True):
+            assert not isinstance(expected, str), f"{name}: {expected}"
+            assert expected.any(), f"{name} stays silent"
+            graph = load(path, **options)
+            graph = with_stock_resets(graph, arguments.get("reset_interval"), arguments.get("reset_offset"))
+            np.testing.assert_array_equal(pumice.run(graph, x).spikes, expected, err_msg=name)
+
+    return check

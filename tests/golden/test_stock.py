@@ -6,7 +6,6 @@ import pytest
 
 import pumice
 from pumice.backends.verify import first_difference
-from pumice.cli.run import _with_resets as with_stock_resets
 from pumice.netx import load
 
 pytestmark = pytest.mark.lava
@@ -16,23 +15,11 @@ def spikes(rng, n_steps, shape, density=0.3):
     return (rng.random((n_steps, *shape)) < density).astype(int)
 
 
-def compare(run_stock, cases):
-    """Cases: name -> (path, stream, stock arguments, load arguments)."""
-    outputs = run_stock([(path, x, arguments) for path, x, arguments, _ in cases.values()])
-    for (name, (path, x, arguments, options)), expected in zip(cases.items(), outputs, strict=True):
-        assert not isinstance(expected, str), f"{name}: {expected}"
-        assert expected.sum() > 0, f"{name} stays silent"
-        graph = load(path, **options)
-        graph = with_stock_resets(graph, arguments.get("reset_interval"), arguments.get("reset_offset"))
-        np.testing.assert_array_equal(pumice.run(graph, x).spikes, expected, err_msg=name)
-
-
-def test_networks_of_lava_dl(run_stock, wheel):
+def test_networks_of_lava_dl(compare, wheel):
     rng = np.random.default_rng(1)
     image = np.load(wheel / "gts/tinynet/input_bias.npy").astype(int)
     digits = np.repeat(rng.integers(0, 140, size=(1, 784)), 24, axis=0)
     compare(
-        run_stock,
         {
             "tiny": (wheel / "tiny.net", np.repeat(image[None], 20, axis=0), {"reset_interval": 6}, {}),
             "tiny layer": (
@@ -72,7 +59,7 @@ def test_the_lava_backend_runs_them_alike(wheel):
         assert expected[graph.populations[0].name].s.any()
 
 
-def test_networks_in_shared(run_stock, shared):
+def test_networks_in_shared(compare, shared):
     with np.load(shared / "oxford.npz") as z:
         x = np.zeros((1900, 200), int)
         x[z["input_t"] // 1000, z["input_id"]] = 1
@@ -80,9 +67,9 @@ def test_networks_in_shared(run_stock, shared):
     graded = rng.integers(0, 3, size=(25, 784))
     path = shared / "net/mnist_mlp_784_128_64_10.net"
     compare(
-        run_stock,
         {
-            "oxford": (shared / "net/oxford.net", x[:150], {}, {}),
+            # The ground truth shipped with it was made with other weights: 3,014 of 378,000 bins differ, from Lava too.
+            "oxford": (shared / "net/oxford.net", x[:400], {}, {}),
             "mlp": (path, graded, {}, {}),
             "mlp graded": (path, graded, {"input_message_bits": 8}, {"input_message_bits": 8}),
         },
@@ -117,7 +104,7 @@ def write(path, *layers):
     return path
 
 
-def test_spellings_and_rules_of_stock(run_stock, tmp_path):
+def test_spellings_and_rules_of_stock(compare, tmp_path):
     """Hand-written files with every spelling, and the rules of optimize_weight_bits."""
     rng = np.random.default_rng(3)
     x = spikes(rng, 30, (6,))
@@ -171,11 +158,11 @@ def test_spellings_and_rules_of_stock(run_stock, tmp_path):
         {},
         {},
     )
-    compare(run_stock, cases)
+    compare(cases)
     assert pumice.run(load(silent[0]), x).spikes.sum() == 0
 
 
-def test_as_stock_reproduces_what_stock_gets_wrong(run_stock, tmp_path):
+def test_as_stock_reproduces_what_stock_gets_wrong(compare, tmp_path):
     rng = np.random.default_rng(4)
     x = spikes(rng, 30, (6,))
     image = spikes(rng, 12, (6, 5, 2))
@@ -211,4 +198,4 @@ def test_as_stock_reproduces_what_stock_gets_wrong(run_stock, tmp_path):
         {"input_shape": [6, 5, 2]},
         {"input_shape": (6, 5, 2), **options},
     )
-    compare(run_stock, cases)
+    compare(cases)

@@ -108,7 +108,9 @@ class _Chain:
                 self.synapses.append(Dense(source, name, graded, weight=weights[part], delay_steps=steps, part=part))
         if "rec" in weights:
             recurrent = simplest_delay(own, n_out) if self.as_stock else 0
-            loop = Dense(name, name, graded if self.as_stock else self._graded(), weight=weights["rec"], delay_steps=recurrent)
+            loop = Dense(
+                name, name, graded if self.as_stock else self._graded(), weight=weights["rec"], delay_steps=recurrent
+            )
             self.synapses.append(loop)
         self._set_pending(layer, outgoing)
 

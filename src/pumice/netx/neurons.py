@@ -18,6 +18,7 @@ STATE_EXP = 6
 KNOWN = {
     *("type", "iDecay", "vDecay", "vThMant", "refDelay", "gradedSpike", "messageBits", "weight_exp", "wgtExp"),
     *("theta", "tauRho", "scaleRho", "tau_rho", "scale_rho", "activation", "sigma_output", "sinDecay", "cosDecay"),
+    *("thDecay", "refDecay", "vThStep"),
 }
 _VTH_MANT = (0, 2**18 - 1)
 

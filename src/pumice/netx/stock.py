@@ -108,8 +108,8 @@ def stock_rotation(sin_decay: int | Int64Array, cos_decay: int | Int64Array) -> 
         cos_decay: Times 2^12.
 
     Example:
-        >>> stock_rotation(1847, 3200)
-        (1846, 3199)
+        >>> stock_rotation(1840, 3200)
+        (1839, 3200)
     """
     sin, cos = np.asarray(sin_decay) / 4096, np.asarray(cos_decay) / 4096
     with np.errstate(divide="ignore", invalid="ignore"):

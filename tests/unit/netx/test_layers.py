@@ -102,7 +102,10 @@ def test_unknown_types(read, text):
         ({"delay": [0.0, 1, 63]}, "delay: delays must lie in 0..62, got 0 to 63; --as-stock clamps them"),
         ({"delay": [-1.0, 1, 2]}, "delay: delays must lie in 0..62, got -1 to 2$"),
         ({"shape": [0]}, "shape: must lie in 1.."),
-        ({"neuron": {"type": "ALIF"}}, "neuron type 'ALIF' is not supported; supported are CUBA, LOIHI, SDNN, RF_PHASE"),
+        (
+            {"neuron": {"type": "ALIF"}},
+            "neuron type 'ALIF' is not supported; supported are CUBA, LOIHI, SDNN, RF_PHASE",
+        ),
         ({"neuron": {"type": "RF"}}, "neuron type 'RF': does not say which form"),
         ({"neuron": {"type": "ADRF_PHASE"}}, "neuron type 'ADRF_PHASE': adaptive thresholds do not exist"),
     ],

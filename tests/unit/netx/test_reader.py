@@ -95,10 +95,16 @@ def test_spoiled_chains(changed, change, text):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (put("pumice/population/0/type", "RF"), "type: 'RF' is not known; known are CUBA, accumulator, sigma, delta, sigma_delta, resonator"),
+        (
+            put("pumice/population/0/type", "RF"),
+            "type: 'RF' is not known; known are CUBA, accumulator, sigma, delta, sigma_delta, resonator",
+        ),
         (put("pumice/population/0/shape", [9]), "weight must have shape"),
         (put("pumice/population/0/iDecay", 9999), "iDecay: must lie in 0..4096"),
-        (put("pumice/synapse/0/type", "pool"), "type: 'pool' is not known; known are direct, dense, sparse, conv, one_to_one, token_mixing"),
+        (
+            put("pumice/synapse/0/type", "pool"),
+            "type: 'pool' is not known; known are direct, dense, sparse, conv, one_to_one, token_mixing",
+        ),
         (put("pumice/synapse/0/source", "x"), "there is no source 'x'"),
         (put("pumice/synapse/0/weight", np.full((3, 4), 700)), "weight must lie in -256..255"),
         (put("pumice/synapse/0/stride", 1), "stride: unknown field"),

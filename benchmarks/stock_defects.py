@@ -1,0 +1,340 @@
+"""What stock lava-dl gets silently wrong, measured live, beside what pumice makes of the same network.
+
+For each case, from one run:
+
+- stock: entries of the output raster in which stock netx on Lava differs from SLAYER's own forward pass.
+- pumice: entries in which the lowered graph on the chosen backend differs from the deployed network, samples back to
+  back; or the reason why it is refused.
+- SLAYER: entries in which the deployed network differs from the one that was trained (0 but where the chip's
+  24-bit states wrap or clip, and where SLAYER takes a voltage at the threshold for one above it).
+
+Run: python benchmarks/stock_defects.py [--backend reference|lava]
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import pumice  # isort: skip  (before lava: see README)
+import h5py
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from pumice.errors import FileFormatError, GraphError, LoweringError, PumiceWarning
+from pumice.ir import Conv, Cuba, Dense, Graph, Input, from_stream, to_stream, torch_to_lava
+
+sys.path.insert(0, str(Path(__file__).parent))
+import stock_cases
+from stock_cases import LOUD, SILENT, STEPS, make
+
+RUN_STOCK = Path(__file__).parents[1] / "tests/golden/stock_run.py"
+REFUSALS = (LoweringError, FileFormatError, GraphError)
+
+
+def raster(y):
+    """SLAYER's output (batch, channels.., time) as Lava has it: (batch, time, ..)."""
+    values = torch_to_lava(y.detach().numpy()).astype(int)
+    return values.reshape(len(values), STEPS, -1)
+
+
+def forward(model, x):
+    with torch.no_grad():
+        for b in model:
+            if hasattr(getattr(b, "neuron", None), "reset_state") and "Recurrent" in type(b).__name__:
+                b.neuron.reset_state()
+                b.neuron.shape = None
+        return model(x)
+
+
+def export(model, path):
+    with h5py.File(path, "w") as file:
+        layers = file.create_group("layer")
+        for i, b in enumerate(model):
+            b.export_hdf5(layers.create_group(str(i)))
+    return path
+
+
+def run_stock(jobs, folder):
+    """Stock netx on Lava, in a process of its own: name -> raster (T, n), or what it raised."""
+    folder = Path(tempfile.mkdtemp(dir=folder))
+    listed = []
+    for index, (path, x, arguments) in enumerate(jobs.values()):
+        np.save(folder / f"x{index}.npy", x)
+        listed.append(
+            {
+                "net": str(path),
+                "input": str(folder / f"x{index}.npy"),
+                "output": str(folder / f"y{index}.npy"),
+                "arguments": arguments,
+            }
+        )
+    (folder / "jobs.json").write_text(json.dumps(listed))
+    command = [sys.executable, str(RUN_STOCK), str(folder / "jobs.json")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"net"')]
+    errors = {line["net"]: line["error"] for line in lines}
+    found = {}
+    for index, (name, (path, x, _)) in enumerate(jobs.items()):
+        y = folder / f"y{index}.npy"
+        found[name] = np.load(y).reshape(len(x), -1) if y.exists() else errors.get(str(path), done.stderr[-300:])
+    return found
+
+
+def refusal(error, folder):
+    return "refused: " + str(error).replace(f"{folder}/", "").split("\n")[0]
+
+
+def stock_figures(folder):
+    """For each network: differing entries of stock against SLAYER's forward pass with delay_shift, and their number."""
+    jobs, expected, figures = {}, {}, {}
+    for index, (name, case) in enumerate(SILENT.items()):
+        model = make(case, shift=True)
+        expected[name] = raster(forward(model, case.x[:1]))[0]
+        with contextlib.redirect_stdout(io.StringIO()):
+            path = export(model, folder / f"{index}.net")
+        x = torch_to_lava(case.x[:1].numpy())[0].astype(int)
+        jobs[name] = (path, x, dict(case.arguments))
+    for name, got in run_stock(jobs, folder).items():
+        truth = expected[name]
+        figures[name] = got if isinstance(got, str) else (int(((got != 0) != (truth != 0)).sum()), truth.size)
+    return figures
+
+
+def pumice_figures(name, folder, backend="reference"):
+    """Entries in which the graph differs from the deployed network and that one from the trained one; whether a
+    warning was given; entries in all. Or why it is refused.
+    """
+    case = SILENT[name]
+    model = make(case, shift=case.through_file)
+    trained = raster(forward(model, case.x))
+    with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("always")
+        try:
+            if case.through_file:
+                graph = pumice.load(export(model, folder / "own.net"))
+                x = torch_to_lava(case.x[:1].numpy())[0].astype(int)
+                return (
+                    int((pumice.run(graph, x, backend=backend).spikes != trained[0]).sum()),
+                    0,
+                    False,
+                    trained[0].size,
+                )
+            graph = pumice.lower(model, case.x)
+        except REFUSALS as error:
+            return refusal(error, folder)
+        deployed = raster(forward(model, case.x))
+        samples = torch_to_lava(case.x.numpy()).astype(np.int32)
+        result = pumice.run(graph, to_stream(graph, samples), backend=backend)
+        got = from_stream(graph, result.spikes, len(samples)).reshape(deployed.shape)
+    announced = any(issubclass(w.category, PumiceWarning) for w in caught)
+    return int((got != deployed).sum()), int((deployed != trained).sum()), announced, deployed.size
+
+
+# ------------------------------------------------------------------------------- files, resets, the loud ones
+
+NEURON = {"type": "CUBA", "iDecay": 1024, "vDecay": 128, "vThMant": 40, "refDelay": 1, "gradedSpike": False}
+
+
+def layer(weight, kind=b"dense", **more):
+    weight = np.asarray(weight, dtype=float)
+    return {"type": np.array([kind]), "shape": [len(weight)], "weight": weight, "neuron": NEURON, **more}
+
+
+def write(path, *layers):
+    def put(group, fields):
+        for key, value in fields.items():
+            if isinstance(value, dict):
+                put(group.create_group(key), value)
+            else:
+                group.create_dataset(key, data=value)
+
+    with h5py.File(path, "w") as file:
+        put(file, {"layer": {str(i): fields for i, fields in enumerate(layers)}})
+    return path
+
+
+def file_cases(folder):
+    """name -> (file, stream, arguments, what was meant as a graph)."""
+    rng = np.random.default_rng(3)
+    a, b, c = (2 * rng.integers(-30, 61, shape) for shape in ((6, 6), (6, 6), (4, 6)))
+    x = (rng.random((STEPS, 6)) < 0.4).astype(int)
+    inhibiting = -rng.choice([2, 256], (4, 6))
+    forgets = {**NEURON, "iDecay": 4096, "vDecay": 4096}  # one spike through -256 leaves exactly the threshold
+    big = rng.integers(-500, 501, (3, 2, 3, 3))
+    image = (rng.random((STEPS, 6, 5, 2)) < 0.3).astype(int)
+    options = {"groups": 1, "stride": 1, "padding": 0, "dilation": 1}
+    kinds = {"i_decay_q12": 1024, "v_decay_q12": 128}
+
+    def chain(*weights, bias=0, **changes):
+        names = [f"n{i}" for i in range(len(weights))]
+        cells = tuple(
+            Cuba(n, (len(w),), 40, bias_mant=bias, **{**kinds, **changes})
+            for n, w in zip(names, weights, strict=True)
+        )
+        arms = zip(["input", *names], names, weights, strict=False)
+        return Graph(Input("input", (6,)), cells, tuple(Dense(s, t, weight=w) for s, t, w in arms), (names[-1],))
+
+    kernel = big.transpose(0, 3, 2, 1)
+    wide = Graph(
+        Input("input", (6, 5, 2)),
+        (Cuba("n0", (4, 3, 3), 40, **kinds),),
+        (Conv("input", "n0", weight=np.clip(kernel, -256, 254) // 2 * 2),),
+        ("n0",),
+    )
+    fields = {**layer(big), "shape": [3, 3, 4], "type": np.array([b"conv"]), **options}
+    return {
+        "unknown layer type in the file": (
+            write(folder / "unknown.net", layer(a), layer(b, b"mystery"), layer(c)), x, {}, chain(a, b, c)
+        ),
+        "inhibitory-only layer holding -256": (
+            write(folder / "inhibitory.net", layer(inhibiting, bias=np.full(4, 296.0), neuron=forgets)), (x * (x.cumsum(1) == 1)), {},
+            chain(inhibiting, bias=296, i_decay_q12=4096, v_decay_q12=4096),
+        ),
+        "conv weights beyond 8 bits (against the chip's range)": (
+            write(folder / "wide.net", fields), image, {"input_shape": [6, 5, 2]}, wide
+        ),
+        "messageBits in the file (loud)": (
+            write(folder / "bits.net", layer(a, neuron={**NEURON, "messageBits": 8})), x, {}, chain(a)
+        ),
+    }  # fmt: skip
+
+
+def file_rows(folder, backend="reference"):
+    """(case, stock's figure, pumice's figure) for files that SLAYER does not write."""
+    cases = file_cases(folder)
+    stock = run_stock({name: (path, x, arguments) for name, (path, x, arguments, _) in cases.items()}, folder)
+    for name, (path, x, arguments, meant) in cases.items():
+        truth = pumice.run(meant, x, backend=backend).spikes.reshape(len(x), -1)
+        got = stock[name]
+        figure = got if isinstance(got, str) else (int((got != truth).sum()), truth.size)
+        yield name, figure, own_reading(path, x, truth, arguments.get("input_shape"), backend)
+
+
+def own_reading(path, x, truth, input_shape, backend="reference"):
+    """What pumice makes of a file: (differing, entries), or why it is refused."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            graph = pumice.load(path, input_shape=input_shape and tuple(input_shape))
+            got = pumice.run(graph, x, backend=backend).spikes.reshape(len(x), -1)
+    except REFUSALS as error:
+        return refusal(error, path.parent)
+    return int((got != truth).sum()), 0, False, truth.size
+
+
+def reset_row(folder, backend="reference"):
+    """Three samples back to back through stock with its default reset_offset, and through pumice."""
+    case = stock_cases.Network(
+        lambda s: [stock_cases.dense(s), stock_cases.dense(s, 8, 8)], stock_cases.spikes(10, samples=3)
+    )
+    model = make(case, shift=False)
+    trained = raster(forward(model, case.x))
+    with contextlib.redirect_stdout(io.StringIO()):
+        path = export(model, folder / "reset.net")
+    stream = torch_to_lava(case.x.numpy()).astype(int).reshape(3 * STEPS, -1)
+    stream = np.concatenate([stream, np.zeros((2, 10), int)])
+    got = run_stock({"reset": (path, stream, {"reset_interval": STEPS})}, folder)["reset"]
+    stock = got if isinstance(got, str) else (int((got[2:] != trained.reshape(-1, 8)).sum()), trained.size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        graph = pumice.lower(model, case.x, period_steps=STEPS)
+    samples = torch_to_lava(case.x.numpy()).astype(np.int32)
+    spikes = from_stream(graph, pumice.run(graph, to_stream(graph, samples), backend=backend).spikes, 3)
+    return (
+        "reset_interval with the default reset_offset",
+        stock,
+        (int((spikes != trained).sum()), 0, False, trained.size),
+    )
+
+
+def loud_rows(folder):
+    """(case, what stock raises, what pumice does)."""
+    x = (torch.rand(1, *stock_cases.IMAGE, STEPS) < 0.3).float()
+    for name, build in LOUD.items():
+        yield (
+            name,
+            _raised(lambda build=build: _stock_road(build, x, folder)),
+            _raised(lambda build=build: _own_road(build, x)),
+        )
+
+
+def _stock_road(build, x, folder):
+    import lava.lib.dl.netx.hdf5 as netx
+
+    model = torch.nn.Sequential(*build())
+    forward(model.eval(), x)
+    path = Path(tempfile.mkdtemp(dir=folder)) / "loud.net"
+    netx.Network(str(export(model, path)), input_shape=stock_cases.IMAGE[::-1])
+
+
+def _own_road(build, x):
+    pumice.lower(torch.nn.Sequential(*build()), x)
+
+
+def _raised(action):
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            action()
+        except Exception as error:
+            return f"{type(error).__name__}: {error}".split("\n")[0]
+    return "works"
+
+
+def state_dict_row():
+    """Loading a trained network's weights into a fresh one."""
+
+    def load(module):
+        trained, fresh = (torch.nn.Sequential(module.Dense(dict(stock_cases.LEAKY), 10, 4, delay=True)) for _ in "ab")
+        trained(stock_cases.BINARY)
+        fresh.load_state_dict(trained.state_dict())
+
+    import pumice.nn
+
+    return (
+        "state_dict of a fresh net with delays",
+        _raised(lambda: load(stock_cases.block.cuba)),
+        _raised(lambda: load(pumice.nn)),
+    )
+
+
+def figure(found):
+    if isinstance(found, str):
+        return found
+    return f"{found[0]:,} of {found[-1]:,}"
+
+
+def table(backend="reference"):
+    """All rows: (case, stock, pumice, deployed against trained)."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        stock = stock_figures(folder)
+        for case in SILENT:
+            own = pumice_figures(case, folder, backend)
+            yield case, stock[case], own, "" if isinstance(own, str) else f"{own[1]:,}" + ", with a warning" * own[2]
+        for case, wrong, own in [*file_rows(folder, backend), reset_row(folder, backend)]:
+            yield case, wrong, own, ""
+        for case, wrong, own in [*loud_rows(folder), state_dict_row()]:
+            yield f"loud: {case}", wrong, own, ""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--backend", default="lava", choices=("reference", "lava"))
+    arguments = parser.parse_args()
+    shown = Table("case", "stock differs from SLAYER", "pumice: graph differs from network", "deployed from trained")
+    for case, wrong, own, trained in table(arguments.backend):
+        shown.add_row(case, figure(wrong), figure(own), trained)
+    Console(width=170).print(shown, markup=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -68,7 +68,7 @@ def test_networks_in_shared(compare, shared):
     path = shared / "net/mnist_mlp_784_128_64_10.net"
     compare(
         {
-            # The ground truth shipped with it was made with other weights: 3,014 of 378,000 bins differ, from Lava too.
+            # The ground truth shipped with it is of another network: 3,014 of 378,000 bins differ, on Lava as well.
             "oxford": (shared / "net/oxford.net", x[:400], {}, {}),
             "mlp": (path, graded, {}, {}),
             "mlp graded": (path, graded, {"input_message_bits": 8}, {"input_message_bits": 8}),

@@ -71,39 +71,44 @@ def _plot(graph: Graph, path: Path) -> None:
 
 
 def _populations(summary: dict[str, Any]) -> Table:
-    table = Table(
-        "population", "shape", "neurons", "latency", "vth", "i decay", "v decay", "bias", "reset", box=SIMPLE_HEAD
-    )
+    table = Table("population", "kind", "shape", "neurons", "latency", "parameters", "reset", box=SIMPLE_HEAD)
     entry = summary["input"]
-    table.add_row(escape(entry["name"]), _text(entry["shape"]), "", "0", "", "", "", "", "")
+    table.add_row(escape(entry["name"]), "input", _text(entry["shape"]), "", "0", "", "")
     for p in summary["populations"]:
-        reset = p["reset"]
+        reset, steps = p["reset"], p["latency_steps"]
         table.add_row(
             escape(p["name"]),
+            p["kind"],
             _text(p["shape"]),
             str(p["neurons"]),
-            str(p["latency_steps"]),
-            str(p["vth_mant"]),
-            _span(p["i_decay_q12"]),
-            _span(p["v_decay_q12"]),
-            _span(p["bias_mant"]),
+            "-" if steps is None else str(steps),
+            ", ".join(f"{name} {_span(value)}" for name, value in p["parameters"].items()),
             "" if reset is None else f"{reset['interval']}@{reset['offset']}",
         )
     return table
 
 
 def _synapses(summary: dict[str, Any]) -> Table:
-    table = Table("synapse", "kind", "weight shape", "parameters", "weights", "delay", box=SIMPLE_HEAD)
+    table = Table("synapse", "kind", "weight shape", "parameters", "weights", "delay", "balance", box=SIMPLE_HEAD)
     for s in summary["synapses"]:
         table.add_row(
-            escape(f"{s['source']} -> {s['target']}"),
+            escape(f"{s['source']} -> {s['target']}" + _place(s)),
             s["kind"] + (" graded" if s["graded"] else ""),
             _text(s["weight_shape"]),
             str(s["parameters"]),
             "" if s["weight_range"] is None else _span(s["weight_range"]),
             str(s["max_delay_steps"] or ""),
+            str(s["balance_steps"] or ""),
         )
     return table
+
+
+def _place(synapse: dict[str, Any]) -> str:
+    """Which part of its target a synapse feeds, where that is not all of it."""
+    channels = synapse["target_channels"]
+    return (" imag" if synapse["part"] == "imag" else "") + (
+        "" if channels is None else f" {channels[0]}:{channels[1]}"
+    )
 
 
 def _facts(summary: dict[str, Any]) -> list[str]:
@@ -111,7 +116,7 @@ def _facts(summary: dict[str, Any]) -> list[str]:
     lines = [
         f"outputs: {', '.join(summary['outputs'])}; latency {summary['latency_steps']} steps",
         f"{totals['neurons']} neurons, {totals['parameters']} parameters; {totals['weight_bytes']} bytes of weights "
-        f"(8 bits each), {totals['state_bytes']} bytes of state (u and v, 24 bits each)",
+        f"(8 bits each), {totals['state_bytes']} bytes of state (24 bits each)",
     ]
     if timing is not None:
         lines.append(f"a sample takes {timing['sample_steps']} steps, one every {timing['period_steps']} steps")
@@ -124,5 +129,5 @@ def _text(shape: list[int]) -> str:
     return "x".join(map(str, shape))
 
 
-def _span(value: int | list[int]) -> str:
+def _span(value: bool | int | list[int]) -> str:
     return f"{value[0]}..{value[1]}" if isinstance(value, list) else str(value)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 
-from pumice.ir import Conv, Cuba, Dense, Graph, Synapse, latencies
+from pumice.ir import Graph, Population, Synapse, latencies
 
 WEIGHT_BYTES = 1
-STATE_BYTES = 6
-"""u and v, 24 bits each."""
+STATE_BYTES = 3
+"""A state has 24 bits."""
+_POPULATION = {f.name for f in fields(Population)}
 
 
 def summarise(graph: Graph) -> dict[str, Any]:
@@ -25,7 +27,7 @@ def summarise(graph: Graph) -> dict[str, Any]:
         18
     """
     steps = latencies(graph)
-    populations = [_population(p, steps[p.name]) for p in graph.populations]
+    populations = [_population(p, steps.get(p.name)) for p in graph.populations]
     synapses = [_synapse(s) for s in graph.synapses]
     parameters = sum(s["parameters"] for s in synapses)
     neurons = sum(p["neurons"] for p in populations)
@@ -38,55 +40,61 @@ def summarise(graph: Graph) -> dict[str, Any]:
         },
         "outputs": list(graph.outputs),
         "latency_steps": graph.latency,
-        "timing": None
-        if graph.timing is None
-        else {"sample_steps": graph.timing.sample_steps, "period_steps": graph.timing.period_steps},
+        "timing": None if graph.timing is None else asdict(graph.timing),
         "populations": populations,
         "synapses": synapses,
         "totals": {
             "neurons": neurons,
             "parameters": parameters,
             "weight_bytes": WEIGHT_BYTES * parameters,
-            "state_bytes": STATE_BYTES * neurons,
+            "state_bytes": sum(p["state_bytes"] for p in populations),
         },
         "certificate_steps": None if certificate is None else len(certificate.x),
         "info": graph.info,
     }
 
 
-def _population(p: Cuba, latency: int) -> dict[str, Any]:
+def _population(p: Population, latency: int | None) -> dict[str, Any]:
     return {
         "name": p.name,
-        "kind": "cuba",
+        "kind": _kind(p),
         "shape": list(p.shape),
         "neurons": p.size,
         "latency_steps": latency,
-        "vth_mant": p.vth_mant,
-        "i_decay_q12": _range(p.i_decay_q12),
-        "v_decay_q12": _range(p.v_decay_q12),
-        "bias_mant": _range(p.bias_mant),
-        "bias_exp": p.bias_exp,
+        "state_bytes": STATE_BYTES * len(p.states) * p.size,
         "reset": None if p.reset is None else {"interval": p.reset.interval, "offset": p.reset.offset},
+        "parameters": {f.name: _range(getattr(p, f.name)) for f in fields(p) if f.name not in _POPULATION},
     }
 
 
 def _synapse(s: Synapse) -> dict[str, Any]:
-    weight = s.weight if isinstance(s, Dense | Conv) else np.zeros(0, np.int64)
-    found: dict[str, Any] = {
+    weight = np.asarray(getattr(s, "values", getattr(s, "weight", np.zeros(0, np.int64))))
+    return {
         "source": s.source,
         "target": s.target,
-        "kind": type(s).__name__.lower(),
-        "weight_shape": list(weight.shape) if weight.size else [],
+        "kind": _kind(s),
+        "weight_shape": list(weight.shape),
         "weight_range": _range(weight) if weight.size else None,
         "parameters": int(weight.size),
         "graded": s.graded,
         "max_delay_steps": s.max_delay_steps,
+        "balance_steps": s.balance_steps,
+        "target_channels": None if s.target_channels is None else list(s.target_channels),
+        "part": s.part,
+    } | {
+        name: getattr(s, name)
+        for name in ("weight_exp", "stride", "padding", "dilation", "groups")
+        if hasattr(s, name)
     }
-    if isinstance(s, Conv):
-        found |= {"stride": s.stride, "padding": s.padding, "dilation": s.dilation, "groups": s.groups}
-    return found
 
 
-def _range(value: Any) -> int | list[int]:
+def _kind(value: Population | Synapse) -> str:
+    """The name of the class in lower case: "sigma_delta"."""
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in type(value).__name__).lstrip("_")
+
+
+def _range(value: Any) -> bool | int | list[int]:
+    if isinstance(value, bool):
+        return value
     low, high = int(np.min(value)), int(np.max(value))
     return low if low == high else [low, high]

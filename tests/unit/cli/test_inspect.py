@@ -4,7 +4,21 @@ import numpy as np
 import pytest
 
 from pumice.cli.summary import summarise
-from pumice.ir import Conv, Cuba, Graph, Input, Timing, with_reset_schedule
+from pumice.ir import (
+    Accumulator,
+    Conv,
+    Cuba,
+    Delta,
+    Dense,
+    Direct,
+    Graph,
+    Input,
+    OneToOne,
+    Resonator,
+    Sparse,
+    Timing,
+    with_reset_schedule,
+)
 from pumice.netx import save
 
 
@@ -44,6 +58,39 @@ def test_summary_of_a_convolution():
     found = summarise(Graph(Input("in", (4, 3, 1)), (Cuba("a", (2, 1, 2), vth_mant=3),), (conv,), outputs=("a",)))
     assert found["synapses"][0]["stride"] == (2, 1)
     assert found["synapses"][0]["weight_range"] == 4
+
+
+def test_every_kind_is_shown(command, tmp_path):
+    populations = (
+        Delta("a", (3,), 5),
+        Resonator("b", (2,), 7, np.array([1, 9]), -4),
+        Cuba("clock", (1,), 6, bias_mant=5),
+        Accumulator("c", (4,)),
+    )
+    synapses = (
+        Direct("in", "a", graded=True),
+        Dense("a", "b", weight=np.ones((2, 3), int), part="imag"),
+        Sparse("b", "c", rows=np.arange(2), columns=np.arange(2), values=np.array([6, -6]), target_channels=(1, 3)),
+        OneToOne("b", "c", weight=4, delay_steps=9, balance_steps=0, target_channels=(2, 4)),
+    )
+    graph = Graph(Input("in", (3,)), populations, synapses, ("c",))
+    save(graph, tmp_path / "a.net")
+    code, out, _ = command("inspect a.net")
+    assert code == 0
+    for text in (
+        "delta",
+        "vth 5, spike_exp 6",
+        "sin_decay 1..9, cos_decay -4",
+        "a -> b imag",
+        "b -> c 1:3",
+        "one_to_one",
+        "-6..6",
+    ):
+        assert text in out
+    found = summarise(graph)
+    assert [p["kind"] for p in found["populations"]] == ["delta", "resonator", "cuba", "accumulator"]
+    assert [p["latency_steps"] for p in found["populations"]] == [0, 1, None, 2]
+    assert found["totals"]["state_bytes"] == 3 * (3 * 3 + 2 * 2 + 2 * 1 + 2 * 4)
 
 
 def test_files_without_input_shape(command, refused, tmp_path):

@@ -174,7 +174,7 @@ def test_a_pooling_of_absurd_channels(write, conv):
 
 
 def test_overlapping_ranges_are_a_sum(tmp_path):
-    """A concatenation is two synapses into disjoint ranges; where ranges overlap, currents add up as anywhere else."""
+    """A concatenation is two synapses into disjoint ranges; where ranges overlap, currents add up as always."""
     kernel = np.ones((2, 1, 1, 1), int)
     ends = tuple(Conv("in", "a", weight=kernel, target_channels=span) for span in ((0, 2), (1, 3)))
     graph = Graph(Input("in", (2, 2, 1)), (Cuba("a", (2, 2, 3), 5),), ends, ("a",))

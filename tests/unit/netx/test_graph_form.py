@@ -1,6 +1,6 @@
 """The graph form: every kind with every field comes back as it was, and older files are read for ever."""
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
 import h5py
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pumice
-import pumice.ir as ir
+from pumice import ir
 from pumice.errors import FileFormatError
 from pumice.ir import (
     Accumulator,
@@ -157,11 +157,17 @@ def test_the_defaults_of_the_format_are_pinned():
     assert {place: value for place, value in stated.items() if value is not REQUIRED} == {
         **{f"{kind}/{name}": value for kind in ("CUBA", "accumulator") for name, value in LEAKY.items()},
         **{f"{kind}/{name}": value for kind in ("delta", "sigma_delta") for name, value in CHANGES.items()},
-        **{"sigma_delta/bias": 0, "sigma_delta/relu": True},
-        **{"resonator/stateExp": 6, "resonator/decayBits": 12, "resonator/izhikevich": False},
+        "sigma_delta/bias": 0,
+        "sigma_delta/relu": True,
+        "resonator/stateExp": 6,
+        "resonator/decayBits": 12,
+        "resonator/izhikevich": False,
         **{f"{kind}/weightExp": 0 for kind in ("dense", "sparse", "one_to_one", "token_mixing")},
         **{f"{kind}/delay": 0 for kind in ("dense", "sparse", "conv", "one_to_one", "token_mixing")},
-        **{"conv/stride": (1, 1), "conv/padding": (0, 0), "conv/dilation": (1, 1), "conv/groups": 1},
+        "conv/stride": (1, 1),
+        "conv/padding": (0, 0),
+        "conv/dilation": (1, 1),
+        "conv/groups": 1,
     }
     assert {f.name: f.default for f in ENDS if f.default is not REQUIRED} == {
         "graded": False,

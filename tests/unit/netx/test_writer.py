@@ -30,9 +30,9 @@ def assert_same(a, b, shape):
 def assert_same_graph(a, b):
     assert_same(a.input, b.input, a.input.shape)
     for p, q in zip(a.populations, b.populations, strict=True):
-        if isinstance(p, Cuba) and not np.any(p.bias_mant):
-            p = replace(p, bias_exp=q.bias_exp)  # without bias it means nothing
-        assert_same(p, q, p.shape)
+        # Without bias its exponent means nothing.
+        unbiased = isinstance(p, Cuba) and not np.any(p.bias_mant)
+        assert_same(replace(p, bias_exp=q.bias_exp) if unbiased else p, q, p.shape)
     for s, r in zip(a.synapses, b.synapses, strict=True):
         assert_same(s, r, getattr(s, "weight", np.zeros(1)).shape)
     assert (a.outputs, a.timing, a.info) == (b.outputs, b.timing, b.info)

@@ -1,4 +1,5 @@
 import json
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -54,10 +55,12 @@ def test_settings_and_folders_that_do_not_fit(refused, tmp_path):
     assert "cannot be made a folder" in refused("demo --report file")
 
 
-def test_without_torch(refused, monkeypatch):
-    for module in [m for m in sys.modules if m.startswith(("pumice.pipeline", "pumice.train", "pumice.nn"))]:
-        monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setitem(sys.modules, "torchmetrics", None)
-    assert "pumice[train]" in refused("demo")
-    assert "pumice[train]" in refused("train digits")
-    assert "pumice[train]" in refused("lower a.pt -o a.net")
+@pytest.mark.parametrize("line", ["demo", "train digits", "lower a.pt -o a.net"])
+def test_without_torch(tmp_path, line):
+    program = "import sys\nsys.modules['torch'] = None\nfrom pumice.cli import main\nsys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, *line.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "'torch', which is not installed; install pumice with its extra: pumice[train]" in done.stderr
+    assert not list(tmp_path.iterdir())

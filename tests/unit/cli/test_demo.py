@@ -29,6 +29,18 @@ def test_json_is_one_object_and_nothing_else(command, tmp_path):
     assert "finetune 1: loss" in err
 
 
+@pytest.mark.slow
+@pytest.mark.lava
+def test_the_whole_demo_keeps_its_promises(command):
+    code, out, err = command("demo --json")
+    found = json.loads(out)
+    assert code == 0, err
+    assert (found["test_samples"], found["lava_samples"]) == (360, 100)
+    assert found["differing_spikes"] == found["differing_states"] == 0
+    assert found["accuracy_deployed"] >= 0.96
+    assert found["accuracy_float"] - found["accuracy_deployed"] <= 0.01
+
+
 @pytest.mark.lava
 def test_a_difference_is_exit_code_1(command, tmp_path, monkeypatch):
     honest = LavaBackend._run

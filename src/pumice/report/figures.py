@@ -35,14 +35,9 @@ def learning_curve(history: tuple[EpochRecord, ...]) -> Picture:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             if n_float < len(history):
                 axes.axvspan(n_float + 0.5, len(history) + 0.5, color=SHADE, zorder=0)
-                axes.text(
-                    n_float + 0.6,
-                    0.03,
-                    "chip's integers",
-                    transform=axes.get_xaxis_transform(),
-                    color=MUTED,
-                    fontsize=8,
-                )
+                middle = (n_float + len(history) + 1) / 2
+                above = axes.get_xaxis_transform()
+                axes.text(middle, 1.02, "chip's integers", transform=above, ha="center", color=MUTED, fontsize=8)
         first, last = history[0], history[-1]
         alt = (
             f"Two line charts over {len(history)} epochs. Training loss goes from {first.loss:.3f} to "

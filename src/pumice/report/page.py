@@ -70,7 +70,9 @@ def _populations(graph: Graph) -> list[dict[str, Any]]:
     lag = latencies(graph)
     rows = []
     for p in graph.populations:
-        weights = [np.asarray(getattr(s, "weight", 0)) for s in graph.into(p.name)]
+        weights = [np.asarray(getattr(s, "weight", getattr(s, "values", 0))) for s in graph.into(p.name)]
+        weights = weights or [np.zeros(1, int)]  # a clock has no synapses into it
+        bias = np.asarray(getattr(p, "bias_mant", 0))
         rows.append(
             {
                 "name": p.name,
@@ -79,9 +81,9 @@ def _populations(graph: Graph) -> list[dict[str, Any]]:
                 "neurons": p.size,
                 "weights": sum(w.size for w in weights),
                 "weight_range": f"{min(int(w.min()) for w in weights)} … {max(int(w.max()) for w in weights)}",
-                "threshold": p.vth_mant,
-                "bias_range": f"{int(np.min(p.bias_mant))} … {int(np.max(p.bias_mant))}",
-                "latency": lag[p.name],
+                "threshold": getattr(p, "vth_mant", "none"),
+                "bias_range": f"{int(bias.min())} … {int(bias.max())}",
+                "latency": lag.get(p.name, 0),
             }
         )
     return rows

@@ -11,7 +11,7 @@ from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 
 STEPS = 60
 LEAKY = {"threshold": 0.6, "current_decay": 0.3, "voltage_decay": 0.1}
-RESONANT = {"threshold": 0.4, "period": 7.3, "decay": 0.07}
+RESONANT = {"threshold": 0.4, "period": 11.931, "decay": 0.00345}  # where stock rounds both decays wrong
 ADAPTIVE = {**RESONANT, "threshold_step": 0.3, "threshold_decay": 0.2, "refractory_decay": 0.3}
 
 
@@ -79,8 +79,8 @@ def voltage_clips(shift: bool) -> list[Any]:
 
 def resonators(module: Any, params: dict[str, float]) -> Callable[[bool], list[Any]]:
     return lambda s: [
-        module.Dense(dict(params), 10, 8, weight_scale=2, delay_shift=s),
-        module.Dense({**params, "period": 5.1}, 8, 6, weight_scale=2, delay_shift=s),
+        module.Dense(dict(params), 10, 40, weight_scale=2, delay_shift=s),
+        module.Dense(dict(params), 40, 20, weight_scale=2, delay_shift=s),
     ]
 
 

@@ -32,47 +32,37 @@ class Cost:
 def measure(x: np.ndarray, target_shape: tuple[int, ...], build: Callable) -> Cost:
     """Run source -> what `build(source port, target port)` connects -> recorder, on the stream `x`.
 
-    Memory is the private memory of all processes at its peak, without that of an empty network's.
+    Memory is the private memory of all processes together at its peak, sampled every 50 ms.
     """
     steps_done, out = _shared((1,), np.int64), _shared((len(x), *target_shape), np.int32)
-    sampler = _Sampler(steps_done)
+    ended = threading.Event()
+    times, memory = {}, [0.0, 0]
+
+    def watch_steps() -> None:
+        while not ended.is_set():
+            times.setdefault(int(steps_done[0]), time.monotonic())
+            time.sleep(0.0005)
+
+    def watch_memory() -> None:
+        while not ended.wait(0.05):
+            pids = _descendants(os.getpid())
+            memory[:] = max(memory[0], sum(map(_private_mb, pids))), max(memory[1], len(pids))
 
     def work() -> None:
         source, recorder = Source(x.astype(np.int32)), SpikeRecorder(out, steps_done)
         build(source.s_out, recorder.s_in)
         execute(source, len(x))
 
-    sampler.start()
+    watchers = [threading.Thread(target=watch) for watch in (watch_steps, watch_memory)]
+    for watcher in watchers:
+        watcher.start()
     supervise(work, steps_done, 300)
-    sampler.stop()
-    per_step = sampler.seconds / (len(x) - WARM_UP_STEPS)
-    return Cost(sampler.n_processes, 1e3 * per_step, sampler.peak_mb, out.copy())
-
-
-class _Sampler(threading.Thread):
-    def __init__(self, steps_done: np.ndarray) -> None:
-        super().__init__()
-        self._steps_done, self._running = steps_done, True
-        self.peak_mb, self.n_processes, self.seconds = 0.0, 0, 0.0
-
-    def run(self) -> None:
-        warm = None
-        while self._running:
-            if warm is None and self._steps_done[0] >= WARM_UP_STEPS:
-                warm = time.monotonic(), int(self._steps_done[0])
-            if warm is not None:
-                steps = int(self._steps_done[0]) - warm[1]
-                if steps:
-                    self._last = time.monotonic() - warm[0]
-            pids = _descendants(os.getpid())
-            self.n_processes = max(self.n_processes, len(pids))
-            self.peak_mb = max(self.peak_mb, sum(map(_private_mb, pids)))
-            time.sleep(0.02)
-
-    def stop(self) -> None:
-        self._running = False
-        self.join()
-        self.seconds = self._last
+    ended.set()
+    for watcher in watchers:
+        watcher.join()
+    seen = sorted(step for step in times if step >= WARM_UP_STEPS)
+    per_step = (times[seen[-1]] - times[seen[0]]) / (seen[-1] - seen[0])
+    return Cost(memory[1], 1e3 * per_step, memory[0], out.copy())
 
 
 def _descendants(pid: int) -> list[int]:

@@ -12,7 +12,7 @@ from lava_cost import measure
 from pumice.backends.lava.synapses import connect
 from pumice.ir import Conv, Cuba, Graph, Input, OneToOne, TokenMixing
 
-STEPS = 23
+STEPS = 43
 WIDTH = HEIGHT = 8
 # (channels, heads); 0 heads: one to one
 CASES = [(64, 1), (64, 16), (384, 1), (384, 8), (384, 16), (64, 0), (384, 0)]

@@ -8,13 +8,25 @@ import numpy as np
 import pytest
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.conv.process import Conv as LavaConv
+from lava.proc.dense.process import DelayDense
+from lava.proc.dense.process import Dense as LavaDense
 from lava.proc.io import sink, source
+from lava.proc.lif.process import LIF, LIFReset
 from lava.proc.monitor.process import Monitor
+from lava.proc.rf.process import RF
+from lava.proc.rf_iz.process import RF_IZ
+from lava.proc.sdn.process import Delta as LavaDelta
+from lava.proc.sdn.process import Sigma as LavaSigma
+from lava.proc.sdn.process import SigmaDelta as LavaSigmaDelta
+from lava.proc.sparse.process import DelaySparse
+from lava.proc.sparse.process import Sparse as LavaSparse
 
 from pumice.backends import get_backend
 from pumice.backends.lava import GraphProcess
-from pumice.ir import Conv, Cuba, Dense, Graph, Input
+from pumice.ir import Conv, Cuba, Dense, Graph, Input, OneToOne, Resonator
 from pumice.ir.builder import chain, even_weights
+from pumice.testing import example, graphs
 
 pytestmark = pytest.mark.lava
 
@@ -28,6 +40,12 @@ def root_logger_is_restored():
     before = list(logging.getLogger().handlers)
     yield
     logging.getLogger().handlers[:] = before
+
+
+ON_CHIP = {
+    LIF, LIFReset, LavaSigma, LavaDelta, LavaSigmaDelta, RF, RF_IZ,
+    LavaDense, LavaSparse, LavaConv, DelayDense, DelaySparse,
+}  # fmt: skip
 
 
 def image_graph() -> Graph:
@@ -61,6 +79,46 @@ def test_between_lavas_own_source_and_sink_with_a_monitor():
     assert expected.spikes.any()
     np.testing.assert_array_equal(spikes, expected.spikes)
     np.testing.assert_array_equal(probed, expected.records["dense"].v)
+
+
+def test_several_outputs_and_a_monitor_on_an_inner_resonator():
+    graph = image_graph()
+    ring = Resonator("ring", (4, 3, 1), vth=100, sin_decay=2000, cos_decay=3000)
+    graph = graph.replace(
+        populations=(*graph.populations, ring),
+        synapses=(*graph.synapses, OneToOne("input", "ring", weight=100, part="imag", delay_steps=2)),
+        outputs=("out", "conv"),
+    )
+    x = np.random.default_rng(4).integers(0, 2, size=(STEPS, 4, 3, 1))
+    expected = get_backend("reference").run(graph, x, record=True)
+    process, monitor = GraphProcess(graph), Monitor()
+    recorders = {name: sink.RingBuffer(shape=port.shape, buffer=STEPS) for name, port in process.outs.items()}
+    source.RingBuffer(data=np.moveaxis(x, 0, -1)).s_out.connect(process.inp)
+    for name, recorder in recorders.items():
+        process.outs[name].connect(recorder.a_in)
+    monitor.probe(process.populations["ring"].imag, STEPS)
+    process.run(**CONFIG)
+    try:
+        sent = {name: np.moveaxis(recorder.data.get(), -1, 0) for name, recorder in recorders.items()}
+        probed = monitor.get_data()["ring"]["imag"]
+    finally:
+        process.stop()
+    assert list(sent) == ["out", "conv"]
+    for name, spikes in sent.items():
+        assert spikes.any()
+        np.testing.assert_array_equal(spikes, expected.outputs[name])
+    imag = expected.records["ring"].states["imag"]
+    assert imag.any()
+    np.testing.assert_array_equal(probed.reshape(imag.shape), imag)  # Lava's monitor flattens images
+
+
+def test_the_process_tree_has_only_processes_that_the_chip_has():
+    """What Lava's compiler maps to models, of random graphs that together have every kind of synapse and neuron."""
+    leaves = set()
+    for seed in range(6):
+        process = GraphProcess(example(graphs(13), seed))
+        leaves |= {type(leaf) for leaf in process.compile(CONFIG["run_cfg"]).proc_builders}
+    assert leaves == ON_CHIP
 
 
 def test_between_a_users_own_processes(tmp_path, monkeypatch):

@@ -6,20 +6,27 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from hypothesis import strategies as st
 
 IntArray = npt.NDArray[np.integer[Any]]
+Rng = np.random.Generator
+Shape = tuple[int, ...]
 
 WEIGHT_KINDS = ("even", "small", "few", "any", "excitatory", "inhibitory", "extreme", "sparse", "zero")
-STREAM_KINDS = ("spikes", "dense spikes", "signed", "large", "largest")
+STREAM_KINDS = ("spikes", "dense spikes", "small", "any", "extreme")
+VALUE_RANGES = ((0, 1), (-128, 127), (-(2**14), 2**14 - 1), (-(2**17), 2**17 - 1), (-(2**23), 2**23 - 1))
 
 
-def generators() -> st.SearchStrategy[np.random.Generator]:
-    """Seeded NumPy generators: arrays are filled by them, since hypothesis is slow on arrays."""
-    return st.integers(0, 2**32 - 1).map(np.random.default_rng)
+def one_in(rng: Rng, n: int) -> bool:
+    """True once in `n` times."""
+    return int(rng.integers(n)) == 0
 
 
-def weights(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> IntArray:
+def pick(rng: Rng, items: Any) -> Any:
+    """One of a list's items, as it is (NumPy's choice makes arrays of them)."""
+    return items[int(rng.integers(len(items)))]
+
+
+def weights(rng: Rng, kind: str, shape: Shape) -> IntArray:
     """Weights that Lava's synapses hold exactly.
 
     Args:
@@ -50,53 +57,59 @@ def weights(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> IntA
     return drawn
 
 
-def stream(rng: np.random.Generator, kind: str, shape: tuple[int, ...], limit: int) -> IntArray:
+def stream(rng: Rng, kind: str, shape: Shape, value_range: tuple[int, int]) -> IntArray:
     """An input stream.
 
     Args:
         rng: Source of randomness.
         kind: One of `STREAM_KINDS`.
         shape: (T, *input shape).
-        limit: Largest magnitude.
+        value_range: Smallest and largest value allowed, with 0 and 1 between them.
     """
+    low, high = value_range
     if kind in ("spikes", "dense spikes"):
         return (rng.random(shape) < (0.2 if kind == "spikes" else 0.8)).astype(np.int64)
-    if kind == "largest":
-        return rng.choice([-limit, 0, 0, limit - 1], size=shape)
-    bound = min(limit, 128 if kind == "signed" else 2**14)
-    return np.where(rng.random(shape) < 0.5, rng.integers(-bound, bound, size=shape), 0)
+    if kind == "extreme":
+        return rng.choice([low, 0, 0, high], size=shape)
+    if kind == "small":
+        low, high = max(low, -9), min(high, 9)
+    return np.where(rng.random(shape) < 0.5, rng.integers(low, high + 1, size=shape), 0)
 
 
-def decays(shape: tuple[int, ...]) -> st.SearchStrategy[int | IntArray]:
+def decays(rng: Rng, shape: Shape) -> int | IntArray:
     """A decay of 0 to 4096 for all neurons, for each channel, or for each neuron."""
-    one = st.one_of(st.sampled_from([0, 4096]), st.sampled_from([0, 1, 4095, 4096]), st.integers(0, 4096))
-    arrays = st.tuples(generators(), st.sampled_from([shape, shape[-1:]])).map(
-        lambda drawn: drawn[0].choice([0, 1, 300, 1024, 2048, 4095, 4096], size=drawn[1])
-    )
-    return st.one_of(one, one, arrays)
+    corners = [0, 1, 4095, 4096]
+    if one_in(rng, 3):
+        return rng.choice([*corners, 300, 1024, 2048], size=pick(rng, [shape, shape[-1:]]))
+    return int(pick(rng, [0, 4096, *corners, rng.integers(4097), rng.integers(4097)]))
 
 
-def thresholds() -> st.SearchStrategy[int]:
+def thresholds(rng: Rng) -> int:
     """Thresholds of up to 17 bits, mostly of 7 to 12, which a few weights reach; round ones may be met exactly."""
-    bits = st.one_of(st.integers(7, 12), st.integers(7, 12), st.integers(0, 17))
-    return st.one_of(
-        bits.flatmap(lambda n: st.integers(2**n // 2, 2**n - 1)),
-        st.integers(0, 16).map(lambda n: 32 * n),
-    )
+    if one_in(rng, 2):
+        return 32 * int(rng.integers(17))
+    bits = int(rng.integers(7, 13) if rng.integers(3) else rng.integers(18))
+    return int(rng.integers(2**bits // 2, 2**bits))
 
 
-def biases(shape: tuple[int, ...]) -> st.SearchStrategy[int | IntArray]:
+def biases(rng: Rng, shape: Shape) -> int | IntArray:
     """No bias, one, or one for each neuron: 13 bits, mostly 8; seldom the 16 bits that Lava's CPU model takes."""
-    small = generators().map(lambda rng: rng.integers(-(2**7), 2**7, size=shape))
-    large = generators().map(lambda rng: rng.integers(-(2**12), 2**12, size=shape))
-    extremes = st.sampled_from([-(2**15), -(2**12), 2**12 - 1, 2**15 - 1])
-    return st.one_of(st.just(0), st.just(0), st.integers(-(2**7), 2**7), small, small, large, extremes)
+    kind = pick(rng, ["none", "none", "one", "small", "small", "large", "extreme"])
+    if kind == "none":
+        return 0
+    if kind == "one":
+        return int(rng.integers(-(2**7), 2**7))
+    if kind == "extreme":
+        return int(pick(rng, [-(2**15), -(2**12), 2**12 - 1, 2**15 - 1]))
+    limit = 2**7 if kind == "small" else 2**12
+    return rng.integers(-limit, limit, size=shape)
 
 
-def delays(n_source: int, n_target: int | None, longest: int) -> st.SearchStrategy[int | IntArray]:
-    """One delay, or one for each source, or (if `n_target` is given) one for each weight; often none."""
-    shapes = [(n_source,)] if n_target is None else [(n_source,), (n_target, n_source)]
-    arrays = st.tuples(generators(), st.sampled_from(shapes), st.integers(1, longest)).map(
-        lambda drawn: drawn[0].integers(0, drawn[2] + 1, size=drawn[1])
-    )
-    return st.one_of(st.just(0), st.just(0), st.integers(0, longest), arrays)
+def delays(rng: Rng, shapes: list[Shape], longest: int) -> int | IntArray:
+    """No delay, one for all, or an array of one of the shapes."""
+    kind = int(rng.integers(5))
+    if kind < 2:
+        return 0
+    if kind == 2:
+        return int(rng.integers(longest + 1))
+    return rng.integers(0, int(rng.integers(1, max(longest, 1) + 1)) + 1, size=pick(rng, shapes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import mmap
 from dataclasses import replace
 from typing import Any
@@ -59,6 +60,8 @@ class LavaBackend(AbstractBackend):
         sent = {n: _shared((n_steps, *graph.population(n).shape), np.int32) for n in graph.outputs if n not in traces}
 
         def work() -> None:
+            gc.freeze()  # or each of Lava's processes copies the memory that it shares by looking for garbage in it
+            gc.disable()
             np.seterr(invalid="raise")  # a convolution's sum that 32 bits do not hold, of values without a bound
             execute(_network(graph, x, sent, traces, steps_done), n_steps)
 

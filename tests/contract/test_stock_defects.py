@@ -53,6 +53,7 @@ def test_exact_or_refused(name, tmp_path):
         ("unknown layer type in the file", "unknown layer type 'mystery'"),
         ("inhibitory-only layer holding -256", None),
         ("conv weights beyond 8 bits (against the chip's range)", "must lie in -256..255"),
+        ("concat in the file (loud)", "layer type 'concat' is not supported"),
         ("messageBits in the file (loud)", "graded spikes cannot be represented"),
     ],
 )

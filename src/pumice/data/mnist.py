@@ -55,8 +55,12 @@ def load_mnist(root: str | Path | None, *, download: bool = False) -> ImageDatas
 
 def _read_npz(path: Path) -> Split:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            images, labels = archive["images"], archive["labels"]
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise TypeError("a single array")
+            with archive:
+                images, labels = archive["images"], archive["labels"]
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; both train.npz and test.npz are needed") from error
     except KeyError as error:

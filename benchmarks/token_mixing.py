@@ -15,7 +15,7 @@ from pumice.ir import Conv, Cuba, Graph, Input, OneToOne, TokenMixing
 STEPS = 43
 WIDTH = HEIGHT = 8
 # (channels, heads); 0 heads: one to one
-CASES = [(64, 1), (64, 16), (384, 1), (384, 8), (384, 16), (64, 0), (384, 0)]
+CASES = [(64, 1), (64, 16), (384, 1), (384, 8), (384, 16), (64, 0), (96, 0)]
 
 
 def grouped_conv(synapse: TokenMixing, shape: tuple[int, int, int]):

@@ -162,7 +162,7 @@ class Sketch:
         delays = values.delays(rng, [own[-1:]], self.longest_delay)
         given = conv_output_shape(own, weight.shape, stride, padding, dilation)  # type: ignore[arg-type]
         conv = Conv(source, target, weight=weight, stride=stride, padding=padding, dilation=dilation, groups=groups,
-                    delay_steps=delays)  # type: ignore[arg-type]  # fmt: skip
+                    delay_steps=delays)  # fmt: skip
         return conv, given
 
 

@@ -8,10 +8,9 @@ import pytest
 
 from pumice.backends import get_backend
 from pumice.backends.lava import GraphProcess, LavaBackend
-from pumice.backends.lava.synapses import _ungrouped, needs_binary_input
+from pumice.backends.lava.synapses import needs_binary_input
 from pumice.backends.verify import first_difference
 from pumice.errors import BackendError
-from pumice.fixedpoint import conv_accumulate
 from pumice.ir import (
     Accumulator,
     Conv,
@@ -52,7 +51,7 @@ def processes(synapse: Synapse, shape: tuple[int, ...] = IMAGE) -> dict[str, int
         (OneToOne("input", "n", weight=2), {"LIF": 1, "Sparse": 1}),
         (OneToOne("input", "n", weight=2, delay_steps=1), {"LIF": 1, "DelaySparse": 1}),
         (TokenMixing("input", "n", weight=EYE[None]), {"LIF": 1, "Sparse": 1}),
-        (TokenMixing("input", "n", weight=EYE[None], balance_steps=1), {"LIF": 1, "DelaySparse": 1}),
+        (TokenMixing("input", "n", weight=EYE[None], balance_steps=1), {"LIF": 2, "Sparse": 2}),
         (Conv("input", "n", weight=np.ones((2, 1, 1, 2), int)), {"LIF": 1, "Conv": 1}),
         (Conv("input", "n", weight=np.ones((2, 1, 1, 2), int), balance_steps=1), {"LIF": 2, "Conv": 1, "Sparse": 1}),
         (
@@ -112,10 +111,21 @@ def test_a_sum_of_unbounded_values_beyond_32_bits_is_an_error_and_no_number():
         LavaBackend().run(graph, np.full((3, *IMAGE), 2**12))
 
 
-def test_a_grouped_kernel_without_groups_is_the_same_kernel():
+@pytest.mark.lava
+def test_a_depthwise_convolution_of_many_channels():
+    """Lava counts groups in 8 bits."""
     rng = np.random.default_rng(0)
-    weight, x = rng.integers(-9, 9, (6, 2, 1, 2)), rng.integers(-9, 9, (4, 3, 4))
-    np.testing.assert_array_equal(conv_accumulate(_ungrouped(weight, 2), x), conv_accumulate(weight, x, groups=2))
+    conv = Conv("input", "n", weight=rng.integers(1, 99, (130, 1, 1, 1)), groups=130)
+    graph = Graph(Input("input", (1, 2, 130)), (Cuba("n", (1, 2, 130), 9),), (conv,), ("n",))
+    same_as_reference(graph, rng.integers(0, 2, (4, 1, 2, 130)))
+
+
+@pytest.mark.lava
+def test_token_mixing_with_graded_values_of_mixed_delay():
+    rng = np.random.default_rng(0)
+    mixing = TokenMixing("input", "n", graded=True, weight=rng.integers(-99, 99, (2, 4, 4)),
+                         delay_steps=np.array([0, 2]), balance_steps=1)  # fmt: skip
+    same_as_reference(into_cuba(mixing), rng.integers(-9, 10, (12, *IMAGE)))
 
 
 def test_a_convolution_that_lava_cannot_hold_is_refused():

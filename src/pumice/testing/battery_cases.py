@@ -84,7 +84,7 @@ def _options(kind: str) -> dict[str, dict[str, Any]]:
         "longest_delay": {"delay_steps": 62},
         "delays": {"delay_steps": delays},
         "balance": {"balance_steps": 2},
-        "delays_and_balance": {"delay_steps": delays, "balance_steps": 3},
+        "delays_and_balance": {"delay_steps": delays.astype(np.int32), "balance_steps": 3},  # as lowering gives them
         "channels": {"into": (1, 3)},
         "channels_delays_and_balance": {"into": (1, 3), "delay_steps": delays, "balance_steps": 1},
     }

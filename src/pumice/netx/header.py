@@ -186,7 +186,7 @@ def _read_certificate(node: Node, graph: Graph) -> Certificate:
         spikes[name] = group.integers(str(index), -LARGE, LARGE)
         if spikes[name].shape != (len(x), *graph.shape_of(name)):
             raise group.error(f"must have shape {(len(x), *graph.shape_of(name))}", str(index))
-    counts = node.integers("spike_counts", -(2**62), 2**62)  # of graded values: their sum
+    counts = node.integers("spike_counts", 0, 2**62)
     digests = node.integers("state_digests", 0, 255)
     if counts.shape != (len(names),) or digests.shape != (len(names), 32):
         raise node.error(f"must have one spike count and one digest of 32 bytes for each of {len(names)} populations")

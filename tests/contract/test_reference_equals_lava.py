@@ -24,7 +24,7 @@ from pumice.testing import cases, example
 pytestmark = pytest.mark.lava
 
 MOTIFS = 13
-CASES = range(8)
+CASES = range(9)
 
 
 @cache

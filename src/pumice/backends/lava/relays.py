@@ -45,7 +45,7 @@ def delayed(source: Any, channels: IntArray, delays: IntArray, *, graded: bool) 
         "num_message_bits": GRADED_BITS if graded else 0,
     }
     if held.any():
-        steps = csr_matrix((held, place), size)
+        steps = csr_matrix((held.astype(np.int64), place), size)
         steps.eliminate_zeros()
         synapse = DelaySparse(**identity, delays=steps)
     else:

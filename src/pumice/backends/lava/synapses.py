@@ -62,7 +62,10 @@ def _dense(graph: Graph, synapse: Dense, source: Port, target: InPort) -> None:
     arguments = stored(weight, synapse.weight_exp, largest_sum)
     arguments["num_message_bits"] = message_bits(synapse)
     if synapse.max_delay_steps + synapse.balance_steps:
-        delays = np.broadcast_to(np.asarray(synapse.delay_steps), synapse.weight.shape) + synapse.balance_steps
+        # int64: Lava refuses delays of any other integer type.
+        delays = (
+            np.broadcast_to(np.asarray(synapse.delay_steps, np.int64), synapse.weight.shape) + synapse.balance_steps
+        )
         process = DelayDense(**arguments, delays=_padded(delays, synapse, target.shape[0]))
     else:
         process = LavaDense(**arguments)
@@ -122,7 +125,7 @@ def _sparse(
     arguments["num_message_bits"] = message_bits(synapse)
     if not weights.delays.any():
         return LavaSparse(**arguments)
-    delays = csr_matrix((weights.delays, place), shape)
+    delays = csr_matrix((weights.delays.astype(np.int64), place), shape)
     delays.eliminate_zeros()
     return DelaySparse(**arguments, delays=delays)
 

@@ -20,7 +20,9 @@ def records():
 def test_one_wrong_value_is_counted(records, quantity):
     wrong = getattr(records["dense1"], quantity).copy()
     wrong[5, 1] += 1
-    other = {**records, "dense1": replace(records["dense1"], **{quantity: wrong})}
+    record = records["dense1"]
+    changed = {"s": wrong} if quantity == "s" else {"states": {**record.states, quantity: wrong}}
+    other = {**records, "dense1": replace(record, **changed)}
     expected = {"s": 0, "u": 0, "v": 0, quantity: 1}
     assert compare_records(records, other) == (
         LayerComparison("dense0", 18, 0, 0, 0),

@@ -105,8 +105,9 @@ def _sum_bounds(graph: Graph, synapse: Synapse, shape: tuple[int, ...]) -> Bound
 
 def _coinciding(graph: Graph, synapse: Synapse) -> Synapse:
     """A clock's neurons all fire in the same step, so only weights of equal delay ever meet; those of one delay."""
-    clocks = {p.name for p in graph.populations if is_autonomous(graph, p)}
-    if synapse.source not in clocks or not isinstance(synapse, (Dense, Sparse)) or np.ndim(synapse.delay_steps) == 0:
+    if not isinstance(synapse, (Dense, Sparse)) or np.ndim(synapse.delay_steps) == 0:
+        return synapse
+    if synapse.source == graph.input.name or not is_autonomous(graph, graph.population(synapse.source)):
         return synapse
     delays = np.asarray(synapse.delay_steps)
     now = delays == delays.flat[0]

@@ -17,6 +17,7 @@ __all__ = ["BACKEND_NAMES", "AbstractBackend", "Record", "RunResult", "get_backe
 # name: (module, class, top-level packages it needs, extra that installs them)
 _BACKENDS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
     "reference": ("pumice.backends.reference", "ReferenceBackend", (), ""),
+    "fast": ("pumice.backends.fast", "FastBackend", (), ""),
     "lava": ("pumice.backends.lava", "LavaBackend", ("lava", "scipy", "networkx"), "lava"),
 }
 BACKEND_NAMES = tuple(_BACKENDS)

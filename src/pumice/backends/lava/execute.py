@@ -8,14 +8,13 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-import lava.magma.compiler.compiler  # noqa: F401  # else each run's child would import it anew
 from lava.magma.core.process.message_interface_enum import ActorType
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunSteps
-from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
 from lava.magma.runtime.runtime import Runtime
 
+from pumice.backends.lava.compiling import compiled
 from pumice.errors import BackendError
 
 POLL_S = 0.005
@@ -36,7 +35,7 @@ def execute(process: AbstractProcess, n_steps: int) -> None:
     Raises:
         BackendError: A model raised or died; names the process, with its traceback.
     """
-    executable = process.compile(Loihi2SimCfg(select_tag="fixed_pt"))
+    executable = compiled(process)
     runtime = Runtime(executable, ActorType.MultiProcessing)
     executable.assign_runtime_to_all_processes(runtime)
     try:

@@ -1,0 +1,107 @@
+"""`fixedpoint.cuba_step`, for blocks of neurons over many steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+Array = np.ndarray[Any, Any]
+
+BLOCK = 2048
+"""Neurons whose states stay in the first-level cache while the steps go by."""
+_LIMIT = 1 << 23
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _decay(x: int, keep: int) -> int:
+    """sign(x) * (|x| * keep >> 12), in 32 bits: |x| = a * 4096 + b gives a * keep + (b * keep >> 12).
+
+    keep <= 4096, so the first product is below 2^32 and the second below 2^25: none is cut off. Without branches
+    and 64-bit products, so that it compiles to vector instructions.
+    """
+    sign = np.int32(x >> np.int32(31))
+    size = np.uint32(np.int32(np.int32(x ^ sign) - sign))
+    a = np.uint32(size >> np.uint32(12))
+    b = np.uint32(size & np.uint32(4095))
+    kept = np.int32(np.uint32(a * keep + np.uint32(np.uint32(b * keep) >> np.uint32(12))))
+    return np.int32(np.int32(kept ^ sign) - sign)
+
+
+@njit(nogil=True, cache=True)
+def _step(
+    activation: Array,
+    spikes: Array,
+    u: Array,
+    v: Array,
+    keep_u: Array,
+    keep_v: Array,
+    bias: Array,
+    threshold: int,
+) -> None:
+    limit, turn = np.int32(_LIMIT), np.int32(2 * _LIMIT)
+    for n in range(u.size):
+        raw = np.int32(_decay(u[n], keep_u[n]) + np.int32(activation[n] << np.int32(6)))
+        low = np.int32(raw - turn) if raw > limit else raw
+        current = np.int32(raw + turn) if low <= -limit else low
+        u[n] = current
+        voltage = np.int32(_decay(v[n], keep_v[n]) + current + bias[n])
+        voltage = np.int32(min(max(voltage, np.int32(1 - _LIMIT)), np.int32(_LIMIT - 1)))
+        spike = voltage > threshold
+        spikes[n] = np.int8(spike)
+        v[n] = np.int32(0) if spike else voltage
+
+
+@njit(nogil=True, cache=True)
+def cuba_steps(
+    activation: Array,
+    sent: Array,
+    states: tuple[Array, Array],
+    parameters: tuple[Array, Array, Array],
+    threshold: int,
+    clears: Array,
+    traces: tuple[Array, Array],
+) -> None:
+    """Advance neurons over some steps.
+
+    Args:
+        activation: Shape (steps, batch, n), int32.
+        sent: Shape (steps, batch, at least n), int8: spikes; or int32: the voltage (with a threshold
+            out of reach).
+        states: u and v, shape (batch, n), int32; changed.
+        parameters: 4096 - decay of u and of v (uint32), and the bias (int32), shape (n,).
+        threshold: A voltage above it fires.
+        clears: For each step, whether u and v become 0 before it.
+        traces: u and v after each step, shape (steps, batch, n), written; or empty: then they are not.
+    """
+    u, v = states
+    keep_u, keep_v, bias = parameters
+    trace_u, trace_v = traces
+    recorded = trace_u.size > 0
+    sends_voltage = sent.itemsize > 1
+    n_all = u.shape[1]
+    for b in range(u.shape[0]):
+        for start in range(0, n_all, BLOCK):
+            end = min(start + BLOCK, n_all)
+            block_u, block_v = u[b, start:end], v[b, start:end]
+            for t in range(len(activation)):
+                if clears[t]:
+                    block_u[:] = 0
+                    block_v[:] = 0
+                out = sent[t, b, start:end]
+                _step(
+                    activation[t, b, start:end],
+                    out,
+                    block_u,
+                    block_v,
+                    keep_u[start:end],
+                    keep_v[start:end],
+                    bias[start:end],
+                    threshold,
+                )
+                if sends_voltage:
+                    out[:] = block_v
+                if recorded:
+                    trace_u[t, b, start:end] = block_u
+                    trace_v[t, b, start:end] = block_v

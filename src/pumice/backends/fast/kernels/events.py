@@ -1,0 +1,46 @@
+"""Which sources send something: the list of non-zero entries of a frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+Array = np.ndarray[Any, Any]
+
+
+@njit(nogil=True, cache=True)
+def find_active(frame: Array, words: Array, active: Array) -> int:
+    """Write the indices of non-zero entries, in order, and return how many there are.
+
+    Args:
+        frame: Values of one step, shape (n,), padded with zeros to a multiple of 8 bytes.
+        words: The same memory as uint64: silence is skipped 8 bytes at a time.
+        active: int32, at least as long as the frame.
+    """
+    per_word = frame.size // words.size
+    n = 0
+    for w in range(words.size):
+        if words[w] != 0:
+            for i in range(w * per_word, (w + 1) * per_word):
+                if frame[i] != 0:
+                    active[n] = i
+                    n += 1
+    return n
+
+
+@njit(nogil=True, cache=True)
+def gather_delayed(sent: Array, delay: Array, arriving: Array) -> None:
+    """Give each source neuron a delay of its own: arriving[t, :, j] = sent[t + longest - delay[j], :, j].
+
+    Args:
+        sent: Shape (longest + steps, batch, n): what left the sources, older steps first.
+        delay: Steps from leaving to arriving, shape (n,).
+        arriving: Shape (steps, batch, n), written.
+    """
+    longest = len(sent) - len(arriving)
+    for t in range(len(arriving)):
+        for b in range(arriving.shape[1]):
+            for j in range(delay.size):
+                arriving[t, b, j] = sent[t + longest - delay[j], b, j]

@@ -1,0 +1,157 @@
+"""What events add to their targets' activation: one loop per kind of synapse.
+
+Common arguments: `arriving` (frames, n_source) holds the values that arrive, one frame for each step and sample, and
+`words` is the same memory as uint64; `activation` (frames, n_target) is added to.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from pumice.backends.fast.kernels.events import find_active
+
+Array = np.ndarray[Any, Any]
+
+_LIMIT = 1 << 23
+
+
+@njit(nogil=True, cache=True)
+def _add_row(total: Array, at: int, row: Array, start: int, n: int, value: int) -> None:
+    """total[at : at + n] += value * row[start : start + n], modulo 2^32."""
+    to, weights = total[at : at + n], row[start : start + n]
+    if value == 1:
+        for i in range(n):
+            to[i] += weights[i]
+    else:
+        for i in range(n):
+            to[i] += np.int32(weights[i] * value)
+
+
+@njit(nogil=True, cache=True)
+def add_dense(arriving: Array, words: Array, weight: Array, at: int, activation: Array) -> None:
+    """All to all; `weight` (n_source, n_target) acts on activation[..., at : at + n_target]."""
+    n = weight.shape[1]
+    active = np.empty(arriving.shape[1], np.int32)
+    for f in range(len(arriving)):
+        frame = arriving[f]
+        for i in range(find_active(frame, words[f], active)):
+            j = active[i]
+            _add_row(activation[f], at, weight[j], 0, n, frame[j])
+
+
+@njit(nogil=True, cache=True)
+def add_sparse(
+    arriving: Array,
+    words: Array,
+    start: Array,
+    target: Array,
+    weight: Array,
+    activation: Array,
+) -> None:
+    """Single weights: source j has the entries start[j] to start[j + 1] of `target` and `weight`."""
+    active = np.empty(arriving.shape[1], np.int32)
+    for f in range(len(arriving)):
+        frame = arriving[f]
+        total = activation[f]
+        for i in range(find_active(frame, words[f], active)):
+            j = active[i]
+            for k in range(start[j], start[j + 1]):
+                total[target[k]] += np.int32(weight[k] * frame[j])
+
+
+@njit(nogil=True, cache=True)
+def add_token_mixing(
+    arriving: Array,
+    words: Array,
+    weight: Array,
+    head: Array,
+    channels: tuple[int, int],
+    activation: Array,
+) -> None:
+    """Mixes tokens: `weight` (heads, from token, to token), `head` of each channel; `channels`: (first, all)."""
+    tokens = weight.shape[1]
+    n_channels = head.size
+    at, row_length = channels
+    active = np.empty(arriving.shape[1], np.int32)
+    mixed = np.zeros((n_channels, tokens), np.int32)
+    for f in range(len(arriving)):
+        frame = arriving[f]
+        n = find_active(frame, words[f], active)
+        if n == 0:
+            continue
+        mixed[:] = 0
+        for i in range(n):
+            j = active[i]
+            c = j % n_channels
+            _add_row(mixed[c], 0, weight[head[c], j // n_channels], 0, tokens, frame[j])
+        total = activation[f]
+        for m in range(tokens):
+            for c in range(n_channels):
+                total[m * row_length + at + c] += mixed[c, m]
+
+
+@njit(nogil=True, cache=True)
+def add_conv(
+    arriving: Array,
+    words: Array,
+    weight: Array,
+    x_taps: tuple[Array, Array, Array],
+    y_runs: tuple[Array, Array, Array, Array],
+    layout: tuple[int, int, int, int, int, int, int],
+    wraps: bool,
+    activation: Array,
+) -> None:
+    """A convolution, by scattering each event into its neighbourhood; the tables are made by `links.ConvTables`.
+
+    Args:
+        arriving: See the module.
+        words: See the module.
+        weight: (in, kernel_x, kernel_y * out_per_group), for each source channel the kernel's columns in the
+            order of the runs.
+        x_taps: Where each x goes: entries start[x] to start[x + 1] of (kernel index, target x).
+        y_runs: Where each y goes: entries start[y] to start[y + 1] of (first column, target y, number); columns
+            that are neighbours in `weight` hit targets that are neighbours.
+        layout: Source channels and height, target height and channels, first target channel, and the channels of
+            a group, in and out.
+        wraps: Whether the sum may leave 24 bits, and so is wrapped before it is added.
+        activation: See the module.
+    """
+    x_start, x_tap, x_target = x_taps
+    y_start, y_column, y_target, y_number = y_runs
+    n_in, height, height_out, row_length, at, in_per_group, n_out = layout
+    whole_rows = n_out == row_length
+    active = np.empty(arriving.shape[1], np.int32)
+    apart = np.zeros(activation.shape[1] if wraps else 0, np.int32)
+    for f in range(len(arriving)):
+        frame = arriving[f]
+        total = apart if wraps else activation[f]
+        for e in range(find_active(frame, words[f], active)):
+            j = active[e]
+            c = j % n_in
+            y = (j // n_in) % height
+            x = j // n_in // height
+            to_channel = at + c // in_per_group * n_out
+            for p in range(x_start[x], x_start[x + 1]):
+                row = weight[c, x_tap[p]]
+                for q in range(y_start[y], y_start[y + 1]):
+                    place = x_target[p] * height_out + y_target[q]
+                    column = y_column[q] * n_out
+                    if whole_rows:
+                        _add_row(total, place * row_length, row, column, y_number[q] * n_out, frame[j])
+                    else:
+                        for k in range(y_number[q]):
+                            to = (place + k) * row_length + to_channel
+                            _add_row(total, to, row, column + k * n_out, n_out, frame[j])
+        if wraps:
+            _add_wrapped(apart, activation[f])
+
+
+@njit(nogil=True, cache=True)
+def _add_wrapped(apart: Array, total: Array) -> None:
+    """Add a sum, wrapped into [-2^23, 2^23), and clear it."""
+    for i in range(apart.size):
+        total[i] += np.int32(((np.int64(apart[i]) + _LIMIT) & (2 * _LIMIT - 1)) - _LIMIT)
+        apart[i] = 0

@@ -1,0 +1,93 @@
+"""Products of whole frames by BLAS, for sources that are not sparse; exact, because every sum fits the mantissa."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pumice.ir import Conv
+
+Array = npt.NDArray[Any]
+
+MIN_FRAMES = 8
+"""Fewer frames share a matrix too little to pay for its way through memory."""
+DENSE_ABOVE = 0.3
+"""Share of non-zero values above which a matrix product is faster than a walk over events."""
+
+
+def exact_float(largest_sum: int) -> type[np.floating[Any]] | None:
+    """The narrowest float in which sums of integer products come out exact, whatever their order; None if none is.
+
+    A float with m bits of mantissa holds every integer up to 2^m. If the sum of the products' sizes is at most
+    2^m, then so is every partial sum, and so none is ever rounded.
+
+    Example:
+        >>> exact_float(2**24), exact_float(2**24 + 1), exact_float(2**60)
+        (<class 'numpy.float32'>, <class 'numpy.float64'>, None)
+    """
+    if largest_sum <= 1 << 24:
+        return np.float32
+    return np.float64 if largest_sum <= 1 << 53 else None
+
+
+def _is_dense(arriving: Array) -> bool:
+    return len(arriving) >= MIN_FRAMES and np.count_nonzero(arriving) > DENSE_ABOVE * arriving.size
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A dense synapse's weight (n_source, n_target) as floats."""
+
+    weight: Array
+
+    @classmethod
+    def of(cls, weight: Array, largest_value: int) -> Matrix | None:
+        """None if the product would not be exact."""
+        largest_sum = int(np.abs(weight.astype(np.int64)).sum(0).max()) * largest_value
+        kind = exact_float(largest_sum)
+        # Beyond 2^31 the activation wraps, which floats do not.
+        return None if kind is None or largest_sum >= 1 << 31 else cls(weight.astype(kind))
+
+    def pays_off(self, arriving: Array) -> bool:
+        """Whether these frames are dense enough."""
+        return _is_dense(arriving)
+
+    def product(self, arriving: Array) -> Array:
+        """(n_frames, n_source) -> (n_frames, n_target), int32."""
+        return (arriving.astype(self.weight.dtype) @ self.weight).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class ConvMatrix:
+    """A convolution as the product of each place's patch with the kernel."""
+
+    weight: Array
+    synapse: Conv
+    source_shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, synapse: Conv, source_shape: tuple[int, ...], largest_sum: int) -> ConvMatrix | None:
+        """None if the product would not be exact, or if the channels fall into groups (small products do not pay)."""
+        kind = exact_float(largest_sum)
+        if kind is None or synapse.groups > 1:
+            return None
+        kernel = synapse.weight.reshape(len(synapse.weight), -1).T
+        return cls(np.ascontiguousarray(kernel, kind), synapse, source_shape)
+
+    def pays_off(self, arriving: Array) -> bool:
+        """Whether these frames are dense enough."""
+        return _is_dense(arriving)
+
+    def product(self, frame: Array) -> Array:
+        """One frame (n_source,) -> (x, y, channel), int32."""
+        s = self.synapse
+        (px, py), (dx, dy), (kx, ky) = s.padding, s.dilation, s.weight.shape[1:3]
+        image = np.pad(frame.reshape(self.source_shape).astype(self.weight.dtype), ((px, px), (py, py), (0, 0)))
+        window = (dx * (kx - 1) + 1, dy * (ky - 1) + 1)
+        patches = np.lib.stride_tricks.sliding_window_view(image, window, (0, 1))
+        patches = patches[:: s.stride[0], :: s.stride[1], :, ::dx, ::dy].transpose(0, 1, 3, 4, 2)
+        flat = patches.reshape(patches.shape[0] * patches.shape[1], -1)
+        return (flat @ self.weight).astype(np.int32).reshape(*patches.shape[:2], -1)

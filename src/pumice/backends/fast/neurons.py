@@ -1,0 +1,150 @@
+"""Populations: their parameters as flat arrays, their states for each sample of a batch, and their step."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from pumice.backends.fast.kernels.cuba import cuba_steps
+from pumice.backends.fast.kernels.graded import delta_steps, resonator_steps, sigma_steps
+from pumice.errors import BackendError
+from pumice.fixedpoint.cuba import THRESHOLD_SHIFT, effective_bias
+from pumice.ir import Accumulator, Cuba, Delta, Population, Resonator, Sigma, SigmaDelta
+
+Array = npt.NDArray[Any]
+P = TypeVar("P", bound=Population)
+
+OUT_OF_REACH = 1 << 23
+"""The voltage is clipped below this."""
+
+
+class AbstractNeurons(ABC, Generic[P]):
+    """One population in a batch of samples."""
+
+    def __init__(self, population: P, batch: int) -> None:
+        self.population = population
+        self.states = {name: np.zeros((batch, population.size), np.int32) for name in population.states}
+
+    def clear(self) -> None:
+        """Back to rest."""
+        for state in self.states.values():
+            state[:] = 0
+
+    def advance(self, t: int, activation: dict[str, Array], sent: Array, traces: dict[str, Array]) -> None:
+        """Advance over a range of steps.
+
+        Args:
+            t: Lava's number of the first of them (from 1).
+            activation: For each part, shape (steps, batch, n), int32.
+            sent: What leaves, shape (steps, batch, at least n), written: int8 of kinds that spike, else int32.
+            traces: For each state, shape (steps, batch, n), written; or empty arrays of three dimensions.
+        """
+        reset, steps = self.population.reset, len(sent)
+        clears = np.array([reset is not None and reset.applies(t + i) for i in range(steps)])
+        self._advance(clears, activation, sent, traces)
+
+    @abstractmethod
+    def _advance(
+        self, clears: Array, activation: dict[str, Array], sent: Array, traces: dict[str, Array]
+    ) -> None: ...
+
+    def _flat(self, parameter: Any, dtype: npt.DTypeLike = np.int64) -> Array:
+        """A parameter with a value for each neuron."""
+        full = np.broadcast_to(np.asarray(parameter), self.population.shape)
+        return np.ascontiguousarray(full.reshape(-1), dtype)
+
+    def _in_order(self, arrays: dict[str, Array]) -> tuple[Array, ...]:
+        return tuple(arrays[name] for name in self.population.states)
+
+
+class _LeakyIntegrators(AbstractNeurons[Any]):
+    def __init__(self, population: Cuba | Accumulator, batch: int) -> None:
+        super().__init__(population, batch)
+        p = population
+        keep = (self._flat(4096 - np.asarray(decay), np.uint32) for decay in (p.i_decay_q12, p.v_decay_q12))
+        self._parameters = (*keep, self._flat(effective_bias(p.bias_mant, p.bias_exp), np.int32))
+        self._threshold = p.vth_mant << THRESHOLD_SHIFT if isinstance(p, Cuba) else OUT_OF_REACH
+
+    def _advance(self, clears: Array, activation: dict[str, Array], sent: Array, traces: dict[str, Array]) -> None:
+        cuba_steps(
+            activation["real"],
+            sent,
+            self._in_order(self.states),
+            self._parameters,
+            np.int32(self._threshold),
+            clears,
+            self._in_order(traces),
+        )
+
+
+class _Sigma(AbstractNeurons[Sigma]):
+    def _advance(self, clears: Array, activation: dict[str, Array], sent: Array, traces: dict[str, Array]) -> None:
+        sigma_steps(activation["real"], sent, self.states["sigma"], traces["sigma"])
+
+
+class _ChangeSenders(AbstractNeurons[Any]):
+    """`Delta` and `SigmaDelta`."""
+
+    def __init__(self, population: Delta | SigmaDelta, batch: int) -> None:
+        super().__init__(population, batch)
+        sums = isinstance(population, SigmaDelta)
+        self._sums = sums
+        self._relu = sums and population.relu
+        self._bias = self._flat(population.bias if sums else 0)
+
+    def _advance(self, clears: Array, activation: dict[str, Array], sent: Array, traces: dict[str, Array]) -> None:
+        p = self.population
+        delta_steps(
+            activation["real"],
+            sent,
+            (self._sums, self._relu, p.cum_error),
+            self._bias,
+            (p.spike_exp + p.state_exp, p.state_exp),
+            p.vth,
+            self._with_sigma(self.states),
+            self._with_sigma(traces),
+        )
+
+    def _with_sigma(self, arrays: dict[str, Array]) -> tuple[Array, ...]:
+        """A Delta has no sum; its place is taken by an array that is not touched."""
+        return self._in_order(arrays) if self._sums else (arrays["act"], *self._in_order(arrays))
+
+
+class _Resonators(AbstractNeurons[Resonator]):
+    def __init__(self, population: Resonator, batch: int) -> None:
+        super().__init__(population, batch)
+        self._decays = (self._flat(population.sin_decay), self._flat(population.cos_decay))
+
+    def _advance(self, clears: Array, activation: dict[str, Array], sent: Array, traces: dict[str, Array]) -> None:
+        p = self.population
+        resonator_steps(
+            (activation["real"], activation["imag"]),
+            sent,
+            self._decays,
+            p.vth,
+            (p.state_exp, p.decay_bits),
+            p.izhikevich,
+            self._in_order(self.states),
+            self._in_order(traces),
+        )
+
+
+_KINDS: dict[type[Population], type[AbstractNeurons[Any]]] = {
+    Cuba: _LeakyIntegrators,
+    Accumulator: _LeakyIntegrators,
+    Sigma: _Sigma,
+    Delta: _ChangeSenders,
+    SigmaDelta: _ChangeSenders,
+    Resonator: _Resonators,
+}
+
+
+def neurons(population: Population, batch: int) -> AbstractNeurons[Any]:
+    """The states and step of a population."""
+    for kind, simulated in _KINDS.items():
+        if isinstance(population, kind):
+            return simulated(population, batch)
+    raise BackendError(f"the fast backend has no population of kind {type(population).__name__}")

@@ -1,0 +1,213 @@
+"""A graph that runs: states of a batch of samples, advanced chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pumice.backends.fast.frames import Frames
+from pumice.backends.fast.links import Link, links
+from pumice.backends.fast.neurons import AbstractNeurons, neurons
+from pumice.backends.fast.schedule import loops, stages
+from pumice.ir import Graph, Population
+
+Array = npt.NDArray[Any]
+
+CHUNK_BYTES = 1 << 21
+"""Aim for a chunk's largest activation: it is written and read once, best within a core's second-level cache."""
+LONGEST_CHUNK = 4096
+_EMPTY = np.zeros((0, 0, 0), np.int32)
+
+
+class Program:
+    """What is prepared once for a graph, and read by any number of simulators (from several threads, too).
+
+    Args:
+        graph: A verified graph.
+
+    Raises:
+        BackendError: The graph holds a kind of population or synapse that is not known here.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.links = links(graph)
+        self.stages = [
+            Stage(tuple(graph.population(n) for n in names), loops(graph, names)) for names in stages(graph)
+        ]
+        self.into = {
+            p.name: [link for link in self.links if link.synapse.target == p.name] for p in graph.populations
+        }
+        self.readings = {(link.synapse.source, self.reads_values(link)): 0 for link in self.links}
+        for link in self.links:
+            key = (link.synapse.source, self.reads_values(link))
+            self.readings[key] = max(self.readings[key], link.longest)
+
+    def sends_values(self, source: str) -> bool:
+        """Whether what leaves a source is more than 0 or 1."""
+        return source == self.graph.input.name or self.graph.population(source).sends_values
+
+    def reads_values(self, link: Link) -> bool:
+        """Whether a link looks at more of its source than whether it is zero."""
+        return link.synapse.graded and self.sends_values(link.synapse.source)
+
+    def chunk_steps(self, batch: int) -> int:
+        """A good number of steps to advance at once."""
+        widest = max(p.size for p in self.graph.populations)
+        return int(np.clip(CHUNK_BYTES // (4 * widest * batch), 1, LONGEST_CHUNK))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Populations that advance together; see `schedule.stages`."""
+
+    populations: tuple[Population, ...]
+    loops: bool
+
+
+class Simulator:
+    """Runs a batch of independent samples through a graph; memory depends on batch and chunk, not on time.
+
+    Args:
+        program: The prepared graph.
+        batch: Number of samples.
+        chunk_steps: Most steps that `advance` takes at once.
+
+    Example:
+        >>> from pumice.ir.builder import chain
+        >>> simulator = Simulator(Program(chain((4,), [3, 2], seed=0)), batch=5, chunk_steps=10)
+        >>> simulator.advance(np.ones((10, 5, 4), np.int32))
+        >>> simulator.sent("dense1").shape
+        (10, 5, 2)
+    """
+
+    def __init__(self, program: Program, batch: int, chunk_steps: int) -> None:
+        self._program = program
+        self._graph = program.graph
+        self._batch = batch
+        self._chunk_steps = chunk_steps
+        self._t = 1
+        self._first = self._stop = 0
+        self._neurons: dict[str, AbstractNeurons[Any]] = {p.name: neurons(p, batch) for p in self._graph.populations}
+        self._values, self._spikes = {}, {}
+        sizes = {self._graph.input.name: self._graph.input.size} | {p.name: p.size for p in self._graph.populations}
+        for name, size in sizes.items():
+            longest = {values: program.readings.get((name, values), 0) for values in (True, False)}
+            if program.sends_values(name):
+                self._values[name] = Frames(size, longest[True], chunk_steps, batch, np.int32)
+            if not program.sends_values(name) or (name, False) in program.readings:
+                self._spikes[name] = Frames(size, longest[False], chunk_steps, batch, np.int8)
+        self._activation = {
+            p.name: {part: self._room(stage, p) for part in p.parts}
+            for stage in program.stages
+            for p in stage.populations
+        }
+        self._traces: dict[str, dict[str, Array]] = {
+            p.name: dict.fromkeys(p.states, _EMPTY) for p in self._graph.populations
+        }
+
+    def _room(self, stage: Stage, p: Population) -> Array:
+        """Layers that run one after the other share one piece of memory."""
+        shape = (self._chunk_steps, self._batch, p.size)
+        if stage.loops or p.parts != ("real",):
+            return np.zeros(shape, np.int32)
+        if not hasattr(self, "_shared"):
+            widest = max(q.size for q in self._graph.populations)
+            self._shared = np.zeros(self._chunk_steps * self._batch * widest, np.int32)
+        return self._shared[: int(np.prod(shape))].reshape(shape)
+
+    def record(self) -> None:
+        """From now on keep the states after each step of a chunk, for `states`."""
+        for p in self._graph.populations:
+            shape = (self._chunk_steps, self._batch, p.size)
+            self._traces[p.name] = {name: np.zeros(shape, np.int32) for name in p.states}
+
+    def clear(self) -> None:
+        """Back to rest, before step 1."""
+        self._t, self._first, self._stop = 1, 0, 0
+        for population in self._neurons.values():
+            population.clear()
+        for frames in self._all_frames():
+            frames.clear()
+
+    def advance(self, x: Array) -> None:
+        """Take the next steps.
+
+        Args:
+            x: Values of the input, shape (steps, batch, *input shape), 1 <= steps <= chunk_steps, in int32.
+        """
+        if self._stop + len(x) > self._chunk_steps:
+            for frames in self._all_frames():
+                frames.forget(self._stop)
+            self._stop = 0
+        self._first, self._stop = self._stop, self._stop + len(x)
+        self._write_input(x.reshape(*x.shape[:2], -1))
+        for stage in self._program.stages:
+            self._run(stage)
+        self._t += len(x)
+
+    def sent(self, name: str) -> Array:
+        """What left a population in the last `advance`: shape (steps, batch, n); overwritten by the next one."""
+        frames = self._values.get(name) or self._spikes[name]
+        return frames.at(self._first, self._stop)[..., : frames.n]
+
+    def states(self, name: str) -> dict[str, Array]:
+        """A population's states after each step of the last `advance`; see `record`."""
+        return {state: trace[self._first : self._stop] for state, trace in self._traces[name].items()}
+
+    def _all_frames(self) -> Iterator[Frames]:
+        yield from self._values.values()
+        yield from self._spikes.values()
+
+    def _write_input(self, x: Array) -> None:
+        name, n = self._graph.input.name, self._graph.input.size
+        if name in self._values:
+            self._values[name].at(self._first, self._stop)[..., :n] = x
+        if name in self._spikes:
+            self._spikes[name].at(self._first, self._stop)[..., :n] = x != 0
+
+    def _run(self, stage: Stage) -> None:
+        first, stop = self._first, self._stop
+        members = {p.name for p in stage.populations}
+        for p in stage.populations:
+            for activation in self._activation[p.name].values():
+                activation[first:stop] = 0
+            self._add(
+                p, first, stop, [link for link in self._program.into[p.name] if link.synapse.source not in members]
+            )
+        if not stage.loops:
+            self._fire(stage.populations[0], first, stop)
+            return
+        for t in range(first, stop):
+            for p in stage.populations:
+                inner = [link for link in self._program.into[p.name] if link.synapse.source in members]
+                self._add(p, t, t + 1, inner)
+                self._fire(p, t, t + 1)
+
+    def _add(self, p: Population, first: int, stop: int, arriving: list[Link]) -> None:
+        for link in arriving:
+            values = self._program.reads_values(link)
+            frames = (self._values if values else self._spikes)[link.synapse.source]
+            link.add(frames, self._activation[p.name][link.synapse.part], first, stop)
+
+    def _fire(self, p: Population, first: int, stop: int) -> None:
+        frames = self._values.get(p.name) or self._spikes[p.name]
+        sent = frames.at(first, stop)
+        self._neurons[p.name].advance(
+            self._t + first - self._first,
+            {part: activation[first:stop] for part, activation in self._activation[p.name].items()},
+            sent,
+            {state: trace[first:stop] for state, trace in self._traces[p.name].items()},
+        )
+        if p.name in self._values and p.name in self._spikes:
+            self._spikes[p.name].at(first, stop)[:] = _spikes_of(sent, self._spikes[p.name].array.shape[-1])
+
+
+def _spikes_of(values: Array, padded: int) -> Array:
+    spikes = np.zeros((*values.shape[:2], padded), np.int8)
+    spikes[..., : values.shape[-1]] = values != 0
+    return spikes

@@ -1,0 +1,35 @@
+"""Compile a network of Lava processes, looking once for each kind of process for the models that compute it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lava.magma.compiler.compiler  # noqa: F401  # else each run's child would import it anew
+from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs
+from lava.magma.compiler.executable import Executable
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.run_configs import Loihi2SimCfg
+
+
+def compiled(process: AbstractProcess) -> Executable:
+    """Compile `process` and everything connected to it for the bit-accurate CPU models.
+
+    Lava executes every file beside a process's own to find its models, anew for each process: 10 ms each. What it
+    finds depends on the process's class only, so it is asked once for each class.
+
+    Args:
+        process: Any process of the network.
+    """
+    find = ProcGroupDiGraphs._find_proc_models
+    found: dict[type, Any] = {}
+
+    def find_once(proc: AbstractProcess) -> Any:
+        if type(proc) not in found:
+            found[type(proc)] = find(proc)
+        return found[type(proc)]
+
+    ProcGroupDiGraphs._find_proc_models = staticmethod(find_once)
+    try:
+        return process.compile(Loihi2SimCfg(select_tag="fixed_pt"))
+    finally:
+        ProcGroupDiGraphs._find_proc_models = staticmethod(find)

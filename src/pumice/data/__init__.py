@@ -1,20 +1,38 @@
-"""Datasets of images, and the encoders that turn an image into integers over time."""
+"""Datasets of images, events and sounds, and the encoders that turn a sample into integers over time."""
 
-from pumice.data.dataset import ImageDataset, Split
+from pumice.data.binning import EventBinner
+from pumice.data.cifar10 import load_cifar10
+from pumice.data.crossings import CrossingEncoder
+from pumice.data.dataset import Dataset, EventDataset, ImageDataset, Split
 from pumice.data.digits import load_digits
+from pumice.data.dvs_gesture import load_dvs_gesture
 from pumice.data.encoders import AbstractEncoder, DirectEncoder, RateEncoder, make_encoder
+from pumice.data.events import EventSamples
+from pumice.data.folds import take_fold
+from pumice.data.fsdd import load_fsdd
 from pumice.data.mnist import load_mnist
+from pumice.data.nmnist import load_nmnist
 from pumice.data.registry import DATASET_NAMES, load_dataset
 
 __all__ = [
     "DATASET_NAMES",
     "AbstractEncoder",
+    "CrossingEncoder",
+    "Dataset",
     "DirectEncoder",
+    "EventBinner",
+    "EventDataset",
+    "EventSamples",
     "ImageDataset",
     "RateEncoder",
     "Split",
+    "load_cifar10",
     "load_dataset",
     "load_digits",
+    "load_dvs_gesture",
+    "load_fsdd",
     "load_mnist",
+    "load_nmnist",
     "make_encoder",
+    "take_fold",
 ]

@@ -1,13 +1,135 @@
-"""Small random changes of training images, in integers."""
+"""Small random changes of training samples."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pumice.data.dataset import Dataset, EventDataset, ImageDataset
+from pumice.data.events import Events
+from pumice.errors import InputError, MissingExtraError
+
 IntArray = npt.NDArray[np.integer[Any]]
+
+TONIC = (
+    "Denoise", "DropEvent", "DropEventByArea", "DropEventByTime", "DropPixel", "EventDrop", "RandomDropPixel",
+    "RandomFlipLR", "RandomFlipPolarity", "RandomFlipUD", "RandomTimeReversal", "RefractoryPeriod", "SpatialJitter",
+    "TimeJitter", "TimeSkew", "UniformNoise",
+)  # fmt: skip
+"""Of `tonic.transforms`, by their own names."""
+TORCHVISION = ("RandomAffine", "RandomCrop", "RandomErasing", "RandomHorizontalFlip", "RandomRotation")
+"""Of `torchvision.transforms`, by their own names."""
+
+
+@dataclass(frozen=True)
+class RandomShift:
+    """Moves a whole recording by whole pixels, each direction alike; what leaves the sensor is lost.
+
+    Attributes:
+        pixels: Largest shift along x and along y, >= 0.
+    """
+
+    pixels: int
+
+    def __call__(self, events: Events) -> Events:
+        """Shifted copy, by numpy's global generator as tonic's transforms."""
+        moved = events.copy()
+        for name in ("x", "y"):
+            moved[name] += np.random.randint(-self.pixels, self.pixels + 1)  # noqa: NPY002
+        return moved
+
+
+class Augmentation:
+    """Several changes, one after the other, each drawn anew for each sample.
+
+    Args:
+        dataset: What the samples are of.
+        chosen: Name -> keyword arguments, in order: for images torchvision's transforms, for events tonic's and
+            "RandomShift". `sensor_size` is filled in.
+
+    Raises:
+        InputError: There is no such change for this dataset, or it does not take these arguments.
+
+    Example:
+        >>> from pumice.data import load_digits
+        >>> change = Augmentation(load_digits(), {"RandomCrop": {"size": 8, "padding": 1}})
+        >>> image = np.arange(64).reshape(1, 8, 8)
+        >>> change(image, np.random.default_rng(1)).shape
+        (1, 8, 8)
+    """
+
+    def __init__(self, dataset: Dataset, chosen: Mapping[str, Mapping[str, Any]]) -> None:
+        self._is_image = isinstance(dataset, ImageDataset)
+        self._steps = [_make(dataset, name, dict(arguments)) for name, arguments in chosen.items()]
+
+    def __call__(self, sample: Any, rng: np.random.Generator) -> Any:
+        """A changed copy of one sample.
+
+        Args:
+            sample: An image (channel, height, width), or events.
+            rng: Source of chance.
+        """
+        if not self._steps:
+            return sample
+        with _global_generators_from(rng):
+            if not self._is_image:
+                for step in self._steps:
+                    sample = step(sample)
+                return sample
+            import torch
+
+            image = torch.from_numpy(np.ascontiguousarray(sample))
+            for step in self._steps:
+                image = step(image)
+            return image.numpy()
+
+
+def _make(dataset: Dataset, name: str, arguments: dict[str, Any]) -> Callable[[Any], Any]:
+    is_event = isinstance(dataset, EventDataset)
+    allowed = (*TONIC, "RandomShift") if is_event else TORCHVISION
+    if name not in allowed:
+        kind = "events" if is_event else "images"
+        raise InputError(f"data.augment: there is no {name!r} for {kind}; there are: {', '.join(allowed)}")
+    factory = RandomShift if name == "RandomShift" else _library_transform(name, is_event)
+    if is_dataclass(factory) and any(field.name == "sensor_size" for field in fields(factory)):
+        polarities, height, width = dataset.sample_shape
+        arguments.setdefault("sensor_size", (width, height, polarities))
+    try:
+        made: Callable[[Any], Any] = factory(**arguments)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"data.augment.{name}: {error}") from error
+    return made
+
+
+def _library_transform(name: str, is_event: bool) -> Any:
+    package = "tonic" if is_event else "torchvision"
+    try:
+        transforms = import_module(f"{package}.transforms")
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(package, "train", "augmentation") from error
+    return getattr(transforms, name)
+
+
+@contextmanager
+def _global_generators_from(rng: np.random.Generator) -> Iterator[None]:
+    """Seed numpy's and torch's global generators, which the libraries use, and put them back afterwards."""
+    import torch
+
+    seed = int(rng.integers(2**32))
+    state = np.random.get_state()  # noqa: NPY002
+    try:
+        np.random.seed(seed)  # noqa: NPY002
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
 
 
 def add_noise(images: IntArray, deviation: float, value_range: tuple[int, int], rng: np.random.Generator) -> IntArray:
@@ -25,5 +147,14 @@ def add_noise(images: IntArray, deviation: float, value_range: tuple[int, int], 
     """
     if deviation == 0:
         return images
-    noisy = np.rint(images + rng.normal(0.0, deviation, images.shape))
-    return noisy.clip(*value_range).astype(images.dtype)
+    return with_noise(images, rng.normal(0.0, deviation, images.shape), value_range)
+
+
+def with_noise(images: IntArray, noise: npt.NDArray[np.float64], value_range: tuple[int, int]) -> IntArray:
+    """Add given noise, round to integers, and clip to the range.
+
+    Example:
+        >>> with_noise(np.array([0, 8]), np.array([0.6, 99.0]), (0, 16)).tolist()
+        [1, 16]
+    """
+    return np.rint(images + noise).clip(*value_range).astype(images.dtype)

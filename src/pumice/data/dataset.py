@@ -1,16 +1,20 @@
-"""The one shape that every image dataset has here: integers, labels, and what they mean."""
+"""The one shape that every dataset has here: samples, labels, and what they mean."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from pumice.data.events import EventSamples
 from pumice.errors import InputError
 
 IntArray = npt.NDArray[np.integer[Any]]
+AnyDataset = TypeVar("AnyDataset", bound="Dataset")
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,24 +22,78 @@ class Split:
     """One part of a dataset.
 
     Attributes:
-        images: Integers, shape (N, channel, height, width).
+        samples: Images, integers of shape (N, channel, height, width); or recordings of events.
         labels: Class indices, shape (N,).
     """
 
-    images: IntArray
+    samples: Any  # an array, or an EventSamples: both take an index, a slice or an array of indices
     labels: IntArray
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.samples)
+
+    @property
+    def images(self) -> IntArray:
+        """The samples of an image dataset."""
+        return self.samples
+
+    def select(self, indices: Any) -> Split:
+        """The samples at these indices, in this order."""
+        return Split(self.samples[indices], self.labels[indices])
 
     def first(self, n: int | None) -> Split:
         """The first `n` samples; all of them if `n` is None or larger than the split."""
-        return self if n is None else Split(self.images[:n], self.labels[:n])
+        return self if n is None else self.select(slice(n))
 
 
 @dataclass(frozen=True, eq=False)
-class ImageDataset:
-    """Labelled images, split once and for all; checked when made.
+class Dataset(ABC):
+    """Labelled samples, split once and for all; checked when made.
+
+    Attributes:
+        name: For messages and model cards.
+        train: What a network may learn from.
+        test: Held back.
+        class_names: Name of each label, in order.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for where, split in self._splits():
+            labels = split.labels
+            if labels.shape != (len(split),) or not len(split):
+                raise InputError(
+                    f"{where}: expected N >= 1 samples and labels (N,), got {len(split)} and {labels.shape}"
+                )
+            if not np.issubdtype(labels.dtype, np.integer):
+                raise InputError(f"{where}: labels must be integers, got {labels.dtype}")
+            if int(labels.min()) < 0 or int(labels.max()) >= len(self.class_names):
+                raise InputError(
+                    f"{where}: labels must lie in 0..{len(self.class_names) - 1}, "
+                    f"got {labels.min()} to {labels.max()}"
+                )
+
+    def _splits(self) -> Iterable[tuple[str, Split]]:
+        for label, split in (("train", self.train), ("test", self.test)):
+            yield f"dataset {self.name}, {label} split", split
+
+    @property
+    @abstractmethod
+    def sample_shape(self) -> tuple[int, int, int]:
+        """(channel, height, width) of a sample before it is encoded."""
+
+    def limited(self: AnyDataset, max_train: int | None, max_test: int | None) -> AnyDataset:
+        """The same dataset with only the first samples of each split."""
+        return replace(self, train=self.train.first(max_train), test=self.test.first(max_test))
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDataset(Dataset):
+    """Labelled images of integers.
 
     Attributes:
         name: For messages and model cards.
@@ -55,16 +113,13 @@ class ImageDataset:
         (1, 8, 8)
     """
 
-    name: str
-    train: Split
-    test: Split
-    class_names: tuple[str, ...]
     value_range: tuple[int, int]
     source: str = ""
 
     def __post_init__(self) -> None:
-        for label, split in (("train", self.train), ("test", self.test)):
-            _check_split(f"dataset {self.name}, {label} split", split, len(self.class_names), self.value_range)
+        for where, split in self._splits():
+            _check_images(where, split, self.value_range)
+        super().__post_init__()
         if self.train.images.shape[1:] != self.test.images.shape[1:]:
             raise InputError(
                 f"dataset {self.name}: train images have shape {self.train.images.shape[1:]}, "
@@ -77,9 +132,10 @@ class ImageDataset:
         channel, height, width = self.train.images.shape[1:]
         return channel, height, width
 
-    def limited(self, max_train: int | None, max_test: int | None) -> ImageDataset:
-        """The same dataset with only the first samples of each split."""
-        return replace(self, train=self.train.first(max_train), test=self.test.first(max_test))
+    @property
+    def sample_shape(self) -> tuple[int, int, int]:
+        """(channel, height, width)."""
+        return self.image_shape
 
     def with_levels(self, levels: int | None) -> ImageDataset:
         """The same images on `levels` grey levels, 0 to levels - 1.
@@ -103,7 +159,47 @@ class ImageDataset:
         return replace(self, train=requantised(self.train), test=requantised(self.test), value_range=(0, levels - 1))
 
 
-def _check_split(where: str, split: Split, n_classes: int, value_range: tuple[int, int]) -> None:
+@dataclass(frozen=True, eq=False)
+class EventDataset(Dataset):
+    """Labelled recordings of events, read one by one.
+
+    Attributes:
+        name: For messages and model cards.
+        train: What a network may learn from.
+        test: Held back.
+        class_names: Name of each label, in order.
+        sensor_shape: (polarity, height, width): what an event's p, y and x are below.
+        duration: Time that an encoder covers if it is not told another, in microseconds.
+        source: Where the data come from, and their licence.
+
+    Raises:
+        InputError: The splits hold no recordings of events, or labels do not fit.
+
+    Example:
+        >>> from pumice.data.events import pack_events
+        >>> spikes = pack_events(x=[3, 1], y=[0, 2], t=[10, 20], p=[1, 0], offsets=[0, 1, 2])
+        >>> split = Split(spikes, np.array([0, 1]))
+        >>> EventDataset("demo", split, split, ("a", "b"), (2, 4, 4), 1000).sample_shape
+        (2, 4, 4)
+    """
+
+    sensor_shape: tuple[int, int, int]
+    duration: int
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        for where, split in self._splits():
+            if not isinstance(split.samples, EventSamples):
+                raise InputError(f"{where}: expected recordings of events, got {type(split.samples).__name__}")
+        super().__post_init__()
+
+    @property
+    def sample_shape(self) -> tuple[int, int, int]:
+        """(polarity, height, width)."""
+        return self.sensor_shape
+
+
+def _check_images(where: str, split: Split, value_range: tuple[int, int]) -> None:
     images, labels = split.images, split.labels
     if images.ndim != 4 or labels.shape != images.shape[:1] or not len(images):
         raise InputError(
@@ -112,8 +208,6 @@ def _check_split(where: str, split: Split, n_classes: int, value_range: tuple[in
         )
     if not (np.issubdtype(images.dtype, np.integer) and np.issubdtype(labels.dtype, np.integer)):
         raise InputError(f"{where}: images and labels must be integers, got {images.dtype} and {labels.dtype}")
-    if int(labels.min()) < 0 or int(labels.max()) >= n_classes:
-        raise InputError(f"{where}: labels must lie in 0..{n_classes - 1}, got {labels.min()} to {labels.max()}")
     low, high = value_range
     if int(images.min()) < low or int(images.max()) > high:
         raise InputError(f"{where}: pixels must lie in {low}..{high}, got {images.min()} to {images.max()}")

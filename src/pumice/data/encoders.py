@@ -1,4 +1,4 @@
-"""From an image to integers over time, in SLAYER's tensor order (time last)."""
+"""From a sample to integers over time, in SLAYER's tensor order (time last)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,13 @@ IntArray = npt.NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class AbstractEncoder(ABC):
-    """Turns images into the stream of integers that enters a network.
+    """Turns samples into the stream of integers that enters a network.
 
     Attributes:
-        steps: Time steps per image, T >= 1.
-        image_range: Smallest and largest pixel value.
+        steps: Time steps per sample, T >= 1.
     """
 
     steps: int
-    image_range: tuple[int, int]
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -36,16 +34,28 @@ class AbstractEncoder(ABC):
         """Smallest and largest value that can leave the encoder."""
 
     @abstractmethod
-    def encode(self, images: IntArray, rng: np.random.Generator) -> IntArray:
-        """Encode images of shape (n, channel, height, width) to (n, channel, height, width, T).
+    def encode(self, samples: Any, rng: np.random.Generator) -> IntArray:
+        """Encode n samples to shape (n, channel, height, width, T).
 
         Args:
-            images: Pixels within `image_range`.
-            rng: Source of chance, used image by image, so that batches of any size give the same values.
+            samples: Part of a `Split`'s samples.
+            rng: Source of chance, used sample by sample, so that batches of any size give the same values.
         """
 
 
-class DirectEncoder(AbstractEncoder):
+@dataclass(frozen=True)
+class AbstractImageEncoder(AbstractEncoder):
+    """An encoder of images, integers of shape (n, channel, height, width).
+
+    Attributes:
+        steps: Time steps per image, T >= 1.
+        image_range: Smallest and largest pixel value.
+    """
+
+    image_range: tuple[int, int]
+
+
+class DirectEncoder(AbstractImageEncoder):
     """The image is shown unchanged at each of T steps, its pixels as graded input; the first layer encodes.
 
     Example:
@@ -59,12 +69,12 @@ class DirectEncoder(AbstractEncoder):
         """The pixels' own range."""
         return self.image_range
 
-    def encode(self, images: IntArray, rng: np.random.Generator) -> IntArray:
+    def encode(self, samples: IntArray, rng: np.random.Generator) -> IntArray:
         """Repeat each image T times; `rng` is not used."""
-        return np.broadcast_to(images[..., None], (*images.shape, self.steps))
+        return np.broadcast_to(samples[..., None], (*samples.shape, self.steps))
 
 
-class RateEncoder(AbstractEncoder):
+class RateEncoder(AbstractImageEncoder):
     """Each pixel spikes in each step with a probability that grows linearly with its value, from 0 to 1.
 
     Example:
@@ -79,18 +89,18 @@ class RateEncoder(AbstractEncoder):
         """Spikes."""
         return 0, 1
 
-    def encode(self, images: IntArray, rng: np.random.Generator) -> IntArray:
+    def encode(self, samples: IntArray, rng: np.random.Generator) -> IntArray:
         """Draw T Bernoulli trials per pixel."""
         low, high = self.image_range
-        probability = (images.astype(np.float64) - low) / (high - low)
-        return (rng.random((*images.shape, self.steps)) < probability[..., None]).astype(np.uint8)
+        probability = (samples.astype(np.float64) - low) / (high - low)
+        return (rng.random((*samples.shape, self.steps)) < probability[..., None]).astype(np.uint8)
 
 
-_ENCODERS: dict[str, type[AbstractEncoder]] = {"direct": DirectEncoder, "rate": RateEncoder}
+IMAGE_ENCODERS: dict[str, type[AbstractImageEncoder]] = {"direct": DirectEncoder, "rate": RateEncoder}
 
 
 def make_encoder(name: str, steps: int, image_range: tuple[int, int]) -> AbstractEncoder:
-    """The encoder called `name`, "direct" or "rate".
+    """The image encoder called `name`, "direct" or "rate".
 
     Raises:
         InputError: There is no such encoder.
@@ -99,6 +109,6 @@ def make_encoder(name: str, steps: int, image_range: tuple[int, int]) -> Abstrac
         >>> make_encoder("rate", 8, (0, 16)).value_range
         (0, 1)
     """
-    if name not in _ENCODERS:
-        raise InputError(f"unknown encoding {name!r}; there are: {', '.join(_ENCODERS)}")
-    return _ENCODERS[name](steps, image_range)
+    if name not in IMAGE_ENCODERS:
+        raise InputError(f"unknown image encoding {name!r}; there are: {', '.join(IMAGE_ENCODERS)}")
+    return IMAGE_ENCODERS[name](steps, image_range)

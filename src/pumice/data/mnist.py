@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pumice.data.dataset import ImageDataset, Split
+from pumice.data.folders import find_layout
+from pumice.data.npz import read_npz
 from pumice.errors import InputError, MissingExtraError
 
 IMAGE_SHAPE = (28, 28)
+LAYOUTS = {"arrays": ("train.npz",), "torchvision's": ("MNIST/raw",)}
 
 
 def load_mnist(root: str | Path | None, *, download: bool = False) -> ImageDataset:
@@ -28,47 +29,24 @@ def load_mnist(root: str | Path | None, *, download: bool = False) -> ImageDatas
     Raises:
         InputError: The folder or its files are missing, damaged, or of the wrong shape.
     """
-    if root is None:
-        raise InputError(
-            "the mnist dataset needs a folder: --data-root DIR with train.npz and test.npz, or torchvision's layout"
-        )
-    folder = Path(root)
-    if (folder / "train.npz").exists():
-        splits = {name: _read_npz(folder / f"{name}.npz") for name in ("train", "test")}
-    elif download or (folder / "MNIST").is_dir():
-        splits = {
-            name: _read_torchvision(folder, train=name == "train", download=download) for name in ("train", "test")
-        }
-    elif not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; --data-root must name the folder that holds MNIST")
+    if download and root is not None:
+        layout, folder = "torchvision's", Path(root)
     else:
-        raise InputError(f"{folder}: holds neither train.npz and test.npz nor torchvision's MNIST/raw")
+        layout, folder = find_layout("mnist", root, LAYOUTS)
+    read = _read_arrays if layout == "arrays" else _read_torchvision
     return ImageDataset(
         name="mnist",
-        train=splits["train"],
-        test=splits["test"],
+        train=read(folder, train=True, download=download),
+        test=read(folder, train=False, download=download),
         class_names=tuple("0123456789"),
         value_range=(0, 255),
         source="MNIST, Y. LeCun and C. Cortes (CC BY-SA 3.0)",
     )
 
 
-def _read_npz(path: Path) -> Split:
-    try:
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise TypeError("a single array")
-            with archive:
-                images, labels = archive["images"], archive["labels"]
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; both train.npz and test.npz are needed") from error
-    except KeyError as error:
-        raise InputError(f"{path}: must hold the arrays 'images' and 'labels' ({error.args[0]})") from error
-    # A damaged archive, a truncated member, an array of Python objects (a pickle, which is never loaded), a .npy.
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: cannot be read as an npz file of integer arrays ({error})") from error
-    return _split(path, images, labels)
+def _read_arrays(folder: Path, *, train: bool, download: bool) -> Split:
+    path = folder / ("train.npz" if train else "test.npz")
+    return _split(path, *read_npz(path, ("images", "labels")))
 
 
 def _read_torchvision(folder: Path, *, train: bool, download: bool) -> Split:

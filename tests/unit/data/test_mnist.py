@@ -53,7 +53,7 @@ def test_missing_folders_and_files(tmp_path, rng):
         load_mnist(None)
     with pytest.raises(InputError, match="no such folder"):
         load_mnist(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"holds neither train\.npz"):
+    with pytest.raises(InputError, match=r"mnist is not there; looked for train\.npz"):
         load_mnist(tmp_path)
     write_npz(tmp_path, "train", rng)
     with pytest.raises(InputError, match=r"test\.npz: no such file"):

@@ -1,0 +1,94 @@
+"""Events gathered into time steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pumice.data.encoders import AbstractEncoder
+from pumice.data.events import Events
+from pumice.errors import InputError
+
+BinMode = Literal["time", "count"]
+
+
+@dataclass(frozen=True)
+class EventBinner(AbstractEncoder):
+    r"""Counts each pixel's and polarity's events per step, up to a limit.
+
+    .. math:: x_{pyx}[k] = \min\Bigl(c_{max},\; \bigl|\{i : p_i = p, y_i = y, x_i = x, b_i = k\}\bigr|\Bigr)
+
+    In mode "time", b = floor(t / window), and later events are left out; in mode "count" each step takes an
+    equal share of the recording's N events in order, b_i = floor(i T / N), whatever their times.
+
+    Attributes:
+        steps: Time steps per recording, T >= 1.
+        sensor_shape: (polarity, height, width) of the recordings.
+        window: Microseconds per step, for mode "time".
+        mode: "time" or "count".
+        max_count: Largest value of a step, >= 1; 1 makes spikes.
+        downsample: Side of the square of pixels that become one; must divide height and width (or be 1).
+
+    Raises:
+        InputError: A value does not fit.
+
+    Example:
+        >>> from pumice.data.events import pack_events
+        >>> samples = pack_events(x=[1, 1, 0], y=[0, 0, 0], t=[0, 9, 25], p=[1, 1, 0], offsets=[0, 3])
+        >>> binner = EventBinner(steps=3, sensor_shape=(2, 1, 2), window=10, max_count=2)
+        >>> binner.encode(samples, np.random.default_rng(0))[0, 1, 0, 1].tolist()  # ON, row 0, column 1
+        [2, 0, 0]
+    """
+
+    sensor_shape: tuple[int, int, int]
+    window: float
+    mode: BinMode = "time"
+    max_count: int = 1
+    downsample: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.window > 0:
+            raise InputError(f"events: a step must last more than 0 microseconds, got {self.window}")
+        if not 1 <= self.max_count <= 255:
+            raise InputError(f"events: max_count must lie in 1..255, got {self.max_count}")
+        if self.downsample < 1 or any(side > 1 and side % self.downsample for side in self.sensor_shape[1:]):
+            raise InputError(
+                f"events: downsample must divide the sensor's height and width {self.sensor_shape[1:]}, "
+                f"got {self.downsample}"
+            )
+
+    @property
+    def value_range(self) -> tuple[int, int]:
+        """Event counts."""
+        return 0, self.max_count
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(polarity, height, width) of what leaves the encoder."""
+        polarities, *sides = self.sensor_shape
+        height, width = (-(-side // self.downsample) for side in sides)
+        return polarities, height, width
+
+    def encode(self, samples: Any, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+        """Bin each recording; `rng` is not used."""
+        return np.stack([self.bin(events) for events in samples])
+
+    def bin(self, events: Events) -> npt.NDArray[np.uint8]:
+        """One recording, shape (polarity, height, width, T)."""
+        polarities, height, width = self.sensor_shape
+        x, y, p = (events[name].astype(np.int64) for name in "xyp")
+        if self.mode == "time":
+            step = np.floor(events["t"] / self.window).astype(np.int64)
+        else:
+            step = np.arange(len(events)) * self.steps // max(len(events), 1)
+        # Augmentations may move events off the sensor or out of the recording.
+        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (p >= 0) & (p < polarities)
+        inside &= (step >= 0) & (step < self.steps)
+        shape = (*self.shape, self.steps)
+        where = (p[inside], y[inside] // self.downsample, x[inside] // self.downsample, step[inside])
+        counts = np.bincount(np.ravel_multi_index(where, shape), minlength=int(np.prod(shape)))
+        return np.minimum(counts, self.max_count).astype(np.uint8).reshape(shape)

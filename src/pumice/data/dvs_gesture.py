@@ -1,0 +1,42 @@
+"""DVS128 Gesture from a folder that the user names; nothing is downloaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pumice.data.dataset import EventDataset
+from pumice.data.folders import find_layout
+from pumice.data.recordings import read_event_npz, read_tonic
+
+CLASSES = (
+    "hand clapping", "right hand wave", "left hand wave", "right arm clockwise", "right arm counter-clockwise",
+    "left arm clockwise", "left arm counter-clockwise", "arm roll", "air drums", "air guitar", "other",
+)  # fmt: skip
+LAYOUTS = {
+    "tonic's": ("DVSGesture/ibmGestureTrain", "DVSGesture/ibmGestureTest"),
+    "ten clips": ("clips.npz",),
+}
+SOURCE = "DVS128 Gesture, A. Amir et al., CVPR 2017 (CC BY 4.0)"
+
+
+def load_dvs_gesture(root: str | Path | None) -> EventDataset:
+    """DVS128 Gesture: eleven gestures seen by an event camera, 128x128 pixels, ON and OFF.
+
+    Two layouts are read: tonic's (`DVSGesture/ibmGestureTrain/USER_LIGHT/CLASS.npy`), one recording at a time;
+    or `clips.npz` with `x`, `y`, `p`, `t` (microseconds), `offsets` and `label`, a handful of clips that serve
+    as training and test split alike, for trying things out.
+
+    Args:
+        root: The folder.
+
+    Raises:
+        InputError: The folder or its files are missing or damaged.
+    """
+    layout, folder = find_layout("dvs_gesture", root, LAYOUTS)
+    if layout == "ten clips":
+        train = test = read_event_npz(folder / "clips.npz")
+        source = f"{SOURCE}; {len(train)} clips, test split = training split"
+    else:
+        train, test = (read_tonic("DVSGesture", folder, train=train) for train in (True, False))
+        source = SOURCE
+    return EventDataset("dvs_gesture", train, test, CLASSES, (2, 128, 128), 1_450_000, source)

@@ -1,0 +1,103 @@
+"""Recordings of events, read when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from pumice.errors import InputError
+
+EVENT = np.dtype([("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.int8)])
+"""One event: column, row, time in microseconds, polarity (1 ON, 0 OFF). tonic's transforms take arrays of these."""
+
+Events = npt.NDArray[Any]
+"""Events of one recording, sorted by time."""
+
+
+class EventSamples:
+    """A list of recordings, each read by index; a slice or an array of indices gives a shorter list.
+
+    Args:
+        read: Index -> the recording's events. Must be picklable for worker processes.
+        indices: What to ask `read` for, in order.
+
+    Example:
+        >>> samples = pack_events(x=[3, 1, 2], y=[0, 0, 0], t=[5, 6, 9], p=[1, 0, 1], offsets=[0, 2, 3])
+        >>> len(samples), samples[0]["x"].tolist(), samples[1:][0]["t"].tolist()
+        (2, [3, 1], [9])
+    """
+
+    def __init__(self, read: Callable[[int], Events], indices: npt.NDArray[np.int64]) -> None:
+        self._read = read
+        self._indices = indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    @overload
+    def __getitem__(self, key: int) -> Events: ...
+    @overload
+    def __getitem__(self, key: slice | npt.NDArray[Any]) -> EventSamples: ...
+    def __getitem__(self, key: Any) -> Any:
+        chosen = self._indices[key]
+        return self._read(int(chosen)) if np.ndim(chosen) == 0 else EventSamples(self._read, chosen)
+
+    def __iter__(self) -> Iterator[Events]:
+        return (self[index] for index in range(len(self)))
+
+
+@dataclass(frozen=True, eq=False)
+class PackedEvents:
+    """Recordings in memory, all events in one array.
+
+    Attributes:
+        events: All recordings' events, one after the other.
+        offsets: Recording i is offsets[i]:offsets[i+1].
+    """
+
+    events: Events
+    offsets: npt.NDArray[np.int64]
+
+    def __call__(self, index: int) -> Events:
+        """One recording."""
+        return self.events[self.offsets[index] : self.offsets[index + 1]]
+
+
+def pack_events(*, x: Any, y: Any, t: Any, p: Any, offsets: Any) -> EventSamples:
+    """Recordings from one array per field, as npz files hold them.
+
+    Args:
+        x: Columns.
+        y: Rows.
+        t: Times in microseconds.
+        p: Polarities.
+        offsets: Recording i is offsets[i]:offsets[i+1].
+
+    Raises:
+        InputError: The arrays' lengths do not fit each other.
+    """
+    starts = np.asarray(offsets, np.int64)
+    fields = {"x": np.asarray(x), "y": np.asarray(y), "t": np.asarray(t), "p": np.asarray(p)}
+    sizes = {name: len(values) for name, values in fields.items()}
+    if len(starts) < 1 or starts[0] != 0 or (np.diff(starts) < 0).any() or set(sizes.values()) != {int(starts[-1])}:
+        raise InputError(f"events: offsets must rise from 0 to the number of events, which are {sizes}")
+    events = np.empty(int(starts[-1]), EVENT)
+    for name, values in fields.items():
+        events[name] = values
+    return EventSamples(PackedEvents(events, starts), np.arange(len(starts) - 1))
+
+
+def concatenate(recordings: list[Events]) -> EventSamples:
+    """Recordings in memory, from a list.
+
+    Example:
+        >>> len(concatenate([np.zeros(2, EVENT), np.zeros(0, EVENT)]))
+        2
+    """
+    offsets = np.cumsum([0, *map(len, recordings)])
+    events = np.concatenate([np.zeros(0, EVENT), *recordings])
+    return EventSamples(PackedEvents(events, offsets), np.arange(len(recordings)))

@@ -1,0 +1,33 @@
+"""N-MNIST from a folder that the user names; nothing is downloaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pumice.data.dataset import EventDataset
+from pumice.data.folders import find_layout
+from pumice.data.recordings import read_event_npz, read_tonic
+
+LAYOUTS = {"arrays": ("train.npz", "test.npz"), "tonic's": ("NMNIST/Train", "NMNIST/Test")}
+SOURCE = "N-MNIST, G. Orchard et al., Frontiers in Neuroscience 2015 (CC BY-SA 4.0)"
+
+
+def load_nmnist(root: str | Path | None) -> EventDataset:
+    """N-MNIST: digits seen by a moving event camera, 34x34 pixels, ON and OFF, three saccades in about 300 ms.
+
+    Two layouts are read: `train.npz` and `test.npz`, each with `x`, `y`, `p`, `t` (microseconds), `offsets` and
+    `label`; or tonic's (`NMNIST/Train/DIGIT/*.bin`), whose recordings are read one by one, as they are needed.
+
+    Args:
+        root: The folder.
+
+    Raises:
+        InputError: The folder or its files are missing or damaged.
+    """
+    layout, folder = find_layout("nmnist", root, LAYOUTS)
+    if layout == "arrays":
+        train, test = (read_event_npz(folder / f"{name}.npz") for name in ("train", "test"))
+    else:
+        train, test = (read_tonic("NMNIST", folder, train=train) for train in (True, False))
+    subset = "" if len(train) == 60_000 else f"; a subset: {len(train)} to train with, {len(test)} held back"
+    return EventDataset("nmnist", train, test, tuple("0123456789"), (2, 34, 34), 300_000, SOURCE + subset)

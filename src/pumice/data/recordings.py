@@ -1,0 +1,81 @@
+"""Splits of event recordings, as files hold them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pumice.data.dataset import Split
+from pumice.data.events import EVENT, Events, EventSamples, pack_events
+from pumice.data.npz import read_npz
+from pumice.errors import InputError, MissingExtraError
+
+
+def read_event_npz(path: Path) -> Split:
+    """A split from one .npz file with `x`, `y`, `t`, `p`, `offsets` and `label`.
+
+    Raises:
+        InputError: The file is missing or damaged, or its arrays do not fit each other.
+    """
+    names = ("x", "y", "t", "p", "offsets", "label")
+    arrays = dict(zip(names, read_npz(path, names), strict=True))
+    labels = arrays.pop("label")
+    try:
+        return Split(pack_events(**arrays), labels.astype(np.int64))
+    except (InputError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+@dataclass(frozen=True, eq=False)
+class TonicReader:
+    """Reads recordings through one of tonic's datasets.
+
+    Attributes:
+        dataset: tonic's dataset.
+    """
+
+    dataset: Any
+
+    def __call__(self, index: int) -> Events:
+        """One recording.
+
+        Raises:
+            InputError: Its file is missing or damaged.
+        """
+        try:
+            found = self.dataset[index][0]
+            events = np.empty(len(found), EVENT)
+            for name in ("x", "y", "t", "p"):
+                events[name] = found[name]
+        except (OSError, ValueError, IndexError, TypeError) as error:
+            raise InputError(f"{self.dataset.data[index]}: cannot be read as events ({error})") from error
+        return events
+
+
+def read_tonic(kind: str, folder: Path, *, train: bool) -> Split:
+    """A split of a dataset that tonic knows, from tonic's own folders; never downloads.
+
+    Args:
+        kind: Name of tonic's class, such as "NMNIST".
+        folder: What tonic calls `save_to`: the folder that holds the folder `kind`.
+        train: The training split, or else the test split.
+
+    Raises:
+        InputError: tonic finds no recordings there.
+    """
+    try:
+        datasets = import_module("tonic.datasets")
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("tonic", "train", "tonic's folders") from error
+    original: Any = getattr(datasets, kind)
+    # tonic would download where the archive (not only its contents) is missing; the folder is what counts here.
+    local = type(kind, (original,), {"_check_exists": lambda self: True})
+    dataset = local(str(folder), train=train)
+    if not len(dataset):
+        raise InputError(f"{folder / kind / dataset.folder_name}: holds no recordings of tonic's {kind} layout")
+    order = np.argsort(dataset.data)  # tonic lists some folders in the file system's order
+    return Split(EventSamples(TonicReader(dataset), order), np.array(dataset.targets, np.int64)[order])

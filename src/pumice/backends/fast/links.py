@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pumice.backends.fast.bounds import WRAP_LIMIT, activation_types, largest_sum, largest_value, reads_values
 from pumice.backends.fast.frames import Frames, words
 from pumice.backends.fast.kernels.events import gather_delayed
 from pumice.backends.fast.kernels.products import add_conv, add_dense, add_sparse, add_token_mixing
@@ -20,25 +21,26 @@ from pumice.ir import Conv, Dense, Direct, Graph, OneToOne, Sparse, Synapse, Tok
 
 Array = npt.NDArray[Any]
 
-INT32_LIMIT = 1 << 31
-WRAP_LIMIT = 1 << 23
-
 
 @dataclass(frozen=True)
 class Ends:
     """What a link needs to know of the graph.
 
     Attributes:
-        source: Name and shape of where values come from.
+        source_shape: Of the source.
         target_shape: Of the whole target population.
         channels: (first, stop) of those channels that receive.
+        binary: Whether the synapse reads spikes, 0 or 1.
         largest_value: Bound on the size of what the source sends, as this synapse reads it.
+        dtype: Integer type of the target's activation.
     """
 
     source_shape: tuple[int, ...]
     target_shape: tuple[int, ...]
     channels: tuple[int, int]
+    binary: bool
     largest_value: int
+    dtype: type[np.signedinteger[Any]]
 
     @property
     def n_source(self) -> int:
@@ -87,6 +89,17 @@ class Link(ABC):
         flat = arriving.reshape(-1, arriving.shape[-1])
         self._add(flat, words(arriving), activation[first:stop].reshape(-1, activation.shape[-1]))
 
+    def _all_spike(self) -> Array:
+        """What all sources together add if they send spikes, else nothing; see `kernels.events.find_rarer`."""
+        if not self.ends.binary:
+            return np.zeros(0, self.ends.dtype)
+        self._full = np.zeros(0, self.ends.dtype)
+        ones = np.zeros((1, -(-self.ends.n_source // 8) * 8), np.int8)
+        ones[:, : self.ends.n_source] = 1
+        total = np.zeros((1, self.ends.n_target), self.ends.dtype)
+        self._add(ones, words(ones), total)
+        return total[0]
+
     @property
     @abstractmethod
     def fan_out(self) -> Array: ...
@@ -113,10 +126,11 @@ class DenseLink(Link):
     def __init__(self, synapse: Dense, ends: Ends, delay: int | Array) -> None:
         super().__init__(synapse, ends, delay)
         order = flatten_whc(np.arange(ends.n_source).reshape(ends.source_shape))
-        weight = np.empty((ends.n_source, len(synapse.weight)), np.int32)
+        weight = np.empty((ends.n_source, len(synapse.weight)), ends.dtype)
         weight[order] = synapse.weight.T.astype(np.int64) << synapse.weight_exp
         self._weight = weight
-        self._matrix = Matrix.of(weight, ends.largest_value)
+        self._matrix = Matrix.of(weight, largest_sum(synapse, ends.largest_value))
+        self._full = self._all_spike()
 
     @property
     def fan_out(self) -> Array:
@@ -127,7 +141,7 @@ class DenseLink(Link):
         if self._matrix is not None and self._matrix.pays_off(arriving):
             activation[:, first:stop] += self._matrix.product(arriving[:, : self.ends.n_source])
         else:
-            add_dense(arriving, words, self._weight, first, activation)
+            add_dense(arriving, words, self._weight, self._full, first, activation)
 
 
 class SparseLink(Link):
@@ -139,7 +153,7 @@ class SparseLink(Link):
         order = np.argsort(source, kind="stable")
         self._start = np.searchsorted(source[order], np.arange(ends.n_source + 1))
         self._target = target[order].astype(np.int64)
-        self._weight = weight[order].astype(np.int32)
+        self._weight = weight[order].astype(ends.dtype)
 
     @property
     def fan_out(self) -> Array:
@@ -158,7 +172,7 @@ class TokenMixingLink(Link):
         heads = len(synapse.weight)
         tokens = np.arange(width * height).reshape(height, width).T.reshape(-1)  # of the places x * height + y
         mixed = synapse.weight.astype(np.int64)[:, tokens][:, :, tokens] << synapse.weight_exp
-        self._weight = np.ascontiguousarray(mixed.transpose(0, 2, 1), np.int32)
+        self._weight = np.ascontiguousarray(mixed.transpose(0, 2, 1), ends.dtype)
         self._head = np.arange(channels) * heads // channels
 
     @property
@@ -186,11 +200,12 @@ class ConvLink(Link):
         self._y_runs = _table([_runs(places, columns) for places in taps[1]], width=3)
         grouped = synapse.weight.reshape(synapse.groups, out_per_group, kernel_x, kernel_y, in_per_group)
         by_source = grouped.transpose(0, 4, 2, 3, 1)[:, :, :, columns]
-        self._weight = np.ascontiguousarray(by_source.reshape(n_in, kernel_x, kernel_y * out_per_group), np.int32)
+        self._weight = np.ascontiguousarray(by_source.reshape(n_in, kernel_x, kernel_y * out_per_group), ends.dtype)
         self._layout = (n_in, height, height_out, row_length, ends.channels[0], in_per_group, out_per_group)
-        largest_sum = int(np.abs(synapse.weight.astype(np.int64)).sum((1, 2, 3)).max()) * ends.largest_value
-        self._wraps = largest_sum >= WRAP_LIMIT
-        self._matrix = None if self._wraps else ConvMatrix.of(synapse, ends.source_shape, largest_sum)
+        largest = largest_sum(synapse, ends.largest_value)
+        self._wraps = largest >= WRAP_LIMIT
+        self._matrix = None if self._wraps else ConvMatrix.of(synapse, ends.source_shape, largest)
+        self._full = self._all_spike()
 
     @property
     def wraps(self) -> bool:
@@ -210,7 +225,8 @@ class ConvLink(Link):
             for frame, total in zip(arriving, part, strict=True):
                 total += self._matrix.product(frame[: self.ends.n_source])
             return
-        add_conv(arriving, words, self._weight, self._x_taps, self._y_runs, self._layout, self._wraps, activation)
+        tables = (self._weight, self._x_taps, self._y_runs, self._full, self._layout)
+        add_conv(arriving, words, *tables, self._wraps, activation)
 
 
 def _taps(s: Conv, axis: int, n_source: int, n_target: int) -> list[list[tuple[int, int]]]:
@@ -248,23 +264,20 @@ def _table(rows: list[list[tuple[int, ...]]], width: int = 2) -> tuple[Array, ..
 
 def links(graph: Graph) -> list[Link]:
     """The links of every synapse of a graph."""
-    return [link for synapse in graph.synapses for link in _prepare(synapse, _ends(graph, synapse))]
+    kinds = activation_types(graph)
+    return [link for s in graph.synapses for link in _prepare(s, _ends(graph, s, kinds[s.target]))]
 
 
-def _ends(graph: Graph, s: Synapse) -> Ends:
+def _ends(graph: Graph, s: Synapse, dtype: type[np.signedinteger[Any]]) -> Ends:
     target_shape = graph.shape_of(s.target)
     return Ends(
-        graph.shape_of(s.source), target_shape, s.target_channels or (0, target_shape[-1]), _largest_value(graph, s)
+        graph.shape_of(s.source),
+        target_shape,
+        s.target_channels or (0, target_shape[-1]),
+        not reads_values(graph, s),
+        largest_value(graph, s),
+        dtype,
     )
-
-
-def _largest_value(graph: Graph, s: Synapse) -> int:
-    if not s.graded:
-        return 1
-    if s.source == graph.input.name:
-        low, high = graph.input.value_range or (-WRAP_LIMIT, WRAP_LIMIT)
-        return max(abs(low), abs(high))
-    return INT32_LIMIT if graph.population(s.source).sends_values else 1
 
 
 @singledispatch

@@ -44,9 +44,8 @@ class Matrix:
     weight: Array
 
     @classmethod
-    def of(cls, weight: Array, largest_value: int) -> Matrix | None:
+    def of(cls, weight: Array, largest_sum: int) -> Matrix | None:
         """None if the product would not be exact."""
-        largest_sum = int(np.abs(weight.astype(np.int64)).sum(0).max()) * largest_value
         kind = exact_float(largest_sum)
         # Beyond 2^31 the activation wraps, which floats do not.
         return None if kind is None or largest_sum >= 1 << 31 else cls(weight.astype(kind))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pumice.backends.fast.bounds import activation_types, sends_values
 from pumice.backends.fast.frames import Frames
 from pumice.backends.fast.links import Link, links
 from pumice.backends.fast.neurons import AbstractNeurons, neurons
@@ -42,18 +43,11 @@ class Program:
         self.into = {
             p.name: [link for link in self.links if link.synapse.target == p.name] for p in graph.populations
         }
-        self.readings = {(link.synapse.source, self.reads_values(link)): 0 for link in self.links}
+        self.activation_types = activation_types(graph)
+        self.longest_delay: dict[tuple[str, bool], int] = {}
         for link in self.links:
-            key = (link.synapse.source, self.reads_values(link))
-            self.readings[key] = max(self.readings[key], link.longest)
-
-    def sends_values(self, source: str) -> bool:
-        """Whether what leaves a source is more than 0 or 1."""
-        return source == self.graph.input.name or self.graph.population(source).sends_values
-
-    def reads_values(self, link: Link) -> bool:
-        """Whether a link looks at more of its source than whether it is zero."""
-        return link.synapse.graded and self.sends_values(link.synapse.source)
+            reading = (link.synapse.source, link.ends.binary)
+            self.longest_delay[reading] = max(self.longest_delay.get(reading, 0), link.longest)
 
     def chunk_steps(self, batch: int) -> int:
         """A good number of steps to advance at once."""
@@ -96,11 +90,13 @@ class Simulator:
         self._values, self._spikes = {}, {}
         sizes = {self._graph.input.name: self._graph.input.size} | {p.name: p.size for p in self._graph.populations}
         for name, size in sizes.items():
-            longest = {values: program.readings.get((name, values), 0) for values in (True, False)}
-            if program.sends_values(name):
-                self._values[name] = Frames(size, longest[True], chunk_steps, batch, np.int32)
-            if not program.sends_values(name) or (name, False) in program.readings:
-                self._spikes[name] = Frames(size, longest[False], chunk_steps, batch, np.int8)
+            values, spikes = (program.longest_delay.get((name, binary)) for binary in (False, True))
+            if sends_values(self._graph, name):
+                self._values[name] = Frames(size, values or 0, chunk_steps, batch, np.int32)
+            if not sends_values(self._graph, name) or spikes is not None:
+                self._spikes[name] = Frames(size, spikes or 0, chunk_steps, batch, np.int8)
+        widest = max(p.size for p in self._graph.populations)
+        self._shared = np.zeros(chunk_steps * batch * widest, np.int32)
         self._activation = {
             p.name: {part: self._room(stage, p) for part in p.parts}
             for stage in program.stages
@@ -111,14 +107,11 @@ class Simulator:
         }
 
     def _room(self, stage: Stage, p: Population) -> Array:
-        """Layers that run one after the other share one piece of memory."""
-        shape = (self._chunk_steps, self._batch, p.size)
-        if stage.loops or p.parts != ("real",):
-            return np.zeros(shape, np.int32)
-        if not hasattr(self, "_shared"):
-            widest = max(q.size for q in self._graph.populations)
-            self._shared = np.zeros(self._chunk_steps * self._batch * widest, np.int32)
-        return self._shared[: int(np.prod(shape))].reshape(shape)
+        """Activation; layers that run one after the other share one piece of memory."""
+        shape, dtype = (self._chunk_steps, self._batch, p.size), self._program.activation_types[p.name]
+        if stage.loops or len(p.parts) > 1:
+            return np.zeros(shape, dtype)
+        return self._shared.view(dtype)[: int(np.prod(shape))].reshape(shape)
 
     def record(self) -> None:
         """From now on keep the states after each step of a chunk, for `states`."""
@@ -190,8 +183,7 @@ class Simulator:
 
     def _add(self, p: Population, first: int, stop: int, arriving: list[Link]) -> None:
         for link in arriving:
-            values = self._program.reads_values(link)
-            frames = (self._values if values else self._spikes)[link.synapse.source]
+            frames = (self._spikes if link.ends.binary else self._values)[link.synapse.source]
             link.add(frames, self._activation[p.name][link.synapse.part], first, stop)
 
     def _fire(self, p: Population, first: int, stop: int) -> None:

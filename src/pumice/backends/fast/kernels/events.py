@@ -31,6 +31,31 @@ def find_active(frame: Array, words: Array, active: Array) -> int:
 
 
 @njit(nogil=True, cache=True)
+def find_rarer(
+    frame: Array, words: Array, n_source: int, full: Array, total: Array, found: Array
+) -> tuple[int, bool]:
+    """List the spikes, or, if they are the majority, the silent sources; those are then to be subtracted.
+
+    The activation that all sources together cause, `full`, is added to `total` in the second case. `full` is empty
+    for sources that send values: then events are never subtracted.
+
+    Returns:
+        How many indices were written to `found`, and whether they are the silent ones.
+    """
+    n = find_active(frame, words, found)
+    if full.size == 0 or 2 * n <= n_source:
+        return n, False
+    n = 0
+    for i in range(n_source):
+        if frame[i] == 0:
+            found[n] = i
+            n += 1
+    for i in range(full.size):
+        total[i] += full[i]
+    return n, True
+
+
+@njit(nogil=True, cache=True)
 def gather_delayed(sent: Array, delay: Array, arriving: Array) -> None:
     """Give each source neuron a delay of its own: arriving[t, :, j] = sent[t + longest - delay[j], :, j].
 

@@ -1,7 +1,8 @@
 """What events add to their targets' activation: one loop per kind of synapse.
 
 Common arguments: `arriving` (frames, n_source) holds the values that arrive, one frame for each step and sample, and
-`words` is the same memory as uint64; `activation` (frames, n_target) is added to.
+`words` is the same memory as uint64; `activation` (frames, n_target) is added to. `full` is what all sources together
+add, see `find_rarer`. Weights have the integer type of the activation.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from pumice.backends.fast.kernels.events import find_active
+from pumice.backends.fast.kernels.events import find_active, find_rarer
 
 Array = np.ndarray[Any, Any]
 
@@ -20,26 +21,30 @@ _LIMIT = 1 << 23
 
 @njit(nogil=True, cache=True)
 def _add_row(total: Array, at: int, row: Array, start: int, n: int, value: int) -> None:
-    """total[at : at + n] += value * row[start : start + n], modulo 2^32."""
+    """total[at : at + n] += value * row[start : start + n], modulo the type's range."""
     to, weights = total[at : at + n], row[start : start + n]
     if value == 1:
         for i in range(n):
             to[i] += weights[i]
+    elif value == -1:
+        for i in range(n):
+            to[i] -= weights[i]
     else:
         for i in range(n):
             to[i] += np.int32(weights[i] * value)
 
 
 @njit(nogil=True, cache=True)
-def add_dense(arriving: Array, words: Array, weight: Array, at: int, activation: Array) -> None:
+def add_dense(arriving: Array, words: Array, weight: Array, full: Array, at: int, activation: Array) -> None:
     """All to all; `weight` (n_source, n_target) acts on activation[..., at : at + n_target]."""
-    n = weight.shape[1]
-    active = np.empty(arriving.shape[1], np.int32)
+    n_source, n_target = weight.shape
+    found = np.empty(arriving.shape[1], np.int32)
     for f in range(len(arriving)):
-        frame = arriving[f]
-        for i in range(find_active(frame, words[f], active)):
-            j = active[i]
-            _add_row(activation[f], at, weight[j], 0, n, frame[j])
+        frame, total = arriving[f], activation[f]
+        n, silent = find_rarer(frame, words[f], n_source, full, total, found)
+        for i in range(n):
+            j = found[i]
+            _add_row(total, at, weight[j], 0, n_target, -1 if silent else frame[j])
 
 
 @njit(nogil=True, cache=True)
@@ -76,7 +81,7 @@ def add_token_mixing(
     n_channels = head.size
     at, row_length = channels
     active = np.empty(arriving.shape[1], np.int32)
-    mixed = np.zeros((n_channels, tokens), np.int32)
+    mixed = np.zeros((n_channels, tokens), activation.dtype)
     for f in range(len(arriving)):
         frame = arriving[f]
         n = find_active(frame, words[f], active)
@@ -100,6 +105,7 @@ def add_conv(
     weight: Array,
     x_taps: tuple[Array, Array, Array],
     y_runs: tuple[Array, Array, Array, Array],
+    full: Array,
     layout: tuple[int, int, int, int, int, int, int],
     wraps: bool,
     activation: Array,
@@ -114,6 +120,7 @@ def add_conv(
         x_taps: Where each x goes: entries start[x] to start[x + 1] of (kernel index, target x).
         y_runs: Where each y goes: entries start[y] to start[y + 1] of (first column, target y, number); columns
             that are neighbours in `weight` hit targets that are neighbours.
+        full: See the module.
         layout: Source channels and height, target height and channels, first target channel, and the channels of
             a group, in and out.
         wraps: Whether the sum may leave 24 bits, and so is wrapped before it is added.
@@ -122,14 +129,17 @@ def add_conv(
     x_start, x_tap, x_target = x_taps
     y_start, y_column, y_target, y_number = y_runs
     n_in, height, height_out, row_length, at, in_per_group, n_out = layout
+    n_source = (x_start.size - 1) * height * n_in
     whole_rows = n_out == row_length
-    active = np.empty(arriving.shape[1], np.int32)
-    apart = np.zeros(activation.shape[1] if wraps else 0, np.int32)
+    found = np.empty(arriving.shape[1], np.int32)
+    apart = np.zeros(activation.shape[1] if wraps else 0, activation.dtype)
     for f in range(len(arriving)):
         frame = arriving[f]
         total = apart if wraps else activation[f]
-        for e in range(find_active(frame, words[f], active)):
-            j = active[e]
+        n, silent = find_rarer(frame, words[f], n_source, full, total, found)
+        for e in range(n):
+            j = found[e]
+            value = -1 if silent else frame[j]
             c = j % n_in
             y = (j // n_in) % height
             x = j // n_in // height
@@ -140,11 +150,11 @@ def add_conv(
                     place = x_target[p] * height_out + y_target[q]
                     column = y_column[q] * n_out
                     if whole_rows:
-                        _add_row(total, place * row_length, row, column, y_number[q] * n_out, frame[j])
+                        _add_row(total, place * row_length, row, column, y_number[q] * n_out, value)
                     else:
                         for k in range(y_number[q]):
                             to = (place + k) * row_length + to_channel
-                            _add_row(total, to, row, column + k * n_out, n_out, frame[j])
+                            _add_row(total, to, row, column + k * n_out, n_out, value)
         if wraps:
             _add_wrapped(apart, activation[f])
 

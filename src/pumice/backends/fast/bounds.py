@@ -1,0 +1,67 @@
+"""How large sums can get: what proves that a narrow integer or a float holds them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pumice.ir import Accumulator, Conv, Cuba, Dense, Graph, OneToOne, Sparse, Synapse, TokenMixing
+
+WRAP_LIMIT = 1 << 23
+"""Sums of a convolution wrap beyond it."""
+INT16_LIMIT = (1 << 15) - 1
+INT32_LIMIT = 1 << 31
+
+
+def sends_values(graph: Graph, source: str) -> bool:
+    """Whether what leaves a source is more than 0 or 1."""
+    return source == graph.input.name or graph.population(source).sends_values
+
+
+def reads_values(graph: Graph, s: Synapse) -> bool:
+    """Whether a synapse sees more of its source than whether it is zero."""
+    return s.graded and sends_values(graph, s.source)
+
+
+def largest_value(graph: Graph, s: Synapse) -> int:
+    """Bound on the size of what a synapse's source sends, as the synapse reads it."""
+    if not reads_values(graph, s):
+        return 1
+    if s.source != graph.input.name:
+        return INT32_LIMIT
+    low, high = graph.input.value_range or (-WRAP_LIMIT, WRAP_LIMIT)
+    return max(abs(low), abs(high))
+
+
+def largest_sum(s: Synapse, value: int) -> int:
+    """Bound on the size of what a synapse adds to one neuron in one step, and of every partial sum of it.
+
+    Args:
+        s: A synapse.
+        value: Bound on the size of what its source sends.
+
+    Example:
+        >>> largest_sum(Dense("a", "b", weight=np.array([[3, -4], [1, 2]]), weight_exp=1), value=5)
+        70
+    """
+    if isinstance(s, Sparse):
+        sums = np.bincount(s.rows, weights=np.abs(s.values)) if s.rows.size else np.zeros(1)
+    else:
+        weight = np.abs(np.asarray(getattr(s, "weight", 1)).astype(np.int64))
+        axes = {Dense: (1,), Conv: (1, 2, 3), TokenMixing: (2,), OneToOne: ()}.get(type(s), ())
+        sums = weight.sum(axes)
+    return (int(sums.max()) * value) << getattr(s, "weight_exp", 0)
+
+
+def activation_types(graph: Graph) -> dict[str, type[np.signedinteger[Any]]]:
+    """int16 for populations whose whole activation fits it, at every step and in every order of adding; else int32.
+
+    Only for integrators, which are the many; the sum may leave 16 bits on the way, as it comes back modulo 2^16.
+    """
+    found: dict[str, type[np.signedinteger[Any]]] = {}
+    for p in graph.populations:
+        total = sum(largest_sum(s, largest_value(graph, s)) for s in graph.into(p.name))
+        fits = isinstance(p, (Cuba, Accumulator)) and total <= INT16_LIMIT
+        found[p.name] = np.int16 if fits else np.int32
+    return found

@@ -1,8 +1,8 @@
-"""Lava passes the battery: what every backend of pumice, and any other, is held to."""
+"""Lava passes the battery, under its own runtime and in threads."""
 
 import pytest
 
-from pumice.backends import get_backend
+from pumice.backends.lava import LavaBackend
 from pumice.testing import BackendBattery
 
 
@@ -12,4 +12,10 @@ class TestLava(BackendBattery):
     unsupported = frozenset({"accumulator_graded", "accumulator_as_spikes"})
 
     def make_backend(self):
-        return get_backend("lava")
+        return LavaBackend()
+
+
+@pytest.mark.lava
+class TestLavaInThreads(TestLava):
+    def make_backend(self):
+        return LavaBackend(in_threads=True)

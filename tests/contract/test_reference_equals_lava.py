@@ -1,8 +1,7 @@
 """The reference equals Lava's bit-accurate models: what leaves every neuron, and every state, at every step.
 
-A run on Lava is costly, so each case is many small graphs side by side: `MOTIFS` of them, which share nothing but
-the input, with about three populations each. Each population, with all that feeds it, is a random graph whose output
-is compared: `test_how_many_graphs_are_compared` counts them.
+A run on Lava is costly, so each case is many small graphs side by side, which share nothing but the input. A few
+cases run under Lava's own runtime; the others, and those of the slow suite, run Lava's models in threads.
 
 And the comparison has teeth: with any one of the planted defects below in the reference, it fails.
 """
@@ -10,48 +9,84 @@ And the comparison has teeth: with any one of the planted defects below in the r
 from dataclasses import replace
 from functools import cache
 
+import networkx
 import numpy as np
 import pytest
 
 from pumice.backends import get_backend
 from pumice.backends.base import Record
+from pumice.backends.lava import LavaBackend
 from pumice.backends.reference import ReferenceBackend, neurons, synapses
 from pumice.backends.verify import first_difference
 from pumice.fixedpoint import CubaState, DeltaState, clip24, cuba, resonator, to_int32, token_mixing_accumulate
 from pumice.ir import Conv, Graph, Reset
 from pumice.testing import cases, example
+from pumice.testing.motifs import MOTIFS
 
 pytestmark = pytest.mark.lava
 
-MOTIFS = 13
-CASES = range(9)
+UNDER_THE_RUNTIME = range(9)
+IN_THREADS = range(9, 14)
+SLOW = range(1000, 1050)
+SLOW_AND_LONG = range(2000, 2006)
+
+
+def draw(case: int) -> tuple[Graph, np.ndarray]:
+    if case in SLOW_AND_LONG:
+        return example(cases(13, n_steps=120, longest_delay=62), case)
+    return example(cases(13 if case in UNDER_THE_RUNTIME else 40, n_steps=24, longest_delay=9), case)
 
 
 @cache
 def case_and_reference(case: int) -> tuple[Graph, np.ndarray, dict[str, Record]]:
-    graph, x = example(cases(MOTIFS, n_steps=24, longest_delay=9), case)
+    graph, x = draw(case)
     return graph, x, get_backend("reference").run(graph, x, record=True).records
 
 
-def test_how_many_graphs_are_compared():
-    assert sum(len(case_and_reference(case)[0].populations) for case in CASES) >= 300
+def disjoint(graph: Graph) -> list[set[str]]:
+    """The populations of each graph in a graph: those that synapses join."""
+    joined = networkx.Graph([(s.source, s.target) for s in graph.synapses if s.source != graph.input.name])
+    joined.add_nodes_from(p.name for p in graph.populations)
+    return list(networkx.connected_components(joined))
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_reference_equals_lava(case):
+@pytest.mark.parametrize(
+    ("compared", "at_least"),
+    [
+        ([*UNDER_THE_RUNTIME, *IN_THREADS], 300),
+        pytest.param([*SLOW, *SLOW_AND_LONG], 2000, marks=pytest.mark.slow),
+    ],
+)
+def test_how_many_graphs_are_compared(compared, at_least):
+    """Disjoint ones, of every form."""
+    graphs = [names for case in compared for names in disjoint(draw(case)[0])]
+    assert len(graphs) >= at_least
+    forms = [next(iter(names)).split("_")[1] for names in graphs]
+    assert min(forms.count(form) for form in MOTIFS) >= at_least // 20
+
+
+def assert_equal(case: int, backend: LavaBackend) -> None:
     graph, x, expected = case_and_reference(case)
-    result = get_backend("lava").run(graph, x, record=True)
+    result = backend.run(graph, x, record=True)
     assert first_difference(expected, result.records) is None
     for name, sent in result.outputs.items():
         np.testing.assert_array_equal(sent, expected[name].s)
 
 
+@pytest.mark.parametrize("case", UNDER_THE_RUNTIME)
+def test_reference_equals_lava(case):
+    assert_equal(case, LavaBackend())
+
+
+@pytest.mark.parametrize("case", IN_THREADS)
+def test_reference_equals_lavas_models_on_more_cases(case):
+    assert_equal(case, LavaBackend(in_threads=True))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("case", range(1000, 1060))
-def test_reference_equals_lava_on_many_and_longer_cases(case):
-    graph, x = example(cases(MOTIFS, n_steps=120, longest_delay=62), case)
-    expected = get_backend("reference").run(graph, x, record=True).records
-    assert first_difference(expected, get_backend("lava").run(graph, x, record=True).records) is None
+@pytest.mark.parametrize("case", [*SLOW, *SLOW_AND_LONG])
+def test_reference_equals_lavas_models_on_many_and_longer_cases(case):
+    assert_equal(case, LavaBackend(in_threads=True))
 
 
 def round_down(monkeypatch, graph):
@@ -200,4 +235,4 @@ def test_a_planted_defect_is_found(plant, monkeypatch):
             records = ReferenceBackend()._run(plant(patch, graph), x.astype(np.int32), True).records
         return first_difference(expected, records) is not None
 
-    assert any(is_found(case) for case in CASES)
+    assert any(is_found(case) for case in UNDER_THE_RUNTIME)

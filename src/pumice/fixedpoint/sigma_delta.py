@@ -60,5 +60,6 @@ def delta_step(
     error = to_int32(state.error.astype(np.int64) + change) if cum_error else state.error
     compared = error if cum_error else change
     sent = np.where(np.abs(compared) >= np.asarray(vth), change, 0).astype(np.int32)
-    error = np.where(sent != 0, 0, error).astype(np.int32) if cum_error else error
+    if cum_error:  # where the magnitude is positive: that of -2^31 is -2^31 in 32 bits, in Lava as in NumPy
+        error = np.where(np.abs(sent) > 0, 0, error).astype(np.int32)
     return sent, DeltaState(value, to_int32(change.astype(np.int64) - sent), error)

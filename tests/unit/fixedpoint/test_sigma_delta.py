@@ -33,3 +33,11 @@ def test_cumulative_error_sends_the_change_that_carries_the_sum_over_the_thresho
 
 def test_the_threshold_itself_is_sent():
     assert_array_equal(delta_step(rest(2), [4, -4], vth=4)[0], [4, -4])
+
+
+def test_a_summed_up_error_outlives_a_message_without_a_magnitude():
+    """-2^31 has no magnitude in 32 bits; Lava clears the error where the message's magnitude is positive."""
+    state = DeltaState(*np.zeros((3, 2), np.int32))
+    sent, after = delta_step(state, np.array([-(2**31), 5 - 2**31]), vth=np.array([-(2**31), 1]), cum_error=True)
+    assert sent.tolist() == [-(2**31), 5 - 2**31]
+    assert after.error.tolist() == [-(2**31), 0]

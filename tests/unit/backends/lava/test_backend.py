@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from dataclasses import replace
 from multiprocessing import resource_tracker
 
 import numpy as np
@@ -18,7 +19,7 @@ from pumice.backends.lava import LavaBackend
 from pumice.backends.lava.processes import stream
 from pumice.backends.verify import first_difference
 from pumice.errors import BackendError
-from pumice.ir import Cuba, Direct, Graph, Input
+from pumice.ir import Conv, Cuba, Dense, Direct, Graph, Input
 from pumice.ir.builder import chain
 
 pytestmark = pytest.mark.lava
@@ -231,3 +232,50 @@ def test_runs_whatever_start_method_the_caller_has_chosen():
         assert multiprocessing.get_start_method() == "spawn"
     finally:
         multiprocessing.set_start_method(before, force=True)
+
+
+IN_THREADS = LavaBackend(stall_timeout_s=60, in_threads=True)
+
+
+def test_threads_equal_the_reference_and_end_with_a_loop():
+    graph = GRAPH.replace(synapses=(*GRAPH.synapses, Dense("dense1", "dense0", weight=np.full((3, 2), 60))))
+    expected = get_backend("reference").run(graph, X, record=True)
+    result = IN_THREADS.run(graph, X, record=True)
+    assert first_difference(expected.records, result.records) is None
+    np.testing.assert_array_equal(result.spikes, expected.spikes)
+    np.testing.assert_array_equal(IN_THREADS.run(graph, X).spikes, expected.spikes)
+
+
+def test_a_model_that_raises_ends_all_threads(monkeypatch):
+    monkeypatch.setattr(stream.PySourceModel, "run_spk", raise_in_step_3)
+    with pytest.raises(BackendError, match=r"Source.*raised:\n(.|\n)*raise_in_step_3(.|\n)*planted failure"):
+        IN_THREADS.run(GRAPH, X)
+
+
+def test_threads_refuse_what_lavas_channels_refuse(monkeypatch):
+    monkeypatch.setattr(stream.PySourceModel, "run_spk", lambda model: model.s_out.send(np.zeros(5, np.int32)))
+    for backend in (LavaBackend(), IN_THREADS):
+        with pytest.raises(BackendError, match=r"Source(.|\n)*AssertionError"):
+            backend.run(GRAPH, X)
+
+
+def test_threads_cast_as_lavas_channels_cast(monkeypatch):
+    """Fractions are lost on the way."""
+    monkeypatch.setattr(stream.PySourceModel, "run_spk", lambda model: model.s_out.send(np.full(4, 1.9)))
+    graph = chain((4,), [3], seed=0)
+    graph = graph.replace(synapses=tuple(replace(s, graded=True) for s in graph.synapses))
+    under_the_runtime = LavaBackend().run(graph, X, record=True).records
+    assert first_difference(under_the_runtime, IN_THREADS.run(graph, X, record=True).records) is None
+    assert under_the_runtime["dense0"].u.any()
+
+
+def test_an_overflow_in_a_thread_is_an_error(monkeypatch):
+    """Lava's convolution sums in floating point; what 32 bits do not hold must not become some number."""
+    conv = Conv("input", "a", weight=np.full((1, 1, 1, 1), 2**14), graded=True)
+    graph = Graph(Input("input", (2, 2, 1)), (Cuba("a", (2, 2, 1), 5),), (conv,), ("a",))
+    monkeypatch.setattr(
+        stream.PySourceModel, "run_spk", lambda model: model.s_out.send(np.full((2, 2, 1), 2**22, np.int32))
+    )
+    for backend in (LavaBackend(), IN_THREADS):
+        with pytest.raises(BackendError, match="invalid value"):
+            backend.run(graph, np.ones((2, 2, 2, 1), int))

@@ -19,6 +19,11 @@ def resolve(place):
     return functools.reduce(getattr, path.split("."), import_module(module))
 
 
+def trace(monkeypatch, holder, name, called, label):
+    run = getattr(holder, name)
+    monkeypatch.setattr(holder, name, lambda *args, **options: (called.append(label), run(*args, **options))[1])
+
+
 @pytest.mark.parametrize("step", [*order.IN_THE_NETWORK, *order.ON_THE_GRAPH], ids=lambda step: step.name)
 def test_every_step_is_where_the_list_says(step):
     assert callable(resolve(step.place))
@@ -27,12 +32,7 @@ def test_every_step_is_where_the_list_says(step):
 def test_the_passes_run_in_the_written_order(monkeypatch):
     called = []
     for step in order.ON_THE_GRAPH[:-1]:
-
-        def traced(*args, run=resolve(step.place), name=step.name):
-            called.append(name)
-            return run(*args)
-
-        monkeypatch.setattr(order, step.name, traced)
+        trace(monkeypatch, order, step.name, called, step.name)
     order.run_passes(chain((4,), [3, 2], seed=0), 5)
     assert called == [step.name for step in order.ON_THE_GRAPH[:-1]]
 
@@ -49,12 +49,7 @@ def test_the_network_steps_run_in_the_written_order(monkeypatch):
         ),
         strict=True,
     ):
-
-        def traced(*args, run=getattr(holder, name), name=step.name, **options):
-            called.append(name)
-            return run(*args, **options)
-
-        monkeypatch.setattr(holder, name, traced)
+        trace(monkeypatch, holder, name, called, step.name)
     model = torch.nn.Sequential(normed())
     model(X)
     nn.deploy(model, X)(X)

@@ -82,6 +82,7 @@ def test_sigma_delta_layers(compare, tmp_path):
     rng = np.random.default_rng(1)
     image = np.cumsum(rng.integers(-4, 5, (25, 6, 5, 2)), axis=0)
     spikes = (rng.random((25, 6)) < 0.4).astype(int)
+    flat = rng.integers(-4, 9, (12, 60))
     eager = {**SDNN, "vThMant": 0}
     inhibition = dense(rng, 5, 6, eager, weight=-2.0 * rng.integers(1, 100, (5, 6)), bias=[9.0] * 5)
     mixed = [dense(rng, 5, 6, CUBA), dense(rng, 5, 5, eager), dense(rng, 4, 5, {**CUBA, "vThMant": 2})]
@@ -91,6 +92,9 @@ def test_sigma_delta_layers(compare, tmp_path):
     files = {
         "image": (sdnn_image(rng), image, {"reset_interval": 8}, {}),  # resets do not reach these neurons
         "other fraction bits": (sdnn_image(rng), image, {"spike_exp": 3}, {"spike_exp": 3}),
+        "without the encoder": (sdnn_image(rng), image[:12], *[{"skip_layers": 1}] * 2),
+        "without the convolution": (sdnn_image(rng), 9 * flat, *[{"skip_layers": 2, "spike_exp": 4}] * 2),
+        "a part": (mixed, spikes[:, :5], *[{"skip_layers": 1, "num_layers": 2}] * 2),
         "spikes to values to spikes": (mixed, spikes, {}, {}),
         "delays": (delays, 90 * spikes, graded, graded),
         "inhibition": ([inhibition], 90 * spikes, graded, graded),

@@ -48,13 +48,13 @@ def read_stream(path: Path, n_steps: int | None) -> npt.NDArray[np.integer[Any]]
 
 
 def write_result(path: Path, result: RunResult) -> None:
-    """Write a run as .npz: `spikes`, and `<population>/s`, `/u`, `/v` of what was recorded.
+    """Write a run as .npz: `spikes`, and `<population>/s`, `/u`, `/v` (or other states) of what was recorded.
 
     Args:
         path: The file; it appears whole or not at all.
         result: What a backend returned.
     """
-    arrays = {f"{name}/{key}": getattr(rec, key) for name, rec in result.records.items() for key in ("s", "u", "v")}
+    arrays = {f"{name}/{key}": v for name, record in result.records.items() for key, v in record.values().items()}
     with replace_atomically(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, spikes=result.spikes, **arrays)
 

@@ -29,13 +29,26 @@ def run(
     input_message_bits: Annotated[
         int | None, typer.Option(help="0: every non-zero input is one spike; more: input values count.")
     ] = None,
+    num_layers: Annotated[int | None, typer.Option(help="Of a stock file: the first layers only.")] = None,
+    skip_layers: Annotated[int, typer.Option(help="Of a stock file: without so many layers at the start.")] = 0,
+    spike_exp: Annotated[
+        int | None, typer.Option(help="Of a stock file: fraction bits of what sigma-delta neurons send.")
+    ] = None,
     as_stock: Annotated[bool, typer.Option("--as-stock", help="Reproduce stock netx's departures.")] = False,
     record: Annotated[bool, typer.Option("--record", help="Also write s, u, v of every population.")] = False,
 ) -> None:
     """Run FILE.net on X.npy and write the output spikes to Y.npz."""
     chosen = get_backend(backend)
     x = read_stream(input_, steps)
-    graph = load(file, as_stock=as_stock, input_shape=x.shape[1:], input_message_bits=input_message_bits)
+    graph = load(
+        file,
+        as_stock=as_stock,
+        input_shape=x.shape[1:],
+        input_message_bits=input_message_bits,
+        num_layers=num_layers,
+        skip_layers=skip_layers,
+        spike_exp=spike_exp,
+    )
     graph = _with_resets(graph, reset_interval, reset_offset)
     _warn_about_values(graph, x)
     result = chosen.run(graph, x, record=record)

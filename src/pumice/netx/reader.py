@@ -33,6 +33,7 @@ def load(
     input_shape: tuple[int, ...] | None = None,
     input_message_bits: int | None = None,
     num_layers: int | None = None,
+    skip_layers: int = 0,
     spike_exp: int | None = None,
 ) -> Graph:
     """Read a NetX HDF5 file: what lava-dl exports (chains) and what `save` writes.
@@ -48,19 +49,20 @@ def load(
         input_message_bits: 0: every non-zero input counts as one spike; more: input values are multiplied.
             Default: what the file states, else 0. Without effect where the file has input neurons.
         num_layers: Read only the first layers of a stock chain.
+        skip_layers: Of those, leave out so many at the start: the stream is what the last of these would send.
         spike_exp: Fraction bits of what sigma-delta neurons of a stock chain send, 0 to 7; stock netx's default is 6.
 
     Raises:
         FileFormatError: The file is missing, damaged, or holds what cannot be represented.
         InputError: An argument does not fit the file.
     """
-    _check_arguments(input_message_bits, num_layers, spike_exp)
+    _check_arguments(input_message_bits, num_layers, skip_layers, spike_exp)
     with open_file(Path(path)) as root:
         if as_stock or "pumice" not in root:
             rules = Rules(as_stock) if spike_exp is None else Rules(as_stock, spike_exp)
-            graph = _read_stock(root, rules, input_shape, num_layers)
-        elif num_layers is not None or spike_exp is not None:
-            raise InputError(f"{path}: num_layers and spike_exp are for files of stock lava-dl only")
+            graph = _read_stock(root, rules, input_shape, num_layers, skip_layers)
+        elif num_layers is not None or skip_layers or spike_exp is not None:
+            raise InputError(f"{path}: num_layers, skip_layers and spike_exp are for files of stock lava-dl only")
         else:
             graph = _read_own(root)
     try:
@@ -70,23 +72,39 @@ def load(
     return graph if input_message_bits is None else _with_graded_input(graph, input_message_bits > 0)
 
 
-def _check_arguments(input_message_bits: int | None, num_layers: int | None, spike_exp: int | None) -> None:
+def _check_arguments(
+    input_message_bits: int | None, num_layers: int | None, skip_layers: int, spike_exp: int | None
+) -> None:
     if input_message_bits is not None and not 0 <= input_message_bits <= 24:
         raise InputError(f"input_message_bits must lie in 0..24, got {input_message_bits}")
     if num_layers is not None and num_layers < 1:
         raise InputError(f"num_layers must be at least 1, got {num_layers}")
+    if skip_layers < 0:
+        raise InputError(f"skip_layers must be at least 0, got {skip_layers}")
     if spike_exp is not None and not 0 <= spike_exp <= 7:
         raise InputError(f"spike_exp must lie in 0..7, got {spike_exp}")
 
 
-def _read_stock(root: Node, rules: Rules, input_shape: tuple[int, ...] | None, num_layers: int | None) -> Graph:
+def _read_stock(
+    root: Node,
+    rules: Rules,
+    input_shape: tuple[int, ...] | None = None,
+    num_layers: int | None = None,
+    skip_layers: int = 0,
+) -> Graph:
     """The chain in /layer."""
     nodes = list(numbered(root.child("layer")))[:num_layers]
     read = [read_layer(node, index, rules) for index, node in enumerate(nodes)]
     for place in (place for _, unknown in read for place in unknown):
         warnings.warn(f"{place}: unknown field, ignored (as by stock netx)", PumiceWarning, stacklevel=3)
     layers = [layer for layer, _ in read]
-    return build_chain(layers, as_stock=rules.as_stock, input_shape=input_shape, graded_input=False)
+    skipped, layers = layers[:skip_layers], layers[skip_layers:]
+    for layer in skipped:
+        input_shape = layer.shape or input_shape
+    senders = [layer.neuron.kind.sends_values for layer in skipped if layer.neuron is not None]
+    return build_chain(
+        layers, as_stock=rules.as_stock, input_shape=input_shape, graded_input=bool(senders and senders[-1])
+    )
 
 
 def _read_own(root: Node) -> Graph:
@@ -96,7 +114,7 @@ def _read_own(root: Node) -> Graph:
     if form == GRAPH:
         return _verified_header(read_graph(head), head)
     known_only(head, ("form", "input", "population", "outputs", "timing", "info", "certificate", "graded"))
-    graph = _read_stock(root, Rules(), None, None)
+    graph = _read_stock(root, Rules())
     entry = read_input(head)
     names = [graph.input.name, *(p.name for p in graph.populations)]
     nodes = list(numbered(head.child("population")))

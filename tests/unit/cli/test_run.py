@@ -94,7 +94,7 @@ def test_existing_output_is_replaced(command, net, x, tmp_path):
         ("--steps 0", "--steps must be at least 1, got 0"),
         ("--steps -3", "--steps must be at least 1, got -3"),
         ("--steps 10", "--steps 10, but x.npy holds 9 steps; append zeros"),
-        ("--backend loihi9", "unknown backend 'loihi9'; there are: reference, lava"),
+        ("--backend loihi9", "unknown backend 'loihi9'; there are: reference, "),
         ("--reset-offset 3", "--reset-offset needs --reset-interval"),
         ("--reset-interval 0", "--reset-interval must be >= 1"),
         ("--reset-interval 4 --reset-offset -1", "--reset-interval must be >= 1 and --reset-offset >= 0"),
@@ -169,3 +169,42 @@ def test_networks_out_of_range(refused, x, tmp_path, *, field, value, text):
         for name, data in fields.items():
             file[f"layer/0/{name}"] = data
     assert text in refused(RUN)
+
+
+@pytest.fixture
+def sigma_delta_net(tmp_path):
+    """As lava-dl writes them: an encoder, a hidden layer, a decoder."""
+    sdnn = {"type": "SDNN", "activation": "relu", "vThMant": 2}
+    hidden = {"type": "dense", "shape": [3], "weight": np.full((3, 4), 20), "neuron": sdnn}
+    decoder = {"type": "dense", "shape": [2], "weight": np.eye(2, 3) * 40, "neuron": {**sdnn, "sigma_output": True}}
+
+    def put(group, fields):
+        for name, value in fields.items():
+            put(group.create_group(name), value) if isinstance(value, dict) else group.__setitem__(name, value)
+
+    with h5py.File(tmp_path / "a.net", "w") as file:
+        put(file, {"layer": {"0": {"type": "input", "shape": [4], "neuron": sdnn}, "1": hidden, "2": decoder}})
+    return tmp_path / "a.net"
+
+
+@pytest.mark.parametrize(
+    ("more", "arguments"),
+    [
+        ("", {}),
+        ("--spike-exp 3", {"spike_exp": 3}),
+        ("--num-layers 2", {"num_layers": 2}),
+        ("--skip-layers 1", {"skip_layers": 1, "input_shape": (4,)}),
+    ],
+)
+def test_arguments_of_stock_netx(command, sigma_delta_net, x, tmp_path, more, arguments):
+    np.save(tmp_path / "x.npy", 90 * x)
+    code, _, err = command(f"{RUN} --record {more}")
+    assert (code, err) == (0, "")
+    expected = pumice.run(load(sigma_delta_net, **arguments), 90 * x, record=True)
+    found = result(tmp_path)
+    assert expected.spikes.any()
+    np.testing.assert_array_equal(found.pop("spikes"), expected.spikes)
+    values = {f"{name}/{key}": v for name, r in expected.records.items() for key, v in r.values().items()}
+    assert found.keys() == values.keys()
+    for name, recorded in values.items():
+        np.testing.assert_array_equal(found[name], recorded)

@@ -131,8 +131,11 @@ def test_as_stock_looks_at_the_layers_only(tmp_path):
 
 def test_num_layers_is_for_stock_files(tmp_path):
     save(CHAIN, tmp_path / "a.net")
-    with pytest.raises(InputError, match="num_layers and spike_exp are for files of stock lava-dl only"):
-        load(tmp_path / "a.net", num_layers=1)
+    for argument in ({"num_layers": 1}, {"skip_layers": 1}, {"spike_exp": 3}):
+        with pytest.raises(InputError, match="num_layers, skip_layers and spike_exp are for files of stock lava-dl"):
+            load(tmp_path / "a.net", **argument)
+    with pytest.raises(InputError, match="skip_layers must be at least 0, got -1"):
+        load(tmp_path / "a.net", skip_layers=-1)
 
 
 def test_input_message_bits_override_the_file(tmp_path):

@@ -57,6 +57,19 @@ def file_cases(folder):
         ("n0",),
     )
     fields = {**layer(big), "shape": [3, 3, 4], "type": np.array([b"conv"]), **options}
+    small = 2 * rng.integers(-5, 11, (3, 2, 3, 3))
+    shifted = wide.replace(synapses=(Conv("input", "n0", weight=8 * small.transpose(0, 3, 2, 1)),))
+    scaled = {**fields, "weight": small.astype(float), "neuron": {**NEURON, "weight_exp": 3}}
+    each = 2 * rng.integers(5, 25, (128, 1, 2, 2))  # depthwise
+    channels = (rng.random((STEPS, 3, 3, 128)) < 0.3).astype(int)
+    depthwise = Graph(
+        Input("input", (3, 3, 128)),
+        (Cuba("n0", (2, 2, 128), 40, **kinds),),
+        (Conv("input", "n0", weight=each.transpose(0, 3, 2, 1), groups=128),),
+        ("n0",),
+    )
+    grouped = {**layer(each), "shape": [128, 2, 2], "type": np.array([b"conv"]), **options, "groups": 128}
+    excitatory = rng.integers(1, 301, (4, 6))
     return {
         "unknown layer type in the file": (
             write(folder / "unknown.net", layer(a), layer(b, b"mystery"), layer(c)), x, {}, chain(a, b, c)
@@ -67,6 +80,15 @@ def file_cases(folder):
         ),
         "conv weights beyond 8 bits (against the chip's range)": (
             write(folder / "wide.net", fields), image, {"input_shape": [6, 5, 2]}, wide
+        ),
+        "conv with a weight_exp": (
+            write(folder / "scaled.net", scaled), image, {"input_shape": [6, 5, 2]}, shifted
+        ),
+        "conv with 128 groups (Lava holds 127)": (
+            write(folder / "groups.net", grouped), channels, {"input_shape": [3, 3, 128]}, depthwise
+        ),
+        "excitatory weights beyond 255 (against the chip's range)": (
+            write(folder / "excitatory.net", layer(excitatory)), x, {}, chain(np.minimum(excitatory, 255))
         ),
         "concat in the file (loud)": (
             write(folder / "concat.net", layer(a), layer(b, b"concat")), x, {}, chain(a, b)

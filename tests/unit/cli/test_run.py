@@ -196,7 +196,7 @@ def sigma_delta_net(tmp_path):
         ("--skip-layers 1", {"skip_layers": 1, "input_shape": (4,)}),
     ],
 )
-def test_arguments_of_stock_netx(command, sigma_delta_net, x, tmp_path, more, arguments):
+def test_arguments_of_stock_netx(command, sigma_delta_net, x, tmp_path, *, more, arguments):
     np.save(tmp_path / "x.npy", 90 * x)
     code, _, err = command(f"{RUN} --record {more}")
     assert (code, err) == (0, "")

@@ -97,6 +97,45 @@ class AbstractBackend(ABC):
         verify_graph(graph)
         return self._run(graph, checked_input(graph, x), record)
 
+    def run_batch(self, graph: Graph, x: IntArray, *, record: bool = False) -> RunResult:
+        """Run independent samples, each from rest.
+
+        Args:
+            graph: A graph; it is verified first.
+            x: Integers of shape (n, T, *input shape), n and T >= 1.
+            record: Also return s and the states of every population.
+
+        Returns:
+            As of `run`, every array with a first axis of n.
+
+        Raises:
+            GraphError: The graph is not valid.
+            InputError: The samples do not fit the graph.
+            BackendError: This backend cannot run this graph, or failed.
+        """
+        verify_graph(graph)
+        array = np.asarray(x)
+        if array.ndim < 2 or len(array) < 1:
+            raise InputError(f"a batch must have shape (n, T, *input shape) with n >= 1, got {array.shape}")
+        n, n_steps, *shape = array.shape
+        checked = checked_input(graph, array.reshape(n * n_steps, *shape))
+        return self._run_batch(graph, checked.reshape(n, n_steps, *checked.shape[1:]), record)
+
+    def _run_batch(self, graph: Graph, x: npt.NDArray[np.int32], record: bool) -> RunResult:
+        """One after the other; backends that know better override it."""
+        results = [self._run(graph, sample, record) for sample in x]
+        first = results[0]
+        return RunResult(
+            {name: np.stack([r.outputs[name] for r in results]) for name in first.outputs},
+            {
+                name: Record(
+                    np.stack([r.records[name].s for r in results]),
+                    {state: np.stack([r.records[name].states[state] for r in results]) for state in of_first.states},
+                )
+                for name, of_first in first.records.items()
+            },
+        )
+
     @abstractmethod
     def _run(self, graph: Graph, x: npt.NDArray[np.int32], record: bool) -> RunResult:
         """Run a verified graph on a checked stream."""

@@ -1,4 +1,4 @@
-"""The fast backend: compiled kernels, event by event or by whole frames, for one stream or a batch of samples."""
+"""The fast backend."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.backends.base import AbstractBackend, Record, RunResult
+from pumice.backends.fast.batch import simulate
 from pumice.backends.fast.simulator import Program, Simulator
 from pumice.ir import Graph
 
@@ -15,7 +16,10 @@ Array = npt.NDArray[Any]
 
 
 class FastBackend(AbstractBackend):
-    """Runs a graph with numba's kernels; equal to the reference at every neuron and step.
+    """Runs a graph with compiled kernels; equal to the reference at every neuron and step.
+
+    Args:
+        threads: At most so many, one for each group of samples of a batch; by default one per core.
 
     Example:
         >>> from pumice.ir.builder import chain
@@ -26,27 +30,42 @@ class FastBackend(AbstractBackend):
 
     name = "fast"
 
+    def __init__(self, *, threads: int | None = None) -> None:
+        self._threads = threads
+
     def _run(self, graph: Graph, x: npt.NDArray[np.int32], record: bool) -> RunResult:
-        program = Program(graph)
-        chunk_steps = min(program.chunk_steps(batch=1), len(x))
-        simulator = Simulator(program, batch=1, chunk_steps=chunk_steps)
-        if record:
-            simulator.record()
-        kept = graph.populations if record else tuple(graph.population(name) for name in graph.outputs)
-        sent = {p.name: np.zeros((len(x), p.size), np.int32) for p in kept}
-        states = {p.name: {s: np.zeros((len(x), p.size), np.int32) for s in p.states} for p in kept if record}
-        for start in range(0, len(x), chunk_steps):
-            stop = min(start + chunk_steps, len(x))
-            simulator.advance(x[start:stop, None])
-            for name, trace in sent.items():
-                trace[start:stop] = simulator.sent(name)[:, 0]
-            for name, traces in states.items():
-                for state, values in simulator.states(name).items():
-                    traces[state][start:stop] = values[:, 0]
-        shaped = {p.name: sent[p.name].reshape(-1, *p.shape) for p in kept}
-        records = {
-            p.name: Record(shaped[p.name], {s: a.reshape(-1, *p.shape) for s, a in states[p.name].items()})
-            for p in kept
-            if record
-        }
-        return RunResult({name: shaped[name] for name in graph.outputs}, records)
+        result = self._run_batch(graph, x[None], record)
+        return RunResult(
+            {name: sent[0] for name, sent in result.outputs.items()},
+            {
+                name: Record(r.s[0], {state: values[0] for state, values in r.states.items()})
+                for name, r in result.records.items()
+            },
+        )
+
+    def _run_batch(self, graph: Graph, x: npt.NDArray[np.int32], record: bool) -> RunResult:
+        n, n_steps = x.shape[:2]
+        kept = graph.populations if record else tuple(graph.population(name) for name in dict.fromkeys(graph.outputs))
+
+        def room(shape: tuple[int, ...]) -> Array:
+            return np.zeros((n, n_steps, *shape), np.int32)
+
+        sent = {p.name: room(p.shape) for p in kept}
+        states = {p.name: {state: room(p.shape) for state in p.states} for p in kept if record}
+
+        def collect(samples: slice, start: int, stop: int, simulator: Simulator) -> None:
+            for name, array in sent.items():
+                _put(array, samples, start, stop, simulator.sent(name))
+            for name, arrays in states.items():
+                for state, trace in simulator.states(name).items():
+                    _put(arrays[state], samples, start, stop, trace)
+
+        simulate(Program(graph), x, collect, record=record, threads=self._threads)
+        records = {name: Record(sent[name], arrays) for name, arrays in states.items()}
+        return RunResult({name: sent[name] for name in graph.outputs}, records)
+
+
+def _put(array: Array, samples: slice, start: int, stop: int, values: Array) -> None:
+    """Write what has steps first and samples second."""
+    part = array[samples, start:stop]
+    part[:] = values.swapaxes(0, 1).reshape(part.shape)

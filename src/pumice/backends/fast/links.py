@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import Any
@@ -44,10 +44,12 @@ class Ends:
 
     @property
     def n_source(self) -> int:
+        """Number of source neurons."""
         return int(np.prod(self.source_shape))
 
     @property
     def n_target(self) -> int:
+        """Number of neurons of the whole target population."""
         return int(np.prod(self.target_shape))
 
     def target_index(self) -> Array:
@@ -61,8 +63,6 @@ class Link(ABC):
     Attributes:
         synapse: What it was made from.
         delay: Steps from leaving the source to acting on the target: one number, or one per source neuron.
-        fan_out: Number of weights that each source neuron drives, shape (n_source,): the synaptic events that one
-            spike causes.
     """
 
     def __init__(self, synapse: Synapse, ends: Ends, delay: int | Array) -> None:
@@ -102,7 +102,8 @@ class Link(ABC):
 
     @property
     @abstractmethod
-    def fan_out(self) -> Array: ...
+    def fan_out(self) -> Array:
+        """Weights that each source neuron drives, shape (n_source,): the synaptic events that one spike causes."""
 
     @abstractmethod
     def _add(self, arriving: Array, words: Array, activation: Array) -> None:
@@ -113,7 +114,7 @@ class DirectLink(Link):
     """The input's values are the activation."""
 
     @property
-    def fan_out(self) -> Array:
+    def fan_out(self) -> Array:  # noqa: D102
         return np.zeros(self.ends.n_source, np.int64)
 
     def _add(self, arriving: Array, words: Array, activation: Array) -> None:
@@ -133,7 +134,7 @@ class DenseLink(Link):
         self._full = self._all_spike()
 
     @property
-    def fan_out(self) -> Array:
+    def fan_out(self) -> Array:  # noqa: D102
         return np.count_nonzero(self._weight, axis=1)
 
     def _add(self, arriving: Array, words: Array, activation: Array) -> None:
@@ -156,7 +157,7 @@ class SparseLink(Link):
         self._weight = weight[order].astype(ends.dtype)
 
     @property
-    def fan_out(self) -> Array:
+    def fan_out(self) -> Array:  # noqa: D102
         return np.diff(self._start)
 
     def _add(self, arriving: Array, words: Array, activation: Array) -> None:
@@ -176,7 +177,7 @@ class TokenMixingLink(Link):
         self._head = np.arange(channels) * heads // channels
 
     @property
-    def fan_out(self) -> Array:
+    def fan_out(self) -> Array:  # noqa: D102
         return np.count_nonzero(self._weight, axis=2)[self._head].T.reshape(-1)
 
     def _add(self, arriving: Array, words: Array, activation: Array) -> None:
@@ -213,7 +214,7 @@ class ConvLink(Link):
         return self._wraps
 
     @property
-    def fan_out(self) -> Array:
+    def fan_out(self) -> Array:  # noqa: D102
         n_out = self._layout[-1]
         hits = self._n_hits[0][:, None, None] * self._n_hits[1][:, None] * n_out
         return np.broadcast_to(hits, self.ends.source_shape).reshape(-1)
@@ -222,8 +223,8 @@ class ConvLink(Link):
         if self._matrix is not None and self._matrix.pays_off(arriving):
             image = activation.reshape(-1, *self.ends.target_shape)
             part = image[..., self.ends.channels[0] : self.ends.channels[1]]
-            for frame, total in zip(arriving, part, strict=True):
-                total += self._matrix.product(frame[: self.ends.n_source])
+            for f, frame in enumerate(arriving):
+                part[f] += self._matrix.product(frame[: self.ends.n_source])
             return
         tables = (self._weight, self._x_taps, self._y_runs, self._full, self._layout)
         add_conv(arriving, words, *tables, self._wraps, activation)
@@ -255,7 +256,7 @@ def _runs(places: list[tuple[int, int]], columns: list[int]) -> list[tuple[int, 
     return runs
 
 
-def _table(rows: list[list[tuple[int, ...]]], width: int = 2) -> tuple[Array, ...]:
+def _table(rows: Sequence[Sequence[tuple[int, ...]]], width: int = 2) -> tuple[Array, ...]:
     """Lists of tuples as one array for each of their fields, after the array of where each list starts."""
     start = np.cumsum([0, *(len(row) for row in rows)])
     fields = np.array([entry for row in rows for entry in row], np.int64).reshape(-1, width)

@@ -86,7 +86,7 @@ class ConvMatrix:
         (px, py), (dx, dy), (kx, ky) = s.padding, s.dilation, s.weight.shape[1:3]
         image = np.pad(frame.reshape(self.source_shape).astype(self.weight.dtype), ((px, px), (py, py), (0, 0)))
         window = (dx * (kx - 1) + 1, dy * (ky - 1) + 1)
-        patches = np.lib.stride_tricks.sliding_window_view(image, window, (0, 1))
+        patches = np.lib.stride_tricks.sliding_window_view(image, window, axis=(0, 1))  # type: ignore[call-overload]
         patches = patches[:: s.stride[0], :: s.stride[1], :, ::dx, ::dy].transpose(0, 1, 3, 4, 2)
         flat = patches.reshape(patches.shape[0] * patches.shape[1], -1)
         return (flat @ self.weight).astype(np.int32).reshape(*patches.shape[:2], -1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -90,10 +90,9 @@ class _ChangeSenders(AbstractNeurons[Any]):
 
     def __init__(self, population: Delta | SigmaDelta, batch: int) -> None:
         super().__init__(population, batch)
-        sums = isinstance(population, SigmaDelta)
-        self._sums = sums
-        self._relu = sums and population.relu
-        self._bias = self._flat(population.bias if sums else 0)
+        self._sums = isinstance(population, SigmaDelta)
+        self._relu = getattr(population, "relu", False)
+        self._bias = self._flat(getattr(population, "bias", 0))
 
     def _advance(self, clears: Array, activation: dict[str, Array], sent: Array, traces: dict[str, Array]) -> None:
         p = self.population

@@ -36,10 +36,10 @@ def _components(sources: dict[str, list[str]]) -> Iterator[list[str]]:
     lowest: dict[str, int] = {}
     open_names: list[str] = []
     is_open: set[str] = set()
-    for root in sources:
+    for root, of_root in sources.items():
         if root in number:
             continue
-        path = [(root, iter(sources[root]))]
+        path = [(root, iter(of_root))]
         while path:
             name, remaining = path[-1]
             if name not in number:

@@ -18,10 +18,22 @@ from pumice.ir import Graph, Population
 
 Array = npt.NDArray[Any]
 
-CHUNK_BYTES = 1 << 21
-"""Aim for a chunk's largest activation: it is written and read once, best within a core's second-level cache."""
-LONGEST_CHUNK = 4096
-_EMPTY = np.zeros((0, 0, 0), np.int32)
+
+@dataclass(frozen=True)
+class Member:
+    """One population of a stage, and the links into it: from earlier stages, and from the stage itself."""
+
+    population: Population
+    from_before: tuple[Link, ...]
+    from_within: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Populations that advance together, see `schedule.stages`; `loops`: step by step."""
+
+    members: tuple[Member, ...]
+    loops: bool
 
 
 class Program:
@@ -37,30 +49,21 @@ class Program:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.links = links(graph)
-        self.stages = [
-            Stage(tuple(graph.population(n) for n in names), loops(graph, names)) for names in stages(graph)
-        ]
-        self.into = {
-            p.name: [link for link in self.links if link.synapse.target == p.name] for p in graph.populations
-        }
+        self.stages = [self._stage(names) for names in stages(graph)]
         self.activation_types = activation_types(graph)
+        self.widest_bytes = max(p.size * np.dtype(self.activation_types[p.name]).itemsize for p in graph.populations)
         self.longest_delay: dict[tuple[str, bool], int] = {}
         for link in self.links:
             reading = (link.synapse.source, link.ends.binary)
             self.longest_delay[reading] = max(self.longest_delay.get(reading, 0), link.longest)
 
-    def chunk_steps(self, batch: int) -> int:
-        """A good number of steps to advance at once."""
-        widest = max(p.size for p in self.graph.populations)
-        return int(np.clip(CHUNK_BYTES // (4 * widest * batch), 1, LONGEST_CHUNK))
+    def _stage(self, names: tuple[str, ...]) -> Stage:
+        def member(name: str) -> Member:
+            into = [link for link in self.links if link.synapse.target == name]
+            within = tuple(link for link in into if link.synapse.source in names)
+            return Member(self.graph.population(name), tuple(link for link in into if link not in within), within)
 
-
-@dataclass(frozen=True)
-class Stage:
-    """Populations that advance together; see `schedule.stages`."""
-
-    populations: tuple[Population, ...]
-    loops: bool
+        return Stage(tuple(member(name) for name in names), loops(self.graph, names))
 
 
 class Simulator:
@@ -70,6 +73,7 @@ class Simulator:
         program: The prepared graph.
         batch: Number of samples.
         chunk_steps: Most steps that `advance` takes at once.
+        record: Keep the states after each step of a chunk, for `states`.
 
     Example:
         >>> from pumice.ir.builder import chain
@@ -79,15 +83,16 @@ class Simulator:
         (10, 5, 2)
     """
 
-    def __init__(self, program: Program, batch: int, chunk_steps: int) -> None:
+    def __init__(self, program: Program, batch: int, chunk_steps: int, *, record: bool = False) -> None:
         self._program = program
         self._graph = program.graph
-        self._batch = batch
+        self.batch = batch
         self._chunk_steps = chunk_steps
         self._t = 1
         self._first = self._stop = 0
         self._neurons: dict[str, AbstractNeurons[Any]] = {p.name: neurons(p, batch) for p in self._graph.populations}
-        self._values, self._spikes = {}, {}
+        self._values: dict[str, Frames] = {}
+        self._spikes: dict[str, Frames] = {}
         sizes = {self._graph.input.name: self._graph.input.size} | {p.name: p.size for p in self._graph.populations}
         for name, size in sizes.items():
             values, spikes = (program.longest_delay.get((name, binary)) for binary in (False, True))
@@ -95,29 +100,24 @@ class Simulator:
                 self._values[name] = Frames(size, values or 0, chunk_steps, batch, np.int32)
             if not sends_values(self._graph, name) or spikes is not None:
                 self._spikes[name] = Frames(size, spikes or 0, chunk_steps, batch, np.int8)
-        widest = max(p.size for p in self._graph.populations)
-        self._shared = np.zeros(chunk_steps * batch * widest, np.int32)
+        self._shared = np.zeros(chunk_steps * batch * program.widest_bytes, np.uint8)
         self._activation = {
-            p.name: {part: self._room(stage, p) for part in p.parts}
+            member.population.name: {part: self._room(stage, member.population) for part in member.population.parts}
             for stage in program.stages
-            for p in stage.populations
+            for member in stage.members
         }
-        self._traces: dict[str, dict[str, Array]] = {
-            p.name: dict.fromkeys(p.states, _EMPTY) for p in self._graph.populations
+        trace_steps = chunk_steps if record else 0
+        self._traces = {
+            p.name: {state: np.zeros((trace_steps, batch, p.size), np.int32) for state in p.states}
+            for p in self._graph.populations
         }
 
     def _room(self, stage: Stage, p: Population) -> Array:
         """Activation; layers that run one after the other share one piece of memory."""
-        shape, dtype = (self._chunk_steps, self._batch, p.size), self._program.activation_types[p.name]
+        shape, dtype = (self._chunk_steps, self.batch, p.size), self._program.activation_types[p.name]
         if stage.loops or len(p.parts) > 1:
             return np.zeros(shape, dtype)
-        return self._shared.view(dtype)[: int(np.prod(shape))].reshape(shape)
-
-    def record(self) -> None:
-        """From now on keep the states after each step of a chunk, for `states`."""
-        for p in self._graph.populations:
-            shape = (self._chunk_steps, self._batch, p.size)
-            self._traces[p.name] = {name: np.zeros(shape, np.int32) for name in p.states}
+        return self._shared[: int(np.prod(shape)) * np.dtype(dtype).itemsize].view(dtype).reshape(shape)
 
     def clear(self) -> None:
         """Back to rest, before step 1."""
@@ -149,7 +149,7 @@ class Simulator:
         return frames.at(self._first, self._stop)[..., : frames.n]
 
     def states(self, name: str) -> dict[str, Array]:
-        """A population's states after each step of the last `advance`; see `record`."""
+        """A population's states after each step of the last `advance`; empty without `record`."""
         return {state: trace[self._first : self._stop] for state, trace in self._traces[name].items()}
 
     def _all_frames(self) -> Iterator[Frames]:
@@ -165,23 +165,17 @@ class Simulator:
 
     def _run(self, stage: Stage) -> None:
         first, stop = self._first, self._stop
-        members = {p.name for p in stage.populations}
-        for p in stage.populations:
-            for activation in self._activation[p.name].values():
+        for member in stage.members:
+            for activation in self._activation[member.population.name].values():
                 activation[first:stop] = 0
-            self._add(
-                p, first, stop, [link for link in self._program.into[p.name] if link.synapse.source not in members]
-            )
-        if not stage.loops:
-            self._fire(stage.populations[0], first, stop)
-            return
-        for t in range(first, stop):
-            for p in stage.populations:
-                inner = [link for link in self._program.into[p.name] if link.synapse.source in members]
-                self._add(p, t, t + 1, inner)
-                self._fire(p, t, t + 1)
+            self._add(member.population, member.from_before, first, stop)
+        steps = ((t, t + 1) for t in range(first, stop)) if stage.loops else ((first, stop),)
+        for start, end in steps:
+            for member in stage.members:
+                self._add(member.population, member.from_within, start, end)
+                self._fire(member.population, start, end)
 
-    def _add(self, p: Population, first: int, stop: int, arriving: list[Link]) -> None:
+    def _add(self, p: Population, arriving: tuple[Link, ...], first: int, stop: int) -> None:
         for link in arriving:
             frames = (self._spikes if link.ends.binary else self._values)[link.synapse.source]
             link.add(frames, self._activation[p.name][link.synapse.part], first, stop)
@@ -196,10 +190,4 @@ class Simulator:
             {state: trace[first:stop] for state, trace in self._traces[p.name].items()},
         )
         if p.name in self._values and p.name in self._spikes:
-            self._spikes[p.name].at(first, stop)[:] = _spikes_of(sent, self._spikes[p.name].array.shape[-1])
-
-
-def _spikes_of(values: Array, padded: int) -> Array:
-    spikes = np.zeros((*values.shape[:2], padded), np.int8)
-    spikes[..., : values.shape[-1]] = values != 0
-    return spikes
+            self._spikes[p.name].at(first, stop)[..., : p.size] = sent[..., : p.size] != 0

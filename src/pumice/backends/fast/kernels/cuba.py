@@ -15,7 +15,7 @@ _LIMIT = 1 << 23
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _decay(x: int, keep: int) -> int:
+def _decay(x: Any, keep: Any) -> Any:
     """sign(x) * (|x| * keep >> 12), in 32 bits: |x| = a * 4096 + b gives a * keep + (b * keep >> 12).
 
     keep <= 4096, so the first product is below 2^32 and the second below 2^25: none is cut off. Without branches
@@ -38,7 +38,7 @@ def _step(
     keep_u: Array,
     keep_v: Array,
     bias: Array,
-    threshold: int,
+    threshold: Any,
 ) -> None:
     limit, turn = np.int32(_LIMIT), np.int32(2 * _LIMIT)
     for n in range(u.size):
@@ -57,11 +57,11 @@ def _step(
 def cuba_steps(
     activation: Array,
     sent: Array,
-    states: tuple[Array, Array],
-    parameters: tuple[Array, Array, Array],
-    threshold: int,
+    states: tuple[Array, ...],
+    parameters: tuple[Array, ...],
+    threshold: Any,
     clears: Array,
-    traces: tuple[Array, Array],
+    traces: tuple[Array, ...],
 ) -> None:
     """Advance neurons over some steps.
 

@@ -35,16 +35,16 @@ def delta_steps(
     sent: Array,
     flags: tuple[bool, bool, bool],
     bias: Array,
-    shifts: tuple[int, int],
+    shifts: tuple[int, ...],
     vth: int,
-    states: tuple[Array, Array, Array, Array],
-    traces: tuple[Array, Array, Array, Array],
+    states: tuple[Array, ...],
+    traces: tuple[Array, ...],
 ) -> None:
     """Send the change of a value once it is large enough.
 
-    The flags are `sums`, `relu`, `cum_error`; the shifts are those of what comes in and of what goes out. The value is
-    the activation shifted left; or, with `sums`, the sum of all activations (the first state) plus `bias`, rectified
-    with `relu`.
+    The flags are `sums`, `relu` and `cum_error`, the shifts those of what comes in and of what goes out. The value
+    is the activation shifted left; or, with `sums`, the sum of all activations (the first state) plus `bias`,
+    rectified with `relu`.
     """
     sums, relu, cum_error = flags
     shift, state_exp = shifts
@@ -79,25 +79,30 @@ def delta_steps(
 
 
 @njit(nogil=True, cache=True)
-def _scaled(factor: int, part: int, bits: int) -> int:
+def _scaled(factor: Any, part: Any, bits: int) -> Any:
     product = np.int64(factor) * np.int64(part)
     return product >> bits if product >= 0 else -(-product >> bits)
 
 
 @njit(nogil=True, cache=True)
+def _clipped(x: Any) -> Any:
+    return min(max(x, 1 - _LIMIT), _LIMIT - 1)
+
+
+@njit(nogil=True, cache=True)
 def resonator_steps(
-    activation: tuple[Array, Array],
+    activation: tuple[Array, ...],
     sent: Array,
-    decays: tuple[Array, Array],
+    decays: tuple[Array, ...],
     vth: int,
-    shifts: tuple[int, int],
+    shifts: tuple[int, ...],
     izhikevich: bool,
-    states: tuple[Array, Array],
-    traces: tuple[Array, Array],
+    states: tuple[Array, ...],
+    traces: tuple[Array, ...],
 ) -> None:
     """Rotate and shrink the state, add the input, and fire.
 
-    `activation` and `states` are the real and the imaginary parts, `decays` are those of sine and cosine, `shifts` are
+    `activation` and `states` are the real and the imaginary parts, `decays` those of sine and cosine, `shifts` are
     `state_exp` and `decay_bits`.
     """
     activation_real, activation_imag = activation
@@ -113,12 +118,12 @@ def resonator_steps(
                 in_imag = np.int32(np.int64(activation_imag[t, b, n]) << state_exp)
                 x = _scaled(cos[n], old_real, decay_bits) - _scaled(sin[n], old_imag, decay_bits) + in_real
                 y = _scaled(sin[n], old_real, decay_bits) + _scaled(cos[n], old_imag, decay_bits) + in_imag
-                x = min(max(x, 1 - _LIMIT), _LIMIT - 1)
-                y = min(max(y, 1 - _LIMIT), _LIMIT - 1)
+                x = _clipped(x)
+                y = _clipped(y)
                 if izhikevich:
                     spike = y >= vth
                     if spike:
-                        x, y = 0, vth - 1
+                        x, y = np.int64(0), np.int64(vth - 1)
                 else:
                     spike = x >= vth and y >= 0 and old_imag < 0
                 real[b, n] = x

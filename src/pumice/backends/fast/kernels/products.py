@@ -73,7 +73,7 @@ def add_token_mixing(
     words: Array,
     weight: Array,
     head: Array,
-    channels: tuple[int, int],
+    channels: tuple[int, ...],
     activation: Array,
 ) -> None:
     """Mixes tokens: `weight` (heads, from token, to token), `head` of each channel; `channels`: (first, all)."""
@@ -103,10 +103,10 @@ def add_conv(
     arriving: Array,
     words: Array,
     weight: Array,
-    x_taps: tuple[Array, Array, Array],
-    y_runs: tuple[Array, Array, Array, Array],
+    x_taps: tuple[Array, ...],
+    y_runs: tuple[Array, ...],
     full: Array,
-    layout: tuple[int, int, int, int, int, int, int],
+    layout: tuple[int, ...],
     wraps: bool,
     activation: Array,
 ) -> None:

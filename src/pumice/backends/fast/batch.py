@@ -1,0 +1,70 @@
+"""A batch of samples through one program: in groups that fit the cache, on all cores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pumice.backends.fast.simulator import Program, Simulator
+
+Array = npt.NDArray[Any]
+Collect = Callable[[slice, int, int, Simulator], None]
+"""Called after each chunk: with the samples that ran, the first step and one past the last, and their simulator."""
+
+TILE_BYTES = 1 << 21
+"""Aim for the widest population's activation in a chunk: written once and read once, best from a core's own cache."""
+LONGEST_CHUNK = 2048
+
+
+def simulate(
+    program: Program, x: Array, collect: Collect, *, record: bool = False, threads: int | None = None
+) -> None:
+    """Run every sample from rest.
+
+    Args:
+        program: The prepared graph.
+        x: Integers of at most 32 bits, shape (n, T, *input shape).
+        collect: Takes what was simulated; from several threads, each with samples of its own.
+        record: Also keep the states, for `Simulator.states`.
+        threads: At most so many; by default as many as there are cores for this process.
+    """
+    n, n_steps = x.shape[:2]
+    threads = min(n, threads or available_cores())
+    group, chunk_steps = tiling(program, n, n_steps, threads)
+    groups = [slice(first, min(first + group, n)) for first in range(0, n, group)]
+
+    def work(mine: list[slice]) -> None:
+        simulator: Simulator | None = None
+        for samples in mine:
+            size = samples.stop - samples.start
+            if simulator is None or simulator.batch != size:
+                simulator = Simulator(program, size, chunk_steps, record=record)
+            simulator.clear()
+            for start in range(0, n_steps, chunk_steps):
+                stop = min(start + chunk_steps, n_steps)
+                simulator.advance(x[samples, start:stop].swapaxes(0, 1))
+                collect(samples, start, stop, simulator)
+
+    if threads == 1:
+        work(groups)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(work, groups[i::threads]) for i in range(threads)]:
+            done.result()
+
+
+def tiling(program: Program, n: int, n_steps: int, threads: int) -> tuple[int, int]:
+    """How many samples to run together, and for how many steps at once."""
+    frames = max(1, TILE_BYTES // program.widest_bytes)
+    group = int(np.clip(frames // n_steps, 1, -(-n // threads)))
+    return group, int(np.clip(frames // group, 1, min(n_steps, LONGEST_CHUNK)))
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

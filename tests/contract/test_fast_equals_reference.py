@@ -1,0 +1,193 @@
+"""The fast backend equals the reference on random graphs: s and every state at every step, whatever the chunks.
+
+And the comparison has teeth: with any one of the planted defects below in the fast backend, it fails.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pumice.backends import get_backend
+from pumice.backends.fast import FastBackend, batch, bounds, links, matrix, neurons, simulator
+from pumice.backends.fast.kernels import products
+from pumice.backends.verify import first_difference
+from pumice.ir import Reset
+from pumice.testing import cases, example
+
+CASES = range(40)
+SLOW = range(1000, 1200)
+
+
+def draw(case):
+    """A graph of 8 motifs (more in the first cases of each ten), with delays up to 62 in every third."""
+    return example(cases(8, n_steps=40, longest_delay=62 if case % 3 == 0 else 9), case)
+
+
+def differences(case):
+    graph, x = draw(case)
+    expected = get_backend("reference").run(graph, x, record=True)
+    found = [first_difference(expected.records, FastBackend().run(graph, x, record=True).records)]
+    xs = np.stack([x, np.roll(x, 1, axis=0), x[::-1]])
+    result = FastBackend(threads=2).run_batch(graph, xs, record=True)
+    for i in range(1, len(xs)):
+        expected = get_backend("reference").run(graph, xs[i], record=True)
+        records = {name: _sample(record, i) for name, record in result.records.items()}
+        found.append(first_difference(expected.records, records))
+    return [difference for difference in found if difference is not None]
+
+
+def _sample(record, i):
+    return type(record)(record.s[i], {state: values[i] for state, values in record.states.items()})
+
+
+@pytest.fixture(autouse=True)
+def _chunks(request, monkeypatch):
+    """A different length of chunks in each case."""
+    if "case" in request.fixturenames:
+        monkeypatch.setattr(batch, "LONGEST_CHUNK", (1, 2, 3, 7, 16, 41)[request.getfixturevalue("case") % 6])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_fast_equals_reference(case):
+    assert differences(case) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", SLOW)
+def test_fast_equals_reference_on_many_cases(case):
+    assert differences(case) == []
+
+
+def test_whole_frames_instead_of_events(monkeypatch):
+    """The same, with matrix products wherever they are exact."""
+    monkeypatch.setattr(matrix, "DENSE_ABOVE", -1.0)
+    monkeypatch.setattr(matrix, "MIN_FRAMES", 1)
+    monkeypatch.setattr(batch, "LONGEST_CHUNK", 40)
+    used = []
+    for kind in (matrix.Matrix, matrix.ConvMatrix):
+        product = kind.product
+        monkeypatch.setattr(kind, "product", lambda self, x, p=product: (used.append(type(self)), p(self, x))[1])
+    assert [difference for case in range(6) for difference in differences(case)] == []
+    assert set(used) == {matrix.Matrix, matrix.ConvMatrix}
+
+
+def patched_neurons(monkeypatch, name, change):
+    kernel = getattr(neurons, name)
+    monkeypatch.setattr(neurons, name, lambda *arguments: kernel(*change(*arguments)))
+
+
+def higher_threshold(monkeypatch):
+    patched_neurons(monkeypatch, "cuba_steps", lambda a, s, st, p, vth, c, t: (a, s, st, p, np.int32(vth + 1), c, t))
+
+
+def fires_at_threshold(monkeypatch):
+    patched_neurons(monkeypatch, "cuba_steps", lambda a, s, st, p, vth, c, t: (a, s, st, p, np.int32(vth - 1), c, t))
+
+
+def no_bias(monkeypatch):
+    patched_neurons(
+        monkeypatch, "cuba_steps", lambda a, s, st, p, *rest: (a, s, st, (*p[:2], np.zeros_like(p[2])), *rest)
+    )
+
+
+def late_reset(monkeypatch):
+    applies = Reset.applies
+    advance = neurons.AbstractNeurons.advance
+
+    def late(self, t, *arguments):
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(Reset, "applies", lambda reset, t: applies(reset, t - 1))
+            advance(self, t, *arguments)
+
+    monkeypatch.setattr(neurons.AbstractNeurons, "advance", late)
+
+
+def one_step_too_much_delay(monkeypatch):
+    init = links.Link.__init__
+    monkeypatch.setattr(links.Link, "__init__", lambda self, s, e, d: init(self, s, e, d + (s.max_delay_steps > 0)))
+
+
+def one_delay_for_all(monkeypatch):
+    init = links.Link.__init__
+    monkeypatch.setattr(links.Link, "__init__", lambda self, s, e, d: init(self, s, e, np.max(d)))
+
+
+def activation_too_narrow(monkeypatch):
+    for module in (links, simulator):
+        monkeypatch.setattr(module, "activation_types", lambda graph: {p.name: np.int8 for p in graph.populations})
+
+
+def values_count_as_spikes(monkeypatch):
+    monkeypatch.setattr(links, "reads_values", lambda graph, s: False)
+
+
+def sums_of_convolutions_do_not_wrap(monkeypatch):
+    add = links.add_conv
+    monkeypatch.setattr(links, "add_conv", lambda *arguments: add(*arguments[:-2], False, arguments[-1]))
+
+
+def flipped_kernel(monkeypatch):
+    init = links.ConvLink.__init__
+    monkeypatch.setattr(
+        links.ConvLink, "__init__", lambda self, s, *rest: init(self, replace(s, weight=s.weight[:, ::-1]), *rest)
+    )
+
+
+def swapped_tokens(monkeypatch):
+    add = links.add_token_mixing
+    monkeypatch.setattr(
+        links, "add_token_mixing", lambda a, w, weight, *rest: add(a, w, weight.transpose(0, 2, 1).copy(), *rest)
+    )
+
+
+def no_weight_exponent(monkeypatch):
+    prepare, build = links._prepare, links._prepare.registry[links.Dense]
+    monkeypatch.setattr(
+        links,
+        "_prepare",
+        lambda s, ends: build(replace(s, weight_exp=0), ends) if isinstance(s, links.Dense) else prepare(s, ends),
+    )
+
+
+def history_is_forgotten(monkeypatch):
+    monkeypatch.setattr(simulator.Frames, "forget", lambda self, steps: self.array.fill(0))
+
+
+def floats_too_short(monkeypatch):
+    """Products in half precision where they need more."""
+    monkeypatch.setattr(matrix, "exact_float", lambda largest_sum: np.float16)
+    monkeypatch.setattr(matrix, "DENSE_ABOVE", -1.0)
+    monkeypatch.setattr(matrix, "MIN_FRAMES", 1)
+
+
+DEFECTS = [
+    higher_threshold,
+    fires_at_threshold,
+    no_bias,
+    late_reset,
+    one_step_too_much_delay,
+    one_delay_for_all,
+    activation_too_narrow,
+    values_count_as_spikes,
+    sums_of_convolutions_do_not_wrap,
+    flipped_kernel,
+    swapped_tokens,
+    no_weight_exponent,
+    history_is_forgotten,
+    floats_too_short,
+]
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.__name__)
+def test_a_planted_defect_is_found(monkeypatch, defect):
+    monkeypatch.setattr(batch, "LONGEST_CHUNK", 7)
+    defect(monkeypatch)
+    assert any(differences(case) for case in CASES)
+
+
+def test_modules_are_the_ones_in_use():
+    """The defects above replace what is looked up in these modules."""
+    assert links.add_conv is products.add_conv
+    assert bounds.activation_types is links.activation_types

@@ -56,9 +56,9 @@ class TrainingProgress:
 
 
 @contextmanager
-def training_progress(total_batches: int) -> Iterator[TrainingProgress]:
-    """Show progress on stderr until the context ends."""
-    progress = TrainingProgress(Console(stderr=True), total_batches)
+def training_progress(total_batches: int, *, quiet: bool = False) -> Iterator[TrainingProgress]:
+    """Show progress on stderr, or nothing if `quiet`, until the context ends."""
+    progress = TrainingProgress(Console(stderr=True, quiet=quiet), total_batches)
     try:
         yield progress
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,10 +11,18 @@ from pumice.cli.progress import training_progress
 from pumice.cli.training_extra import training_extra
 from pumice.errors import InputError
 
+if TYPE_CHECKING:
+    from pumice.train import Trained
+
 
 def train(
     *,
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help='A .toml or .json file, or "digits".')],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE", help="A .toml or .json file, or a preset: digits, mnist, nmnist, fsdd, fsdd-delays."
+        ),
+    ],
     data_root: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the dataset's files.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe; may be repeated.")
@@ -25,19 +33,21 @@ def train(
         typer.Option("-o", "--output", metavar="FILE", help="The checkpoint; by default runs/NAME/checkpoint.pt."),
     ] = None,
 ) -> None:
-    """Train the network that RECIPE describes; a checkpoint is written after every epoch."""
+    """Train the network that RECIPE describes; checkpoint and logs are written after every epoch."""
     with training_extra():
         from pumice.data import load_dataset
         from pumice.train import find_recipe, load_checkpoint, total_batches
         from pumice.train import train as run_training
+        from pumice.train.fabric import is_first_process
     wanted = find_recipe(recipe).overridden(settings or [])
     path = output or Path("runs") / wanted.name / "checkpoint.pt"
     if path.exists() and not resume:
         raise InputError(f"{path} exists; continue it with --resume, or choose another place with --output")
     checkpoint = load_checkpoint(path) if path.exists() else None
-    dataset = load_dataset(wanted.data.dataset, data_root)
-    done = len(checkpoint.history) if checkpoint else 0
-    with training_progress(total_batches(wanted, dataset, epochs_done=done)) as progress:
+    dataset = load_dataset(wanted.data.dataset, data_root, **wanted.data_arguments())
+    done = (len(checkpoint.history), checkpoint.position.batches) if checkpoint else (0, 0)
+    total = total_batches(wanted, dataset, epochs_done=done[0], batches_done=done[1])
+    with training_progress(total, quiet=not is_first_process()) as progress:
         trained = run_training(
             wanted,
             dataset,
@@ -46,8 +56,15 @@ def train(
             on_epoch=progress.epoch,
             on_batch=progress.batch,
         )
+    if is_first_process():
+        print(_text(path, trained))
+
+
+def _text(path: Path, trained: Trained) -> str:
     last = trained.history[-1]
-    print(
+    text = (
         f"{path}: {len(trained.history)} epochs, test accuracy {100 * trained.accuracy_float:.2f} % in real numbers"
-        + (f", {100 * last.test_accuracy:.2f} % in the chip's integers" if last.phase == "finetune" else "")
     )
+    if last.phase == "finetune":
+        text += f", {100 * last.test_accuracy:.2f} % in the chip's integers"
+    return text

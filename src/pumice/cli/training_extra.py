@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from pumice.errors import MissingExtraError
 
 _PACKAGES = frozenset(
-    {"torch", "torchvision", "torchmetrics", "lava", "sklearn", "pydantic", "matplotlib", "jinja2", "scipy"}
+    {
+        *("torch", "torchvision", "torchmetrics", "lava", "sklearn", "pydantic", "matplotlib", "jinja2", "scipy"),
+        *("lightning_fabric", "tonic", "tensorboard", "librosa"),
+    }
 )
 
 

@@ -8,7 +8,7 @@ from pumice.data.digits import load_digits
 from pumice.data.dvs_gesture import load_dvs_gesture
 from pumice.data.encoders import AbstractEncoder, DirectEncoder, RateEncoder, make_encoder
 from pumice.data.events import EventSamples
-from pumice.data.folds import take_fold
+from pumice.data.folds import hold_out, take_fold
 from pumice.data.fsdd import load_fsdd
 from pumice.data.mnist import load_mnist
 from pumice.data.nmnist import load_nmnist
@@ -26,6 +26,7 @@ __all__ = [
     "ImageDataset",
     "RateEncoder",
     "Split",
+    "hold_out",
     "load_cifar10",
     "load_dataset",
     "load_digits",

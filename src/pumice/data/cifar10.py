@@ -45,7 +45,7 @@ def load_cifar10(root: str | Path | None, *, jpeg_test: bool = False) -> ImageDa
     which = {10_000: "", 1_000: "; test: the first 1,000 official images"}.get(len(test), "")
     if layout == "arrays" and jpeg_test:
         which = "; test: JPEG copies of the 10,000 official images"
-    return ImageDataset("cifar10", train, test, CLASSES, (0, 255), SOURCE + which)
+    return ImageDataset("cifar10", train, test, CLASSES, (0, 255), source=SOURCE + which)
 
 
 def _read_torchvision(folder: Path, *, train: bool) -> Split:

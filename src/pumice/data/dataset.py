@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -55,12 +55,14 @@ class Dataset(ABC):
         train: What a network may learn from.
         test: Held back.
         class_names: Name of each label, in order.
+        source: Where the data come from, and their licence.
     """
 
     name: str
     train: Split
     test: Split
     class_names: tuple[str, ...]
+    source: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
         for where, split in self._splits():
@@ -114,7 +116,6 @@ class ImageDataset(Dataset):
     """
 
     value_range: tuple[int, int]
-    source: str = ""
 
     def __post_init__(self) -> None:
         for where, split in self._splits():
@@ -185,7 +186,6 @@ class EventDataset(Dataset):
 
     sensor_shape: tuple[int, int, int]
     duration: int
-    source: str = ""
 
     def __post_init__(self) -> None:
         for where, split in self._splits():

@@ -19,7 +19,7 @@ LAYOUTS = {
 SOURCE = "DVS128 Gesture, A. Amir et al., CVPR 2017 (CC BY 4.0)"
 
 
-def load_dvs_gesture(root: str | Path | None) -> EventDataset:
+def load_dvs_gesture(root: str | Path | None, *, cache: str | Path | None = None) -> EventDataset:
     """DVS128 Gesture: eleven gestures seen by an event camera, 128x128 pixels, ON and OFF.
 
     Two layouts are read: tonic's (`DVSGesture/ibmGestureTrain/USER_LIGHT/CLASS.npy`), one recording at a time;
@@ -28,6 +28,7 @@ def load_dvs_gesture(root: str | Path | None) -> EventDataset:
 
     Args:
         root: The folder.
+        cache: Folder for a copy of tonic's files that is read faster; None reads them as they are.
 
     Raises:
         InputError: The folder or its files are missing or damaged.
@@ -37,6 +38,6 @@ def load_dvs_gesture(root: str | Path | None) -> EventDataset:
         train = test = read_event_npz(folder / "clips.npz")
         source = f"{SOURCE}; {len(train)} clips, test split = training split"
     else:
-        train, test = (read_tonic("DVSGesture", folder, train=train) for train in (True, False))
+        train, test = (read_tonic("DVSGesture", folder, train=train, cache=cache) for train in (True, False))
         source = SOURCE
-    return EventDataset("dvs_gesture", train, test, CLASSES, (2, 128, 128), 1_450_000, source)
+    return EventDataset("dvs_gesture", train, test, CLASSES, (2, 128, 128), 1_450_000, source=source)

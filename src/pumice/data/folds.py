@@ -1,10 +1,12 @@
-"""Cross-validation: another part of the training split is held back each time."""
+"""Parts of the training split that are held back: for cross-validation, and to decide when to stop."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from pumice.data.dataset import AnyDataset
+import numpy as np
+
+from pumice.data.dataset import AnyDataset, Split
 from pumice.errors import InputError, MissingExtraError
 
 
@@ -43,3 +45,39 @@ def take_fold(dataset: AnyDataset, k: int, fold: int, seed: int) -> AnyDataset:
         raise InputError(f"data.folds: {error}") from error
     learn, held_back = parts[fold]
     return replace(dataset, train=dataset.train.select(learn), test=dataset.train.select(held_back))
+
+
+def hold_out(dataset: AnyDataset, fraction: float, seed: int) -> tuple[AnyDataset, Split | None]:
+    """Take a part of the training split away, balanced by class, for validation.
+
+    Args:
+        dataset: Any.
+        fraction: Of the training split, 0 to below 1; 0 takes nothing.
+        seed: Of the choice.
+
+    Returns:
+        The dataset with the rest to train with, and the part.
+
+    Raises:
+        InputError: The part, or the rest, has not one sample of each class.
+
+    Example:
+        >>> from pumice.data import load_digits
+        >>> rest, part = hold_out(load_digits(), 0.1, seed=0)
+        >>> len(rest.train), len(part)
+        (1293, 144)
+    """
+    if not fraction:
+        return dataset, None
+    try:
+        from sklearn.model_selection import train_test_split
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("scikit-learn", "train", "a validation split") from error
+    labels = dataset.train.labels
+    try:
+        learn, held_back = train_test_split(
+            np.arange(len(labels)), test_size=fraction, stratify=labels, random_state=seed
+        )
+    except ValueError as error:
+        raise InputError(f"data.validation={fraction}: {error}") from error
+    return replace(dataset, train=dataset.train.select(learn)), dataset.train.select(held_back)

@@ -61,7 +61,7 @@ def load_fsdd(
         out = np.concatenate([train_who, test_who]) == speaker
         train, test = everything.select(np.flatnonzero(~out)), everything.select(np.flatnonzero(out))
         source += f"; held back: speaker {leave_out}"
-    return EventDataset("fsdd", train, test, tuple("0123456789"), shape, 800_000, source)
+    return EventDataset("fsdd", train, test, tuple("0123456789"), shape, 800_000, source=source)
 
 
 def _encoded(

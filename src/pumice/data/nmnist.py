@@ -12,7 +12,7 @@ LAYOUTS = {"arrays": ("train.npz", "test.npz"), "tonic's": ("NMNIST/Train", "NMN
 SOURCE = "N-MNIST, G. Orchard et al., Frontiers in Neuroscience 2015 (CC BY-SA 4.0)"
 
 
-def load_nmnist(root: str | Path | None) -> EventDataset:
+def load_nmnist(root: str | Path | None, *, cache: str | Path | None = None) -> EventDataset:
     """N-MNIST: digits seen by a moving event camera, 34x34 pixels, ON and OFF, three saccades in about 300 ms.
 
     Two layouts are read: `train.npz` and `test.npz`, each with `x`, `y`, `p`, `t` (microseconds), `offsets` and
@@ -20,6 +20,7 @@ def load_nmnist(root: str | Path | None) -> EventDataset:
 
     Args:
         root: The folder.
+        cache: Folder for a copy of tonic's files that is read faster; None reads them as they are.
 
     Raises:
         InputError: The folder or its files are missing or damaged.
@@ -28,6 +29,6 @@ def load_nmnist(root: str | Path | None) -> EventDataset:
     if layout == "arrays":
         train, test = (read_event_npz(folder / f"{name}.npz") for name in ("train", "test"))
     else:
-        train, test = (read_tonic("NMNIST", folder, train=train) for train in (True, False))
+        train, test = (read_tonic("NMNIST", folder, train=train, cache=cache) for train in (True, False))
     subset = "" if len(train) == 60_000 else f"; a subset: {len(train)} to train with, {len(test)} held back"
-    return EventDataset("nmnist", train, test, tuple("0123456789"), (2, 34, 34), 300_000, SOURCE + subset)
+    return EventDataset("nmnist", train, test, tuple("0123456789"), (2, 34, 34), 300_000, source=SOURCE + subset)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pumice.data.dataset import Split
+from pumice.data.event_cache import cached_events
 from pumice.data.events import EVENT, Events, EventSamples, pack_events
 from pumice.data.npz import read_npz
 from pumice.errors import InputError, MissingExtraError
@@ -56,13 +57,14 @@ class TonicReader:
         return events
 
 
-def read_tonic(kind: str, folder: Path, *, train: bool) -> Split:
+def read_tonic(kind: str, folder: Path, *, train: bool, cache: str | Path | None = None) -> Split:
     """A split of a dataset that tonic knows, from tonic's own folders; never downloads.
 
     Args:
         kind: Name of tonic's class, such as "NMNIST".
         folder: What tonic calls `save_to`: the folder that holds the folder `kind`.
         train: The training split, or else the test split.
+        cache: Folder for a copy of the recordings that is read faster; None reads tonic's files.
 
     Raises:
         InputError: tonic finds no recordings there.
@@ -78,4 +80,8 @@ def read_tonic(kind: str, folder: Path, *, train: bool) -> Split:
     if not len(dataset):
         raise InputError(f"{folder / kind / dataset.folder_name}: holds no recordings of tonic's {kind} layout")
     order = np.argsort(dataset.data)  # tonic lists some folders in the file system's order
-    return Split(EventSamples(TonicReader(dataset), order), np.array(dataset.targets, np.int64)[order])
+    samples = EventSamples(TonicReader(dataset), order)
+    if cache is not None:
+        files = [(name, Path(name).stat().st_size) for name in np.array(dataset.data)[order].tolist()]
+        samples = cached_events(cache, {"name": kind.lower(), "files": files}, lambda: samples)
+    return Split(samples, np.array(dataset.targets, np.int64)[order])

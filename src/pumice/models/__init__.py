@@ -1,6 +1,7 @@
 """Networks assembled from `pumice.nn`, by name."""
 
 from pumice.models.convnet import convnet
+from pumice.models.feedforward import feedforward
 from pumice.models.registry import MODEL_NAMES, build_model
 
-__all__ = ["MODEL_NAMES", "build_model", "convnet"]
+__all__ = ["MODEL_NAMES", "build_model", "convnet", "feedforward"]

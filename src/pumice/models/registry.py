@@ -10,9 +10,10 @@ import torch
 
 from pumice.errors import InputError
 from pumice.models.convnet import convnet
+from pumice.models.feedforward import feedforward
 
 # Each takes (neuron_params, image_shape, n_classes) and its own keyword arguments.
-_MODELS: dict[str, Callable[..., torch.nn.Module]] = {"convnet": convnet}
+_MODELS: dict[str, Callable[..., torch.nn.Module]] = {"convnet": convnet, "feedforward": feedforward}
 MODEL_NAMES = tuple(_MODELS)
 
 

@@ -76,7 +76,7 @@ def compare_with_torch(graph: Graph, records: dict[str, Record], trained: Traine
 def _torch_spikes(trained: Trained) -> Iterator[tuple[int, str, np.ndarray]]:  # type: ignore[type-arg]
     """Yield index of the batch's first sample, population, spikes (batch, T, *shape)."""
     start = 0
-    for stream in encode(trained.encoder, trained.dataset.test.images, seed=trained.recipe.seed):
+    for stream in encode(trained.encoder, trained.dataset.test.samples, seed=trained.recipe.seed):
         for call in trace(trained.model, to_tensor(stream)):
             if isinstance(call.block, SYNAPTIC):
                 yield start, population_name(call), torch_to_lava(call.undelayed.numpy(force=True))

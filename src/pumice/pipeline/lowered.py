@@ -44,8 +44,8 @@ def encoded_test(trained: Trained, n: int | None = None) -> IntArray:
     Returns:
         Shape (n, T, x, y, channel).
     """
-    images = trained.dataset.test.first(n).images
-    return torch_to_lava(np.concatenate([*encode(trained.encoder, images, seed=trained.recipe.seed)]))
+    samples = trained.dataset.test.first(n).samples
+    return torch_to_lava(np.concatenate([*encode(trained.encoder, samples, seed=trained.recipe.seed)]))
 
 
 def _origin(trained: Trained) -> dict[str, str]:
@@ -54,7 +54,7 @@ def _origin(trained: Trained) -> dict[str, str]:
         "data": trained.dataset.source,
         "classes": ", ".join(trained.dataset.class_names),
         "readout": "the class with the most output spikes within a sample; of equal counts the first",
-        "recipe": json.dumps(trained.recipe.model_dump(), sort_keys=True),
+        "recipe": json.dumps(trained.recipe.record(), sort_keys=True),
         "versions": ", ".join(f"{package} {version(package)}" for package in _PACKAGES),
         "accuracy_float": f"{trained.accuracy_float:.4f}",
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pumice.backends import run
-from pumice.data import ImageDataset
+from pumice.data import Dataset
 from pumice.errors import InputError
 from pumice.ir import from_stream, to_stream
 from pumice.netx import load, save
@@ -24,7 +24,7 @@ def _ignore(*_: Any) -> None:
 
 def run_pipeline(
     recipe: Recipe,
-    dataset: ImageDataset,
+    dataset: Dataset,
     path: str | Path,
     *,
     lava_samples: int = 100,

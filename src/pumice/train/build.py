@@ -6,7 +6,19 @@ import numpy as np
 import torch
 
 from pumice import nn
-from pumice.data import AbstractEncoder, ImageDataset, make_encoder
+from pumice.data import (
+    AbstractEncoder,
+    Dataset,
+    EventBinner,
+    EventDataset,
+    ImageDataset,
+    Split,
+    hold_out,
+    make_encoder,
+    take_fold,
+)
+from pumice.data.encoders import IMAGE_ENCODERS
+from pumice.errors import InputError
 from pumice.models import build_model
 from pumice.train.evaluate import to_tensor
 from pumice.train.recipe import Recipe
@@ -14,36 +26,76 @@ from pumice.train.recipe import Recipe
 EXAMPLE_SIZE = 4
 
 
-def prepare_data(recipe: Recipe, dataset: ImageDataset) -> ImageDataset:
-    """The dataset as the recipe wants it: limited, requantised."""
+def prepare_data(recipe: Recipe, dataset: Dataset) -> tuple[Dataset, Split | None]:
+    """The dataset as the recipe wants it: fold, validation split, limits, grey levels.
+
+    Args:
+        recipe: What to train.
+        dataset: As loaded.
+
+    Returns:
+        The dataset, and the part of its training split that is kept for validation, if any.
+
+    Raises:
+        InputError: The recipe's values do not fit the dataset.
+    """
     data = recipe.data
-    return dataset.limited(data.max_train, data.max_test).with_levels(data.grey_levels)
+    if data.folds is not None:
+        dataset = take_fold(dataset, data.folds, data.fold, data.fold_seed)
+    dataset = dataset.limited(data.max_train, data.max_test)
+    if isinstance(dataset, ImageDataset):
+        dataset = dataset.with_levels(data.grey_levels)
+    return hold_out(dataset, data.validation, recipe.seed)
 
 
-def build_encoder(recipe: Recipe, dataset: ImageDataset) -> AbstractEncoder:
-    """The recipe's encoder for a prepared dataset."""
-    return make_encoder(recipe.data.encoding, recipe.data.steps, dataset.value_range)
+def build_encoder(recipe: Recipe, dataset: Dataset) -> AbstractEncoder:
+    """The recipe's encoder for a prepared dataset.
+
+    Raises:
+        InputError: The encoding is not one for this kind of data.
+    """
+    data = recipe.data
+    if isinstance(dataset, ImageDataset):
+        if data.encoding not in IMAGE_ENCODERS:
+            raise InputError(
+                f"data.encoding={data.encoding} is for events, {dataset.name} holds images; "
+                f"use one of: {', '.join(IMAGE_ENCODERS)}"
+            )
+        return make_encoder(data.encoding, data.steps, dataset.value_range)
+    if not isinstance(dataset, EventDataset) or data.encoding not in {"time", "count"}:
+        raise InputError(
+            f"data.encoding={data.encoding} is for images, {dataset.name} holds events; use one of: time, count"
+        )
+    return EventBinner(
+        data.steps,
+        dataset.sensor_shape,
+        window=data.window or dataset.duration / data.steps,
+        mode="time" if data.encoding == "time" else "count",
+        max_count=data.max_count,
+        downsample=data.downsample,
+    )
 
 
-def build_network(recipe: Recipe, dataset: ImageDataset) -> torch.nn.Module:
+def build_network(recipe: Recipe, dataset: Dataset) -> torch.nn.Module:
     """The recipe's network with the weights that its seed gives."""
     params = recipe.neuron.model_dump(exclude={"norm"})
     if recipe.neuron.norm == "tdbn":
         params["norm"] = nn.TDBN
+    channel, height, width = example_input(recipe, dataset).shape[1:4]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         return build_model(
-            recipe.network.name, params, dataset.image_shape, len(dataset.class_names), **recipe.network.args
+            recipe.network.name, params, (channel, height, width), len(dataset.class_names), **recipe.network.args
         )
 
 
-def example_input(recipe: Recipe, dataset: ImageDataset) -> torch.Tensor:
+def example_input(recipe: Recipe, dataset: Dataset) -> torch.Tensor:
     """A few encoded training samples, shape (n, channel, height, width, time)."""
     rng = np.random.default_rng(recipe.seed)
-    return to_tensor(build_encoder(recipe, dataset).encode(dataset.train.images[:EXAMPLE_SIZE], rng))
+    return to_tensor(build_encoder(recipe, dataset).encode(dataset.train.samples[:EXAMPLE_SIZE], rng))
 
 
-def deploy(model: torch.nn.Module, recipe: Recipe, dataset: ImageDataset) -> torch.nn.Module:
+def deploy(model: torch.nn.Module, recipe: Recipe, dataset: Dataset) -> torch.nn.Module:
     """`nn.deploy` for the range of values that the recipe's encoding can give."""
     input_range = build_encoder(recipe, dataset).value_range
     return nn.deploy(model, example_input(recipe, dataset), input_range=input_range)

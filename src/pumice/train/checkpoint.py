@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
+import io
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from pumice.data import ImageDataset, Split
-from pumice.errors import FileFormatError
+from pumice.data import Dataset, EventDataset, EventSamples, ImageDataset, Split
+from pumice.data.events import EVENT, concatenate
+from pumice.errors import FileFormatError, InputError
 from pumice.netx.atomic import replace_atomically
 from pumice.train.history import EpochRecord
+from pumice.train.position import Position
 from pumice.train.recipe import Recipe, make_recipe
 
 FORMAT = "pumice-checkpoint"
-VERSION = 1
+VERSION = 2
 EXCERPT_SIZE = 4
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A run after some epochs.
-
-    Chance needs no state of its own: each epoch's random streams follow from the recipe's seed and the epoch's
-    number.
+    """A run between two epochs, or between two steps within one.
 
     Attributes:
         recipe: Describes data, network and training.
         excerpt: The first few samples of the data, so that the network can be rebuilt and lowered without them.
         history: One record for each finished epoch.
         model_state: The network's `state_dict`.
-        optimizer_state: The optimiser's `state_dict`, of the last epoch's phase.
+        optimizer_state: The optimiser's `state_dict`, of the phase that the network is in.
+        position: What of the current epoch is done, and the state of chance within it.
     """
 
     recipe: Recipe
-    excerpt: ImageDataset
+    excerpt: Dataset
     history: tuple[EpochRecord, ...]
     model_state: dict[str, Any]
     optimizer_state: dict[str, Any]
+    position: Position = field(default_factory=Position)
+
+    @property
+    def is_deployed(self) -> bool:
+        """Whether the network computes with the chip's integers."""
+        return any(key.endswith("deployed_vth_mant") for key in self.model_state)
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> None:
@@ -56,9 +64,17 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> Non
         "history": [record.to_dict() for record in checkpoint.history],
         "model_state": checkpoint.model_state,
         "optimizer_state": checkpoint.optimizer_state,
+        "position": checkpoint.position.to_dict(),
     }
-    with replace_atomically(path) as temporary:
-        torch.save(values, temporary)
+    # Through memory: torch's own writer reports a full disk as an error without a reason.
+    data = io.BytesIO()
+    torch.save(values, data)
+    try:
+        with replace_atomically(path) as temporary:
+            temporary.write_bytes(data.getbuffer())
+    except InputError as error:
+        kept = "the checkpoint from before is whole; " if Path(path).is_file() else ""
+        raise InputError(f"{error}; {kept}make room or choose another place, then continue with --resume") from error
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
@@ -86,30 +102,60 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             history=tuple(EpochRecord(**record) for record in values["history"]),
             model_state=values["model_state"],
             optimizer_state=values["optimizer_state"],
+            position=Position.from_dict(values["position"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:  # InputError is a ValueError
         raise FileFormatError(f"{file}: the checkpoint is damaged ({error})") from error
 
 
-def excerpt(dataset: ImageDataset) -> ImageDataset:
+def excerpt(dataset: Dataset) -> Dataset:
     """The dataset's first few samples."""
     return dataset.limited(EXCERPT_SIZE, EXCERPT_SIZE)
 
 
-def _pack(dataset: ImageDataset) -> dict[str, Any]:
-    splits = {"train": dataset.train, "test": dataset.test}
-    return {
-        "name": dataset.name,
-        "class_names": list(dataset.class_names),
-        "value_range": list(dataset.value_range),
-        "source": dataset.source,
-        **{name: [torch.tensor(split.images), torch.tensor(split.labels)] for name, split in splits.items()},
-    }
+_COMMON = ("name", "class_names", "source")
+_OWN = {ImageDataset: ("value_range",), EventDataset: ("sensor_shape", "duration")}
 
 
-def _unpack(values: dict[str, Any]) -> ImageDataset:
-    low, high = values["value_range"]
-    train, test = (Split(*(array.numpy() for array in values[name])) for name in ("train", "test"))
-    return ImageDataset(
-        values["name"], train, test, tuple(values["class_names"]), (int(low), int(high)), values["source"]
-    )
+def _pack(dataset: Dataset) -> dict[str, Any]:
+    kind = type(dataset)
+    values: dict[str, Any] = {"kind": kind.__name__}
+    for name in (*_COMMON, *_OWN[kind]):
+        value = getattr(dataset, name)
+        values[name] = list(value) if isinstance(value, tuple) else value
+    for name, split in (("train", dataset.train), ("test", dataset.test)):
+        values[name] = [_pack_samples(split.samples), torch.tensor(split.labels)]
+    return values
+
+
+def _unpack(values: dict[str, Any]) -> Dataset:
+    kind = {cls.__name__: cls for cls in _OWN}[values["kind"]]
+    arguments: dict[str, Any] = {}
+    for name in (*_COMMON, *_OWN[kind]):
+        value = values[name]
+        arguments[name] = tuple(value) if isinstance(value, list) else value
+    for name in ("train", "test"):
+        samples, labels = values[name]
+        arguments[name] = Split(_unpack_samples(samples), labels.numpy())
+    dataset: Dataset = kind(**arguments)
+    return dataset
+
+
+def _pack_samples(samples: Any) -> Any:
+    if not isinstance(samples, EventSamples):
+        return torch.tensor(samples)
+    return [
+        {name: torch.tensor(np.ascontiguousarray(events[name])) for name in EVENT.names or ()} for events in samples
+    ]
+
+
+def _unpack_samples(packed: Any) -> Any:
+    if isinstance(packed, torch.Tensor):
+        return packed.numpy()
+    recordings = []
+    for fields in packed:
+        events = np.empty(len(fields["t"]), EVENT)
+        for name in EVENT.names or ():
+            events[name] = fields[name].numpy()
+        recordings.append(events)
+    return concatenate(recordings)

@@ -4,89 +4,201 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
 
-from pumice.data import ImageDataset
-from pumice.data.augment import add_noise
+from pumice.data import Dataset
 from pumice.errors import InputError
-from pumice.train.evaluate import to_tensor
-from pumice.train.firing import watch_firing
-from pumice.train.history import FINETUNE, EpochRecord
+from pumice.train.batches import batch_sizes, epoch_batches
+from pumice.train.fabric import gathered, summed
+from pumice.train.firing import FiringRates, watch_firing
+from pumice.train.history import EpochRecord
+from pumice.train.logs import RunLogs
 from pumice.train.losses import make_loss
+from pumice.train.membrane import FreeMembrane, watch_membrane
+from pumice.train.position import EpochSums, Position
 from pumice.train.recipe import Recipe
+from pumice.train.regularisers import make_regularisers
+from pumice.train.schedule import learning_rate
 from pumice.train.trained import Trained
+from pumice.train.validation import validate
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
-def batches_per_epoch(recipe: Recipe, dataset: ImageDataset) -> int:
+def batches_per_epoch(recipe: Recipe, dataset: Dataset) -> int:
     """How many batches one epoch has, of equal size up to one sample."""
-    return -(-len(dataset.train) // recipe.training.batch_size)
+    return len(batch_sizes(len(dataset.train), recipe.training.batch_size))
 
 
-def train_epoch(
-    trained: Trained, optimizer: torch.optim.Optimizer, phase: str, epoch: int, on_batch: Callable[[], None]
-) -> EpochRecord:
-    """Change the network's weights with each batch of one epoch, then test it.
+@dataclass(eq=False)
+class Run:
+    """A training run in one phase.
+
+    Attributes:
+        trained: The network, with its history.
+        fabric: Device, precision, processes.
+        model: The network as Fabric wraps it.
+        optimizer: The optimiser as Fabric wraps it.
+        position: Where the run is.
+        logs: Where figures go.
+        save: Writes the checkpoint.
+        on_batch: Called after every batch.
+    """
+
+    trained: Trained
+    fabric: Fabric
+    model: Any
+    optimizer: Any
+    position: Position
+    logs: RunLogs
+    save: Callable[[], None]
+    on_batch: Callable[[], None]
+
+
+def train_epoch(run: Run, phase: str, epoch: int) -> EpochRecord:
+    """Change the network's weights with each batch of one epoch, or of what is left of it, then test it.
 
     Args:
-        trained: The network; its history says which random stream is next.
-        optimizer: Holds the network's parameters.
+        run: The run; its history says which random stream is next, its position where in the epoch it is.
         phase: "float" or "finetune".
         epoch: Counted from 1 within the phase.
-        on_batch: Called after every batch.
 
     Raises:
-        InputError: The loss is not finite.
+        InputError: The loss is not finite, or the checkpoint cannot be written.
     """
-    recipe, model = trained.recipe, trained.model
-    loss_of = make_loss(recipe.training.loss, **recipe.training.loss_args)
-    mean_loss, accuracy = MeanMetric(), MulticlassAccuracy(len(trained.dataset.class_names), average="micro")
-    # Each epoch has a random stream of its own, so that a resumed run needs no generator's state.
+    trained, position, fabric = run.trained, run.position, run.fabric
+    settings = trained.recipe.training
     stream = len(trained.history) + 1
-    n_batches = batches_per_epoch(trained.recipe, trained.dataset)
-    model.train()
-    with watch_firing(model) as firing, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed + (stream << 32))
-        for index, (x, labels) in enumerate(_batches(trained, stream)):
-            _set_learning_rate(optimizer, trained, phase, done=epoch - 1 + index / n_batches)
-            spikes = model(x)
-            loss = loss_of(spikes, labels)
-            if not torch.isfinite(loss):
-                raise InputError(
-                    f"training diverged: the loss is {loss.item()} in {phase} epoch {epoch}, batch {index + 1} of "
-                    f"{n_batches}; use a smaller learning rate (training.lr, training.finetune_lr)"
-                )
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            mean_loss.update(loss.detach(), len(labels))
-            accuracy.update(spikes.detach().sum(-1).argmax(1), labels)
-            on_batch()
-    return EpochRecord(
+    batches = epoch_batches(trained, stream, first=position.batches, rank=fabric.global_rank, world=fabric.world_size)
+    step = _Step(run, phase, epoch)
+    trained.model.train()
+    with step.watching(), _random_stream(run, stream):
+        for index, (x, labels) in enumerate(batches, start=position.batches):
+            steps_now = step(index, fabric.to_device(x), fabric.to_device(labels))
+            position.batches = index + 1
+            every = settings.checkpoint_every_steps
+            if steps_now and every and position.steps % every == 0 and position.batches < step.n_batches:
+                position.torch_rng = gathered(fabric, torch.get_rng_state())
+                run.save()
+            run.on_batch()
+    sums = position.sums
+    record = EpochRecord(
         phase,
         epoch,
-        loss=float(mean_loss.compute()),
-        train_accuracy=float(accuracy.compute()),
-        test_accuracy=trained.test_accuracy(),
-        firing_rates=firing.rates(),
+        loss=sums.loss / sums.samples,
+        train_accuracy=sums.correct / sums.samples,
+        test_accuracy=trained.test_accuracy(fabric),
+        firing_rates=sums.rates(),
+        **validate(trained, step.loss_of, fabric),
     )
+    position.batches, position.torch_rng, position.sums = 0, None, EpochSums()
+    return record
 
 
-def _batches(trained: Trained, stream: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    split, encoder = trained.dataset.train, trained.encoder
-    rng = np.random.default_rng([trained.recipe.seed, stream])
-    for chosen in np.array_split(rng.permutation(len(split)), batches_per_epoch(trained.recipe, trained.dataset)):
-        images = add_noise(split.images[chosen], trained.recipe.data.noise, trained.dataset.value_range, rng)
-        yield to_tensor(encoder.encode(images, rng)), torch.from_numpy(split.labels[chosen].astype(np.int64))
+class _Step:
+    """Forward and backward pass of one batch, and the optimiser's step where one is due."""
+
+    def __init__(self, run: Run, phase: str, epoch: int) -> None:
+        recipe = run.trained.recipe
+        self._run, self._phase, self._epoch = run, phase, epoch
+        self._sizes = batch_sizes(len(run.trained.dataset.train), recipe.training.batch_size)
+        self.n_batches = len(self._sizes)
+        self.loss_of = make_loss(recipe.training.loss, **recipe.training.loss_args)
+        self._penalties = []
+        if recipe.training.regularisers:
+            example = run.fabric.to_device(run.trained.example)
+            self._penalties = make_regularisers(recipe.training.regularisers, run.trained.model, example)
+        self._firing = FiringRates()
+        self._membrane: FreeMembrane | None = None
+        self._group = (0.0, 0, 0)  # loss, correct answers and samples since the last step of the optimiser
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch the network's spikes, and its membrane if the loss reads it."""
+        model = self._run.trained.model
+        with watch_firing(model) as self._firing:
+            if getattr(self.loss_of, "reads", "spikes") == "spikes":
+                yield
+                return
+            with watch_membrane(model) as self._membrane:
+                yield
+
+    def __call__(self, index: int, x: torch.Tensor, labels: torch.Tensor) -> bool:
+        """Take batch `index`; return whether the optimiser made a step."""
+        run, position = self._run, self._run.position
+        fabric, training = run.fabric, run.trained.recipe.training
+        # The batches of one step count by their samples, and so do the processes' shares of a batch.
+        first = index - index % training.accumulate
+        group = self._sizes[first : first + training.accumulate]
+        is_due = index + 1 - first == len(group)
+        lr = self._set_learning_rate(index)
+        with fabric.no_backward_sync(run.model, enabled=not is_due):
+            spikes = run.model(x)
+            answer = spikes if self._membrane is None else self._membrane.potential()
+            loss = self.loss_of(answer, labels)
+            for penalty in self._penalties:
+                loss = loss + penalty(self._firing.latest)
+            self._count(loss, spikes, labels, index)
+            fabric.backward(loss * (len(labels) * fabric.world_size / sum(group)))
+        if is_due:
+            if training.clip_norm is not None:
+                fabric.clip_gradients(run.model, run.optimizer, max_norm=training.clip_norm)
+            run.optimizer.step()
+            run.optimizer.zero_grad()
+            position.steps += 1
+            loss_sum, correct, samples = self._group
+            run.logs.step(
+                position.steps,
+                self._phase,
+                self._epoch,
+                index + 1,
+                lr=lr,
+                loss=loss_sum / samples,
+                accuracy=correct / samples,
+            )
+            self._group = (0.0, 0, 0)
+        return is_due
+
+    def _set_learning_rate(self, index: int) -> float:
+        step = 1 / self.n_batches
+        lr = learning_rate(self._run.trained.recipe, self._phase, self._epoch - 1 + index / self.n_batches, step)
+        for group in self._run.optimizer.param_groups:
+            group["lr"] = lr * group.get("lr_scale", 1.0)
+        return lr
+
+    def _count(self, loss: torch.Tensor, spikes: torch.Tensor, labels: torch.Tensor, index: int) -> None:
+        """Add the batch's figures, of all processes, to the epoch's."""
+        sums, samples, mine = self._run.position.sums, self._sizes[index], len(labels)
+        fired = self._firing.take()
+        correct = int((spikes.detach().sum(-1).argmax(1) == labels).sum())
+        figures = [float(loss.detach()) * mine, float(correct), *(total for total, _ in fired.values())]
+        figures = summed(self._run.fabric, figures)
+        loss_sum, correct = figures[0], int(figures[1])
+        if not math.isfinite(loss_sum):
+            raise InputError(
+                f"training diverged: the loss is {loss_sum / samples} in {self._phase} epoch {self._epoch}, batch "
+                f"{index + 1} of {self.n_batches}; use a smaller learning rate (training.lr, training.finetune_lr); "
+                "the last checkpoint is from before"
+            )
+        sums.loss, sums.correct, sums.samples = sums.loss + loss_sum, sums.correct + correct, sums.samples + samples
+        for (name, (_, size)), total in zip(fired.items(), figures[2:], strict=True):
+            sums.spikes[name] = sums.spikes.get(name, 0.0) + total
+            sums.sizes[name] = sums.sizes.get(name, 0) + size // mine * samples
+        before = self._group
+        self._group = before[0] + loss_sum, before[1] + correct, before[2] + samples
 
 
-def _set_learning_rate(optimizer: torch.optim.Optimizer, trained: Trained, phase: str, done: float) -> None:
-    """Half a cosine from the phase's learning rate to 0; `done` counts epochs."""
-    settings = trained.recipe.training
-    finetune = phase == FINETUNE
-    first, epochs = (settings.finetune_lr, settings.finetune_epochs) if finetune else (settings.lr, settings.epochs)
-    for group in optimizer.param_groups:
-        group["lr"] = first * (1 + math.cos(math.pi * done / epochs)) / 2
+@contextmanager
+def _random_stream(run: Run, stream: int) -> Iterator[None]:
+    """Torch's generator (dropout) as the recipe's seed and the epoch give it, or as it was when interrupted."""
+    rank, saved = run.fabric.global_rank, run.position.torch_rng
+    with torch.random.fork_rng():
+        torch.manual_seed(run.trained.recipe.seed + (stream << 32) + (rank << 48))
+        if saved is not None:
+            torch.set_rng_state(saved[min(rank, len(saved) - 1)].cpu())
+        yield

@@ -14,46 +14,58 @@ from pumice.data import AbstractEncoder
 IntArray = npt.NDArray[np.integer[Any]]
 TEST_STREAM = 0
 """Random stream of test encodings; training epochs use the streams 1, 2, ..."""
+LARGEST_BATCH = 256
+BATCH_VALUES = 1 << 24
+"""Inputs of one batch, all steps: a batch of long recordings is smaller."""
 
 
 def predict_counts(
-    model: torch.nn.Module, encoder: AbstractEncoder, images: IntArray, *, seed: int = 0, batch_size: int = 256
+    model: torch.nn.Module, encoder: AbstractEncoder, images: Any, *, seed: int = 0, batch_size: int | None = None
 ) -> npt.NDArray[np.int64]:
     """Spike counts of the output layer, shape (n, class), in evaluation mode.
 
     Args:
         model: Tensor (batch, channel, height, width, time) -> spikes (batch, class, time).
-        encoder: Turns images into integers over time.
-        images: Shape (n, channel, height, width).
+        encoder: Turns samples into integers over time.
+        images: Images of shape (n, channel, height, width), or n recordings of events.
         seed: Of a random encoding.
-        batch_size: Images at a time.
+        batch_size: Samples at a time; None for as many as memory should be used for.
     """
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     was_training = model.training
     model.eval()
     counts = []
     with torch.no_grad():
         for stream in encode(encoder, images, seed=seed, batch_size=batch_size):
-            spikes = model(to_tensor(stream))
+            spikes = model(to_tensor(stream).to(device))
             counts.append(spikes.sum(-1).numpy(force=True).astype(np.int64))
     model.train(was_training)
     return np.concatenate(counts)
 
 
-def encode(encoder: AbstractEncoder, images: IntArray, *, seed: int = 0, batch_size: int = 256) -> Iterator[IntArray]:
-    """Encode held-back images batch by batch; the values do not depend on the batch size.
+def encode(
+    encoder: AbstractEncoder, images: Any, *, seed: int = 0, batch_size: int | None = None
+) -> Iterator[IntArray]:
+    """Encode held-back samples batch by batch; the values do not depend on the batch size.
 
     Args:
-        encoder: Turns images into integers over time.
-        images: Shape (n, channel, height, width).
+        encoder: Turns samples into integers over time.
+        images: Images of shape (n, channel, height, width), or n recordings of events.
         seed: Of a random encoding.
-        batch_size: Images at a time.
+        batch_size: Samples at a time; None for as many as memory should be used for.
 
     Yields:
         Integers, shape (batch, channel, height, width, T).
     """
     rng = np.random.default_rng([seed, TEST_STREAM])
-    for start in range(0, len(images), batch_size):
-        yield encoder.encode(images[start : start + batch_size], rng)
+    size = batch_size or _fitting(encoder, images)
+    for start in range(0, len(images), size):
+        yield encoder.encode(images[start : start + size], rng)
+
+
+def _fitting(encoder: AbstractEncoder, images: Any) -> int:
+    values = encoder.encode(images[:1], np.random.default_rng(0)).size
+    return min(LARGEST_BATCH, max(1, BATCH_VALUES // max(values, 1)))
 
 
 def predict(counts: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:

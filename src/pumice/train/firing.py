@@ -1,4 +1,4 @@
-"""Firing rates of a network's blocks while it runs."""
+"""Spikes of a network's blocks while it runs."""
 
 from __future__ import annotations
 
@@ -10,20 +10,32 @@ import torch
 
 
 class FiringRates:
-    """Mean output of each spiking block over all calls since it was made."""
+    """Mean output of each spiking block over all calls since it was made.
+
+    Attributes:
+        latest: What each block gave in its last call, with gradient.
+    """
 
     def __init__(self) -> None:
         self._sums: dict[str, float] = {}
         self._sizes: dict[str, int] = {}
+        self.latest: dict[str, torch.Tensor] = {}
 
     def add(self, name: str, spikes: torch.Tensor) -> None:
         """Count one call's spikes."""
-        self._sums[name] = self._sums.get(name, 0.0) + float(spikes.detach().sum())
+        self.latest[name] = spikes
+        self._sums[name] = self._sums.get(name, 0.0) + float(spikes.detach().float().sum())
         self._sizes[name] = self._sizes.get(name, 0) + spikes.numel()
 
     def rates(self) -> dict[str, float]:
         """Spikes per neuron and step, by block, in the order of their first call."""
         return {name: total / self._sizes[name] for name, total in self._sums.items()}
+
+    def take(self) -> dict[str, tuple[float, int]]:
+        """Spikes and size of each block since the last `take`, which are then forgotten."""
+        taken = {name: (total, self._sizes[name]) for name, total in self._sums.items()}
+        self._sums, self._sizes, self.latest = {}, {}, {}
+        return taken
 
 
 @contextmanager

@@ -16,10 +16,12 @@ class EpochRecord:
     Attributes:
         phase: "float" (real numbers) or "finetune" (deployed: the chip's integers).
         epoch: Counted from 1 within its phase.
-        loss: Mean over the epoch's training samples.
+        loss: Mean over the epoch's training samples, regularisers included.
         train_accuracy: Over the epoch, while the weights change, 0 to 1.
         test_accuracy: On the test split after the epoch, 0 to 1; shown, never used to choose anything.
         firing_rates: For each spiking block, spikes per neuron and step in training.
+        validation_loss: On the validation split after the epoch, where there is one.
+        validation_accuracy: The same, 0 to 1.
     """
 
     phase: str
@@ -28,6 +30,8 @@ class EpochRecord:
     train_accuracy: float
     test_accuracy: float
     firing_rates: dict[str, float]
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as a checkpoint stores them."""

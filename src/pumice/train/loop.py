@@ -8,16 +8,27 @@ from typing import Any
 
 import torch
 
-from pumice.data import ImageDataset
+from pumice.data import Dataset
 from pumice.errors import FileFormatError, InputError
+from pumice.train.batches import batch_sizes
 from pumice.train.build import deploy, prepare_data
 from pumice.train.checkpoint import Checkpoint, excerpt, save_checkpoint
-from pumice.train.epoch import batches_per_epoch, train_epoch
+from pumice.train.epoch import Run, batches_per_epoch, train_epoch
+from pumice.train.fabric import make_fabric
 from pumice.train.folders import make_folder
-from pumice.train.history import FINETUNE, FLOAT, EpochRecord
+from pumice.train.history import FINETUNE, EpochRecord
+from pumice.train.logs import RunLogs
+from pumice.train.position import Position
 from pumice.train.recipe import Recipe
+from pumice.train.schedule import next_epoch
+from pumice.train.sync_norm import synchronise_norms
 from pumice.train.threads import cpu_threads
 from pumice.train.trained import Trained, restore, start
+
+# What may differ between a run and its continuation: it changes no bit of the result.
+FREE_TO_CHANGE = {"data.workers", "data.cache", "training.checkpoint_every_steps", "logging.tensorboard"}
+
+DELAY = "delay.delay"  # how the names of axonal delays end
 
 
 def _ignore(*_: Any) -> None:
@@ -26,7 +37,7 @@ def _ignore(*_: Any) -> None:
 
 def train(
     recipe: Recipe,
-    dataset: ImageDataset,
+    dataset: Dataset,
     *,
     checkpoint_path: str | Path | None = None,
     resume_from: Checkpoint | None = None,
@@ -35,86 +46,133 @@ def train(
 ) -> Trained:
     """Train a network: `epochs` in real numbers, deploy it, then `finetune_epochs` through the chip's integers.
 
-    The same recipe on the same machine gives bit-identical weights, also when a run was interrupted between
-    two epochs and resumed.
+    The same recipe on the same machine gives bit-identical weights and logs, also when a run was interrupted,
+    wherever that was, and resumed from its last checkpoint. With several processes (see `make_fabric`) the
+    weights are those of one process up to rounding: a batch is the same samples, `TDBN` normalises over all of
+    them, and gradients are averaged. Dropout is the exception, it is drawn anew in each process.
 
     Args:
         recipe: What to train.
         dataset: The data that the recipe names, see `pumice.data.load_dataset`.
-        checkpoint_path: Written after every epoch; its folder is made if need be.
+        checkpoint_path: Written after every epoch (and every so many steps, if the recipe says so); its folder
+            is made if need be, and logs go there too.
         resume_from: Continue this run; its recipe must be the same.
         on_epoch: Called after every epoch, once its checkpoint is written.
         on_batch: Called after every batch.
 
     Raises:
-        InputError: The loss is not finite, or the checkpoint is of another recipe.
+        InputError: The loss is not finite, a file cannot be written, the device is not there, or the checkpoint is
+            of another recipe. The last checkpoint is whole then.
         LoweringError: The network cannot be deployed.
     """
     trained = start(recipe, dataset) if resume_from is None else _resumed(recipe, dataset, resume_from)
-    optimizer = _optimizer(trained)
-    if resume_from is not None:
-        _load_optimizer(optimizer, resume_from)
-    if checkpoint_path is not None:
-        make_folder(Path(checkpoint_path).parent)
-    for phase, epoch in _plan(recipe)[len(trained.history) :]:
-        if (phase, epoch) == (FINETUNE, 1):
-            deploy(trained.model, recipe, trained.dataset)
-            optimizer = _optimizer(trained)
-        with cpu_threads(recipe.training.threads):
-            record = train_epoch(trained, optimizer, phase, epoch, on_batch)
-        trained.history = (*trained.history, record)
-        if checkpoint_path is not None:
-            save_checkpoint(_snapshot(trained, optimizer), checkpoint_path)
-        on_epoch(record)
-    trained.model.eval()
+    position = Position() if resume_from is None else resume_from.position
+    path = None if checkpoint_path is None else Path(checkpoint_path)
+    logs: RunLogs | None = None
+    optimizer_state = None if resume_from is None else resume_from.optimizer_state
+    run: Run | None = None
+    with cpu_threads(recipe.training.threads):
+        while (following := next_epoch(recipe, trained.history)) is not None:
+            phase, epoch = following
+            if (phase, epoch, position.batches) == (FINETUNE, 1, 0):
+                deploy(trained.model.cpu(), recipe, trained.dataset)
+                optimizer_state = run = None
+            if run is None:
+                run = _set_up(trained, phase, position, path=path, logs=logs, on_batch=on_batch)
+                logs = run.logs
+                _load_optimizer(run.optimizer, optimizer_state)
+            record = train_epoch(run, phase, epoch)
+            trained.history = (*trained.history, record)
+            run.logs.epoch(trained.history, position.steps)
+            run.save()
+            on_epoch(record)
+    if logs is not None:
+        logs.close()
+    trained.model.cpu().eval()
     return trained
 
 
-def _plan(recipe: Recipe) -> list[tuple[str, int]]:
-    """Every epoch's phase and number within its phase."""
-    floats = [(FLOAT, epoch) for epoch in range(1, recipe.training.epochs + 1)]
-    return floats + [(FINETUNE, epoch) for epoch in range(1, recipe.training.finetune_epochs + 1)]
+def _set_up(
+    trained: Trained,
+    phase: str,
+    position: Position,
+    *,
+    path: Path | None,
+    logs: RunLogs | None,
+    on_batch: Callable[[], None],
+) -> Run:
+    fabric = make_fabric(trained.recipe, phase)
+    if fabric.world_size > 1:
+        smallest = min(batch_sizes(len(trained.dataset.train), trained.recipe.training.batch_size))
+        if smallest < fabric.world_size:
+            raise InputError(f"batches of {smallest} samples cannot be shared by {fabric.world_size} processes")
+        synchronise_norms(trained.model)
+    if path is not None and logs is None and fabric.global_rank == 0:
+        make_folder(path.parent)
+    if logs is None:
+        folder = path.parent if path is not None and fabric.global_rank == 0 else None
+        logs = RunLogs(folder, trained.recipe.logging, log_bytes=position.log_bytes, steps=position.steps)
+    optimizer = _optimizer(trained)
+    model, wrapped = fabric.setup(trained.model, optimizer)
+
+    def save() -> None:
+        if path is None or fabric.global_rank != 0:
+            return
+        position.log_bytes = logs.flush()
+        save_checkpoint(_snapshot(trained, wrapped, position), path)
+
+    return Run(trained, fabric, model, wrapped, position, logs, save, on_batch)
 
 
-def total_batches(recipe: Recipe, dataset: ImageDataset, *, epochs_done: int = 0) -> int:
-    """How many times `train` will call `on_batch`.
+def total_batches(recipe: Recipe, dataset: Dataset, *, epochs_done: int = 0, batches_done: int = 0) -> int:
+    """How many times `train` will call `on_batch`, at most: a run may stop early.
 
     Args:
         recipe: What to train.
         dataset: The data that the recipe names.
         epochs_done: Epochs that a checkpoint already holds.
+        batches_done: Batches of the next epoch that it holds.
 
     Example:
         >>> from pumice.data import load_dataset
         >>> total_batches(Recipe(), load_dataset("digits"), epochs_done=23)
         23
     """
-    return (len(_plan(recipe)) - epochs_done) * batches_per_epoch(recipe, prepare_data(recipe, dataset))
+    epochs = recipe.training.epochs + recipe.training.finetune_epochs - epochs_done
+    prepared, _ = prepare_data(recipe, dataset)
+    return epochs * batches_per_epoch(recipe, prepared) - batches_done
 
 
-def _snapshot(trained: Trained, optimizer: torch.optim.Optimizer) -> Checkpoint:
+def _snapshot(trained: Trained, optimizer: Any, position: Position) -> Checkpoint:
     return Checkpoint(
         recipe=trained.recipe,
         excerpt=excerpt(trained.dataset),
         history=trained.history,
         model_state=trained.model.state_dict(),
         optimizer_state=optimizer.state_dict(),
+        position=position,
     )
 
 
 def _optimizer(trained: Trained) -> torch.optim.Optimizer:
-    settings = trained.recipe.training
-    return torch.optim.AdamW(trained.model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    settings, named = trained.recipe.training, list(trained.model.named_parameters())
+    groups: list[dict[str, Any]] = [{"params": [p for name, p in named if not name.endswith(DELAY)]}]
+    delays = [p for name, p in named if name.endswith(DELAY)]
+    if delays:
+        groups.append({"params": delays, "weight_decay": 0.0, "lr_scale": settings.delay_lr})
+    return torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay)
 
 
-def _resumed(recipe: Recipe, dataset: ImageDataset, checkpoint: Checkpoint) -> Trained:
-    if recipe != checkpoint.recipe:
-        keys = ", ".join(_different_keys(recipe.model_dump(), checkpoint.recipe.model_dump()))
+def _resumed(recipe: Recipe, dataset: Dataset, checkpoint: Checkpoint) -> Trained:
+    keys = set(_different_keys(recipe.model_dump(), checkpoint.recipe.model_dump())) - FREE_TO_CHANGE
+    if keys:
         raise InputError(
-            f"the checkpoint was made with another recipe ({keys} differ); resume with the same recipe and "
-            "settings, or train anew to another place"
+            f"the checkpoint was made with another recipe ({', '.join(sorted(keys))} differ); resume with the same "
+            "recipe and settings, or train anew to another place"
         )
-    return restore(checkpoint, dataset)
+    trained = restore(checkpoint, dataset)
+    trained.recipe = recipe
+    return trained
 
 
 def _different_keys(a: dict[str, Any], b: dict[str, Any], prefix: str = "") -> Iterator[str]:
@@ -126,8 +184,10 @@ def _different_keys(a: dict[str, Any], b: dict[str, Any], prefix: str = "") -> I
             yield prefix + key
 
 
-def _load_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Checkpoint) -> None:
+def _load_optimizer(optimizer: Any, state: dict[str, Any] | None) -> None:
+    if state is None:
+        return
     try:
-        optimizer.load_state_dict(checkpoint.optimizer_state)
+        optimizer.load_state_dict(state)
     except (KeyError, ValueError, TypeError) as error:
         raise FileFormatError(f"the checkpoint's optimiser state does not fit its network: {error}") from error

@@ -19,25 +19,49 @@ class _Section(BaseModel):
 
 
 class DataSection(_Section):
-    """Which images, and how they enter the network.
+    """Which samples, and how they enter the network.
 
     Attributes:
-        dataset: "digits" (bundled) or "mnist" (needs a data root).
-        encoding: "direct" (image repeated as graded input) or "rate" (Bernoulli spikes).
+        dataset: "digits" (bundled), or one that needs a data root: "mnist", "cifar10" (images), "nmnist",
+            "dvs_gesture" (events), "fsdd" (spoken digits, as events).
+        args: The dataset's own keyword arguments, such as fsdd's `leave_out`.
+        encoding: For images "direct" (image repeated as graded input) or "rate" (Bernoulli spikes); for events
+            "time" (steps of equal duration) or "count" (steps with equally many events).
         steps: Time steps per sample.
-        grey_levels: Requantise the pixels to this many levels; None keeps them.
+        grey_levels: Images: requantise the pixels to this many levels; None keeps them.
+        window: Events: microseconds per step for "time"; None divides the dataset's usual duration by `steps`.
+        max_count: Events: largest value of an input in one step; 1 makes spikes.
+        downsample: Events: side of the square of pixels that become one.
         max_train: Use only the first so many training samples.
         max_test: Use only the first so many test samples.
-        noise: Standard deviation, in grey levels, of noise added to training images, rounded to integers.
+        folds: Cross-validate: hold back one of so many parts of the training split, in place of the test split.
+        fold: Which part, from 0.
+        fold_seed: Of the shuffling before parts are taken.
+        validation: Fraction of the training split that is kept from training, for early stopping.
+        noise: Images: standard deviation, in grey levels, of noise added in training, rounded to integers.
+        augment: Random changes in training: name -> arguments, see `pumice.data.augment`.
+        cache: Folder for encoded recordings of events; None keeps them in memory.
+        workers: Processes that prepare samples; 0 uses the training process. Does not change the result.
     """
 
-    dataset: Literal["digits", "mnist"] = "digits"
-    encoding: Literal["direct", "rate"] = "direct"
+    dataset: Literal["digits", "mnist", "cifar10", "nmnist", "dvs_gesture", "fsdd"] = "digits"
+    args: dict[str, Any] = {}
+    encoding: Literal["direct", "rate", "time", "count"] = "direct"
     steps: Annotated[int, Field(ge=1)] = 8
     grey_levels: Annotated[int | None, Field(ge=2, le=256)] = None
+    window: Annotated[float | None, Field(gt=0)] = None
+    max_count: Annotated[int, Field(ge=1, le=255)] = 1
+    downsample: Annotated[int, Field(ge=1)] = 1
     max_train: Annotated[int | None, Field(ge=1)] = None
     max_test: Annotated[int | None, Field(ge=1)] = None
+    folds: Annotated[int | None, Field(ge=2)] = None
+    fold: Annotated[int, Field(ge=0)] = 0
+    fold_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    validation: Annotated[float, Field(ge=0, lt=1)] = 0.0
     noise: Annotated[float, Field(ge=0)] = 0.0
+    augment: dict[str, dict[str, Any]] = {}
+    cache: str | None = None
+    workers: Annotated[int, Field(ge=0)] = 0
 
 
 class NeuronSection(_Section):
@@ -72,31 +96,88 @@ class NetworkSection(_Section):
     args: dict[str, Any] = {}
 
 
+class EarlyStoppingSection(_Section):
+    """When the first phase, in real numbers, ends before its last epoch.
+
+    Attributes:
+        monitor: "train_loss", or "validation_loss" or "validation_accuracy" (need `data.validation`). Never the
+            test split.
+        patience: Epochs without improvement after which the phase ends.
+        min_delta: What counts as an improvement.
+    """
+
+    monitor: Literal["train_loss", "validation_loss", "validation_accuracy"] = "train_loss"
+    patience: Annotated[int, Field(ge=1)] = 5
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+
+
 class TrainingSection(_Section):
     """How the weights are found.
 
     Attributes:
         epochs: Passes over the training split in real numbers.
         finetune_epochs: Further passes through the chip's integers (quantisation-aware).
-        batch_size: Samples per step.
+        batch_size: Samples per batch, of all processes together.
+        accumulate: Batches whose mean gradient makes one step of the optimiser.
         threads: CPU threads of torch; part of the recipe because sums in another order give other bits. One is
             fastest for small networks (and on a busy machine); None leaves torch's own choice.
         lr: Learning rate at the start; falls to 0 along a cosine within each phase.
         finetune_lr: The same for the fine-tuning phase.
+        delay_lr: Learning rate of axonal delays, in steps, times lr; they have no weight decay.
+        warmup_epochs: Epochs over which the learning rate of the first phase rises from 0.
         weight_decay: AdamW's.
-        loss: "spike_count_cross_entropy" or "spike_rate".
+        clip_norm: Largest norm of all gradients together; None does not clip.
+        loss: Name in `pumice.train.losses`.
         loss_args: The loss's own keyword arguments.
+        regularisers: Name in `pumice.train.regularisers` -> its keyword arguments.
+        early_stopping: When to stop before the last epoch; None trains all epochs.
+        checkpoint_every_steps: Write the checkpoint also after so many steps of the optimiser within an epoch.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 20
     finetune_epochs: Annotated[int, Field(ge=0)] = 4
     batch_size: Annotated[int, Field(ge=2)] = 64
+    accumulate: Annotated[int, Field(ge=1)] = 1
     threads: Annotated[int | None, Field(ge=1)] = 1
     lr: Annotated[float, Field(gt=0)] = 1e-2
     finetune_lr: Annotated[float, Field(gt=0)] = 1e-3
+    delay_lr: Annotated[float, Field(ge=0)] = 10.0
+    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
-    loss: Literal["spike_count_cross_entropy", "spike_rate"] = "spike_count_cross_entropy"
-    loss_args: dict[str, float] = {}
+    clip_norm: Annotated[float | None, Field(gt=0)] = None
+    loss: Literal[
+        "membrane_cross_entropy", "spike_count", "spike_count_cross_entropy", "spike_max", "spike_rate", "van_rossum"
+    ] = "spike_count_cross_entropy"
+    loss_args: dict[str, Any] = {}
+    regularisers: dict[str, dict[str, Any]] = {}
+    early_stopping: EarlyStoppingSection | None = None
+    checkpoint_every_steps: Annotated[int | None, Field(ge=1)] = None
+
+
+class ComputeSection(_Section):
+    """On what it is computed (Lightning Fabric's names).
+
+    Attributes:
+        accelerator: "cpu", "cuda", "mps", or "auto" (the best there is).
+        devices: Processes of one machine, each with a device; more than one are started by torchrun.
+        precision: "32-true", or "bf16-mixed" for the phase in real numbers; integers are always computed in 32.
+    """
+
+    accelerator: Literal["cpu", "cuda", "mps", "auto"] = "cpu"
+    devices: Annotated[int, Field(ge=1)] = 1
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+
+
+class LoggingSection(_Section):
+    """What is written beside the checkpoint.
+
+    Attributes:
+        csv: `steps.csv` (loss, accuracy and learning rate of every step) and `epochs.csv`.
+        tensorboard: The same figures as events for TensorBoard, in the folder `tensorboard`.
+    """
+
+    csv: bool = True
+    tensorboard: bool = False
 
 
 class Recipe(_Section):
@@ -111,6 +192,8 @@ class Recipe(_Section):
         neuron: Neuron parameters.
         network: Network and its arguments.
         training: Loss, optimiser, epochs.
+        compute: Device and precision.
+        logging: Logs.
 
     Example:
         >>> Recipe(seed=3, training=TrainingSection(epochs=2)).training.batch_size
@@ -123,6 +206,39 @@ class Recipe(_Section):
     neuron: NeuronSection = NeuronSection()
     network: NetworkSection = NetworkSection()
     training: TrainingSection = TrainingSection()
+    compute: ComputeSection = ComputeSection()
+    logging: LoggingSection = LoggingSection()
+
+    def record(self) -> dict[str, Any]:
+        """The recipe as a network's file keeps it: what came after the first release only where it is used.
+
+        A network made by an older pumice can so be made again byte for byte. Folders and workers are left out.
+
+        Example:
+            >>> Recipe().record()["training"].keys() - Recipe(training={"accumulate": 2}).record()["training"].keys()
+            set()
+            >>> Recipe(training={"accumulate": 2}).record()["training"]["accumulate"]
+            2
+        """
+        used = self.model_dump(exclude_defaults=True)
+        values: dict[str, Any] = {}
+        for key, value in self.model_dump().items():
+            if not isinstance(value, dict):
+                values[key] = value
+            elif key in _FIRST_RELEASE or key in used:
+                first = _FIRST_RELEASE.get(key, set())
+                kept = first | (used.get(key, {}).keys() - _MACHINE)
+                values[key] = {k: v for k, v in value.items() if k in kept}
+        return values
+
+    def data_arguments(self) -> dict[str, Any]:
+        """What `load_dataset` is given beside the dataset's name and folder.
+
+        Example:
+            >>> Recipe(data={"dataset": "fsdd", "args": {"bands": 40}, "cache": "cache"}).data_arguments()
+            {'bands': 40, 'cache': 'cache'}
+        """
+        return self.data.args if self.data.cache is None else {**self.data.args, "cache": self.data.cache}
 
     def overridden(self, settings: Sequence[str]) -> Recipe:
         """A copy with some values replaced.
@@ -144,6 +260,18 @@ class Recipe(_Section):
                 raise InputError(f"--set {setting}: expected key=value, for example training.epochs=5")
             _put(values, key.strip().split("."), _value(text), setting)
         return make_recipe(values, "--set")
+
+
+_MACHINE = {"cache", "workers"}  # of no influence on the result
+_FIRST_RELEASE: dict[str, set[str]] = {
+    "data": {"dataset", "encoding", "steps", "grey_levels", "max_train", "max_test", "noise"},
+    "neuron": set(NeuronSection.model_fields),
+    "network": set(NetworkSection.model_fields),
+    "training": {
+        *("epochs", "finetune_epochs", "batch_size", "threads", "lr", "finetune_lr", "weight_decay"),
+        *("loss", "loss_args"),
+    },
+}
 
 
 def make_recipe(values: Any, where: str) -> Recipe:

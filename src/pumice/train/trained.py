@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
-from pumice.data import AbstractEncoder, ImageDataset
+from pumice.data import AbstractEncoder, Dataset, Split
 from pumice.errors import FileFormatError
 from pumice.train.build import build_encoder, build_network, deploy, example_input, prepare_data
 from pumice.train.checkpoint import Checkpoint
 from pumice.train.evaluate import predict, predict_counts
-from pumice.train.history import FINETUNE, FLOAT, EpochRecord
+from pumice.train.fabric import summed
+from pumice.train.history import FLOAT, EpochRecord
 from pumice.train.recipe import Recipe
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @dataclass(eq=False)
@@ -24,12 +30,14 @@ class Trained:
         dataset: The data, as the recipe wants them.
         model: The network; deployed once fine-tuning has begun.
         history: One record per epoch.
+        validation: The part of the training split that is kept from training, if any.
     """
 
     recipe: Recipe
-    dataset: ImageDataset
+    dataset: Dataset
     model: torch.nn.Module
     history: tuple[EpochRecord, ...] = ()
+    validation: Split | None = None
 
     @property
     def encoder(self) -> AbstractEncoder:
@@ -46,29 +54,36 @@ class Trained:
         """Test accuracy after the last epoch in real numbers, 0 to 1."""
         return [record for record in self.history if record.phase == FLOAT][-1].test_accuracy
 
-    def test_accuracy(self) -> float:
-        """Test accuracy of the network as it is now, 0 to 1."""
-        test = self.dataset.test
-        counts = predict_counts(self.model, self.encoder, test.images, seed=self.recipe.seed)
-        return float((predict(counts) == test.labels).mean())
+    def test_accuracy(self, fabric: Fabric | None = None) -> float:
+        """Test accuracy of the network as it is now, 0 to 1.
+
+        Args:
+            fabric: Shares the work between its processes, if there are several.
+        """
+        test, seed = self.dataset.test, self.recipe.seed
+        # A random encoding is drawn sample after sample: it cannot be shared without changing the samples.
+        if fabric is None or fabric.world_size == 1 or self.recipe.data.encoding == "rate":
+            counts = predict_counts(self.model, self.encoder, test.samples, seed=seed)
+            return float((predict(counts) == test.labels).mean())
+        mine = test.select(np.arange(fabric.global_rank, len(test), fabric.world_size))
+        correct = 0
+        if len(mine):
+            correct = int((predict(predict_counts(self.model, self.encoder, mine.samples)) == mine.labels).sum())
+        return summed(fabric, [float(correct)])[0] / len(test)
 
 
-def start(recipe: Recipe, dataset: ImageDataset) -> Trained:
+def start(recipe: Recipe, dataset: Dataset) -> Trained:
     """The recipe's network before its first epoch.
 
     Args:
         recipe: What to train.
         dataset: The data that the recipe names, as loaded.
     """
-    prepared = prepare_data(recipe, dataset)
-    model = build_network(recipe, prepared)
-    with torch.no_grad():
-        # Some of SLAYER's parameters and buffers get their shape in the first call.
-        model.eval()(example_input(recipe, prepared))
-    return Trained(recipe, prepared, model)
+    prepared, validation = prepare_data(recipe, dataset)
+    return _untrained(recipe, prepared, validation)
 
 
-def restore(checkpoint: Checkpoint, dataset: ImageDataset | None = None) -> Trained:
+def restore(checkpoint: Checkpoint, dataset: Dataset | None = None) -> Trained:
     """Rebuild a checkpoint's network.
 
     Args:
@@ -79,12 +94,21 @@ def restore(checkpoint: Checkpoint, dataset: ImageDataset | None = None) -> Trai
     Raises:
         FileFormatError: The weights do not fit the network that the recipe describes.
     """
-    trained = start(checkpoint.recipe, dataset or checkpoint.excerpt)
-    if any(record.phase == FINETUNE for record in checkpoint.history):
-        deploy(trained.model, checkpoint.recipe, trained.dataset)
+    recipe = checkpoint.recipe
+    trained = _untrained(recipe, checkpoint.excerpt) if dataset is None else start(recipe, dataset)
+    if checkpoint.is_deployed:
+        deploy(trained.model, recipe, trained.dataset)
     try:
         trained.model.load_state_dict(checkpoint.model_state)
     except (RuntimeError, TypeError, AttributeError) as error:
         raise FileFormatError(f"the checkpoint's weights do not fit its recipe's network: {error}") from error
     trained.history = checkpoint.history
     return trained
+
+
+def _untrained(recipe: Recipe, prepared: Dataset, validation: Split | None = None) -> Trained:
+    model = build_network(recipe, prepared)
+    with torch.no_grad():
+        # Some of SLAYER's parameters and buffers get their shape in the first call.
+        model.eval()(example_input(recipe, prepared))
+    return Trained(recipe, prepared, model, validation=validation)

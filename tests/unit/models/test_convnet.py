@@ -46,7 +46,7 @@ def test_the_callers_parameters_stay_as_they_are():
 
 
 def test_unknown_models_and_arguments():
-    assert MODEL_NAMES == ("convnet",)
+    assert MODEL_NAMES == ("convnet", "feedforward")
     with pytest.raises(InputError, match="there are: convnet"):
         build_model("resnet", PARAMS, (1, 8, 8), 10)
     with pytest.raises(InputError, match="its arguments are: channels, strides, kernel_size"):

@@ -54,7 +54,7 @@ class Malicious:
 
 def test_pickled_objects_are_not_loaded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    torch.save({"format": "pumice-checkpoint", "version": 1, "recipe": Malicious()}, tmp_path / "c.pt")
+    torch.save({"format": "pumice-checkpoint", "version": 2, "recipe": Malicious()}, tmp_path / "c.pt")
     with pytest.raises(FileFormatError, match="cannot be read as a checkpoint"):
         load_checkpoint(tmp_path / "c.pt")
     assert not (tmp_path / "pwned").exists()
@@ -73,10 +73,10 @@ def test_truncated_files(checkpoint, tmp_path, keep):
     [
         ([1, 2], "is not a pumice checkpoint"),
         ({"format": "other"}, "is not a pumice checkpoint"),
-        ({"format": "pumice-checkpoint", "version": 99}, "version 99, this pumice reads 1"),
-        ({"format": "pumice-checkpoint", "version": 1}, "damaged"),
-        ({"format": "pumice-checkpoint", "version": 1, "recipe": {"seed": "x"}}, "damaged"),
-        ({"format": "pumice-checkpoint", "version": 1, "recipe": {}, "excerpt": {"value_range": [0]}}, "damaged"),
+        ({"format": "pumice-checkpoint", "version": 99}, "version 99, this pumice reads 2"),
+        ({"format": "pumice-checkpoint", "version": 2}, "damaged"),
+        ({"format": "pumice-checkpoint", "version": 2, "recipe": {"seed": "x"}}, "damaged"),
+        ({"format": "pumice-checkpoint", "version": 2, "recipe": {}, "excerpt": {"value_range": [0]}}, "damaged"),
     ],
 )
 def test_other_files(tmp_path, values, message):

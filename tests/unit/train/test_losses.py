@@ -37,7 +37,7 @@ def test_more_spikes_of_the_right_class_are_better(name):
 
 
 def test_bad_losses():
-    with pytest.raises(InputError, match="there are: spike_count_cross_entropy, spike_rate"):
+    with pytest.raises(InputError, match="there are: membrane_cross_entropy, spike_count, "):
         make_loss("hinge")
     with pytest.raises(InputError, match="unexpected keyword"):
         make_loss("spike_rate", gamma=1.0)

@@ -46,7 +46,7 @@ def test_without_a_toml_parser(tmp_path, monkeypatch):
         ({"training": {"epoch": 3}}, "training.epoch: there is no such key"),
         ({"training": {"epochs": "many"}}, "training.epochs"),
         ({"training": {"lr": -1}}, r"training.lr: .*greater than 0 \(got -1\)"),
-        ({"data": {"encoding": "latency"}}, "'direct' or 'rate'"),
+        ({"data": {"encoding": "latency"}}, "'direct', 'rate', 'time' or 'count'"),
         ({"name": "../elsewhere"}, "name"),
         ([], "recipe"),
     ],

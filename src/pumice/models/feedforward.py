@@ -1,0 +1,131 @@
+"""Chains of convolution, pooling and dense layers, written in the papers' short notation."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from typing import Any
+
+import torch
+from lava.lib.dl.slayer.neuron import Dropout
+
+from pumice import nn
+from pumice.errors import InputError
+
+MAX_DELAY = 62
+"""Longest axonal delay that Loihi's synapses hold, in steps."""
+POOL_WEIGHT = 1.1
+"""Times the threshold: one spike in its window makes a pooling neuron fire (Shrestha and Orchard, NeurIPS 2018)."""
+_LAYER = re.compile(r"(?P<channels>\d+)c(?P<kernel>\d+)(s(?P<stride>\d+))?|(?P<pool>\d+)a|(?P<neurons>\d+)")
+
+
+def feedforward(
+    neuron_params: dict[str, Any],
+    image_shape: tuple[int, int, int],
+    n_classes: int,
+    *,
+    layers: str = "512-512",
+    padding: str = "valid",
+    delay: bool = False,
+    max_delay: int = MAX_DELAY,
+    dropout: float = 0.0,
+) -> torch.nn.Sequential:
+    """A chain such as "12c5-2a-64c5-2a", with a dense layer of one neuron per class at its end.
+
+    Args:
+        neuron_params: SLAYER's dictionary, used for every layer.
+        image_shape: (channel, height, width) of the input.
+        n_classes: Neurons of the output layer, one per class; their spike counts are the answer.
+        layers: Hidden layers, joined by "-": "12c5" is a convolution with 12 channels and a 5x5 kernel, "16c3s2"
+            one with stride 2, "2a" sum pooling over 2x2, "512" a dense layer; convolutions come before dense ones.
+        padding: Of convolutions: "valid" (none) or "same" (kernel size // 2).
+        delay: Give each hidden dense or convolution layer learnable axonal delays.
+        max_delay: Longest delay, steps.
+        dropout: Probability that a hidden neuron is silenced for a whole training sample.
+
+    Returns:
+        (batch, channel, height, width, time) -> (batch, n_classes, time), spikes 0 or 1.
+
+    Raises:
+        InputError: The notation does not make a network for this input.
+
+    Example:
+        >>> params = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75, "norm": nn.TDBN}
+        >>> net = feedforward(params, (1, 12, 12), 10, layers="4c5-2a-16")
+        >>> [name for name, _ in net.named_children()]
+        ['conv1', 'pool2', 'flatten', 'dense3', 'output']
+        >>> net(torch.ones(2, 1, 12, 12, 3)).shape
+        torch.Size([2, 10, 3])
+    """
+    if padding not in {"valid", "same"}:
+        raise InputError(f'feedforward: padding must be "valid" or "same", got {padding!r}')
+    if not 0 <= dropout < 1 or not 0 <= max_delay <= MAX_DELAY:
+        raise InputError(
+            f"feedforward: dropout must lie in 0..1 (below 1) and max_delay in 0..{MAX_DELAY}, "
+            f"got {dropout} and {max_delay}"
+        )
+    blocks: OrderedDict[str, torch.nn.Module] = OrderedDict()
+    shape: tuple[int, ...] = image_shape
+    for index, text in enumerate(layers.split("-") if layers else [], start=1):
+        layer = _LAYER.fullmatch(text)
+        where = f"feedforward: layer {index}, {text!r}, of {layers!r}"
+        if layer is None:
+            raise InputError(f'{where}: expected "12c5", "12c5s2", "2a" or "512"')
+        if layer["neurons"] is None and len(shape) == 1:
+            raise InputError(f"{where}: convolution and pooling come before dense layers")
+        if layer["channels"] is not None:
+            name, (block, shape) = (
+                f"conv{index}",
+                _conv(neuron_params, shape, layer, where, padding=padding, delay=delay),
+            )
+        elif layer["pool"] is not None:
+            name, (block, shape) = f"pool{index}", _pool(neuron_params, shape, int(layer["pool"]), where)
+        else:
+            _flatten(blocks, shape)
+            neurons = int(layer["neurons"])
+            if neurons < 1:
+                raise InputError(f"{where}: a layer needs at least one neuron")
+            name, block = f"dense{index}", nn.Dense(neuron_params, _size(shape), neurons, delay=delay)
+            shape = (neurons,)
+        if getattr(block, "delay", None) is not None:
+            block.delay.max_delay = max_delay
+        if dropout:
+            block.neuron.drop = Dropout(dropout)
+        blocks[name] = block
+    _flatten(blocks, shape)
+    blocks["output"] = nn.Dense(neuron_params, _size(shape), n_classes)
+    return torch.nn.Sequential(blocks)
+
+
+def _conv(
+    params: dict[str, Any], shape: tuple[int, ...], layer: re.Match[str], where: str, *, padding: str, delay: bool
+) -> tuple[Any, tuple[int, ...]]:
+    channels, kernel, stride = int(layer["channels"]), int(layer["kernel"]), int(layer["stride"] or 1)
+    pad = kernel // 2 if padding == "same" else 0
+    sides = [(side + 2 * pad - kernel) // max(stride, 1) + 1 for side in shape[1:]]
+    if min(channels, kernel, stride, *sides) < 1:
+        raise InputError(f"{where}: does not fit an input of {shape[1]} x {shape[2]}")
+    block = nn.Conv(params, shape[0], channels, kernel, stride=stride, padding=pad, delay=delay)
+    return block, (channels, *sides)
+
+
+def _pool(params: dict[str, Any], shape: tuple[int, ...], kernel: int, where: str) -> tuple[Any, tuple[int, ...]]:
+    if kernel < 1 or any(side % kernel for side in shape[1:]):
+        raise InputError(f"{where}: pooling must divide its input of {shape[1]} x {shape[2]}")
+    # A pooling neuron answers each spike at once and forgets it.
+    at_once = {**params, "current_decay": 1.0, "voltage_decay": 1.0, "norm": None}
+    block = nn.Pool(at_once, kernel, weight_scale=POOL_WEIGHT * params["threshold"])
+    block.synapse.weight.requires_grad = False  # its weights are all alike
+    return block, (shape[0], *(side // kernel for side in shape[1:]))
+
+
+def _flatten(blocks: OrderedDict[str, torch.nn.Module], shape: tuple[int, ...]) -> None:
+    if len(shape) > 1:
+        blocks["flatten"] = nn.Flatten()
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = 1
+    for side in shape:
+        size *= side
+    return size

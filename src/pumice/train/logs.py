@@ -1,0 +1,125 @@
+"""What a run writes beside its checkpoint: figures of each step and of each epoch."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pumice.errors import InputError, PumiceWarning
+from pumice.netx.atomic import replace_atomically
+from pumice.train.history import EpochRecord
+from pumice.train.recipe import LoggingSection
+
+STEP_FIELDS = ("step", "phase", "epoch", "batch", "lr", "loss", "accuracy")
+EPOCH_FIELDS = ("phase", "epoch", "loss", "train_accuracy", "test_accuracy", "validation_loss", "validation_accuracy")
+
+
+class RunLogs:
+    """Logs in one folder: `steps.csv`, `epochs.csv`, and events for TensorBoard.
+
+    A resumed run cuts `steps.csv` where its checkpoint was written and goes on, so that the files of an
+    interrupted run equal those of an uninterrupted one, byte for byte. (TensorBoard's files hold the time of day;
+    there, what came after the checkpoint is marked as void.)
+
+    Args:
+        folder: Where to; None writes nothing.
+        wanted: Which logs.
+        log_bytes: Length of `steps.csv` when the run was interrupted; 0 begins anew.
+        steps: Steps that were done then.
+
+    Raises:
+        InputError: A log cannot be written.
+    """
+
+    def __init__(self, folder: Path | None, wanted: LoggingSection, *, log_bytes: int = 0, steps: int = 0) -> None:
+        self._folder = folder
+        self._csv = wanted.csv and folder is not None
+        self._pending: list[str] = []
+        self._bytes = log_bytes
+        self._board: Any = None
+        if folder is not None and self._csv:
+            self._begin(folder / "steps.csv")
+        if folder is not None and wanted.tensorboard:
+            from torch.utils.tensorboard.writer import SummaryWriter
+
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=steps + 1)
+
+    def _begin(self, path: Path) -> None:
+        if self._bytes and (not path.exists() or path.stat().st_size < self._bytes):
+            warnings.warn(
+                f"{path}: is not the log that the checkpoint was written with; it begins anew with this step",
+                PumiceWarning,
+                stacklevel=5,
+            )
+            self._bytes = 0
+        try:
+            with path.open("r+b" if self._bytes else "wb") as file:
+                file.truncate(self._bytes)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+        if not self._bytes:
+            self._pending.append(_row(STEP_FIELDS))
+
+    def step(self, step: int, phase: str, epoch: int, batch: int, *, lr: float, loss: float, accuracy: float) -> None:
+        """Note one step of the optimiser."""
+        if self._csv:
+            self._pending.append(_row((step, phase, epoch, batch, repr(lr), repr(loss), repr(accuracy))))
+        if self._board is not None:
+            for name, value in (("lr", lr), ("loss", loss), ("accuracy", accuracy)):
+                self._board.add_scalar(f"step/{name}", value, step)
+
+    def epoch(self, history: Sequence[EpochRecord], step: int) -> None:
+        """Write the table of epochs anew: it follows from the history."""
+        if self._board is not None:
+            record = history[-1]
+            for name in EPOCH_FIELDS[2:]:
+                if getattr(record, name) is not None:
+                    self._board.add_scalar(f"epoch/{name}", getattr(record, name), step)
+            self._board.add_scalars("epoch/firing_rate", record.firing_rates, step)
+        if self._folder is None or not self._csv:
+            return
+        blocks = list(history[-1].firing_rates)
+        rows: list[tuple[Any, ...]] = [(*EPOCH_FIELDS, *(f"firing {block}" for block in blocks))]
+        for record in history:
+            rows.append((*(getattr(record, name) for name in EPOCH_FIELDS), *record.firing_rates.values()))
+        with replace_atomically(self._folder / "epochs.csv") as temporary:
+            temporary.write_text("".join(map(_row, rows)), encoding="utf-8")
+
+    def flush(self) -> int:
+        """Bring all notes to the disk; return the length of the step log, for the checkpoint.
+
+        Raises:
+            InputError: They cannot be written; the checkpoint is as it was.
+        """
+        if self._board is not None:
+            self._board.flush()
+        if self._folder is None or not self._pending:
+            return self._bytes
+        path = self._folder / "steps.csv"
+        data = "".join(self._pending).encode()
+        try:
+            with path.open("ab") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+        self._bytes += len(data)
+        self._pending.clear()
+        return self._bytes
+
+    def close(self) -> None:
+        """Close TensorBoard's file."""
+        if self._board is not None:
+            self._board.close()
+
+
+def _row(values: Sequence[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(["" if value is None else value for value in values])
+    return text.getvalue()

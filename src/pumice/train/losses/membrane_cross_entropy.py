@@ -1,0 +1,52 @@
+"""Cross-entropy of membrane potentials: a gradient also where no neuron fires."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from pumice.errors import InputError
+
+
+class MembraneCrossEntropy(torch.nn.Module):
+    r"""Cross-entropy of the softmax of the output neurons' free membrane potentials.
+
+    .. math:: L = -\frac{1}{B} \sum_b \log \mathrm{softmax}_k \bigl( \beta \, \mathrm{pool}_t \, v_{bk}(t) / V_{th}
+        \bigr)_{y_b}
+
+    v is the potential that the output neurons would have if they never fired (`pumice.train.membrane`). What is read
+    out on the chip stays the spike count, which grows with it.
+
+    Args:
+        beta: What one threshold is worth, in logits, > 0.
+        pool: Over time: "mean", "max" or "last".
+
+    Raises:
+        InputError: A value does not fit.
+
+    Example:
+        >>> membrane = torch.tensor([[[0.0, 2.0], [1.0, 1.0]]])  # equal means
+        >>> round(MembraneCrossEntropy()(membrane, torch.tensor([0])).item(), 4)
+        0.6931
+    """
+
+    reads = "membrane"
+
+    def __init__(self, beta: float = 1.0, pool: str = "mean") -> None:
+        super().__init__()
+        if beta <= 0:
+            raise InputError(f"beta must be > 0, got {beta}")
+        if pool not in {"mean", "max", "last"}:
+            raise InputError(f'pool must be "mean", "max" or "last", got {pool!r}')
+        self.beta = beta
+        self.pool = pool
+
+    def forward(self, membrane: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The loss of a batch.
+
+        Args:
+            membrane: v / V_th, shape (batch, class, time).
+            labels: Class indices, shape (batch,).
+        """
+        pooled = {"mean": membrane.mean(-1), "max": membrane.amax(-1), "last": membrane[..., -1]}[self.pool]
+        return functional.cross_entropy(self.beta * pooled, labels)

@@ -1,0 +1,59 @@
+"""SpikeMax: the likelihood of the right class, where spike rates are read as probabilities."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from pumice.errors import InputError
+
+
+class SpikeMax(torch.nn.Module):
+    r"""Negative log likelihood of the right class, once per sample or at every step.
+
+    With the rate :math:`r_{bk}(t)` over the last W steps (over the whole sample without a window),
+
+    .. math::
+        L = -\frac{1}{B T} \sum_{b, t} \log p_{b y_b}(t), \qquad
+        p_{bk} = \frac{r_{bk} + \epsilon}{\sum_j (r_{bj} + \epsilon)} \text{ ("probability")}
+        \quad \text{or} \quad \mathrm{softmax}_k(r_{bk}) \text{ ("softmax")}
+
+    Shrestha, Zhu and Sun, "SpikeMax: spike-based loss methods for classification", IJCNN 2022. lava-dl's loss of
+    that name has no epsilon in the numerator and is infinite where the right class is silent.
+
+    Args:
+        window: W, steps; None for the whole sample.
+        mode: "probability" or "softmax".
+        epsilon: Rate that is added to each class, > 0.
+
+    Raises:
+        InputError: A value does not fit.
+
+    Example:
+        >>> spikes = torch.tensor([[[1.0, 1.0], [1.0, 1.0]]])  # a tie between two classes
+        >>> round(SpikeMax()(spikes, torch.tensor([0])).item(), 4)
+        0.6931
+    """
+
+    def __init__(self, window: int | None = None, mode: str = "probability", epsilon: float = 1e-3) -> None:
+        super().__init__()
+        if mode not in {"probability", "softmax"}:
+            raise InputError(f'mode must be "probability" or "softmax", got {mode!r}')
+        if not epsilon > 0 or (window is not None and window < 1):
+            raise InputError(f"epsilon must be > 0 and window >= 1, got {epsilon} and {window}")
+        self.window = window
+        self.mode = mode
+        self.epsilon = epsilon
+
+    def forward(self, spikes: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The loss of a batch: spikes (batch, class, time), labels (batch,)."""
+        if self.window is None:
+            rates = spikes.mean(-1, keepdim=True)
+        else:  # the mean over the steps t - W + 1 .. t, with silence before the sample
+            rates = functional.avg_pool1d(functional.pad(spikes, (self.window - 1, 0)), self.window, stride=1)
+        if self.mode == "softmax":
+            log_p = functional.log_softmax(rates, 1)
+        else:
+            rates = rates + self.epsilon
+            log_p = torch.log(rates) - torch.log(rates.sum(1, keepdim=True))
+        return functional.nll_loss(log_p, labels[:, None].expand(-1, rates.shape[-1]))

@@ -1,0 +1,87 @@
+"""The output neurons' membrane potential as it would be without spikes, with gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from pumice.errors import InputError
+
+Q12 = 4096
+
+
+class FreeMembrane:
+    r"""Integrates what the last block's neurons receive, without threshold and reset.
+
+    .. math:: v[t] = (1 - \alpha_v) \, v[t - 1] + c[t]
+
+    where c is the neurons' current (decayed with :math:`\alpha_u`, normalised). In a deployed network c is the chip's
+    integer current with its bias, divided by the integers per unit.
+    """
+
+    def __init__(self, neuron: Any) -> None:
+        self._neuron = neuron
+        self._received: torch.Tensor | None = None  # synaptic sums
+        self._normalised: torch.Tensor | None = None  # what left the norm, where it is called
+
+    def potential(self) -> torch.Tensor:
+        """The potential in thresholds, v / V_th, of the last forward pass: shape (batch, class, time)."""
+        neuron = self._neuron
+        if self._received is None:
+            raise InputError("the network's last block was not called: there is no membrane to read")
+        if getattr(neuron, "is_deployed", False):
+            shape = (1, -1, *[1] * (self._received.ndim - 2))
+            current = _leak(self._received / neuron.integer_scale, neuron.current_decay)
+            current = current + neuron.offset().reshape(shape)
+        elif self._normalised is not None:
+            current = self._normalised
+        else:
+            current = _leak(self._received, neuron.current_decay)
+        return _leak(current, neuron.voltage_decay).flatten(1, -2) / float(neuron.threshold)
+
+
+@contextmanager
+def watch_membrane(model: torch.nn.Module) -> Iterator[FreeMembrane]:
+    """Read the membrane of the model's last block with neurons until the context ends.
+
+    Example:
+        >>> from pumice import nn
+        >>> block = nn.Dense({"threshold": 2.0, "current_decay": 1.0, "voltage_decay": 0.0}, 1, 1)
+        >>> _ = block.synapse.weight.data.fill_(0.5)
+        >>> with watch_membrane(torch.nn.Sequential(block)) as membrane:
+        ...     _ = block(torch.ones(1, 1, 3))
+        ...     membrane.potential().tolist()
+        [[[0.25, 0.5, 0.75]]]
+    """
+    neurons = [m.neuron for m in model.modules() if getattr(m, "neuron", None) is not None]
+    if not neurons:
+        raise InputError("the model has no block with neurons: there is no membrane to read")
+    neuron: Any = neurons[-1]
+    membrane = FreeMembrane(neuron)
+
+    def received(_module: Any, args: tuple[torch.Tensor, ...]) -> None:
+        membrane._received, membrane._normalised = args[0], None
+
+    def normalised(_module: Any, _args: Any, output: torch.Tensor) -> None:
+        membrane._normalised = output
+
+    handles = [neuron.register_forward_pre_hook(received)]
+    if neuron.norm is not None:
+        handles.append(neuron.norm.register_forward_hook(normalised))
+    try:
+        yield membrane
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _leak(x: torch.Tensor, decay_q12: torch.Tensor) -> torch.Tensor:
+    keep = (1 - decay_q12.detach() / Q12).reshape(-1, *[1] * (x.ndim - 3))
+    state, states = torch.zeros_like(x[..., 0]), []
+    for t in range(x.shape[-1]):
+        state = keep * state + x[..., t]
+        states.append(state)
+    return torch.stack(states, -1)

@@ -1,0 +1,66 @@
+"""Where in a run training is: between two epochs, or within one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+
+@dataclass
+class EpochSums:
+    """What an epoch's record is made of, summed over its batches so far (and over all processes).
+
+    Attributes:
+        loss: Sum over samples.
+        correct: Samples whose class had the most spikes.
+        samples: How many.
+        spikes: For each block, its spikes.
+        sizes: For each block, its neurons times steps times samples.
+    """
+
+    loss: float = 0.0
+    correct: int = 0
+    samples: int = 0
+    spikes: dict[str, float] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    def rates(self) -> dict[str, float]:
+        """Spikes per neuron and step, by block."""
+        return {name: total / self.sizes[name] for name, total in self.spikes.items()}
+
+
+@dataclass
+class Position:
+    """All that resuming needs beside weights, optimiser and history.
+
+    The order of the samples, noise, augmentation and the learning rate follow from the recipe and these numbers.
+
+    Attributes:
+        batches: Batches done in the current epoch; 0 between two epochs.
+        steps: Steps of the optimiser in the whole run.
+        sums: Of the current epoch.
+        torch_rng: State of torch's generator within the epoch (dropout), one row per process; None between epochs.
+        log_bytes: Length of the step log.
+    """
+
+    batches: int = 0
+    steps: int = 0
+    sums: EpochSums = field(default_factory=EpochSums)
+    torch_rng: torch.Tensor | None = None
+    log_bytes: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values and tensors, as a checkpoint stores them."""
+        return {**asdict(self), "torch_rng": self.torch_rng}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Position:
+        """The inverse of `to_dict`.
+
+        Example:
+            >>> Position.from_dict(Position(steps=3).to_dict()).steps
+            3
+        """
+        return cls(**{**values, "sums": EpochSums(**values["sums"])})

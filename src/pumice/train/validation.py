@@ -1,0 +1,35 @@
+"""Loss and accuracy on the part of the training split that was kept from training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from pumice.train.evaluate import encode, to_tensor
+from pumice.train.membrane import watch_membrane
+from pumice.train.trained import Trained
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+def validate(trained: Trained, loss_of: torch.nn.Module, fabric: Fabric) -> dict[str, float]:
+    """The figures of the validation split, by the names that an `EpochRecord` has for them; none without a split.
+
+    Every process computes them: the split is small.
+    """
+    split, model = trained.validation, trained.model
+    if split is None:
+        return {}
+    model.eval()
+    loss, correct, start = 0.0, 0, 0
+    with torch.no_grad(), watch_membrane(model) as membrane:
+        for stream in encode(trained.encoder, split.samples, seed=trained.recipe.seed):
+            labels = fabric.to_device(torch.from_numpy(split.labels[start : start + len(stream)]))
+            spikes = model(fabric.to_device(to_tensor(stream)))
+            answer = membrane.potential() if getattr(loss_of, "reads", "spikes") == "membrane" else spikes
+            loss += float(loss_of(answer, labels)) * len(labels)
+            correct += int((spikes.sum(-1).argmax(1) == labels).sum())
+            start += len(stream)
+    return {"validation_loss": loss / len(split), "validation_accuracy": correct / len(split)}

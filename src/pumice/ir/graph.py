@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from pumice.errors import GraphError
@@ -66,10 +67,9 @@ class Graph:
         Raises:
             GraphError: There is none.
         """
-        for population in self.populations:
-            if population.name == name:
-                return population
-        raise GraphError(f"no population {name!r}; there are: {', '.join(p.name for p in self.populations)}")
+        if name not in self._population:
+            raise GraphError(f"no population {name!r}; there are: {', '.join(p.name for p in self.populations)}")
+        return self._population[name]
 
     def shape_of(self, name: str) -> tuple[int, ...]:
         """Shape of the input or of a population."""
@@ -77,12 +77,33 @@ class Graph:
 
     def into(self, name: str) -> Iterator[Synapse]:
         """The synapses that end in the population called `name`."""
-        return (s for s in self.synapses if s.target == name)
+        return iter(self._into.get(name, ()))
 
     def out_of(self, name: str) -> Iterator[Synapse]:
         """The synapses that start in the population or input called `name`."""
-        return (s for s in self.synapses if s.source == name)
+        return iter(self._out_of.get(name, ()))
 
     def replace(self, **changes: Any) -> Graph:
         """A copy with some fields changed."""
         return replace(self, **changes)
+
+    # Graphs may have 10,000 populations, and whoever asks for one asks for all of them in turn.
+
+    @cached_property
+    def _population(self) -> dict[str, Population]:
+        return {population.name: population for population in reversed(self.populations)}
+
+    @cached_property
+    def _into(self) -> dict[str, list[Synapse]]:
+        return _grouped((s.target, s) for s in self.synapses)
+
+    @cached_property
+    def _out_of(self) -> dict[str, list[Synapse]]:
+        return _grouped((s.source, s) for s in self.synapses)
+
+
+def _grouped(named: Iterable[tuple[str, Synapse]]) -> dict[str, list[Synapse]]:
+    groups: dict[str, list[Synapse]] = {}
+    for name, synapse in named:
+        groups.setdefault(name, []).append(synapse)
+    return groups

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -47,18 +48,19 @@ def verify_graph(graph: Graph) -> Graph:
 
 
 def _names(graph: Graph) -> Iterator[str]:
-    names = [graph.input.name, *(p.name for p in graph.populations)]
-    for name in sorted({n for n in names if names.count(n) > 1}):
-        yield f"the name {name!r} is used {names.count(name)} times; names must be unique"
+    names = Counter([graph.input.name, *(p.name for p in graph.populations)])
+    targets = {p.name for p in graph.populations}
+    for name in sorted(n for n, times in names.items() if times > 1):
+        yield f"the name {name!r} is used {names[name]} times; names must be unique"
     if not graph.outputs:
         yield "no output is named"
     for name in graph.outputs:
-        if name not in names[1:]:
+        if name not in targets:
             yield f"output {name!r} is no population"
     for synapse in graph.synapses:
         if synapse.source not in names:
             yield f"synapse {synapse.source} -> {synapse.target}: there is no source {synapse.source!r}"
-        if synapse.target not in names[1:]:
+        if synapse.target not in targets:
             yield f"synapse {synapse.source} -> {synapse.target}: there is no target population {synapse.target!r}"
     for name, shape in [
         (graph.input.name, graph.input.shape),

@@ -29,9 +29,12 @@ def prune_dead(graph: Graph) -> PassResult:
     """
     synapses = [_without_zeros(s) for s in graph.synapses]
     alive = [s for s in synapses if not _is_zero(s) or _is_last_into(graph, s)]
-    heard = set(graph.outputs)
-    while more := {s.source for s in alive if s.target in heard} - heard:
-        heard |= more
+    kept_graph = graph.replace(synapses=tuple(alive))
+    heard, waiting = set(graph.outputs), list(graph.outputs)
+    while waiting:
+        sources = {s.source for s in kept_graph.into(waiting.pop())}
+        waiting += sources - heard
+        heard |= sources
     populations = tuple(p for p in graph.populations if p.name in heard)
     kept = tuple(s for s in alive if s.target in heard)
     modified = len(populations) < len(graph.populations) or [id(s) for s in kept] != [id(s) for s in graph.synapses]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,7 +29,7 @@ class ReferenceBackend(AbstractBackend):
 
     def _run(self, graph: Graph, x: Int32Array, record: bool) -> RunResult:
         cells = {p.name: neurons(p) for p in graph.populations}
-        lines = [DelayLine(graph, s) for s in graph.synapses]
+        into = {p.name: [DelayLine(graph, s) for s in graph.into(p.name)] for p in graph.populations}
         n_steps = len(x)
         sent_traces = {p.name: np.zeros((n_steps, *p.shape), np.int32) for p in graph.populations}
         state_traces = {
@@ -39,11 +41,10 @@ class ReferenceBackend(AbstractBackend):
             sent: dict[str, Int32Array] = {graph.input.name: x[step]}
             for population in graph.populations:
                 activation = {part: np.zeros(population.shape, np.int32) for part in population.parts}
-                for line in lines:
-                    if line.synapse.target == population.name:
-                        activation[line.synapse.part] = activation[line.synapse.part] + line.arriving(x[step])
+                for line in into[population.name]:
+                    activation[line.synapse.part] = activation[line.synapse.part] + line.arriving(x[step])
                 sent[population.name] = cells[population.name].step(step + 1, activation)
-            for line in lines:
+            for line in chain.from_iterable(into.values()):
                 line.advance(sent[line.synapse.source])
             for name, trace in sent_traces.items():
                 trace[step] = sent[name]

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pumice.errors import GraphError
-from pumice.ir import Cuba, Graph, OneToOne, Population, Synapse
+from pumice.ir import Cuba, Graph, OneToOne, Population, SigmaDelta, Synapse
 from pumice.ir.verify import MAX_DELAY_STEPS
 from pumice.passes.base import PassResult
 
-RELAY_WEIGHT = 2
-"""Fires a relay: a neuron without memory, of threshold 1."""
-
 
 def insert_relays(graph: Graph, *, allowed: bool = True) -> PassResult:
-    """Split every synapse whose delays exceed 62 steps into hops over relays, which pass each spike on.
+    """Split every synapse whose delays exceed 62 steps into hops over relays, which pass on what they receive.
+
+    Spikes are relayed by neurons without memory, whose threshold one spike exceeds. Values are relayed by
+    sigma-delta neurons without threshold or activation: they send each change of the sum of what they received, that
+    is, what they received, in the same step (but -2^31, which no population sends).
 
     Preserves every other population's spikes and states at every step: a relay costs one step, which its hops'
     delays make up for.
@@ -27,7 +28,7 @@ def insert_relays(graph: Graph, *, allowed: bool = True) -> PassResult:
         A graph in which no synapse delays longer than 62 steps. Running the pass again changes nothing.
 
     Raises:
-        GraphError: Relays are needed and forbidden, or the path carries graded values, which they cannot pass on.
+        GraphError: Relays are needed and forbidden.
     """
     populations: list[Population] = list(graph.populations)
     synapses: list[Synapse] = []
@@ -35,7 +36,12 @@ def insert_relays(graph: Graph, *, allowed: bool = True) -> PassResult:
         if synapse.max_delay_steps + synapse.balance_steps <= MAX_DELAY_STEPS:
             synapses.append(synapse)
             continue
-        _check(synapse, allowed)
+        if not allowed:
+            needed = synapse.max_delay_steps + synapse.balance_steps
+            raise GraphError(
+                f"synapse {synapse.source} -> {synapse.target}: it needs a delay of {needed}, allowed are "
+                f"{MAX_DELAY_STEPS}; allow relays, or shorten the longer path"
+            )
         stops, path = _path(synapse, graph.shape_of(synapse.source))
         place = next(i for i, p in enumerate(populations) if p.name == synapse.target)
         populations[place:place] = stops
@@ -43,17 +49,6 @@ def insert_relays(graph: Graph, *, allowed: bool = True) -> PassResult:
     modified = len(populations) != len(graph.populations)
     changed = graph.replace(populations=tuple(populations), synapses=tuple(synapses)) if modified else graph
     return PassResult(changed, modified)
-
-
-def _check(synapse: Synapse, allowed: bool) -> None:
-    needed = synapse.max_delay_steps + synapse.balance_steps
-    where = (
-        f"synapse {synapse.source} -> {synapse.target}: it needs a delay of {needed}, allowed are {MAX_DELAY_STEPS}"
-    )
-    if not allowed:
-        raise GraphError(f"{where}; allow relays, or shorten the longer path")
-    if synapse.graded:
-        raise GraphError(f"{where}, and a relay passes on no graded values; feed spikes, or shorten the longer path")
 
 
 def _path(synapse: Synapse, shape: tuple[int, ...]) -> tuple[list[Population], list[Synapse]]:
@@ -64,8 +59,16 @@ def _path(synapse: Synapse, shape: tuple[int, ...]) -> tuple[list[Population], l
     while left > room:
         name = f"{synapse.source}_{synapse.target}_relay{len(stops)}"
         hop = min(left - 1, MAX_DELAY_STEPS)  # the relay itself takes one step
-        path.append(OneToOne(source, name, weight=RELAY_WEIGHT, balance_steps=hop))
-        stops.append(Cuba(name, shape, vth_mant=1, i_decay_q12=4096, v_decay_q12=4096))
+        weight, relay = _relay(name, shape, graded=synapse.graded)
+        path.append(OneToOne(source, name, synapse.graded, weight=weight, balance_steps=hop))
+        stops.append(relay)
         source, left = name, left - hop - 1
     path.append(replace(synapse, source=source, balance_steps=left))
     return stops, path
+
+
+def _relay(name: str, shape: tuple[int, ...], *, graded: bool) -> tuple[int, Population]:
+    """A relay, and the weight that drives it."""
+    if graded:
+        return 1, SigmaDelta(name, shape, vth=0, relu=False, spike_exp=0, state_exp=0)
+    return 2, Cuba(name, shape, vth_mant=1, i_decay_q12=4096, v_decay_q12=4096)

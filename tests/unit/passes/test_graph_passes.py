@@ -7,6 +7,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from pumice.backends import run
+from pumice.backends.lava import LavaBackend
+from pumice.backends.verify import first_difference
 from pumice.errors import GraphError
 from pumice.ir import (
     Cuba,
@@ -15,6 +17,8 @@ from pumice.ir import (
     Graph,
     Input,
     OneToOne,
+    Sigma,
+    SigmaDelta,
     Sparse,
     from_stream,
     latencies,
@@ -101,13 +105,36 @@ def test_relays_change_nothing_but_the_names():
     assert_array_equal(added.any(1)[:8], u["dense0"].s[1:9].any(1))
 
 
-def test_relays_can_be_forbidden_and_carry_no_values():
+def test_relays_can_be_forbidden():
     balanced = balance_latency(diamond(70)).graph
     with pytest.raises(GraphError, match=r"dense0 -> dense70: it needs a delay of 69, allowed are 62; allow relays"):
         insert_relays(balanced, allowed=False)
-    graded = balanced.replace(synapses=tuple(replace(s, graded=True) for s in balanced.synapses))
-    with pytest.raises(GraphError, match="a relay passes on no graded values"):
-        insert_relays(graded)
+
+
+def test_relays_pass_on_values_of_any_size():
+    """A sigma neuron behind a path of 200 steps holds the sum of all values that were sent 201 steps before."""
+    skip = OneToOne("input", "sum", graded=True, weight=1, balance_steps=200)
+    graph = Graph(Input("input", (4,)), (Sigma("sum", (4,)),), (skip,), ("sum",))
+    relayed = verify_graph(insert_relays(graph).graph)
+    assert [p.name for p in relayed.populations] == [*(f"input_sum_relay{i}" for i in range(3)), "sum"]
+    assert latencies(relayed)["sum"] == 201
+    x = np.random.default_rng(0).integers(-(2**23), 2**23, (601, 4))
+    x[:, 0] = 2**23 - 1  # its sum leaves 32 bits, in the relays too
+    sums = run(relayed, x).spikes
+    assert not sums[:201].any()
+    assert_array_equal(sums[201:], np.cumsum(x, axis=0)[:400].astype(np.int32))
+
+
+@pytest.mark.lava
+def test_a_graded_shortcut_past_62_steps_runs_on_lava():
+    graph = chain((4,), [4] * 66, seed=3, vth_mant=60)
+    skip = OneToOne("input", "dense65", graded=True, weight=3)
+    graph = run_passes(graph.replace(synapses=(*graph.synapses, skip)), 5)
+    assert isinstance(graph.population("input_dense65_relay0"), SigmaDelta)
+    x = np.random.default_rng(0).integers(-(2**13), 2**13, (72, 4))
+    expected = run(graph, x, record=True).records
+    assert first_difference(expected, LavaBackend(in_threads=True).run(graph, x, record=True).records) is None
+    assert expected["input_dense65_relay0"].s.any()
 
 
 def test_a_direct_input_that_is_early_is_refused():

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 IntArray = npt.NDArray[np.integer[Any]]
 
-MAX_GROUPS = 127
-"""Lava's model holds the number of groups in 8 bits: a depthwise kernel of 384 channels gives only zeros there."""
+MAX_INT8 = 127
+"""Lava's model holds groups, kernel size, stride, padding and dilation in 8 bits, and wraps what is larger: with 384
+groups it gives only zeros."""
 
 
 def regrouped(weight: IntArray, groups: int, at_most: int) -> tuple[IntArray, int]:

@@ -15,7 +15,7 @@ from lava.proc.sparse.process import DelaySparse
 from lava.proc.sparse.process import Sparse as LavaSparse
 from scipy.sparse import csr_matrix
 
-from pumice.backends.lava.kernels import MAX_GROUPS, masked, regrouped
+from pumice.backends.lava.kernels import MAX_INT8, masked, regrouped
 from pumice.backends.lava.relays import delayed
 from pumice.backends.lava.unroll import SingleWeights, unroll
 from pumice.backends.lava.weights import largest_conv_sum, largest_value, message_bits, stored
@@ -138,9 +138,10 @@ def _conv(graph: Graph, synapse: Conv, source: Port, target: InPort) -> None:
     weight in one DelaySparse, 32 ms and 184 MB with a chain of relays; delays 0 to 62: 34 ms and 63 MB, 310 ms and
     69 MB, 145 ms and 872 MB; 32 x 32 x 16 -> 32, delay 1: 27 ms and 59 MB, 847 ms and 549 MB (a chain is the same).
     """
-    if graph.input.value_range is not None and synapse.source == graph.input.name:
+    _check_geometry(synapse)
+    if synapse.source == graph.input.name:
         _check_sum(graph, synapse)
-    weight, groups = regrouped(synapse.weight, synapse.groups, MAX_GROUPS)
+    weight, groups = regrouped(synapse.weight, synapse.groups, MAX_INT8)
     if synapse.target_channels is not None:
         weight, groups = _padded(regrouped(weight, groups, 1)[0], synapse, target.shape[2]), 1
     # A convolution wraps at 24 bits. Where a sum might reach that, what left the source in different steps must be
@@ -162,11 +163,23 @@ def _conv(graph: Graph, synapse: Conv, source: Port, target: InPort) -> None:
         process.a_out.connect(target)
 
 
+def _check_geometry(synapse: Conv) -> None:
+    kernel = synapse.weight.shape[1:3]
+    for label, pair in (("kernel", kernel), ("stride", synapse.stride), ("padding", synapse.padding),
+                        ("dilation", synapse.dilation)):  # fmt: skip
+        if max(pair) > MAX_INT8:
+            raise BackendError(
+                f"synapse {synapse.source} -> {synapse.target}: {label} {tuple(pair)}: Lava's convolution holds it "
+                f"in 8 bits, up to {MAX_INT8}; use a smaller one, or a Sparse synapse"
+            )
+
+
 def _check_sum(graph: Graph, synapse: Conv) -> None:
     if (largest_sum := largest_conv_sum(graph, synapse)) >= 2**31:
         raise BackendError(
             f"synapse {synapse.source} -> {synapse.target}: the sum of the convolution might reach {largest_sum}; "
             "Lava's is defined below 2^31 only: use smaller inputs or weights"
+            + (", or state the input's value_range" if graph.input.value_range is None else "")
         )
 
 

@@ -11,6 +11,7 @@ from pumice.backends.lava import GraphProcess, LavaBackend
 from pumice.backends.lava.synapses import needs_binary_input
 from pumice.backends.verify import first_difference
 from pumice.errors import BackendError
+from pumice.fixedpoint import conv_output_shape
 from pumice.ir import (
     Accumulator,
     Conv,
@@ -133,6 +134,41 @@ def test_a_convolution_that_lava_cannot_hold_is_refused():
     graph = Graph(Input("input", (2, 2, 1)), (Cuba("n", (2, 2, 1), 5),), (conv,), ("n",))
     with pytest.raises(BackendError, match=r"input -> n: the sum .* might reach 4294836224.*2\^31"):
         LavaBackend().run(graph, np.full((3, 2, 2, 1), 2**17))
+
+
+def test_a_process_by_itself_bounds_what_its_input_may_add_up_to():
+    """Nobody has seen the input yet, so it may be of 24 bits unless the graph promises less."""
+    conv = Conv("input", "n", graded=True, weight=np.full((1, 1, 1, 1), 2**10))
+    graph = Graph(Input("input", (2, 2, 1)), (Cuba("n", (2, 2, 1), 5),), (conv,), ("n",))
+    with pytest.raises(BackendError, match=r"might reach 8589934592.*or state the input's value_range"):
+        GraphProcess(graph)
+    GraphProcess(graph.replace(input=Input("input", (2, 2, 1), (0, 2**20))))
+    GraphProcess(graph.replace(synapses=(replace(conv, graded=False),)))
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize(
+    ("option", "value"), [("stride", (1, 127)), ("padding", (127, 3)), ("dilation", (1, 127)), ("kernel", (1, 127))]
+)
+def test_a_convolution_is_as_large_as_lava_can_hold(option, value):
+    rng = np.random.default_rng(0)
+    kernel = value if option == "kernel" else (1, 2)
+    options = {"stride": (1, 30), option: value}
+    options.pop("kernel", None)
+    conv = Conv("input", "n", weight=rng.integers(1, 99, (1, *kernel, 1)), **options)
+    stretched = replace(conv, **{o: tuple(n + (n == 127) for n in v) for o, v in options.items()})
+    if option == "kernel":
+        stretched = replace(conv, weight=np.ones((1, 1, 128, 1), int))
+    for held, synapse in ((True, conv), (False, stretched)):
+        arguments = synapse.weight.shape, synapse.stride, synapse.padding, synapse.dilation
+        shape = conv_output_shape((2, 400, 1), *arguments)
+        graph = Graph(Input("input", (2, 400, 1)), (Cuba("n", shape, 60),), (synapse,), ("n",))
+        x = rng.integers(0, 2, (3, 2, 400, 1))
+        if held:
+            same_as_reference(graph, x)
+        else:
+            with pytest.raises(BackendError, match=rf"{option} \(.*128.*8 bits, up to 127"):
+                LavaBackend().run(graph, x)
 
 
 def test_an_accumulator_feeds_nothing():

@@ -18,7 +18,10 @@ class GraphProcess(AbstractProcess):
     """A graph made only of Lava processes that Loihi 2 runs on neuro cores.
 
     These are LIF, LIFReset, Sigma, Delta, SigmaDelta, RF and RF_IZ; Dense, Sparse, Conv, DelayDense, DelaySparse.
-    Run it under ``Loihi2SimCfg(select_tag="fixed_pt")``; without the tag Lava silently takes float models.
+    Run it under ``Loihi2SimCfg(select_tag="fixed_pt")``; without the tag Lava silently takes float models. Where
+    neurons that send values feed a convolution, run it inside ``numpy.errstate(invalid="raise")``, too: what Lava
+    makes of a convolution's sum beyond 32 bits is undefined, and with it the model raises. (Sums of the graph's input
+    are bounded here, from its `value_range`.)
 
     Attributes:
         inp: In-port of the graph's input shape, (x, y, channel) or (features,).

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from lava.lib.dl.slayer.block import base, cuba
 
-from pumice.errors import LoweringError
+from pumice.errors import LoweringError, PumiceError
 from pumice.nn.merge import Merge
 
 INPUT = "input"
@@ -56,12 +56,13 @@ def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
     """Run `model` once in evaluation mode, without gradient, and list its blocks' calls in order.
 
     Raises:
-        LoweringError: A block is of a kind that cannot be lowered, is called twice, or gets something that is
-            neither the input nor, unchanged, another block's output.
+        LoweringError: A block is of a kind that cannot be lowered, is called twice, gets something that is neither
+            the input nor, unchanged, another block's output, or fails by itself.
     """
     seen: dict[int, tuple[str, torch.Tensor, int]] = {}
     calls: list[Call] = []
     fired: dict[Any, torch.Tensor] = {}
+    running: list[Any] = []
     names = {block: name or "model" for name, block in model.named_modules() if isinstance(block, _BLOCKS)}
 
     def remember(source: str, tensor: torch.Tensor) -> None:
@@ -76,10 +77,14 @@ def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
             )
         return source
 
-    def watch(block: Any, args: tuple[Any, ...], output: Any) -> None:
-        name = names[block]
+    def enter(block: Any, args: tuple[Any, ...]) -> None:
         if not isinstance(block, SUPPORTED):
-            raise LoweringError(f"block {name!r}: {_kind(block)} cannot be lowered; use {_supported()}")
+            raise LoweringError(f"block {names[block]!r}: {_kind(block)} cannot be lowered; use {_supported()}")
+        running.append(block)
+
+    def watch(block: Any, args: tuple[Any, ...], output: Any) -> None:
+        running.remove(block)
+        name = names[block]
         if any(call.block is block for call in calls):
             raise LoweringError(f"block {name!r} is called twice; give each call a block of its own")
         sources = tuple(source_of(name, x) for x in args)
@@ -87,7 +92,8 @@ def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
         remember(name, y)
         calls.append(Call(name, block, sources, args, y, fired.pop(block, y)))
 
-    handles = [block.register_forward_hook(watch) for block in names]
+    handles = [block.register_forward_pre_hook(enter) for block in names]
+    handles += [block.register_forward_hook(watch) for block in names]
     for block in names:
         delay: Any = getattr(block, "delay", None)
         if delay is not None:
@@ -98,6 +104,12 @@ def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
         model.eval()
         with torch.no_grad():
             model(example_input)
+    except PumiceError:
+        raise
+    except Exception as error:
+        if not running:
+            raise
+        raise LoweringError(f"block {names[running[-1]]!r}: {_failure(running[-1], error)}") from error
     finally:
         for handle in handles:
             handle.remove()
@@ -106,6 +118,13 @@ def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
     if not any(isinstance(call.block, SYNAPTIC) for call in calls):
         raise LoweringError(f"the model calls no block that can be lowered; use {_supported()}")
     return calls
+
+
+def _failure(block: Any, error: Exception) -> str:
+    if getattr(block, "count_log", False):
+        return "count_log=True, with which lava-dl's blocks fail; leave it out, and count what the block returns"
+    reason = str(error).split("\n")[0]
+    return f"its own forward pass fails, {type(error).__name__}: {reason}; it must run before it can be lowered"
 
 
 def _kind(block: Any) -> str:

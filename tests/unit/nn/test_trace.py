@@ -1,11 +1,20 @@
 import pytest
 import torch
+from lava.lib.dl.slayer.block import adrf_iz, sigma_delta
 from lava.lib.dl.slayer.block import cuba as slayer
-from lava.lib.dl.slayer.block import sigma_delta
 
 from pumice import nn
 from pumice.errors import LoweringError
 from pumice.nn.trace import trace
+
+ADAPTIVE = {
+    "threshold": 0.4,
+    "period": 12.0,
+    "decay": 0.1,
+    "threshold_step": 0.3,
+    "threshold_decay": 0.2,
+    "refractory_decay": 0.3,
+}
 
 
 class Between(torch.nn.Module):
@@ -50,3 +59,19 @@ def test_shared_blocks_are_refused(params):
 def test_a_model_without_blocks_is_refused():
     with pytest.raises(LoweringError, match="calls no block"):
         trace(torch.nn.Linear(3, 3), torch.ones(1, 3))
+
+
+def test_a_block_that_fails_by_itself_is_named(params):
+    x = torch.ones(1, 3, 4)
+    counting = torch.nn.Sequential(nn.Dense(params, 3, 3), slayer.Dense(params, 3, 3, count_log=True))
+    with pytest.raises(LoweringError, match=r"block '1': count_log=True, .* leave it out"):
+        trace(counting, x)
+    with pytest.raises(LoweringError, match=r"block '0': .*adrf_iz\.Dense cannot be lowered"):
+        trace(torch.nn.Sequential(adrf_iz.Dense({**ADAPTIVE}, 3, 3)), x)
+    with pytest.raises(LoweringError, match=r"block 'model': its own forward pass fails, RuntimeError: .*must run"):
+        trace(nn.Dense(params, 5, 3), x)
+
+
+def test_what_the_model_itself_raises_is_its_own(params):
+    with pytest.raises(ZeroDivisionError):
+        trace(Between(params, lambda x: 1 / 0), torch.ones(1, 3, 4))

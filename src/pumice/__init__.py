@@ -15,6 +15,7 @@ lava_compat.install()
 
 if TYPE_CHECKING:
     from pumice.backends import run as run
+    from pumice.backends.evaluate import evaluate as evaluate
     from pumice.backends.verify import certify as certify
     from pumice.backends.verify import verify as verify
     from pumice.ir import Graph as Graph
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "Graph": "pumice.ir",
     "certify": "pumice.backends.verify",
+    "evaluate": "pumice.backends.evaluate",
     "load": "pumice.netx",
     "lower": "pumice.lower",
     "run": "pumice.backends",
@@ -34,7 +36,7 @@ _LAZY = {
     "verify": "pumice.backends.verify",
 }
 
-__all__ = ["Graph", "PumiceError", "__version__", "certify", "load", "lower", "run", "save", "verify"]
+__all__ = ["Graph", "PumiceError", "__version__", "certify", "evaluate", "load", "lower", "run", "save", "verify"]
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,7 @@ import typer
 import typer.main
 
 from pumice.cli.demo import demo
+from pumice.cli.evaluate import evaluate
 from pumice.cli.inspect import inspect
 from pumice.cli.lower import lower
 from pumice.cli.run import run
@@ -29,6 +30,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "lower": lower,
     "run": run,
     "verify": verify,
+    "evaluate": evaluate,
     "inspect": inspect,
 }
 

@@ -47,6 +47,41 @@ def read_stream(path: Path, n_steps: int | None) -> npt.NDArray[np.integer[Any]]
     return np.array(x[:steps])
 
 
+def read_samples(path: Path, n_samples: int | None) -> tuple[npt.NDArray[np.integer[Any]], list[int]]:
+    """Read samples and labels.
+
+    Args:
+        path: A .npz file with `x`, integers of shape (n, T, ...), and `labels`, integers (n,); nothing in it is
+            executed.
+        n_samples: How many to use; all by default.
+
+    Raises:
+        InputError: The file does not hold them.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not {"x", "labels"} <= set(archive):
+                raise InputError(f"{path}: must be an .npz archive with the arrays `x` and `labels`")
+            x, labels = archive["x"], archive["labels"]
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except Exception as error:
+        raise InputError(
+            f"{path}: is not an .npz archive of numbers, or is damaged ({_first_line(error)})"
+        ) from error
+    for name, array in (("x", x), ("labels", labels)):
+        if not (np.issubdtype(array.dtype, np.integer) or array.dtype == np.bool_):
+            raise InputError(f"{path}: {name} must hold integers, got {array.dtype}")
+    if x.ndim < 3 or labels.shape != x.shape[:1] or not len(x):
+        raise InputError(
+            f"{path}: x must have shape (n, T, *input shape), n >= 1, and labels (n,), "
+            f"got {x.shape} and {labels.shape}"
+        )
+    return x[:n_samples], [int(label) for label in labels[:n_samples]]
+
+
 def write_result(path: Path, result: RunResult) -> None:
     """Write a run as .npz: `spikes`, and `<population>/s`, `/u`, `/v` (or other states) of what was recorded.
 

@@ -195,11 +195,12 @@ class ConvLink(Link):
         width_out, height_out, row_length = ends.target_shape
         out_per_group = n_out // synapse.groups
         taps = [_taps(synapse, axis, n, n_to) for axis, n, n_to in ((0, width, width_out), (1, height, height_out))]
-        self._n_hits = [np.array([len(places) for places in axis]) for axis in taps]
+        self._hits = [_hits(axis, kernel) for axis, kernel in zip(taps, (kernel_x, kernel_y), strict=True)]
         self._x_taps = _table([sorted(places) for places in taps[0]])
         columns = _column_order(kernel_y, synapse.stride[1], synapse.dilation[1])
         self._y_runs = _table([_runs(places, columns) for places in taps[1]], width=3)
         grouped = synapse.weight.reshape(synapse.groups, out_per_group, kernel_x, kernel_y, in_per_group)
+        self._n_weights = np.count_nonzero(grouped, axis=1).transpose(0, 3, 1, 2).reshape(n_in, kernel_x, kernel_y)
         by_source = grouped.transpose(0, 4, 2, 3, 1)[:, :, :, columns]
         self._weight = np.ascontiguousarray(by_source.reshape(n_in, kernel_x, kernel_y * out_per_group), ends.dtype)
         self._layout = (n_in, height, height_out, row_length, ends.channels[0], in_per_group, out_per_group)
@@ -215,9 +216,7 @@ class ConvLink(Link):
 
     @property
     def fan_out(self) -> Array:  # noqa: D102
-        n_out = self._layout[-1]
-        hits = self._n_hits[0][:, None, None] * self._n_hits[1][:, None] * n_out
-        return np.broadcast_to(hits, self.ends.source_shape).reshape(-1)
+        return np.einsum("xi,yj,cij->xyc", *self._hits, self._n_weights).reshape(-1)
 
     def _add(self, arriving: Array, words: Array, activation: Array) -> None:
         if self._matrix is not None and self._matrix.pays_off(arriving):
@@ -238,6 +237,14 @@ def _taps(s: Conv, axis: int, n_source: int, n_target: int) -> list[list[tuple[i
         offsets = [(i, place + padding - i * dilation) for i in range(s.weight.shape[1 + axis])]
         found.append([(i, at // stride) for i, at in offsets if at % stride == 0 and 0 <= at // stride < n_target])
     return found
+
+
+def _hits(taps: list[list[tuple[int, int]]], kernel: int) -> Array:
+    """For each place along an axis, which kernel indices it uses: 0 or 1, shape (n_source, kernel)."""
+    used = np.zeros((len(taps), kernel), np.int64)
+    for place, pairs in enumerate(taps):
+        used[place, [i for i, _ in pairs]] = 1
+    return used
 
 
 def _column_order(kernel: int, stride: int, dilation: int) -> list[int]:

@@ -69,3 +69,13 @@ def gather_delayed(sent: Array, delay: Array, arriving: Array) -> None:
         for b in range(arriving.shape[1]):
             for j in range(delay.size):
                 arriving[t, b, j] = sent[t + longest - delay[j], b, j]
+
+
+@njit(nogil=True, cache=True)
+def count_active(sent: Array, counts: Array) -> None:
+    """Add to `counts` (batch, n) how often each entry of `sent` (steps, batch, at least n) is not zero."""
+    for t in range(len(sent)):
+        for b in range(counts.shape[0]):
+            frame, count = sent[t, b], counts[b]
+            for i in range(count.size):
+                count[i] += frame[i] != 0

@@ -1,0 +1,221 @@
+"""Whole test sets through the fast backend: predictions, and what they cost in spikes and synaptic events."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pumice.backends import get_backend
+from pumice.backends.base import checked_input
+from pumice.backends.fast.batch import simulate
+from pumice.backends.fast.kernels.events import count_active
+from pumice.backends.fast.simulator import Program, Simulator
+from pumice.backends.verify import first_difference
+from pumice.errors import CheckFailedError, InputError
+from pumice.ir import Graph, from_stream, latencies, to_stream, verify_graph
+
+IntArray = npt.NDArray[np.integer[Any]]
+
+BATCH_VALUES = 1 << 26
+"""So many input values are held at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a graph answered, and how busy it was.
+
+    Attributes:
+        labels: Given, shape (n,).
+        predictions: Of the first output, shape (n,): the class with the most spikes within the sample (of equal
+            counts the first); of an output that sends values, the largest at the sample's last step.
+        spikes: For the input and each population, events (spikes, or non-zero values) per sample, shape (n,).
+        synaptic_events: For each synapse "source -> target", weights that were used per sample, shape (n,): each
+            event counts once for every non-zero weight that it meets.
+        checked: For each other backend, on how many values it was found equal.
+        seconds: Time of the simulation alone.
+    """
+
+    labels: IntArray
+    predictions: IntArray
+    spikes: Mapping[str, IntArray]
+    synaptic_events: Mapping[str, IntArray]
+    checked: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def accuracy(self) -> float:
+        """Share of samples whose prediction is the label."""
+        return float(np.mean(self.predictions == self.labels))
+
+
+def evaluate(
+    graph: Graph,
+    dataset: Iterable[tuple[IntArray, int]],
+    *,
+    check: Mapping[str, int] | None = None,
+    threads: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Run every sample of a dataset from rest and count what happens.
+
+    A sample alone gives what it gives in a stream of samples, as the graph's resets clear all states between them;
+    the samples of `check` are streamed back to back, so that this is seen.
+
+    Args:
+        graph: With a timing: it says how long a sample is, and how long its run.
+        dataset: Pairs (stream, label): integers of shape (T, *input shape) in Lava's order, and a class. Anything
+            that yields them: ``zip(x, labels)``, a generator, a torch `Dataset`.
+        check: Backend name -> number of samples: the first ones are also run there, and every neuron's s and states
+            compared at every step.
+        threads: At most so many; by default one per core.
+        progress: Called with the number of samples done so far.
+
+    Raises:
+        InputError: There is no sample, the graph states no timing, or a sample does not fit.
+        CheckFailedError: Another backend differs.
+
+    Example:
+        >>> from pumice.ir import Timing
+        >>> from pumice.ir.builder import chain
+        >>> graph = chain((4,), [3, 2], seed=0).replace(timing=Timing(sample_steps=5, period_steps=5))
+        >>> result = evaluate(graph, [(np.ones((5, 4), int), 1), (np.zeros((5, 4), int), 0)])
+        >>> result.spikes["input"].tolist(), result.synaptic_events["input -> dense0"].tolist()
+        ([20, 0], [60, 0])
+    """
+    verify_graph(graph)
+    if graph.timing is None:
+        raise InputError("this graph states no sample length; give it a timing: graph.replace(timing=Timing(...))")
+    counter = _Counter(graph, threads)
+    wanted = dict(check or {})
+    first_samples: list[IntArray] = []
+    labels: list[int] = []
+    for batch in _batches(graph, dataset):
+        x = np.stack([sample for sample, _ in batch])
+        counter.run(x)
+        labels += [label for _, label in batch]
+        missing = max(wanted.values(), default=0) - len(first_samples)
+        first_samples += list(x[: max(missing, 0)])
+        if progress is not None:
+            progress(len(labels))
+    if not labels:
+        raise InputError("the dataset holds no sample")
+    checked = {
+        name: _checked(graph, name, np.stack(first_samples[:n]), counter.outputs) for name, n in wanted.items()
+    }
+    return Evaluation(
+        labels=np.array(labels),
+        predictions=np.argmax(np.concatenate(counter.scores), axis=1),
+        spikes={name: np.concatenate(parts) for name, parts in counter.spikes.items()},
+        synaptic_events={name: np.concatenate(parts) for name, parts in counter.synaptic_events.items()},
+        checked=checked,
+        seconds=counter.seconds,
+    )
+
+
+class _Counter:
+    """Runs batches, and keeps of each sample only sums."""
+
+    def __init__(self, graph: Graph, threads: int | None) -> None:
+        assert graph.timing is not None
+        self._graph, self._timing, self._threads = graph, graph.timing, threads
+        self._program = Program(graph)
+        self._lag = latencies(graph)
+        self._sends_values = graph.output.sends_values
+        self._sizes = {graph.input.name: graph.input.size} | {p.name: p.size for p in graph.populations}
+        self.scores: list[IntArray] = []
+        self.outputs: list[IntArray] = []
+        self.spikes: dict[str, list[IntArray]] = {name: [] for name in self._sizes}
+        self.synaptic_events: dict[str, list[IntArray]] = {_label(link.synapse): [] for link in self._program.links}
+        self.seconds = 0.0
+
+    def run(self, x: IntArray) -> None:
+        """x: (n, sample_steps, *input shape)."""
+        n = len(x)
+        t = self._timing
+        n_steps = t.lead_steps + t.period_steps + max(self._lag.values())
+        padded = np.zeros((n, n_steps, *x.shape[2:]), x.dtype)
+        padded[:, t.lead_steps : t.lead_steps + t.sample_steps] = x
+        counts = {name: np.zeros((n, size), np.int32) for name, size in self._sizes.items()}
+        output = np.zeros((n, t.sample_steps, self._graph.output.size), np.int32)
+
+        def collect(samples: slice, start: int, stop: int, simulator: Simulator) -> None:
+            for name, count in counts.items():
+                first = t.lead_steps + self._lag.get(name, 0)
+                part = slice(max(first - start, 0), max(min(first + t.period_steps, stop) - start, 0))
+                count_active(simulator.sent(name)[part], count[samples])
+            first = t.lead_steps + self._lag[self._graph.outputs[0]]
+            low, high = max(first, start), min(first + t.sample_steps, stop)
+            if low < high:
+                sent = simulator.sent(self._graph.outputs[0])[low - start : high - start]
+                output[samples, low - first : high - first] = sent.swapaxes(0, 1)
+
+        began = time.perf_counter()
+        simulate(self._program, padded, collect, threads=self._threads)
+        self.seconds += time.perf_counter() - began
+        self.scores.append(output[:, -1] if self._sends_values else output.sum(1))
+        self.outputs.append(output)
+        for name, count in counts.items():
+            self.spikes[name].append(count.sum(1, dtype=np.int64))
+        events = {label: np.zeros(n, np.int64) for label in self.synaptic_events}
+        for link in self._program.links:
+            events[_label(link.synapse)] += counts[link.synapse.source].astype(np.int64) @ link.fan_out
+        for label, per_sample in events.items():
+            self.synaptic_events[label].append(per_sample)
+
+
+def _label(synapse: Any) -> str:
+    return f"{synapse.source} -> {synapse.target}"
+
+
+def _batches(graph: Graph, dataset: Iterable[tuple[IntArray, int]]) -> Iterator[list[tuple[IntArray, int]]]:
+    assert graph.timing is not None
+    steps = graph.timing.sample_steps
+    size = max(1, BATCH_VALUES // (steps * graph.input.size))
+
+    def checked() -> Iterator[tuple[IntArray, int]]:
+        for index, (stream, label) in enumerate(_items(dataset)):
+            try:
+                sample = checked_input(graph, stream)
+                if len(sample) != steps:
+                    raise InputError(f"a sample of this graph has {steps} steps, got {len(sample)}")
+            except InputError as error:
+                raise InputError(f"sample {index}: {error}") from error
+            yield sample, int(label)
+
+    samples = checked()
+    while batch := list(itertools.islice(samples, size)):
+        yield batch
+
+
+def _items(dataset: Any) -> Iterator[tuple[IntArray, int]]:
+    """Datasets of torch only know their length and their items."""
+    if hasattr(dataset, "__iter__"):
+        yield from dataset
+    else:
+        yield from (dataset[i] for i in range(len(dataset)))
+
+
+def _checked(graph: Graph, name: str, samples: IntArray, outputs: list[IntArray]) -> int:
+    """Stream samples back to back through the fast backend and another, and compare all three."""
+    stream = to_stream(graph, samples)
+    fast = get_backend("fast").run(graph, stream, record=True)
+    other = get_backend(name).run(graph, stream, record=True)
+    difference = first_difference(fast.records, other.records)
+    if difference is not None:
+        raise CheckFailedError(f"backend {name} differs from fast: {difference}")
+    alone = np.concatenate(outputs)[: len(samples)]
+    streamed = from_stream(graph, other.spikes, len(samples)).reshape(alone.shape)
+    if len(places := np.argwhere(alone != streamed)):
+        sample, step, neuron = (int(i) for i in places[0])
+        raise CheckFailedError(
+            f"sample {sample} alone differs from sample {sample} in a stream of samples: output neuron {neuron}, "
+            f"step {step}: {alone[tuple(places[0])]} alone, {streamed[tuple(places[0])]} in the stream; "
+            "the graph's resets do not separate its samples"
+        )
+    return sum(values.size for record in other.records.values() for values in record.values().values())

@@ -1,0 +1,68 @@
+"""The test samples that a network file tells of, encoded as its recipe says."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pumice.data import Split, load_dataset
+from pumice.errors import InputError
+from pumice.ir import Graph, torch_to_lava
+from pumice.train import Recipe, encode
+from pumice.train.build import build_encoder, prepare_data
+
+IntArray = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class RecordedTest:
+    """A test split, encoded one batch at a time.
+
+    Attributes:
+        name: The dataset's.
+        labels: Class of each sample.
+    """
+
+    name: str
+    labels: IntArray
+    _recipe: Recipe
+    _split: Split
+    _encoder: Any
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __iter__(self) -> Iterator[tuple[IntArray, int]]:
+        """Pairs (stream in Lava's order, label)."""
+        streams = itertools.chain.from_iterable(
+            torch_to_lava(batch) for batch in encode(self._encoder, self._split.samples, seed=self._recipe.seed)
+        )
+        return zip(streams, map(int, self.labels), strict=True)
+
+
+def recorded_test(graph: Graph, root: str | None, limit: int | None = None) -> RecordedTest:
+    """The test split that a graph was trained for, from its own record of the recipe.
+
+    Args:
+        graph: Made by `pumice lower` or `pumice demo`.
+        root: Folder with the data, for datasets that are not bundled.
+        limit: Use only the first samples.
+
+    Raises:
+        InputError: The graph holds no recipe, or the data are not there.
+    """
+    if "recipe" not in graph.info:
+        raise InputError("the file does not say what it was trained on; give samples of your own: --data X.npz")
+    try:
+        recipe = Recipe.model_validate(json.loads(graph.info["recipe"]))
+    except ValueError as error:
+        raise InputError(f"the file's recipe is not one of this version of pumice: {error}") from error
+    dataset, _ = prepare_data(recipe, load_dataset(recipe.data.dataset, root, **recipe.data.args))
+    split = dataset.test.first(limit)
+    return RecordedTest(dataset.name, split.labels, recipe, split, build_encoder(recipe, dataset))

@@ -1,0 +1,174 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import pumice
+from pumice.backends import evaluate as module
+from pumice.backends import get_backend
+from pumice.backends.evaluate import evaluate
+from pumice.backends.fast import FastBackend, links
+from pumice.errors import CheckFailedError, InputError
+from pumice.ir import Accumulator, Conv, Cuba, Dense, Graph, Input, Timing, verify_graph, with_reset_schedule
+from pumice.ir.builder import chain
+
+STEPS = 6
+
+
+def small(**changes):
+    graph = chain((4,), [5, 3], seed=0).replace(timing=Timing(STEPS, STEPS, 0))
+    return with_reset_schedule(graph.replace(**changes), STEPS, 1)
+
+
+def samples(graph, n, seed=0):
+    return (np.random.default_rng(seed).random((n, STEPS, *graph.input.shape)) < 0.6).astype(int)
+
+
+def expected(graph, sample):
+    """One sample on the reference, and where each population's part of it lies."""
+    timing, lag = graph.timing, pumice.ir.latencies(graph)
+    stream = np.zeros((timing.lead_steps + timing.period_steps + max(lag.values()), *graph.input.shape), int)
+    stream[timing.lead_steps : timing.lead_steps + timing.sample_steps] = sample
+    records = get_backend("reference").run(graph, stream, record=True).records
+    window = {name: slice(timing.lead_steps + lag[name], timing.lead_steps + lag[name] + STEPS) for name in records}
+    return {name: record.s[window[name]] for name, record in records.items()}
+
+
+def conv_graph():
+    """3 x 4 image, kernel 2 x 3, stride (1, 2), padding (1, 1), with zeros among its weights."""
+    weight = np.random.default_rng(0).integers(-1, 3, (2, 2, 3, 1)) * 20
+    graph = Graph(
+        Input("input", (3, 4, 1)),
+        (Cuba("a", (4, 2, 2), vth_mant=30), Cuba("b", (2,), vth_mant=30)),
+        (
+            Conv("input", "a", weight=weight, stride=(1, 2), padding=(1, 1)),
+            Dense("a", "b", weight=np.arange(32).reshape(2, 16) % 3),
+        ),
+        outputs=("b",),
+        timing=Timing(STEPS, STEPS),
+    )
+    return with_reset_schedule(verify_graph(graph), STEPS, 1)
+
+
+@pytest.mark.parametrize("graph", [small(), conv_graph()], ids=["dense", "conv"])
+def test_counts_and_predictions_are_the_references(graph, monkeypatch):
+    monkeypatch.setattr(module, "BATCH_VALUES", 3 * STEPS * graph.input.size)  # batches of 3
+    x = samples(graph, 7)
+    labels = [0, 1, 0, 1, 0, 1, 0]
+    done = []
+    result = pumice.evaluate(graph, zip(x, labels, strict=True), progress=done.append)
+    assert done == [3, 6, 7]
+    answers = [expected(graph, sample) for sample in x]
+    last = graph.outputs[0]
+    np.testing.assert_array_equal(result.predictions, [np.argmax(a[last].sum(0)) for a in answers])
+    assert result.accuracy == np.mean(result.predictions == labels)
+    for name in answers[0]:
+        np.testing.assert_array_equal(result.spikes[name], [a[name].sum() for a in answers])
+    np.testing.assert_array_equal(result.spikes["input"], x.reshape(7, -1).sum(1))
+    assert min(counts.sum() for counts in result.spikes.values()) > 0
+
+
+def test_synaptic_events_are_weights_in_use():
+    """Each spike is propagated alone through the reference; every non-zero weight shows as a changed target."""
+    graph = conv_graph()
+    conv, dense = graph.synapses
+    x = samples(graph, 3)
+    result = evaluate(graph, zip(x, [0, 0, 0], strict=True))
+    by_input = np.zeros(graph.input.shape, int)
+    for place in np.ndindex(graph.input.shape):
+        one = np.zeros((2, *graph.input.shape), int)
+        one[0][place] = 1
+        u = get_backend("reference").run(graph.replace(timing=None), one, record=True).records["a"].u[1]
+        by_input[place] = np.count_nonzero(u)
+    np.testing.assert_array_equal(result.synaptic_events["input -> a"], (x.sum(1) * by_input).reshape(3, -1).sum(1))
+    sent = np.stack([expected(graph, sample)["a"].sum(0) for sample in x])
+    flat = sent.transpose(0, 3, 2, 1).reshape(3, -1)
+    np.testing.assert_array_equal(
+        result.synaptic_events["a -> b"], (flat * np.count_nonzero(dense.weight, axis=0)).sum(1)
+    )
+    assert conv.weight.size > np.count_nonzero(conv.weight)
+
+
+def test_an_accumulator_is_read_at_the_samples_last_step():
+    graph = small()
+    read_out = Accumulator("out", (3,), v_decay_q12=100)
+    graph = with_reset_schedule(
+        graph.replace(
+            populations=(graph.populations[0], read_out),
+            synapses=(graph.synapses[0], replace(graph.synapses[1], target="out")),
+            outputs=("out",),
+        ),
+        STEPS,
+        1,
+    )
+    x = samples(graph, 5)
+    result = evaluate(graph, zip(x, range(5), strict=True))
+    np.testing.assert_array_equal(result.predictions, [np.argmax(expected(graph, sample)["out"][-1]) for sample in x])
+
+
+class Items:
+    """Like a torch dataset: a length and items, no iterator."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        if index > 1:
+            raise RuntimeError("past the end")
+        return np.full((STEPS, 4), index), index
+
+
+def test_a_dataset_of_items():
+    assert evaluate(small(), Items()).labels.tolist() == [0, 1]
+
+
+def test_other_backends_are_compared_on_a_stream():
+    graph = small()
+    x = samples(graph, 5)
+    result = evaluate(graph, zip(x, [0] * 5, strict=True), check={"reference": 3})
+    assert result.checked == {"reference": 3 * (3 * STEPS + 2) * 8}
+
+
+def test_a_defect_is_found(monkeypatch):
+    graph = small()
+    x = samples(graph, 3)
+    init = links.Link.__init__
+    monkeypatch.setattr(links.Link, "__init__", lambda self, s, e, d: init(self, s, e, d + 1))
+    with pytest.raises(CheckFailedError, match="backend reference differs from fast: population dense0, step 1"):
+        evaluate(graph, zip(x, [0] * 3, strict=True), check={"reference": 3})
+
+
+def test_samples_that_leak_are_found():
+    """Without resets a sample alone is not what it is in a stream."""
+    graph = chain((4,), [5, 3], seed=0).replace(timing=Timing(STEPS, STEPS))
+    x = samples(graph, 4)
+    with pytest.raises(CheckFailedError, match="sample 1 alone differs from sample 1 in a stream"):
+        evaluate(graph, zip(x, [0] * 4, strict=True), check={"reference": 4})
+
+
+@pytest.mark.parametrize(
+    ("graph", "pairs", "message"),
+    [
+        (small(), [], "no sample"),
+        (
+            small(),
+            [(np.zeros((STEPS, 4), int), 0), (np.zeros((STEPS, 5), int), 0)],
+            "sample 1: input must have shape",
+        ),
+        (small(), [(np.zeros((STEPS + 1, 4), int), 0)], "sample 0: a sample of this graph has 6 steps, got 7"),
+        (small(), [(np.zeros((STEPS, 4)), 0)], "sample 0: input must be integers"),
+        (chain((4,), [3], seed=0), [(np.zeros((STEPS, 4), int), 0)], "states no sample length"),
+    ],
+)
+def test_bad_datasets(graph, pairs, message):
+    with pytest.raises(InputError, match=message):
+        evaluate(graph, pairs)
+
+
+def test_it_is_the_fast_backend():
+    graph = small()
+    x = samples(graph, 4)
+    result = evaluate(graph, zip(x, [0] * 4, strict=True))
+    padded = np.concatenate([x, np.zeros((4, 2, 4), int)], axis=1)
+    counts = FastBackend().run_batch(graph, padded).spikes[:, 2 : 2 + STEPS].sum(1)
+    np.testing.assert_array_equal(result.predictions, counts.argmax(1))

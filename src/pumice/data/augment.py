@@ -29,19 +29,25 @@ TORCHVISION = ("RandomAffine", "RandomCrop", "RandomErasing", "RandomHorizontalF
 
 @dataclass(frozen=True)
 class RandomShift:
-    """Moves a whole recording by whole pixels, each direction alike; what leaves the sensor is lost.
+    """Moves a whole recording by whole pixels, each shift alike; what leaves the sensor is lost.
 
     Attributes:
-        pixels: Largest shift along x and along y, >= 0.
+        x: Largest shift along the columns, >= 0.
+        y: Largest shift along the rows, >= 0.
     """
 
-    pixels: int
+    x: int = 0
+    y: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.x, self.y) < 0:
+            raise ValueError(f"shifts must be >= 0, got {self.x} and {self.y}")
 
     def __call__(self, events: Events) -> Events:
         """Shifted copy, by numpy's global generator as tonic's transforms."""
         moved = events.copy()
-        for name in ("x", "y"):
-            moved[name] += np.random.randint(-self.pixels, self.pixels + 1)  # noqa: NPY002
+        for name, most in (("x", self.x), ("y", self.y)):
+            moved[name] += np.random.randint(-most, most + 1)  # noqa: NPY002
         return moved
 
 
@@ -101,7 +107,9 @@ def _make(dataset: Dataset, name: str, arguments: dict[str, Any]) -> Callable[[A
         polarities, height, width = dataset.sample_shape
         arguments.setdefault("sensor_size", (width, height, polarities))
     try:
-        made: Callable[[Any], Any] = factory(**arguments)
+        # Ranges are lists in a recipe; tonic tells them from numbers by their being tuples.
+        ranges = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
+        made: Callable[[Any], Any] = factory(**ranges)
     except (TypeError, ValueError) as error:
         raise InputError(f"data.augment.{name}: {error}") from error
     return made

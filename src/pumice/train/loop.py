@@ -109,6 +109,8 @@ def _set_up(
         synchronise_norms(trained.model)
     if path is not None and logs is None and fabric.global_rank == 0:
         make_folder(path.parent)
+        for left_over in path.parent.glob(f".{path.name}.*.tmp"):  # of a run that was killed while it wrote
+            left_over.unlink(missing_ok=True)
     if logs is None:
         folder = path.parent if path is not None and fabric.global_rank == 0 else None
         logs = RunLogs(folder, trained.recipe.logging, log_bytes=position.log_bytes, steps=position.steps)

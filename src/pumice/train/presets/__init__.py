@@ -1,0 +1,24 @@
+"""Recipes that come with the package, one file each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pumice.train.recipe import Recipe, load_recipe
+
+PRESETS: dict[str, Recipe] = {path.stem: load_recipe(path) for path in sorted(Path(__file__).parent.glob("*.toml"))}
+"""By name. "digits" is what `pumice demo` trains; the others need a data root."""
+
+
+def find_recipe(name_or_path: str) -> Recipe:
+    """The preset of this name, or else the recipe in this file.
+
+    Raises:
+        InputError: There is neither, or the file is no recipe.
+
+    Example:
+        >>> find_recipe("digits").data.dataset
+        'digits'
+    """
+    preset = PRESETS.get(name_or_path)
+    return load_recipe(name_or_path) if preset is None else preset

@@ -1,0 +1,237 @@
+"""A run that is killed, wherever that is, ends as if it had never been: same weights, same optimiser, same logs."""
+
+import errno
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from pumice.data import load_digits
+from pumice.errors import InputError
+from pumice.train import PRESETS, load_checkpoint, train
+
+# All that draws on chance or needs a place within the epoch: noise, augmentation, dropout, accumulation, momenta.
+SETTINGS = [
+    "name=killed",
+    "data.max_train=104",
+    "data.max_test=20",
+    "data.steps=4",
+    'data.augment={"RandomCrop": {"size": 8, "padding": 1}}',
+    "data.validation=0.2",
+    "network.name=feedforward",
+    'network.args={"layers": "4c3s2-16", "dropout": 0.3, "delay": true}',
+    "training.epochs=3",
+    "training.finetune_epochs=2",
+    "training.batch_size=8",
+    "training.accumulate=2",
+    "training.clip_norm=1.0",
+    'training.regularisers={"activity": {}, "synaptic_events": {}}',
+    "training.checkpoint_every_steps=1",
+]
+
+# Imports once, then forks a child for each attempt, kills it after a while, and lets the last one finish.
+KILLER = """
+import json, os, signal, sys, time
+from pathlib import Path
+from pumice.data import load_digits
+from pumice.train import PRESETS, load_checkpoint, train
+import lightning_fabric, tonic
+path, settings, delays = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
+recipe, digits, killed = PRESETS["digits"].overridden(settings), load_digits(), 0
+for delay in [*delays, None]:
+    child = os.fork()
+    if not child:
+        train(recipe, digits, checkpoint_path=path, resume_from=load_checkpoint(path) if path.exists() else None)
+        os._exit(0)
+    if delay is not None:
+        time.sleep(delay)
+        os.kill(child, signal.SIGKILL)
+    killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+print(killed)
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    return PRESETS["digits"].overridden(SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_digits()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(recipe, digits, tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole") / "checkpoint.pt"
+    began = time.perf_counter()
+    train(recipe, digits, checkpoint_path=path)
+    return path, time.perf_counter() - began
+
+
+def assert_same_run(path, expected):
+    got, want = load_checkpoint(path), load_checkpoint(expected)
+    assert got.history == want.history
+    assert got.position.steps == want.position.steps
+    assert_same_bits(got.model_state, want.model_state)
+    assert_same_bits(got.optimizer_state, want.optimizer_state)
+    for log in ("steps.csv", "epochs.csv"):
+        assert (path.parent / log).read_bytes() == (expected.parent / log).read_bytes()
+
+
+def assert_same_bits(got, want):
+    if isinstance(want, torch.Tensor):
+        assert torch.equal(got, want)
+    elif isinstance(want, dict):
+        assert got.keys() == want.keys()
+        for key in want:
+            assert_same_bits(got[key], want[key])
+    elif isinstance(want, list):
+        assert len(got) == len(want)
+        for a, b in zip(got, want, strict=True):
+            assert_same_bits(a, b)
+    else:
+        assert got == want
+
+
+def test_killed_at_random_times(uninterrupted, tmp_path):
+    expected, seconds = uninterrupted
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed of the times: {seed}")
+    times = random.Random(seed)
+    delays = [times.uniform(0.1, max(0.8 * seconds, 1.0)) for _ in range(5)]
+    path = tmp_path / "run" / "checkpoint.pt"
+    command = [sys.executable, "-c", KILLER, str(path), json.dumps(SETTINGS), json.dumps(delays)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) >= 1, "every attempt finished before it was killed"
+    assert_same_run(path, expected)
+    assert sorted(p.name for p in path.parent.iterdir()) == ["checkpoint.pt", "epochs.csv", "steps.csv"]
+
+
+def test_the_command_line_resumes(uninterrupted, tmp_path):
+    expected, _ = uninterrupted
+    path = tmp_path / "checkpoint.pt"
+    command = [sys.executable, "-c", "from pumice.cli import entry_point; entry_point()", "train", "digits"]
+    command += ["--resume", "-o", str(path)] + [word for setting in SETTINGS for word in ("--set", setting)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        deadline = time.monotonic() + 120
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        first.send_signal(signal.SIGKILL)
+    assert load_checkpoint(path).position.steps < load_checkpoint(expected).position.steps
+    second = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert second.returncode == 0, second.stderr
+    assert_same_run(path, expected)
+
+
+def test_how_often_checkpoints_are_written_changes_nothing(recipe, uninterrupted, digits, tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    train(recipe.overridden(["training.checkpoint_every_steps=null"]), digits, checkpoint_path=path)
+    assert_same_run(path, uninterrupted[0])
+
+
+def test_workers_change_nothing(recipe, uninterrupted, digits, tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    train(recipe.overridden(["data.workers=2"]), digits, checkpoint_path=path)
+    assert_same_run(path, uninterrupted[0])
+
+
+def test_a_planted_defect_is_seen(recipe, uninterrupted, digits, tmp_path):
+    """The comparison above fails if only the state of dropout's generator is lost."""
+    path = tmp_path / "checkpoint.pt"
+
+    class Stop(Exception):
+        pass
+
+    calls = []
+
+    def stop():
+        calls.append(1)
+        if len(calls) == 6:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(recipe, digits, checkpoint_path=path, on_batch=stop)
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.position.batches > 0
+    checkpoint.position.torch_rng = None
+    train(recipe, digits, checkpoint_path=path, resume_from=checkpoint)
+    with pytest.raises(AssertionError):
+        assert_same_run(path, uninterrupted[0])
+
+
+@pytest.mark.parametrize("victim", ["checkpoint.pt", "epochs.csv", "steps.csv"])
+def test_a_full_disk_leaves_the_last_checkpoint(recipe, uninterrupted, digits, tmp_path, monkeypatch, victim):
+    path = tmp_path / "checkpoint.pt"
+    write_bytes, write_text, opened = Path.write_bytes, Path.write_text, Path.open
+    writes = []
+
+    def is_full(file):
+        if victim in file.name:
+            writes.append(file)
+        return victim in file.name and len(writes) > 2
+
+    def full_write(original):
+        def write(file, data, *args, **kwargs):
+            if is_full(file):
+                original(file, data[: len(data) // 2], *args, **kwargs)
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return original(file, data, *args, **kwargs)
+
+        return write
+
+    def full_open(file, mode="r", *args, **kwargs):
+        if mode == "ab" and is_full(file):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return opened(file, mode, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full_write(write_bytes))
+        patch.setattr(Path, "write_text", full_write(write_text))
+        patch.setattr(Path, "open", full_open)
+        with pytest.raises(InputError, match=rf"{victim}: cannot be written \(No space left on device\)"):
+            train(recipe, digits, checkpoint_path=path)
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.position.steps > 0
+    train(recipe, digits, checkpoint_path=path, resume_from=checkpoint)  # there is room again
+    assert_same_run(path, uninterrupted[0])
+
+
+def test_a_loss_that_is_not_finite_leaves_the_last_checkpoint(recipe, uninterrupted, digits, tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.pt"
+    from pumice.train import losses
+
+    forward, calls = losses.SpikeCountCrossEntropy.forward, []
+
+    def diverge(self, spikes, labels):
+        calls.append(1)
+        return forward(self, spikes, labels) * (float("nan") if len(calls) == 8 else 1.0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(losses.SpikeCountCrossEntropy, "forward", diverge)
+        with pytest.raises(InputError, match="training diverged: the loss is nan in float epoch 1, batch 8"):
+            train(recipe, digits, checkpoint_path=path)
+    checkpoint = load_checkpoint(path)
+    assert all(torch.isfinite(value).all() for value in checkpoint.model_state.values())
+    train(recipe, digits, checkpoint_path=path, resume_from=checkpoint)
+    assert_same_run(path, uninterrupted[0])
+
+
+def test_a_log_that_was_lost_begins_anew(recipe, uninterrupted, digits, tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(uninterrupted[0].read_bytes())
+    checkpoint = load_checkpoint(path)
+    checkpoint = type(checkpoint)(
+        checkpoint.recipe, checkpoint.excerpt, checkpoint.history[:-1], checkpoint.model_state,
+        checkpoint.optimizer_state, checkpoint.position,
+    )  # fmt: skip
+    with pytest.warns(UserWarning, match=r"steps\.csv: is not the log"):
+        train(recipe, digits, checkpoint_path=path, resume_from=checkpoint)
+    assert (tmp_path / "steps.csv").read_text().startswith("step,phase,epoch,batch,lr,loss,accuracy\n")

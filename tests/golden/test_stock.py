@@ -1,6 +1,5 @@
 """Files run by stock netx on Lava: pumice gives the same spikes at the same steps."""
 
-import h5py
 import numpy as np
 import pytest
 
@@ -76,14 +75,6 @@ def test_networks_in_shared(compare, shared):
     )
 
 
-def put(group, fields):
-    for name, value in fields.items():
-        if isinstance(value, dict):
-            put(group.create_group(name), value)
-        else:
-            group.create_dataset(name, data=value)
-
-
 NEURON = {"type": "CUBA", "iDecay": 1024, "vDecay": 128, "vThMant": 40, "refDelay": 1, "gradedSpike": False}
 
 
@@ -98,13 +89,7 @@ def conv(rng, shape, in_channels, kernel, groups=1, **more):
     return {**fields, "stride": 1, "padding": 0, "dilation": 1, **more}
 
 
-def write(path, *layers):
-    with h5py.File(path, "w") as file:
-        put(file, {"layer": {str(i): layer for i, layer in enumerate(layers)}})
-    return path
-
-
-def test_spellings_and_rules_of_stock(compare, tmp_path):
+def test_spellings_and_rules_of_stock(compare, tmp_path, write_net):
     """Hand-written files with every spelling, and the rules of optimize_weight_bits."""
     rng = np.random.default_rng(3)
     x = spikes(rng, 30, (6,))
@@ -133,7 +118,7 @@ def test_spellings_and_rules_of_stock(compare, tmp_path):
     del files["default neuron"][-1]["neuron"]
     cases = {}
     for index, (name, layers) in enumerate(files.items()):
-        cases[name] = (write(tmp_path / f"{index}.net", *layers), x, {}, {})
+        cases[name] = (write_net(tmp_path / f"{index}.net", *layers), x, {}, {})
     silent = cases.pop("default neuron")  # cannot fire by construction
     images = {
         "pairs are (y, x)": [
@@ -149,11 +134,11 @@ def test_spellings_and_rules_of_stock(compare, tmp_path):
         ],
     }
     for index, (name, layers) in enumerate(images.items()):
-        path = write(tmp_path / f"image{index}.net", *layers)
+        path = write_net(tmp_path / f"image{index}.net", *layers)
         cases[name] = (path, image, {"input_shape": [9, 7, 2]}, {"input_shape": (9, 7, 2)})
     stated = [{"type": "input", "shape": [2, 7, 9]}, {"type": "flatten", "shape": [126, 1, 1]}, dense(rng, 5, 126)]
     cases["stated shape"] = (
-        write(tmp_path / "stated.net", *stated),
+        write_net(tmp_path / "stated.net", *stated),
         image.transpose(0, 3, 2, 1).reshape(12, -1),
         {},
         {},
@@ -162,7 +147,7 @@ def test_spellings_and_rules_of_stock(compare, tmp_path):
     assert pumice.run(load(silent[0]), x).spikes.sum() == 0
 
 
-def test_as_stock_reproduces_what_stock_gets_wrong(compare, tmp_path):
+def test_as_stock_reproduces_what_stock_gets_wrong(compare, tmp_path, write_net):
     rng = np.random.default_rng(4)
     x = spikes(rng, 30, (6,))
     image = spikes(rng, 12, (6, 5, 2))
@@ -188,12 +173,12 @@ def test_as_stock_reproduces_what_stock_gets_wrong(compare, tmp_path):
     }
     options = {"as_stock": True}
     cases = {
-        name: (write(tmp_path / f"{index}.net", *layers), x, {}, options)
+        name: (write_net(tmp_path / f"{index}.net", *layers), x, {}, options)
         for index, (name, layers) in enumerate(files.items())
     }
     dropped = conv(rng, [3, 3, 4], 2, (3, 3), delay=[4.0, 1, 2], weight=rng.integers(-500, 500, (3, 2, 3, 3)))
     cases["conv delay and weights"] = (
-        write(tmp_path / "conv.net", dropped),
+        write_net(tmp_path / "conv.net", dropped),
         image,
         {"input_shape": [6, 5, 2]},
         {"input_shape": (6, 5, 2), **options},

@@ -1,6 +1,5 @@
 """Sigma-delta neurons and resonators: pumice's reading of a file equals stock netx on Lava."""
 
-import h5py
 import numpy as np
 import pytest
 
@@ -17,20 +16,6 @@ SIGMA = {**SDNN, "sigma_output": True}
 PLAIN = {"type": "RF_PHASE", "sinDecay": [2000], "cosDecay": [3300], "vThMant": 60, "gradedSpike": False}
 FIRING = {**PLAIN, "type": "RF_IZHIKEVICH", "sinDecay": [1843], "cosDecay": [-3200]}
 AS_STOCK = {"as_stock": True}
-
-
-def put(group, fields):
-    for name, value in fields.items():
-        if isinstance(value, dict):
-            put(group.create_group(name), value)
-        else:
-            group.create_dataset(name, data=value)
-
-
-def write(path, *layers):
-    with h5py.File(path, "w") as file:
-        put(file, {"layer": {str(i): layer for i, layer in enumerate(layers)}})
-    return path
 
 
 def matrix(rng, *shape):
@@ -78,7 +63,7 @@ def test_pilotnet_sdnn(compare, wheel):
     )
 
 
-def test_sigma_delta_layers(compare, tmp_path):
+def test_sigma_delta_layers(compare, tmp_path, write_net):
     rng = np.random.default_rng(1)
     image = np.cumsum(rng.integers(-4, 5, (25, 6, 5, 2)), axis=0)
     spikes = (rng.random((25, 6)) < 0.4).astype(int)
@@ -102,10 +87,10 @@ def test_sigma_delta_layers(compare, tmp_path):
         "any sigma_output is one": ([dense(rng, 5, 6, {**eager, "sigma_output": False})], spikes, {}, AS_STOCK),
         "a bias that wraps": ([dense(rng, 5, 6, SDNN, bias=[2.0**19 + 7] * 4 + [9.0])], spikes, {}, AS_STOCK),
     }
-    compare({name: (write(tmp_path / f"{i}.net", *f[0]), *f[1:]) for i, (name, f) in enumerate(files.items())})
+    compare({name: (write_net(tmp_path / f"{i}.net", *f[0]), *f[1:]) for i, (name, f) in enumerate(files.items())})
 
 
-def test_resonators(compare, tmp_path):
+def test_resonators(compare, tmp_path, write_net):
     rng = np.random.default_rng(2)
     x = (rng.random((60, 6)) < 0.4).astype(int)
     files = {
@@ -139,13 +124,13 @@ def test_resonators(compare, tmp_path):
         sin, cos = ([int(n)] for n in rng.integers(-2896, 2896, 2))
         neuron = {**(PLAIN if index % 2 else FIRING), "sinDecay": sin, "cosDecay": cos, "vThMant": 20}
         files[f"random decays {sin} {cos}"] = ([complex_dense(rng, 5, 6, neuron)], x, {}, AS_STOCK)
-    compare({name: (write(tmp_path / f"{i}.net", *f[0]), *f[1:]) for i, (name, f) in enumerate(files.items())})
+    compare({name: (write_net(tmp_path / f"{i}.net", *f[0]), *f[1:]) for i, (name, f) in enumerate(files.items())})
 
 
-def test_resonators_as_trained_run_on_lava(tmp_path):
+def test_resonators_as_trained_run_on_lava(tmp_path, write_net):
     """The file's integers themselves, which stock misses by one."""
     rng = np.random.default_rng(3)
-    path = write(tmp_path / "a.net", complex_dense(rng, 5, 6, FIRING), complex_dense(rng, 4, 5, PLAIN))
+    path = write_net(tmp_path / "a.net", complex_dense(rng, 5, 6, FIRING), complex_dense(rng, 4, 5, PLAIN))
     with pytest.warns(PumiceWarning, match="changes sinDecay and cosDecay by one"):
         graph = load(path)
     assert (graph.populations[0].sin_decay, graph.populations[0].cos_decay) == (1843, -3200)
@@ -156,10 +141,10 @@ def test_resonators_as_trained_run_on_lava(tmp_path):
     assert np.any(stock["layer0"].states["real"] != expected["layer0"].states["real"])
 
 
-def test_what_is_no_chain_of_cuba_neurons_makes_stock_fail(run_stock, tmp_path):
+def test_what_is_no_chain_of_cuba_neurons_makes_stock_fail(run_stock, tmp_path, write_net):
     rng = np.random.default_rng(4)
-    save(load(write(tmp_path / "a.net", *sdnn_image(rng))), tmp_path / "sdnn.net")
-    resonators = write(tmp_path / "b.net", complex_dense(rng, 5, 6, FIRING))
+    save(load(write_net(tmp_path / "a.net", *sdnn_image(rng))), tmp_path / "sdnn.net")
+    resonators = write_net(tmp_path / "b.net", complex_dense(rng, 5, 6, FIRING))
     with pytest.warns(PumiceWarning):
         save(load(resonators), tmp_path / "rf.net")
     x = np.zeros((2, 6), int)

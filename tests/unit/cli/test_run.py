@@ -172,19 +172,14 @@ def test_networks_out_of_range(refused, x, tmp_path, *, field, value, text):
 
 
 @pytest.fixture
-def sigma_delta_net(tmp_path):
+def sigma_delta_net(tmp_path, write_net):
     """As lava-dl writes them: an encoder, a hidden layer, a decoder."""
     sdnn = {"type": "SDNN", "activation": "relu", "vThMant": 2}
     hidden = {"type": "dense", "shape": [3], "weight": np.full((3, 4), 20), "neuron": sdnn}
     decoder = {"type": "dense", "shape": [2], "weight": np.eye(2, 3) * 40, "neuron": {**sdnn, "sigma_output": True}}
 
-    def put(group, fields):
-        for name, value in fields.items():
-            put(group.create_group(name), value) if isinstance(value, dict) else group.__setitem__(name, value)
-
-    with h5py.File(tmp_path / "a.net", "w") as file:
-        put(file, {"layer": {"0": {"type": "input", "shape": [4], "neuron": sdnn}, "1": hidden, "2": decoder}})
-    return tmp_path / "a.net"
+    encoder = {"type": "input", "shape": [4], "neuron": sdnn}
+    return write_net(tmp_path / "a.net", encoder, hidden, decoder)
 
 
 @pytest.mark.parametrize(

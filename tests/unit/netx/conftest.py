@@ -1,16 +1,9 @@
-import h5py
+from functools import partial
+
 import numpy as np
 import pytest
 
 NEURON = {"type": "CUBA", "iDecay": 1024, "vDecay": 128, "vThMant": 40, "refDelay": 1, "gradedSpike": False}
-
-
-def put(group, fields):
-    for name, value in fields.items():
-        if isinstance(value, dict):
-            put(group.create_group(name), value)
-        else:
-            group.create_dataset(name, data=value)
 
 
 @pytest.fixture
@@ -37,13 +30,6 @@ def conv():
 
 
 @pytest.fixture
-def write(tmp_path):
+def write(tmp_path, write_net):
     """Function: write layers to a file."""
-
-    def make(*layers, **others):
-        path = tmp_path / "network.net"
-        with h5py.File(path, "w") as file:
-            put(file, {"layer": {str(i): layer for i, layer in enumerate(layers)}, **others})
-        return path
-
-    return make
+    return partial(write_net, tmp_path / "network.net")

@@ -147,7 +147,7 @@ def test_a_planted_defect_is_seen(recipe, uninterrupted, digits, tmp_path):
     """The comparison above fails if only the state of dropout's generator is lost."""
     path = tmp_path / "checkpoint.pt"
 
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     calls = []
@@ -155,9 +155,9 @@ def test_a_planted_defect_is_seen(recipe, uninterrupted, digits, tmp_path):
     def stop():
         calls.append(1)
         if len(calls) == 6:
-            raise Stop
+            raise StopError
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         train(recipe, digits, checkpoint_path=path, on_batch=stop)
     checkpoint = load_checkpoint(path)
     assert checkpoint.position.batches > 0
@@ -168,7 +168,9 @@ def test_a_planted_defect_is_seen(recipe, uninterrupted, digits, tmp_path):
 
 
 @pytest.mark.parametrize("victim", ["checkpoint.pt", "epochs.csv", "steps.csv"])
-def test_a_full_disk_leaves_the_last_checkpoint(recipe, uninterrupted, digits, tmp_path, monkeypatch, victim):
+def test_a_full_disk_leaves_the_last_checkpoint(  # noqa: PLR0917
+    recipe, uninterrupted, digits, tmp_path, monkeypatch, victim
+):
     path = tmp_path / "checkpoint.pt"
     write_bytes, write_text, opened = Path.write_bytes, Path.write_text, Path.open
     writes = []

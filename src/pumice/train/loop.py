@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,8 @@ def train(
     The same recipe on the same machine gives bit-identical weights and logs, also when a run was interrupted,
     wherever that was, and resumed from its last checkpoint. With several processes (see `make_fabric`) the
     weights are those of one process up to rounding: a batch is the same samples, `TDBN` normalises over all of
-    them, and gradients are averaged. Dropout is the exception, it is drawn anew in each process.
+    them, and gradients are averaged. There are two exceptions: dropout is drawn anew in each process, and the
+    regulariser `activity` looks at the rates of each process's share.
 
     Args:
         recipe: What to train.
@@ -115,7 +117,10 @@ def _set_up(
         folder = path.parent if path is not None and fabric.global_rank == 0 else None
         logs = RunLogs(folder, trained.recipe.logging, log_bytes=position.log_bytes, steps=position.steps)
     optimizer = _optimizer(trained)
-    model, wrapped = fabric.setup(trained.model, optimizer)
+    with warnings.catch_warnings():
+        # The successor of this option would still bring the buffers together once, whatever their shapes.
+        warnings.filterwarnings("ignore", message=".*broadcast_buffers")
+        model, wrapped = fabric.setup(trained.model, optimizer)
 
     def save() -> None:
         if path is None or fabric.global_rank != 0:

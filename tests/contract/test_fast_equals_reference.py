@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pumice.backends import get_backend
-from pumice.backends.fast import FastBackend, batch, bounds, links, matrix, neurons, simulator
+from pumice.backends.fast import FastBackend, batch, bounds, links, matrix, neurons, program, simulator
 from pumice.backends.fast.kernels import products
 from pumice.backends.verify import first_difference
 from pumice.ir import Reset
@@ -43,9 +43,11 @@ def _sample(record, i):
 
 @pytest.fixture(autouse=True)
 def _chunks(request, monkeypatch):
-    """A different length of chunks in each case."""
+    """Different lengths of chunks and tiles in each case."""
     if "case" in request.fixturenames:
-        monkeypatch.setattr(batch, "LONGEST_CHUNK", (1, 2, 3, 7, 16, 41)[request.getfixturevalue("case") % 6])
+        case = request.getfixturevalue("case")
+        monkeypatch.setattr(batch, "LONGEST_CHUNK", (1, 2, 3, 7, 16, 41)[case % 6])
+        monkeypatch.setattr(program, "TILE_BYTES", (1 << 19, 40, 200)[case % 3])
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -114,7 +116,7 @@ def one_delay_for_all(monkeypatch):
 
 
 def activation_too_narrow(monkeypatch):
-    for module in (links, simulator):
+    for module in (links, program):
         monkeypatch.setattr(module, "activation_types", lambda graph: {p.name: np.int8 for p in graph.populations})
 
 

@@ -15,7 +15,8 @@ from pumice.backends import get_backend
 from pumice.backends.base import checked_input
 from pumice.backends.fast.batch import simulate
 from pumice.backends.fast.kernels.events import count_active
-from pumice.backends.fast.simulator import Program, Simulator
+from pumice.backends.fast.program import Program
+from pumice.backends.fast.simulator import Simulator
 from pumice.backends.verify import first_difference
 from pumice.errors import CheckFailedError, InputError
 from pumice.ir import Graph, from_stream, latencies, to_stream, verify_graph

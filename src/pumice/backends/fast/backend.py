@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from pumice.backends.base import AbstractBackend, Record, RunResult
 from pumice.backends.fast.batch import simulate
-from pumice.backends.fast.simulator import Program, Simulator
+from pumice.backends.fast.program import Program
+from pumice.backends.fast.simulator import Simulator
 from pumice.ir import Graph
 
 Array = npt.NDArray[Any]

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pumice.backends.fast.simulator import Program, Simulator
+from pumice.backends.fast.program import Program
+from pumice.backends.fast.simulator import Simulator
 
 Array = npt.NDArray[Any]
 Collect = Callable[[slice, int, int, Simulator], None]
 """Called after each chunk: with the samples that ran, the first step and one past the last, and their simulator."""
 
-TILE_BYTES = 1 << 21
-"""Aim for the widest population's activation in a chunk: written once and read once, best from a core's own cache."""
+CHUNK_BYTES = 1 << 22
+"""Aim for what all populations send in a chunk: layers read it soon after it was written."""
 LONGEST_CHUNK = 2048
 
 
@@ -60,7 +61,7 @@ def simulate(
 
 def tiling(program: Program, n: int, n_steps: int, threads: int) -> tuple[int, int]:
     """How many samples to run together, and for how many steps at once."""
-    frames = max(1, TILE_BYTES // program.widest_bytes)
+    frames = max(1, CHUNK_BYTES // sum(p.size for p in program.graph.populations))
     group = int(np.clip(frames // n_steps, 1, -(-n // threads)))
     return group, int(np.clip(frames // group, 1, min(n_steps, LONGEST_CHUNK)))
 

@@ -76,7 +76,7 @@ class Link(ABC):
 
         Args:
             frames: Of the source.
-            activation: Of the target, shape (steps, batch, n_target), int32.
+            activation: Of the target in these steps, shape (stop - first, batch, n_target).
             first: First step.
             stop: One past the last step.
         """
@@ -87,7 +87,7 @@ class Link(ABC):
             arriving = np.zeros((stop - first, *sent.shape[1:]), sent.dtype)
             gather_delayed(sent, self.delay, arriving)
         flat = arriving.reshape(-1, arriving.shape[-1])
-        self._add(flat, words(arriving), activation[first:stop].reshape(-1, activation.shape[-1]))
+        self._add(flat, words(arriving), activation.reshape(-1, activation.shape[-1]))
 
     def _all_spike(self) -> Array:
         """What all sources together add if they send spikes, else nothing; see `kernels.events.find_rarer`."""

@@ -72,8 +72,8 @@ def test_events_are_found():
         frame = np.zeros((1, 1, -(-n // 8) * 8), np.int8)
         frame[0, 0, [0, n - 1]] = 1
         found = np.zeros(frame.size, np.int32)
-        assert find_active(frame[0, 0], words(frame)[0], found) == (1 if n == 1 else 2)
-        assert found[:2].tolist() == ([0, 0] if n == 1 else [0, n - 1])
+        assert find_active(frame[0, 0], words(frame)[0], found) == len({0, n - 1})
+        assert {*found[: len({0, n - 1})]} == {0, n - 1}
 
 
 def test_the_rarer_are_listed():

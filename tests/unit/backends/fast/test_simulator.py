@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pumice.backends import get_backend
-from pumice.backends.fast import FastBackend, Program, Simulator
-from pumice.backends.fast.batch import available_cores, tiling
+from pumice.backends.fast import FastBackend, Program, Simulator, batch
+from pumice.backends.fast import program as stages
 from pumice.errors import BackendError, InputError
 from pumice.ir import Cuba, Dense, Graph, Input, Reset, verify_graph
 from pumice.ir.builder import chain
@@ -65,19 +65,19 @@ def test_clear_begins_anew():
     np.testing.assert_array_equal(simulator.sent("b"), first)
 
 
-@pytest.mark.parametrize(("batch", "steps"), [(1, 1), (257, 3), (1, 10_000)])
-def test_sizes(batch, steps):
+@pytest.mark.parametrize(("n", "steps"), [(1, 1), (257, 3), (1, 10_000)])
+def test_sizes(n, steps):
     """A batch of 257, a single step, and 10,000 of them."""
     graph = loop_with_delays()
-    x = (np.random.default_rng(1).random((batch, steps, 3)) < 0.2).astype(np.int64)
+    x = (np.random.default_rng(1).random((n, steps, 3)) < 0.2).astype(np.int64)
     result = FastBackend().run_batch(graph, x, record=True)
-    for i in (0, batch - 1):
+    for i in (0, n - 1):
         expected = get_backend("reference").run(graph, x[i], record=True).records
         for name, record in expected.items():
             np.testing.assert_array_equal(result.records[name].s[i], record.s)
             for state, values in record.states.items():
                 np.testing.assert_array_equal(result.records[name].states[state][i], values)
-    assert result.spikes.shape == (batch, steps, 4)
+    assert result.spikes.shape == (n, steps, 4)
 
 
 def test_memory_does_not_grow_with_time():
@@ -104,13 +104,15 @@ def test_threads_share_the_samples():
     one, four = (FastBackend(threads=n).run_batch(graph, xs) for n in (1, 4))
     for name, sent in one.outputs.items():
         np.testing.assert_array_equal(sent, four.outputs[name])
-    assert available_cores() >= 1
+    assert batch.available_cores() >= 1
 
 
-def test_tiles_hold_at_least_one_frame():
+def test_tiles_hold_at_least_one_frame(monkeypatch):
     program = Program(chain((4,), [3], seed=0))
-    program.widest_bytes = 1 << 40
-    assert tiling(program, 10, 100, 2) == (1, 1)
+    monkeypatch.setattr(batch, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(stages, "TILE_BYTES", 1)
+    assert batch.tiling(program, 10, 100, 2) == (1, 1)
+    assert program.stages[0].tile_steps(10, 100) == 1
 
 
 def test_a_batch_needs_samples():

@@ -11,7 +11,7 @@ Array = np.ndarray[Any, Any]
 
 
 @njit(nogil=True, cache=True)
-def find_active(frame: Array, words: Array, active: Array) -> int:
+def find_active(frame: Array, words: Array, active: Array) -> Any:
     """Write the indices of non-zero entries, in order, and return how many there are.
 
     Args:
@@ -19,21 +19,27 @@ def find_active(frame: Array, words: Array, active: Array) -> int:
         words: The same memory as uint64: silence is skipped 8 bytes at a time.
         active: int32, at least as long as the frame.
     """
-    per_word = frame.size // words.size
-    n = 0
-    for w in range(words.size):
+    # Each index is written, and kept if n moves on: a branch would be one that the processor guesses wrong.
+    n = np.uintp(0)
+    for w in range(np.uintp(words.size)):
         if words[w] != 0:
-            for i in range(w * per_word, (w + 1) * per_word):
-                if frame[i] != 0:
-                    active[n] = i
-                    n += 1
-    return n
+            if frame.itemsize == 1:
+                for i in range(np.uintp(8)):
+                    at = np.uintp(8) * w + i
+                    active[n] = np.int32(at)
+                    n += np.uintp(frame[at] != 0)
+            else:
+                for i in range(np.uintp(2)):
+                    at = np.uintp(2) * w + i
+                    active[n] = np.int32(at)
+                    n += np.uintp(frame[at] != 0)
+    return np.int64(n)
 
 
 @njit(nogil=True, cache=True)
 def find_rarer(
     frame: Array, words: Array, n_source: int, full: Array, total: Array, found: Array
-) -> tuple[int, bool]:
+) -> tuple[Any, bool]:
     """List the spikes, or, if they are the majority, the silent sources; those are then to be subtracted.
 
     The activation that all sources together cause, `full`, is added to `total` in the second case. `full` is empty
@@ -45,14 +51,13 @@ def find_rarer(
     n = find_active(frame, words, found)
     if full.size == 0 or 2 * n <= n_source:
         return n, False
-    n = 0
-    for i in range(n_source):
-        if frame[i] == 0:
-            found[n] = i
-            n += 1
+    n_silent = np.uintp(0)
+    for i in range(np.uintp(n_source)):
+        found[n_silent] = np.int32(i)
+        n_silent += np.uintp(frame[i] == 0)
     for i in range(full.size):
         total[i] += full[i]
-    return n, True
+    return np.int64(n_silent), True
 
 
 @njit(nogil=True, cache=True)

@@ -20,31 +20,37 @@ _LIMIT = 1 << 23
 
 
 @njit(nogil=True, cache=True)
-def _add_row(total: Array, at: int, row: Array, start: int, n: int, value: int) -> None:
-    """total[at : at + n] += value * row[start : start + n], modulo the type's range."""
-    to, weights = total[at : at + n], row[start : start + n]
+def _add_row(total: Array, at: int, weight: Array, start: int, n: int, value: int) -> None:
+    """total[at : at + n] += value * weight[start : start + n], modulo the type's range, both of one dimension.
+
+    Unsigned indices into whole arrays: a slice would count references, which costs more than the sum.
+    """
+    to, row = np.uintp(at), np.uintp(start)
     if value == 1:
-        for i in range(n):
-            to[i] += weights[i]
+        for i in range(np.uintp(n)):
+            total[to + i] += weight[row + i]
     elif value == -1:
-        for i in range(n):
-            to[i] -= weights[i]
+        for i in range(np.uintp(n)):
+            total[to + i] -= weight[row + i]
     else:
-        for i in range(n):
-            to[i] += np.int32(weights[i] * value)
+        for i in range(np.uintp(n)):
+            total[to + i] += np.int32(weight[row + i] * value)
 
 
 @njit(nogil=True, cache=True)
 def add_dense(arriving: Array, words: Array, weight: Array, full: Array, at: int, activation: Array) -> None:
     """All to all; `weight` (n_source, n_target) acts on activation[..., at : at + n_target]."""
     n_source, n_target = weight.shape
+    flat_weight, flat_total = weight.reshape(-1), activation.reshape(-1)
+    row_length = activation.shape[1]
     found = np.empty(arriving.shape[1], np.int32)
     for f in range(len(arriving)):
-        frame, total = arriving[f], activation[f]
-        n, silent = find_rarer(frame, words[f], n_source, full, total, found)
+        frame = arriving[f]
+        n, silent = find_rarer(frame, words[f], n_source, full, activation[f], found)
         for i in range(n):
             j = found[i]
-            _add_row(total, at, weight[j], 0, n_target, -1 if silent else frame[j])
+            value = -1 if silent else frame[j]
+            _add_row(flat_total, f * row_length + at, flat_weight, j * n_target, n_target, value)
 
 
 @njit(nogil=True, cache=True)
@@ -82,6 +88,7 @@ def add_token_mixing(
     at, row_length = channels
     active = np.empty(arriving.shape[1], np.int32)
     mixed = np.zeros((n_channels, tokens), activation.dtype)
+    flat_mixed, flat_weight = mixed.reshape(-1), weight.reshape(-1)
     for f in range(len(arriving)):
         frame = arriving[f]
         n = find_active(frame, words[f], active)
@@ -91,7 +98,8 @@ def add_token_mixing(
         for i in range(n):
             j = active[i]
             c = j % n_channels
-            _add_row(mixed[c], 0, weight[head[c], j // n_channels], 0, tokens, frame[j])
+            row = (head[c] * tokens + j // n_channels) * tokens
+            _add_row(flat_mixed, c * tokens, flat_weight, row, tokens, frame[j])
         total = activation[f]
         for m in range(tokens):
             for c in range(n_channels):
@@ -131,30 +139,36 @@ def add_conv(
     n_in, height, height_out, row_length, at, in_per_group, n_out = layout
     n_source = (x_start.size - 1) * height * n_in
     whole_rows = n_out == row_length
+    one_group = in_per_group == n_in
     found = np.empty(arriving.shape[1], np.int32)
     apart = np.zeros(activation.shape[1] if wraps else 0, activation.dtype)
+    flat_weight, flat_total = weight.reshape(-1), apart if wraps else activation.reshape(-1)
+    kernel_x, kernel_size = weight.shape[1:]
     for f in range(len(arriving)):
         frame = arriving[f]
-        total = apart if wraps else activation[f]
-        n, silent = find_rarer(frame, words[f], n_source, full, total, found)
+        n, silent = find_rarer(frame, words[f], n_source, full, apart if wraps else activation[f], found)
+        start = 0 if wraps else f * activation.shape[1]
+        x, y, place = 0, 0, 0
         for e in range(n):
             j = found[e]
             value = -1 if silent else frame[j]
-            c = j % n_in
-            y = (j // n_in) % height
-            x = j // n_in // height
-            to_channel = at + c // in_per_group * n_out
+            while j >= place + n_in:  # the indices ascend; this is cheaper than to divide each
+                place += n_in
+                y += 1
+                if y == height:
+                    x, y = x + 1, 0
+            c = j - place
+            to_channel = at if one_group else at + c // in_per_group * n_out
             for p in range(x_start[x], x_start[x + 1]):
-                row = weight[c, x_tap[p]]
+                row = (c * kernel_x + x_tap[p]) * kernel_size
                 for q in range(y_start[y], y_start[y + 1]):
-                    place = x_target[p] * height_out + y_target[q]
-                    column = y_column[q] * n_out
+                    to = start + (x_target[p] * height_out + y_target[q]) * row_length + to_channel
+                    column = row + y_column[q] * n_out
                     if whole_rows:
-                        _add_row(total, place * row_length, row, column, y_number[q] * n_out, value)
+                        _add_row(flat_total, to, flat_weight, column, y_number[q] * n_out, value)
                     else:
                         for k in range(y_number[q]):
-                            to = (place + k) * row_length + to_channel
-                            _add_row(total, to, row, column + k * n_out, n_out, value)
+                            _add_row(flat_total, to + k * row_length, flat_weight, column + k * n_out, n_out, value)
         if wraps:
             _add_wrapped(apart, activation[f])
 

@@ -1,0 +1,81 @@
+"""What is prepared once for a graph: links in the order in which populations run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pumice.backends.fast.bounds import activation_types
+from pumice.backends.fast.links import Link, links
+from pumice.backends.fast.schedule import loops, stages
+from pumice.ir import Graph, Population
+
+TILE_BYTES = 1 << 19
+"""Largest activation in use at a time: it is cleared, added to and read while it is in a core's own cache."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One population of a stage.
+
+    Attributes:
+        population: The population.
+        dtype: Integer type of its activation.
+        from_before: Links from earlier stages.
+        from_within: Links from the stage itself.
+    """
+
+    population: Population
+    dtype: type[np.signedinteger[Any]]
+    from_before: tuple[Link, ...]
+    from_within: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Populations that advance together, see `schedule.stages`.
+
+    Attributes:
+        members: The populations.
+        loops: Whether they feed each other, and so run step by step.
+    """
+
+    members: tuple[Member, ...]
+    loops: bool
+
+    def tile_steps(self, batch: int, chunk_steps: int) -> int:
+        """How many of a chunk's steps are computed before the next ones."""
+        frame = sum(m.population.size * len(m.population.parts) * np.dtype(m.dtype).itemsize for m in self.members)
+        return int(np.clip(TILE_BYTES // (frame * batch), 1, chunk_steps))
+
+
+class Program:
+    """A graph, prepared; read by any number of simulators (from several threads, too).
+
+    Args:
+        graph: A verified graph.
+
+    Raises:
+        BackendError: The graph holds a kind of synapse that is not known here.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.links = links(graph)
+        self._types = activation_types(graph)
+        self.stages = [self._stage(names) for names in stages(graph)]
+        self.longest_delay: dict[tuple[str, bool], int] = {}
+        for link in self.links:
+            reading = (link.synapse.source, link.ends.binary)
+            self.longest_delay[reading] = max(self.longest_delay.get(reading, 0), link.longest)
+
+    def _stage(self, names: tuple[str, ...]) -> Stage:
+        def member(name: str) -> Member:
+            into = [link for link in self.links if link.synapse.target == name]
+            within = tuple(link for link in into if link.synapse.source in names)
+            before = tuple(link for link in into if link.synapse.source not in names)
+            return Member(self.graph.population(name), self._types[name], before, within)
+
+        return Stage(tuple(member(name) for name in names), loops(self.graph, names))

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from pumice.errors import InputError
+from pumice.nn.layout import slayer_order, time_major
+from pumice.nn.synapse import convolve_steps
 from pumice.nn.tdbn import TDBN
 
 Pair = int | tuple[int, int]
@@ -86,7 +88,7 @@ class DenseArm(AbstractArm):
 
     def linear(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """A matrix product over the neurons."""
-        return torch.matmul(weight, x)
+        return slayer_order(F.linear(time_major(x), weight))
 
 
 class ConvArm(AbstractArm):
@@ -130,9 +132,8 @@ class ConvArm(AbstractArm):
 
     def linear(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """A convolution over height and width, the same in every step."""
-        return F.conv3d(
-            x, weight, None, (*self.stride, 1), (*self.padding, 0), (*self.dilation, 1), groups=self.groups
-        )
+        over_image = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
+        return convolve_steps(x, weight[..., 0], **over_image, groups=self.groups)
 
 
 class IdentityArm(AbstractArm):

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from lava.lib.dl.slayer.block import cuba as slayer
 
+from pumice.nn import synapse
 from pumice.nn.cuba import CubaNeuron
+from pumice.nn.delay import Delay
+from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.tdbn import TDBN
 
 
 def _own_params(neuron_params: dict[str, Any]) -> dict[str, Any]:
-    """A copy: SLAYER's blocks write into the dictionary they are given."""
-    return dict(neuron_params)
+    """What SLAYER's block may have: a copy, for it writes into the dictionary, without what is ours."""
+    return {name: value for name, value in neuron_params.items() if name != "surrogate"}
 
 
-def _adopt(block: Any, out_features: int) -> None:
-    block.neuron = CubaNeuron.adopt(block.neuron)
+def _adopt(block: Any, neuron_params: dict[str, Any], out_features: int | None) -> None:
+    """Make SLAYER's block fast and lowerable; `out_features` is None where only the input tells it."""
+    block.neuron = CubaNeuron.adopt(block.neuron, neuron_params.get("surrogate"))
+    for name in ("synapse", "input_synapse"):
+        if hasattr(block, name):
+            synapse.adopt(getattr(block, name), block.neuron)
+    if block.delay is not None:
+        block.delay = Delay(out_features)
     norm = block.neuron.norm
-    if isinstance(norm, TDBN):
-        if norm.num_features is None:
+    if isinstance(norm, TDBN) and hasattr(block, "synapse"):
+        if norm.num_features is None and out_features is not None:
             norm.set_features(out_features)
         # The weights are quantised after folding; rounding them before it would round twice.
         block.synapse.pre_hook_fx = None
@@ -29,10 +39,11 @@ class Dense(slayer.Dense):
     """Fully connected layer of CUBA neurons: `lava.lib.dl.slayer.block.cuba.Dense`, zero latency in training.
 
     Args:
-        neuron_params: SLAYER's dictionary (threshold, current_decay, voltage_decay, ...); `norm` may be `TDBN`.
+        neuron_params: SLAYER's dictionary (threshold, current_decay, voltage_decay, ...); `norm` may be `TDBN`, and
+            `surrogate` a `pumice.nn.surrogate` or its name.
         in_neurons: Number of inputs.
         out_neurons: Number of neurons.
-        **options: SLAYER's weight_scale, weight_norm, delay, mask, ...
+        **options: SLAYER's weight_scale, weight_norm, mask, ...; `delay=True` learns one `Delay` per neuron.
 
     Shape:
         (batch, in_neurons, time) -> (batch, out_neurons, time), spikes 0 or 1.
@@ -47,7 +58,7 @@ class Dense(slayer.Dense):
     def __init__(self, neuron_params: dict[str, Any], in_neurons: int, out_neurons: int, **options: Any) -> None:
         options.setdefault("delay_shift", False)
         super().__init__(_own_params(neuron_params), in_neurons, out_neurons, **options)
-        _adopt(self, out_neurons)
+        _adopt(self, neuron_params, out_neurons)
 
 
 class Conv(slayer.Conv):
@@ -58,7 +69,8 @@ class Conv(slayer.Conv):
         in_features: Channels in.
         out_features: Channels out.
         kernel_size: One number or (height, width).
-        **options: SLAYER's stride, padding, dilation, groups, weight_scale, weight_norm, delay, ...
+        **options: SLAYER's stride, padding, dilation, groups, weight_scale, weight_norm, ...; `delay=True` learns one
+            `Delay` per channel.
 
     Shape:
         (batch, in_features, height, width, time) -> (batch, out_features, height', width', time), spikes 0 or 1.
@@ -81,7 +93,7 @@ class Conv(slayer.Conv):
     ) -> None:
         options.setdefault("delay_shift", False)
         super().__init__(_own_params(neuron_params), in_features, out_features, kernel_size, **options)
-        _adopt(self, out_features)
+        _adopt(self, neuron_params, out_features)
 
 
 class Pool(slayer.Pool):
@@ -105,7 +117,7 @@ class Pool(slayer.Pool):
     def __init__(self, neuron_params: dict[str, Any], kernel_size: int | tuple[int, int], **options: Any) -> None:
         options.setdefault("delay_shift", False)
         super().__init__(_own_params(neuron_params), kernel_size, **options)
-        self.neuron: Any = CubaNeuron.adopt(self.neuron)
+        _adopt(self, neuron_params, None)
 
 
 class Recurrent(slayer.Recurrent):
@@ -132,7 +144,7 @@ class Recurrent(slayer.Recurrent):
     def __init__(self, neuron_params: dict[str, Any], in_neurons: int, out_neurons: int, **options: Any) -> None:
         options.setdefault("delay_shift", False)
         super().__init__(_own_params(neuron_params), in_neurons, out_neurons, **options)
-        self.neuron: Any = CubaNeuron.adopt(self.neuron)
+        _adopt(self, neuron_params, out_neurons)
         self.register_forward_pre_hook(rest)
 
 
@@ -149,3 +161,12 @@ class Flatten(slayer.Flatten):
         >>> Flatten()(torch.ones(1, 3, 8, 6, 5)).shape
         torch.Size([1, 144, 5])
     """
+
+    shape: list[int] | None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """SLAYER's order of neurons; no copy of the network's input, time-major memory for spikes."""
+        flat = x.flatten(1, -2) if x.is_contiguous() else slayer_order(time_major(x).movedim(-1, 2).flatten(2))
+        if self.shape is None:
+            self.shape = [flat.shape[1], 1, 1]
+        return flat

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +11,13 @@ import numpy as np
 import torch
 from lava.lib.dl.slayer.neuron import cuba as slayer_cuba
 from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
+from lava.lib.dl.slayer.utils.quantize import quantize
 
-from pumice.errors import LoweringError
+from pumice.errors import InputError, LoweringError, PumiceWarning
+from pumice.nn.layout import neuron_vector, slayer_order, time_major
+from pumice.nn.leaky import DECAY_ONE, Cuba, Firing, Integrate, Threshold
 from pumice.nn.quantise import round_even, round_integer
+from pumice.nn.surrogate import Exponential, GradedExponential, Surrogate, find_surrogate
 from pumice.nn.tdbn import TDBN
 
 STATE_LIMIT = float(1 << 23)
@@ -21,23 +27,38 @@ INT32_SPAN = float(1 << 32)
 class CubaNeuron(slayer_cuba.Neuron):
     """SLAYER's current-based leaky integrate-and-fire neuron, which can also run as it will on the chip.
 
-    Until `deploy` is called it *is* lava-dl's neuron. Afterwards its input are integer synaptic sums, and its
+    Until `deploy` is called it *is* lava-dl's neuron, bit for bit, in compiled loops that run several times faster.
+    Afterwards its input are integer synaptic sums, and its
     spikes are those of `pumice.fixedpoint.cuba_step`, with 24-bit wrap and clip, while the gradient stays
     SLAYER's (adjoint of both leaky integrators, exponential surrogate; Shrestha and Orchard, NeurIPS 2018), so
     that a network is fine-tuned through its own quantisation. Decays stay fixed then.
 
-    Args: those of `lava.lib.dl.slayer.neuron.cuba.Neuron`.
+    Args: those of `lava.lib.dl.slayer.neuron.cuba.Neuron`, and
+        surrogate: A `pumice.nn.surrogate` or its name, instead of SLAYER's exponential with tau_grad and scale_grad.
+
+    Example:
+        >>> neuron = CubaNeuron(threshold=1.0, current_decay=1.0, voltage_decay=0.25, surrogate="triangle")
+        >>> neuron(torch.tensor([[[0.75, 0.75, 0.0]]])).tolist()
+        [[[0.0, 1.0, 0.0]]]
     """
 
+    chosen_surrogate: Surrogate | None = None
     deployed_vth_mant: torch.Tensor
+    shape: torch.Size | None
     merged_offset: Callable[[], torch.Tensor] | None = None
     """Where the norms belong to several arms: what all of them add."""
 
+    def __init__(self, *args: Any, surrogate: str | Surrogate | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.chosen_surrogate = None if surrogate is None else find_surrogate(surrogate)
+
     @classmethod
-    def adopt(cls, neuron: slayer_cuba.Neuron) -> CubaNeuron:
+    def adopt(cls, neuron: slayer_cuba.Neuron, surrogate: str | Surrogate | None = None) -> CubaNeuron:
         """Turn lava-dl's neuron object into this class, in place; its parameters stay the same objects."""
         if not isinstance(neuron, cls):
             neuron.__class__ = cls
+        if surrogate is not None:
+            neuron.chosen_surrogate = find_surrogate(surrogate)
         if isinstance(neuron.norm, TDBN) and neuron.norm.threshold is None:
             neuron.norm.threshold = neuron.threshold
         return neuron
@@ -107,14 +128,129 @@ class CubaNeuron(slayer_cuba.Neuron):
         self.current_state = torch.zeros(1, device=self.device)
         self.voltage_state = torch.zeros(1, device=self.device)
 
+    def quantize_8bit(self, weight: torch.Tensor, descale: bool = False) -> torch.Tensor:
+        """SLAYER's weight on the chip's grid: even multiples of 1 / w_scale, of 8 bits; times w_scale if descaled."""
+        quantised: torch.Tensor = _Quantise.apply(weight, 2 / self.w_scale)
+        return quantised * self.w_scale if descale else quantised
+
+    @property
+    def surrogate(self) -> Surrogate:
+        """What stands for the spike's derivative; SLAYER's exponential unless another was chosen."""
+        if self.chosen_surrogate is not None:
+            return self.chosen_surrogate
+        kind = GradedExponential if self.graded_spike else Exponential
+        return kind(self.tau_rho * slayer_cuba.TAU_RHO_MULT, self.scale_rho * slayer_cuba.SCALE_RHO_MULT)
+
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Spikes for a current of shape (batch, ..., time); deployed, for integer synaptic sums of that shape."""
-        if not self.is_deployed:
-            return super().forward(input)
+        if self.is_deployed:
+            return self._deployed_forward(input)
+        if self._runs_slayers_loops(input):
+            return self.spike(super().dynamics(input)[1])
+        current, voltage, spikes = self._fused(input, wants_current=self.persistent_state)
+        self._remember(current, voltage, spikes)
+        return self.drop(spikes) if self.drop is not None else spikes
+
+    def dynamics(self, input: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Current (behind the norm) and voltage (before the reset) of every step, as SLAYER's method gives them."""
+        if self._runs_slayers_loops(input):
+            states: tuple[torch.Tensor, torch.Tensor] = super().dynamics(input)
+            return states
+        current, voltage, _ = self._fused(input, wants_current=True)
+        self._remember(current, voltage, None)
+        return current, voltage
+
+    def spike(self, voltage: torch.Tensor) -> torch.Tensor:
+        """Spikes of given voltages, as SLAYER's method gives them."""
+        spikes: torch.Tensor = Threshold.apply(voltage, self._firing())
+        if self.persistent_state:
+            self.voltage_state = self.voltage_state * (spikes[..., -1] <= 0)
+        return self.drop(spikes) if self.drop is not None else spikes
+
+    def _firing(self) -> Firing:
+        return Firing(self.s_scale, self.threshold + self.threshold_eps, self.graded_spike, self.surrogate)
+
+    def _runs_slayers_loops(self, input: torch.Tensor) -> bool:
+        """Whether the input is nothing that the compiled loops were written for."""
+        reason = None
+        if input.dtype != torch.float32:
+            reason = f"its input is {input.dtype}, they compute in float32"
+        elif self.debug:
+            reason = "its debug flag is set"
+        elif input.device.type not in ("cpu", "cuda") or input.device != self.device:
+            reason = f"its input is on {input.device}, its parameters on {self.device}"
+        if reason is not None:
+            warnings.warn(
+                f"CubaNeuron uses SLAYER's own loops instead of the compiled ones, several times slower: {reason}",
+                PumiceWarning,
+                stacklevel=4,
+            )
+        return reason is not None
+
+    def _fused(self, input: torch.Tensor, wants_current: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Current (empty if not wanted), voltage and spikes in SLAYER's shape."""
+        self._settle(input)
+        x = time_major(input)
+        steps = len(x)
+        decay_u, decay_v = quantize(self.current_decay), quantize(self.voltage_decay)
+        state_u, state_v = neuron_vector(self.current_state), neuron_vector(self.voltage_state)
+        if self.norm is not None:
+            current = slayer_order(Integrate.apply(x.view(steps, -1), decay_u, state_u, self.s_scale).view(x.shape))
+            # SLAYER's norms take views, for which its order in memory is needed.
+            normed = self.norm(current if isinstance(self.norm, TDBN) else current.contiguous())
+            x = time_major(normed)
+            # What a neuron without memory of its current does to it: the voltage's input is rounded.
+            decay_u, state_u = torch.full_like(decay_u[:1], DECAY_ONE), torch.zeros_like(state_u)
+        u, v, s = Cuba.apply(
+            x.view(steps, -1),
+            decay_u,
+            decay_v,
+            state_u,
+            state_v,
+            self._firing(),
+            wants_current and self.norm is None,
+        )
+        voltage, spikes = slayer_order(v.view(x.shape)), slayer_order(s.view(x.shape))
+        if self.norm is not None:
+            return normed, voltage, spikes
+        return slayer_order(u.view(x.shape)) if wants_current else u, voltage, spikes
+
+    def _settle(self, input: torch.Tensor) -> None:
+        """The first input fixes the neurons' shape and draws individual decays; states follow the batch."""
+        if self.shape is None:
+            if input.ndim < 3:
+                raise InputError(f"CubaNeuron takes (batch, ..., time), got input of shape {tuple(input.shape)}")
+            self.shape = input.shape[1:-1]
+            self.num_neurons = math.prod(self.shape)
+            if not self.shared_param:
+                for name in ("current_decay", "voltage_decay"):
+                    low, high = getattr(self, f"{name}_min"), getattr(self, f"{name}_max")
+                    drawn = low + (high - low) * torch.rand(self.shape[0]).to(self.device)
+                    getattr(self, name).data = self.p_scale * drawn
+                    delattr(self, f"{name}_min")
+                    delattr(self, f"{name}_max")
+        elif input.shape[1:-1] != self.shape:
+            raise InputError(f"CubaNeuron has neurons {tuple(self.shape)}, got input of shape {tuple(input.shape)}")
+        for name in ("current_state", "voltage_state"):
+            state = getattr(self, name)
+            if len(state) != len(input):
+                setattr(self, name, torch.zeros_like(_step(input)))
+            elif state.shape != input.shape[:-1]:
+                setattr(self, name, state * torch.ones_like(_step(input)))
+        if self.requires_grad:
+            self.clamp()
+
+    def _remember(self, current: torch.Tensor, voltage: torch.Tensor, spikes: torch.Tensor | None) -> None:
+        if self.persistent_state:
+            self.current_state = current[..., -1].detach().clone()
+            self.voltage_state = voltage[..., -1].detach().clone()
+            if spikes is not None:
+                self.voltage_state *= spikes[..., -1].detach() <= 0
+
+    def _deployed_forward(self, input: torch.Tensor) -> torch.Tensor:
         self.shape = input.shape[1:-1]
         u, v = self._deployed_states(input)
-        surrogate = (self.tau_rho * slayer_cuba.TAU_RHO_MULT, self.scale_rho * slayer_cuba.SCALE_RHO_MULT)
-        spikes: torch.Tensor = _Spike.apply(v, float(self.vth_mant), self.integer_scale, surrogate)
+        spikes: torch.Tensor = _Spike.apply(v, float(self.vth_mant), self.integer_scale, self.surrogate)
         if self.persistent_state:
             self.current_state = u[..., -1].detach()
             self.voltage_state = (v[..., -1] * (1 - spikes[..., -1])).detach()
@@ -140,6 +276,28 @@ class CubaNeuron(slayer_cuba.Neuron):
         if not self.persistent_state or state.shape != z.shape[:-1]:
             state = torch.zeros(z.shape[:-1], device=z.device)
         return state.to(torch.float64) * 64
+
+
+def _step(input: torch.Tensor) -> torch.Tensor:
+    """A tensor of one step's shape, with the order in memory of `time_major`."""
+    return torch.empty_like(input[..., 0]).movedim(1, -1).contiguous().movedim(-1, 1)
+
+
+class _Quantise(torch.autograd.Function):
+    """The nearest of 256 multiples of a step, ties to even; the gradient passes where none was clamped."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: torch.Tensor, step: float) -> torch.Tensor:
+        rounded = torch.round(weight / step)
+        clamped = rounded.clamp(-128, 127)
+        ctx.save_for_backward(clamped == rounded)
+        return clamped.mul_(step)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (passes,) = ctx.saved_tensors
+        return grads[0] * passes, None
 
 
 class _Integrate(torch.autograd.Function):
@@ -183,19 +341,16 @@ def _wrap24(x: torch.Tensor) -> torch.Tensor:
 
 
 class _Spike(torch.autograd.Function):
-    """v > vth, compared in integers; the gradient is SLAYER's exponential surrogate in SLAYER's units."""
+    """v > vth, compared in integers; the gradient is the surrogate's in SLAYER's units."""
 
     @staticmethod
-    def forward(
-        ctx: Any, v: torch.Tensor, vth_mant: float, scale: float, surrogate: tuple[float, float]
-    ) -> torch.Tensor:
+    def forward(ctx: Any, v: torch.Tensor, vth_mant: float, scale: float, surrogate: Surrogate) -> torch.Tensor:
         ctx.save_for_backward(v)
-        ctx.constants = vth_mant, scale, *surrogate
+        ctx.constants = vth_mant, scale, surrogate
         return (v > vth_mant).to(v.dtype)
 
     @staticmethod
     def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (v,) = ctx.saved_tensors
-        vth_mant, scale, tau, height = ctx.constants
-        distance = (v - vth_mant).abs() / scale
-        return grad_output * (height / 2 / tau / scale) * torch.exp(-distance / tau), None, None, None
+        vth_mant, scale, surrogate = ctx.constants
+        return grad_output * surrogate.derivative((v - vth_mant) / scale) / scale, None, None, None

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from lava.lib.dl.slayer.axon import Delay
 
 from pumice.errors import InputError
 from pumice.nn.arms import AbstractArm, arm_list
 from pumice.nn.cuba import CubaNeuron
+from pumice.nn.delay import Delay
 
 
 class Merge(torch.nn.Module):
@@ -25,7 +25,7 @@ class Merge(torch.nn.Module):
         neuron_params: SLAYER's dictionary; a norm belongs to each arm, not here.
         *arms: One or more arms (`ConvArm`, `DenseArm`, `IdentityArm`, `TokenMixingArm`), one for each input.
         concat: Put the arms' channels side by side instead of summing them.
-        delay: Learn an axonal delay per channel, as in SLAYER.
+        delay: Learn an axonal `Delay` per channel.
 
     Shape:
         One tensor (batch, channel, ..., time) for each arm -> one of spikes.
@@ -51,7 +51,7 @@ class Merge(torch.nn.Module):
         self.neuron: Any = CubaNeuron(**neuron_params)
         self.arms = arm_list(arms)
         self.concat = concat
-        self.delay = Delay(max_delay=62) if delay else None
+        self.delay = Delay(self._channels()) if delay else None
         for arm in arms:
             if arm.norm is None:
                 arm.weight_hook = self.neuron.quantize_8bit
@@ -65,6 +65,10 @@ class Merge(torch.nn.Module):
         currents = [arm(x) for arm, x in zip(self.arms, xs, strict=True)]
         spikes: torch.Tensor = self.neuron(torch.cat(currents, 1) if self.concat else torch.stack(currents).sum(0))
         return spikes if self.delay is None else self.delay(spikes)
+
+    def _channels(self) -> int:
+        channels: list[int] = [arm.out_channels for arm in self.arms]  # type: ignore[misc]
+        return sum(channels) if self.concat else channels[0]
 
     def offset(self) -> torch.Tensor:
         """What all norms together add in every step, per channel."""

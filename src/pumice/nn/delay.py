@@ -1,0 +1,116 @@
+"""Learnable axonal delays: SLAYER's, without its loop over neurons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lava.lib.dl.slayer import axon
+
+from pumice.errors import InputError
+from pumice.nn.layout import slayer_order, time_major
+
+MAX_DELAY = 62
+"""Steps: what 6 bits hold, less one, as in lava-dl and NetX."""
+
+
+class Delay(axon.Delay):
+    r"""Delays each channel's spikes by whole steps, and learns by how many.
+
+    .. math::
+        y_c[t] = x_c[t - \lfloor d_c \rfloor], \qquad
+        \frac{\partial E}{\partial d_c} = \sum_t \frac{\partial E}{\partial y_c[t]} \, (y_c[t-1] - y_c[t])
+
+    summed over batch and space: the backward difference stands for the derivative in time. It is coarse where the
+    neurons behind remember only a few steps; their memory is what tells an early spike from a late one. d is clamped
+    to [0, max_delay] in each forward pass, and rounded down, as it will be on the chip. A dense layer has one delay
+    per neuron, a convolution one per channel.
+
+    Shrestha and Orchard: SLAYER, NeurIPS 2018; the discrete rule is that of slayerPytorch and lava-dl.
+
+    Args:
+        channels: Number of delays; that of the first input if not given.
+        max_delay: Steps, up to 62.
+
+    Shape:
+        (batch, channel, ..., time) -> the same.
+
+    Raises:
+        InputError: `max_delay` is outside 0..62, or the input has another number of channels.
+
+    Example:
+        >>> delay = Delay(1)
+        >>> delay.delay.data[:] = 2.9
+        >>> delay(torch.tensor([[[0.0, 1.0, 0.0, 0.0, 0.0]]])).tolist()
+        [[[0.0, 0.0, 0.0, 1.0, 0.0]]]
+    """
+
+    delay: torch.nn.Parameter
+
+    def __init__(self, channels: int | None = None, max_delay: int = MAX_DELAY) -> None:
+        if not 0 <= max_delay <= MAX_DELAY:
+            raise InputError(f"max_delay must be 0 to {MAX_DELAY} steps, got {max_delay}")
+        super().__init__(max_delay=max_delay)
+        if channels is not None:
+            self._draw(channels)
+
+    def _draw(self, channels: int) -> None:
+        """SLAYER's initial delays: below one step, at random."""
+        self.delay.data = torch.rand(channels, device=self.delay.device)
+        self.init = True
+
+    def steps(self) -> torch.Tensor:
+        """The delays as the chip has them, int64."""
+        self.clamp()
+        return self.delay.detach().floor().long()
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Delayed spikes."""
+        if not self.init:
+            self._draw(input.shape[1])
+        if len(self.delay) != input.shape[1]:
+            raise InputError(f"Delay has {len(self.delay)} channels, got input of shape {tuple(input.shape)}")
+        return slayer_order(_Shift.apply(time_major(input), self.delay, self.steps()))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        saved = state_dict.get(prefix + "delay")
+        if saved is not None and not self.init:
+            self._draw(len(saved))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class _Shift(torch.autograd.Function):
+    """The shift of time-major spikes, with the gradients of input and delays."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, _delay: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+        y = shift(x, steps)
+        ctx.save_for_backward(y, steps)
+        return y
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        y, steps = ctx.saved_tensors
+        g = grads[0]
+        others = list(range(g.ndim - 1))
+        g_delay = (g[1:] * y[:-1]).sum(others) - (g * y).sum(others) if ctx.needs_input_grad[1] else None
+        return shift(g, -steps) if ctx.needs_input_grad[0] else None, g_delay, None
+
+
+def shift(x: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+    """Move each channel of time-major x by so many steps, later if positive, with zeros where nothing comes from.
+
+    Args:
+        x: (time, ..., channel).
+        steps: Per channel, int64.
+
+    Example:
+        >>> shift(torch.tensor([[1.0, 1.0], [2.0, 2.0]]), torch.tensor([1, 0])).tolist()
+        [[0.0, 1.0], [1.0, 2.0]]
+    """
+    source = torch.arange(len(x), device=x.device)[:, None] - steps
+    inside = (source >= 0) & (source < len(x))
+    shape = (len(x), *[1] * (x.ndim - 2), x.shape[-1])
+    index = source.clamp(0, len(x) - 1).view(shape).expand(x.shape)
+    return x.gather(0, index) * inside.view(shape)

@@ -1,0 +1,125 @@
+"""A dense layer fed by few spikes: products over its non-zero inputs only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from pumice.nn.kernels import events
+from pumice.nn.kernels.threads import parallel_for
+from pumice.nn.layout import time_major
+
+MOST = 1 / 10
+"""Density of inputs above which a dense product is as fast (measured on two cores with AVX-512)."""
+
+FEWEST_OUTPUTS = 32
+"""Outputs below which there is nothing to gain."""
+
+
+@dataclass(frozen=True, eq=False)
+class Compressed:
+    """A matrix of spikes per sample in compressed rows; see `pumice.nn.kernels.events`."""
+
+    pointers: Any
+    columns: Any
+    values: Any
+
+    @classmethod
+    def empty(cls, batch: int, rows: int, most: int) -> Compressed:
+        """Room for `most` spikes in each sample."""
+        columns, values = np.empty((batch, most), np.int32), np.empty((batch, most), np.float32)
+        return cls(np.zeros((batch, rows + 1), np.int32), columns, values)
+
+    def transposed(self, columns: int) -> Compressed:
+        """Columns as rows."""
+        batch, most = self.columns.shape
+        other = Compressed.empty(batch, columns, most)
+        parallel_for(events.transpose, batch, *self.arrays(), *other.arrays())
+        return other
+
+    def arrays(self) -> tuple[Any, Any, Any]:
+        """What the loops take."""
+        return self.pointers, self.columns, self.values
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """The non-zero inputs of a batch.
+
+    Attributes:
+        by_step: Rows are steps, columns neurons.
+        by_neuron: The other way round.
+    """
+
+    by_step: Compressed
+    by_neuron: Compressed
+
+    @classmethod
+    def find(cls, x: torch.Tensor) -> Events | None:
+        """The events in spikes (batch, neuron, time), or None where a sample has too many.
+
+        Example:
+            >>> x = torch.zeros(1, 2, 20)
+            >>> x[0, 1, 3] = 2
+            >>> found = Events.find(x)
+            >>> found.by_step.columns[0, 0], found.by_neuron.columns[0, 0], found.by_step.values[0, 0]
+            (1, 3, 2.0)
+        """
+        batch, neurons, steps = x.shape
+        in_steps = not x.is_contiguous()
+        x = time_major(x.detach()) if in_steps else x.detach()
+        rows, width = (steps, neurons) if in_steps else (neurons, steps)
+        strides = (neurons, batch * neurons) if in_steps else (neurons * steps, steps)
+        found = Compressed.empty(batch, rows, int(neurons * steps * MOST))
+        flat = x.view(-1)
+        parallel_for(
+            events.compress, batch, flat.numpy(), flat.view(torch.int32).numpy(), strides, width, *found.arrays()
+        )
+        if np.any(found.pointers[:, -1] == events.TOO_MANY):
+            return None
+        other = found.transposed(width)
+        return cls(found, other) if in_steps else cls(other, found)
+
+
+class EventLinear(torch.autograd.Function):
+    """`weight` (output, input) times spikes x (batch, input, time) with few events, as (time, batch, output).
+
+    With quantised weights, multiples of 2/64, and whole numbers as spikes every partial sum below 2^24 * 2/64 is a
+    float32 exactly, so that the order of the summands does not matter and the result is SLAYER's.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, found: Events) -> torch.Tensor:
+        """As the class says."""
+        batch, _, steps = x.shape
+        out = weight.new_zeros(steps, batch, len(weight))
+        table = weight.detach().t().contiguous()
+        strides = (0, 1), (1, batch)
+        _multiply(found.by_step, table, strides[0], out, strides[1])
+        ctx.found = found
+        ctx.save_for_backward(weight)
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Gradients of the arguments."""
+        (weight,) = ctx.saved_tensors
+        g = grads[0].contiguous()
+        g_x = (g @ weight).movedim(0, -1) if ctx.needs_input_grad[0] else None
+        g_weight = None
+        if ctx.needs_input_grad[1]:
+            g_weight = weight.new_zeros(weight.shape[::-1])
+            _multiply(ctx.found.by_neuron, g, (1, g.shape[1]), g_weight, (0, 1))
+        return g_x, g_weight if g_weight is None else g_weight.t(), None
+
+
+def _multiply(
+    spikes: Compressed, table: torch.Tensor, table_strides: Any, out: torch.Tensor, out_strides: Any
+) -> None:
+    n = out.shape[-1]
+    arrays = table.view(-1, n).numpy(), table_strides, out.view(-1, n).numpy(), out_strides
+    parallel_for(events.multiply, n, *spikes.arrays(), *arrays, grain=FEWEST_OUTPUTS)

@@ -1,0 +1,62 @@
+"""The neuron's loops on CPU tensors: numba, on as many threads as torch."""
+
+# ruff: noqa: PLR0917 -- compiled loops take their arrays by position
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from pumice.nn.kernels import cuba
+from pumice.nn.kernels.threads import parallel_for
+
+GRAIN = 4 * cuba.BLOCK
+
+
+def integrate_forward(
+    x: torch.Tensor, keep: torch.Tensor, state: torch.Tensor, scale: float, y: torch.Tensor
+) -> None:
+    """See `cuba.integrate_forward`; all tensors as there, x and y (time, neuron)."""
+    arrays = x.numpy(), keep.numpy(), state.numpy(), np.float32(scale), y.numpy()
+    parallel_for(cuba.integrate_forward, x.shape[1], *arrays, grain=GRAIN)
+
+
+def cuba_forward(
+    x: torch.Tensor,
+    keep_u: torch.Tensor,
+    keep_v: torch.Tensor,
+    state_u: torch.Tensor,
+    state_v: torch.Tensor,
+    scale: float,
+    threshold: float,
+    resets_at: float,
+    graded: bool,
+    u: torch.Tensor,
+    v: torch.Tensor,
+    s: torch.Tensor,
+) -> None:
+    """See `cuba.cuba_forward`."""
+    numbers = np.float32(scale), np.float32(threshold), np.float32(resets_at), graded
+    inputs = x.numpy(), keep_u.numpy(), keep_v.numpy(), state_u.numpy(), state_v.numpy()
+    parallel_for(cuba.cuba_forward, x.shape[1], *inputs, *numbers, u.numpy(), v.numpy(), s.numpy(), grain=GRAIN)
+
+
+def integrate_backward(g: torch.Tensor, keep: torch.Tensor, y: torch.Tensor, g_decay: torch.Tensor) -> None:
+    """See `cuba.integrate_backward`."""
+    parallel_for(
+        cuba.integrate_backward, g.shape[1], g.numpy(), keep.numpy(), y.numpy(), g_decay.numpy(), grain=GRAIN
+    )
+
+
+def cuba_backward(g: torch.Tensor, keep_u: torch.Tensor, keep_v: torch.Tensor) -> None:
+    """See `cuba.cuba_backward`."""
+    parallel_for(cuba.cuba_backward, g.shape[1], g.numpy(), keep_u.numpy(), keep_v.numpy(), grain=GRAIN)
+
+
+def exponential_backward(
+    g_s: torch.Tensor, v: torch.Tensor, threshold: float, tau: float, height: float, g: torch.Tensor
+) -> None:
+    """See `cuba.exponential_backward`; tensors contiguous, of any shape."""
+    numbers = np.float32(threshold), np.float32(tau), np.float32(height)
+    arrays = g_s.view(-1).numpy(), v.view(-1).numpy(), *numbers, g.view(-1).numpy()
+    parallel_for(cuba.exponential_backward, g.numel(), *arrays, grain=GRAIN)

@@ -1,0 +1,210 @@
+"""The CUBA neuron over all steps of a batch: SLAYER's integers forward, its two adjoint filters backward.
+
+Arrays are (time, neuron). A block of neurons goes through all its steps before the next block, so that its state
+stays in the cache; within a step the loops over neurons are vectorised.
+"""
+
+# ruff: noqa: PLR0917 -- compiled loops take their arrays by position
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Array = npt.NDArray[Any]
+BLOCK = 512
+TINY = np.float32(2.0**-100)
+FRACTION_BITS = 12  # of a decay
+C0, C1, C2, C3, C4, C5, C6 = (np.float32(math.log(2) ** n / math.factorial(n)) for n in range(7))  # of 2^f
+
+
+@njit(nogil=True, cache=True)
+def _leak(state: int, keep: int) -> int:
+    """The product of state and keep over 2^12, rounded toward zero."""
+    product = state * keep
+    return (product + ((product >> 63) & 4095)) >> FRACTION_BITS
+
+
+@njit(nogil=True, cache=True)
+def _flush(g: np.float32) -> np.float32:
+    """Zero where a gradient underflows: denormal numbers would slow every product down, several times."""
+    return g if abs(g) >= TINY else np.float32(0)
+
+
+@njit(nogil=True, cache=True)
+def integrate_forward(
+    start: int, stop: int, x: Array, keep: Array, state: Array, scale: np.float32, y: Array
+) -> None:
+    """A leaky integrator in integers: y = trunc(y * keep / 2^12) + trunc(x * scale), stored divided by `scale`.
+
+    Args:
+        start: First neuron.
+        stop: Behind the last neuron.
+        x: Input, float32.
+        keep: 4096 - decay per channel, int64; the channel runs fastest among the neurons.
+        state: y of the step before the first, float32, per neuron.
+        scale: Integers per unit.
+        y: Output, float32.
+    """
+    n, channels = np.zeros(BLOCK, np.int64), len(keep)
+    k = np.empty(BLOCK, np.int64)
+    for first in range(start, stop, BLOCK):
+        size = min(BLOCK, stop - first)
+        for i in range(size):
+            k[i] = keep[(first + i) % channels]
+            n[i] = np.int64(state[first + i] * scale)
+        for t in range(len(x)):
+            x_t, y_t = x[t, first : first + size], y[t, first : first + size]
+            for i in range(size):
+                n[i] = _leak(n[i], k[i]) + np.int64(x_t[i] * scale)
+                y_t[i] = np.float32(n[i]) / scale
+
+
+@njit(nogil=True, cache=True)
+def cuba_forward(
+    start: int,
+    stop: int,
+    x: Array,
+    keep_u: Array,
+    keep_v: Array,
+    state_u: Array,
+    state_v: Array,
+    scale: np.float32,
+    threshold: np.float32,
+    resets_at: np.float32,
+    graded: bool,
+    u: Array,
+    v: Array,
+    s: Array,
+) -> None:
+    """Two leaky integrators, the second with a hard reset, and spikes.
+
+    Thresholds are compared in float32, as SLAYER does: `resets_at` with the integer voltage (infinite: no reset),
+    `threshold` with the voltage in units.
+
+    Args:
+        start: First neuron.
+        stop: Behind the last neuron.
+        x: Synaptic input, float32.
+        keep_u: 4096 - current decay per channel, int64.
+        keep_v: 4096 - voltage decay per channel, int64.
+        state_u: Current before the first step, float32, per neuron.
+        state_v: Voltage before the first step, float32, per neuron.
+        scale: Integers per unit.
+        threshold: In units.
+        resets_at: In integers.
+        graded: A spike carries the voltage instead of 1.
+        u: Currents, float32; empty if nobody needs them.
+        v: Voltages before the reset, float32.
+        s: Spikes, float32.
+    """
+    n_u, n_v = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
+    k_u, k_v = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
+    for first in range(start, stop, BLOCK):
+        size = min(BLOCK, stop - first)
+        for i in range(size):
+            k_u[i] = keep_u[(first + i) % len(keep_u)]
+            k_v[i] = keep_v[(first + i) % len(keep_v)]
+            n_u[i] = np.int64(state_u[first + i] * scale)
+            n_v[i] = np.int64(state_v[first + i] * scale)
+        for t in range(len(x)):
+            x_t, v_t, s_t = x[t, first : first + size], v[t, first : first + size], s[t, first : first + size]
+            for i in range(size):
+                n_u[i] = _leak(n_u[i], k_u[i]) + np.int64(x_t[i] * scale)
+                voltage = _leak(n_v[i], k_v[i]) + n_u[i]
+                v_t[i] = np.float32(voltage) / scale
+                s_t[i] = np.float32(v_t[i] >= threshold)
+                n_v[i] = 0 if np.float32(voltage) >= resets_at else voltage
+            if graded:
+                for i in range(size):
+                    s_t[i] *= v_t[i]
+            if u.size:
+                u_t = u[t, first : first + size]
+                for i in range(size):
+                    u_t[i] = np.float32(n_u[i]) / scale
+
+
+@njit(nogil=True, cache=True)
+def integrate_backward(start: int, stop: int, g: Array, keep: Array, y: Array, g_decay: Array) -> None:
+    """Adjoint of a leaky integrator, in place; reset and rounding are ignored, as SLAYER does.
+
+    Args:
+        start: First neuron.
+        stop: Behind the last neuron.
+        g: Gradient of the output, becomes that of the input, float32.
+        keep: 1 - decay / 4096 per channel, float32.
+        y: What the integrator gave; empty if the decay does not learn.
+        g_decay: Receives sum_t g[t] y[t-1] per neuron, float64; SLAYER's gradient of the decay.
+    """
+    channels, k = len(keep), np.empty(BLOCK, np.float32)
+    for first in range(start, stop, BLOCK):
+        size = min(BLOCK, stop - first)
+        for i in range(size):
+            k[i] = keep[(first + i) % channels]
+        for t in range(len(g) - 2, -1, -1):
+            g_t, later = g[t, first : first + size], g[t + 1, first : first + size]
+            for i in range(size):
+                g_t[i] = _flush(k[i] * later[i] + g_t[i])
+            if y.size:
+                y_t, sums = y[t, first : first + size], g_decay[first : first + size]
+                for i in range(size):
+                    sums[i] += np.float64(later[i]) * y_t[i]
+
+
+@njit(nogil=True, cache=True)
+def cuba_backward(start: int, stop: int, g: Array, keep_u: Array, keep_v: Array) -> None:
+    """`integrate_backward` for voltage and current in one pass, for decays that do not learn."""
+    g_u, g_v = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    k_u, k_v = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    for first in range(start, stop, BLOCK):
+        size = min(BLOCK, stop - first)
+        for i in range(size):
+            k_u[i] = keep_u[(first + i) % len(keep_u)]
+            k_v[i] = keep_v[(first + i) % len(keep_v)]
+            g_u[i] = g_v[i] = 0
+        for t in range(len(g) - 1, -1, -1):
+            g_t = g[t, first : first + size]
+            for i in range(size):
+                g_v[i] = _flush(k_v[i] * g_v[i] + g_t[i])
+                g_u[i] = _flush(k_u[i] * g_u[i] + g_v[i])
+                g_t[i] = g_u[i]
+
+
+@njit(nogil=True, cache=True)
+def exponential_backward(
+    start: int, stop: int, g_s: Array, v: Array, threshold: np.float32, tau: np.float32, height: np.float32, g: Array
+) -> None:
+    """SLAYER's surrogate: g = g_s * height * exp(-|v - threshold| / tau), on flat arrays.
+
+    The exponential is 2^n (1 + f ln 2 + ...), accurate to the last bits of float32.
+
+    Args:
+        start: First number.
+        stop: Behind the last number.
+        g_s: Gradient of the spikes.
+        v: Voltages.
+        threshold: In units.
+        tau: Width.
+        height: At the threshold.
+        g: Receives the gradient of the voltages.
+    """
+    power = np.empty(BLOCK, np.int32)
+    two_to_n = power.view(np.float32)
+    fraction = np.empty(BLOCK, np.float32)
+    log2e_over_tau = np.float32(np.float32(1.4426950408889634) / tau)
+    for first in range(start, stop, BLOCK):
+        size = min(BLOCK, stop - first)
+        v_, g_s_, g_ = v[first : first + size], g_s[first : first + size], g[first : first + size]
+        for i in range(size):
+            exponent = -min(abs(v_[i] - threshold) * log2e_over_tau, np.float32(125))
+            n = np.rint(exponent)
+            fraction[i] = exponent - n
+            power[i] = (np.int32(n) + np.int32(127)) << np.int32(23)
+        for i in range(size):
+            f = fraction[i]
+            series = ((((((C6 * f + C5) * f + C4) * f + C3) * f + C2) * f + C1) * f + C0) * two_to_n[i]
+            g_[i] = _flush(g_s_[i] * (height * series))

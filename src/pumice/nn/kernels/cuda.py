@@ -1,0 +1,138 @@
+"""The neuron's loops in Triton, with the integer arithmetic of `pumice.nn.kernels.cuba`.
+
+One program takes a block of neurons through all steps. Tested for equality under Triton's interpreter
+(`TRITON_INTERPRET=1`); its speed on a GPU was not measured.
+"""
+
+# mypy: disable-error-code="import-untyped, untyped-decorator, no-untyped-def"
+# ruff: noqa: PLR0917
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+
+BLOCK = 256
+
+
+@triton.jit
+def _leak(state, keep):
+    product = state * keep
+    return (product + ((product >> 63) & 4095)) >> 12
+
+
+@triton.jit
+def _integrate_forward(x, keep, state, scale, y, steps, n, channels, block: tl.constexpr):
+    i = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
+    inside = i < n
+    k = tl.load(keep + i % channels)
+    integer = (tl.load(state + i, inside, 0.0) * scale).to(tl.int64)
+    for t in range(steps):
+        integer = _leak(integer, k) + (tl.load(x + t * n + i, inside, 0.0) * scale).to(tl.int64)
+        tl.store(y + t * n + i, tl.div_rn(integer.to(tl.float32), tl.full((block,), scale, tl.float32)), inside)
+
+
+@triton.jit
+def _cuba_forward(
+    x,
+    keep_u,
+    keep_v,
+    state_u,
+    state_v,
+    scale,
+    threshold,
+    resets_at,
+    u,
+    v,
+    s,
+    steps,
+    n,
+    channels_u,
+    channels_v,
+    graded: tl.constexpr,
+    wants_u: tl.constexpr,
+    block: tl.constexpr,
+):
+    i = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
+    inside = i < n
+    unit = tl.full((block,), scale, tl.float32)
+    k_u, k_v = tl.load(keep_u + i % channels_u), tl.load(keep_v + i % channels_v)
+    n_u = (tl.load(state_u + i, inside, 0.0) * scale).to(tl.int64)
+    n_v = (tl.load(state_v + i, inside, 0.0) * scale).to(tl.int64)
+    for t in range(steps):
+        at = t * n + i
+        n_u = _leak(n_u, k_u) + (tl.load(x + at, inside, 0.0) * scale).to(tl.int64)
+        n_v = _leak(n_v, k_v) + n_u
+        voltage = tl.div_rn(n_v.to(tl.float32), unit)
+        spike = (voltage >= threshold).to(tl.float32)
+        tl.store(v + at, voltage, inside)
+        tl.store(s + at, spike * voltage if graded else spike, inside)
+        if wants_u:
+            tl.store(u + at, tl.div_rn(n_u.to(tl.float32), unit), inside)
+        n_v = tl.where(n_v.to(tl.float32) >= resets_at, 0, n_v)
+
+
+@triton.jit
+def _integrate_backward(g, keep, y, g_decay, steps, n, channels, learns: tl.constexpr, block: tl.constexpr):
+    i = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
+    inside = i < n
+    k = tl.load(keep + i % channels)
+    later = tl.load(g + (steps - 1) * n + i, inside, 0.0)
+    total = tl.zeros((block,), tl.float64)
+    for back in range(1, steps):
+        at = (steps - 1 - back) * n + i
+        if learns:
+            total += later.to(tl.float64) * tl.load(y + at, inside, 0.0)
+        later = k * later + tl.load(g + at, inside, 0.0)
+        tl.store(g + at, later, inside)
+    if learns:
+        tl.store(g_decay + i, total, inside)
+
+
+def _grid(n: int) -> tuple[int]:
+    return (triton.cdiv(n, BLOCK),)
+
+
+def integrate_forward(
+    x: torch.Tensor, keep: torch.Tensor, state: torch.Tensor, scale: float, y: torch.Tensor
+) -> None:
+    """See `pumice.nn.kernels.cuba.integrate_forward`; all tensors as there, x and y (time, neuron)."""
+    steps, n = x.shape
+    _integrate_forward[_grid(n)](x, keep, state, scale, y, steps, n, len(keep), block=BLOCK)
+
+
+def cuba_forward(
+    x: torch.Tensor,
+    keep_u: torch.Tensor,
+    keep_v: torch.Tensor,
+    state_u: torch.Tensor,
+    state_v: torch.Tensor,
+    scale: float,
+    threshold: float,
+    resets_at: float,
+    graded: bool,
+    u: torch.Tensor,
+    v: torch.Tensor,
+    s: torch.Tensor,
+) -> None:
+    """See `pumice.nn.kernels.cuba.cuba_forward`."""
+    steps, n = x.shape
+    sizes = steps, n, len(keep_u), len(keep_v)
+    flags: dict[str, Any] = {"graded": graded, "wants_u": u.numel() > 0, "block": BLOCK}
+    _cuba_forward[_grid(n)](
+        x, keep_u, keep_v, state_u, state_v, scale, threshold, resets_at, u, v, s, *sizes, **flags
+    )
+
+
+def integrate_backward(g: torch.Tensor, keep: torch.Tensor, y: torch.Tensor, g_decay: torch.Tensor) -> None:
+    """See `pumice.nn.kernels.cuba.integrate_backward`."""
+    steps, n = g.shape
+    _integrate_backward[_grid(n)](g, keep, y, g_decay, steps, n, len(keep), learns=y.numel() > 0, block=BLOCK)
+
+
+def cuba_backward(g: torch.Tensor, keep_u: torch.Tensor, keep_v: torch.Tensor) -> None:
+    """Both adjoint filters: see `pumice.nn.kernels.cuba.cuba_backward`."""
+    for keep in (keep_v, keep_u):
+        integrate_backward(g, keep, g.new_empty(0), g.new_empty(0))

@@ -1,0 +1,154 @@
+"""Products with sparse spikes: only what is not zero is read.
+
+A sample's spikes are a matrix in compressed rows: those of row r of sample b are `pointers[b, r]` to
+`pointers[b, r + 1]` in `columns[b]` and `values[b]`. Rows are steps and columns neurons, or the other way round.
+"""
+
+# ruff: noqa: PLR0917 -- compiled loops take their arrays by position
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Array = npt.NDArray[Any]
+GROUP = 16  # numbers that are looked at together
+TILE = 128  # outputs whose part of the table stays in the cache
+TOO_MANY = -1
+
+
+@njit(nogil=True, cache=True)
+def compress(
+    start: int,
+    stop: int,
+    x: Array,
+    bits: Array,
+    strides: tuple[int, int],
+    width: int,
+    pointers: Array,
+    columns: Array,
+    values: Array,
+) -> None:
+    """Find what is not zero in samples `start` to `stop`.
+
+    Args:
+        start: First sample.
+        stop: Behind the last sample.
+        x: Spikes, float32, flat; the numbers of a row follow each other.
+        bits: The same memory as int32, where a block of zeros is found by "or".
+        strides: How far samples are apart in x, and rows.
+        width: Numbers in a row.
+        pointers: Receives them, (batch, rows + 1); `TOO_MANY` at the end of a sample that does not fit.
+        columns: Receives each spike's place in its row; its second axis is the most that a sample may have.
+        values: Receives each spike's value.
+    """
+    rows, most = pointers.shape[1] - 1, columns.shape[1]
+    for b in range(start, stop):
+        n, pointers[b, 0] = 0, 0
+        for r in range(rows):
+            row = bits[b * strides[0] + r * strides[1] :][:width]
+            for first in range(0, width, GROUP):
+                last = min(first + GROUP, width)
+                if last - first == GROUP:
+                    union = np.int32(0)
+                    for k in range(GROUP):
+                        union |= row[first + k]
+                    if union == 0:
+                        continue
+                for k in range(first, last):
+                    if row[k] != 0:
+                        if n < most:
+                            columns[b, n], values[b, n] = k, x[b * strides[0] + r * strides[1] + k]
+                        n += 1
+            pointers[b, r + 1] = n
+            if n > most:
+                break
+        if n > most:
+            pointers[b, rows] = TOO_MANY
+
+
+@njit(nogil=True, cache=True)
+def transpose(
+    start: int,
+    stop: int,
+    pointers: Array,
+    columns: Array,
+    values: Array,
+    new_pointers: Array,
+    new_columns: Array,
+    new_values: Array,
+) -> None:
+    """Make columns rows.
+
+    Args:
+        start: First sample.
+        stop: Behind the last sample.
+        pointers: As `compress` gives them.
+        columns: As `compress` gives them.
+        values: As `compress` gives them.
+        new_pointers: Zeros (batch, number of columns + 1); receives the pointers.
+        new_columns: Receives each spike's row.
+        new_values: Receives each spike's value.
+    """
+    for b in range(start, stop):
+        n = pointers[b, -1]
+        for e in range(n):
+            new_pointers[b, columns[b, e] + 1] += 1
+        for c in range(new_pointers.shape[1] - 1):
+            new_pointers[b, c + 1] += new_pointers[b, c]
+        place = new_pointers[b, :-1].copy()
+        for r in range(pointers.shape[1] - 1):
+            for e in range(pointers[b, r], pointers[b, r + 1]):
+                at = place[columns[b, e]]
+                new_columns[b, at], new_values[b, at] = r, values[b, e]
+                place[columns[b, e]] = at + 1
+
+
+@njit(nogil=True, cache=True)
+def multiply(
+    start: int,
+    stop: int,
+    pointers: Array,
+    columns: Array,
+    values: Array,
+    table: Array,
+    table_strides: tuple[int, int],
+    out: Array,
+    out_strides: tuple[int, int],
+) -> None:
+    """out[b, row] += sum of value * table[b, column] over the row's spikes.
+
+    Args:
+        start: First output.
+        stop: Behind the last output.
+        pointers: As `compress` gives them.
+        columns: As `compress` gives them.
+        values: As `compress` gives them.
+        table: (n, outputs), contiguous.
+        table_strides: How far in n samples are apart (0: the same for all), and columns.
+        out: (m, outputs), contiguous.
+        out_strides: How far in m samples are apart (0: all samples are added up), and rows.
+    """
+    for first in range(start, stop, TILE):
+        last = min(first + TILE, stop)
+        for b in range(len(pointers)):
+            base, step = b * table_strides[0], table_strides[1]
+            for r in range(pointers.shape[1] - 1):
+                e, end = pointers[b, r], pointers[b, r + 1]
+                total = out[b * out_strides[0] + r * out_strides[1], first:last]
+                while e + 3 < end:  # four spikes for one pass over the sums
+                    t0 = table[base + step * columns[b, e], first:last]
+                    t1 = table[base + step * columns[b, e + 1], first:last]
+                    t2 = table[base + step * columns[b, e + 2], first:last]
+                    t3 = table[base + step * columns[b, e + 3], first:last]
+                    x0, x1, x2, x3 = values[b, e], values[b, e + 1], values[b, e + 2], values[b, e + 3]
+                    for k in range(last - first):
+                        total[k] += (x0 * t0[k] + x1 * t1[k]) + (x2 * t2[k] + x3 * t3[k])
+                    e += 4
+                for rest in range(e, end):
+                    t0, x0 = table[base + step * columns[b, rest], first:last], values[b, rest]
+                    for k in range(last - first):
+                        total[k] += x0 * t0[k]

@@ -1,0 +1,184 @@
+"""The fused CUBA neuron as autograd functions over time-major tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from pumice.nn.kernels import cpu
+from pumice.nn.surrogate import Exponential, Surrogate
+
+SLAB = 1 << 16  # numbers that stay in the cache while a surrogate is evaluated
+DECAY_ONE = 4096
+
+
+@dataclass(frozen=True)
+class Firing:
+    """How voltages become spikes.
+
+    Attributes:
+        scale: Integers per unit of current and voltage.
+        threshold: In units; a neuron fires at or above it (SLAYER adds a hundredth of an integer, so that a voltage
+            equal to the nominal threshold does not fire).
+        graded: Whether a spike carries the voltage instead of 1.
+        surrogate: What stands for the spike's derivative.
+    """
+
+    scale: float
+    threshold: float
+    graded: bool
+    surrogate: Surrogate
+
+
+def kernels(x: torch.Tensor) -> Any:
+    """The module of loops for the device of `x`."""
+    if x.is_cuda:
+        from pumice.nn.kernels import cuda
+
+        return cuda
+    return cpu
+
+
+class Integrate(torch.autograd.Function):
+    r"""A leaky integrator in SLAYER's integers.
+
+    .. math:: y[t] = \mathrm{trunc}((1 - \alpha) y[t-1]) + \mathrm{trunc}(x[t])
+
+    Args of `apply`: x (time, neuron) float32; the decay, 0 to 4096, per channel or one; y before the first step, per
+    neuron; integers per unit.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, decay: torch.Tensor, state: torch.Tensor, scale: float) -> torch.Tensor:
+        """As the class says."""
+        y = torch.empty_like(x)
+        kernels(x).integrate_forward(x, _kept_integer(decay), state, scale, y)
+        ctx.save_for_backward(decay, y)
+        return y
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Gradients of the arguments."""
+        decay, y = ctx.saved_tensors
+        g = grads[0].clone(memory_format=torch.contiguous_format)
+        return g, _adjoint(g, decay, y, ctx.needs_input_grad[1]), None, None
+
+
+class Cuba(torch.autograd.Function):
+    r"""Current, voltage and spikes of CUBA neurons in SLAYER's integers.
+
+    .. math::
+        u[t] &= \mathrm{trunc}((1 - \alpha_u) u[t-1]) + \mathrm{trunc}(x[t]) \\
+        v[t] &= \mathrm{trunc}((1 - \alpha_v) v[t-1] (1 - s[t-1])) + u[t] \\
+        s[t] &= v[t] \ge \vartheta
+
+    Backward both filters' adjoints without reset and rounding, and a surrogate for the spike (Shrestha and Orchard:
+    SLAYER, NeurIPS 2018; lava-dl's variant).
+
+    Args of `apply`: x (time, neuron) float32; decays of current and voltage, 0 to 4096, per channel or one; states
+    before the first step, per neuron; `Firing`; whether the current is wanted.
+
+    Returns:
+        Current (empty if not wanted), voltage before the reset, and spikes.
+    """
+
+    @staticmethod
+    def forward(  # noqa: PLR0917 -- autograd passes by position
+        ctx: Any,
+        x: torch.Tensor,
+        decay_u: torch.Tensor,
+        decay_v: torch.Tensor,
+        state_u: torch.Tensor,
+        state_v: torch.Tensor,
+        firing: Firing,
+        wants_current: bool,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """As the class says."""
+        u = torch.empty_like(x) if wants_current or ctx.needs_input_grad[1] else x.new_empty(0, 0)
+        v, s = torch.empty_like(x), torch.empty_like(x)
+        resets_at = firing.threshold * firing.scale
+        kernels(x).cuba_forward(
+            x,
+            _kept_integer(decay_u),
+            _kept_integer(decay_v),
+            state_u,
+            state_v,
+            firing.scale,
+            firing.threshold,
+            resets_at if resets_at > 0 else float("inf"),
+            firing.graded,
+            u,
+            v,
+            s,
+        )
+        ctx.firing = firing
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(decay_u, decay_v, u, v)
+        return u, v, s
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+        """Gradients of the arguments."""
+        decay_u, decay_v, u, v = ctx.saved_tensors
+        g_u, g_v, g_s = grads
+        g = torch.zeros_like(v) if g_s is None else _through_spike(g_s.contiguous(), v, ctx.firing)
+        if g_v is not None:
+            g += g_v
+        _, learns_u, learns_v, *_ = ctx.needs_input_grad
+        if g_u is None and not learns_u and not learns_v:
+            kernels(g).cuba_backward(g, _kept(decay_u), _kept(decay_v))
+            return g, *[None] * 6
+        g_decay_v = _adjoint(g, decay_v, v, learns_v)
+        if g_u is not None:
+            g += g_u
+        return g, _adjoint(g, decay_u, u, learns_u), g_decay_v, *[None] * 4
+
+
+class Threshold(torch.autograd.Function):
+    """Spikes of given voltages: 1, or the voltage itself if graded, at or above the threshold."""
+
+    @staticmethod
+    def forward(ctx: Any, v: torch.Tensor, firing: Firing) -> torch.Tensor:
+        """As the class says."""
+        ctx.firing = firing
+        ctx.save_for_backward(v)
+        fires = (v >= firing.threshold).to(v.dtype)
+        return fires * v if firing.graded else fires
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Gradients of the arguments."""
+        (v,) = ctx.saved_tensors
+        return grads[0] * ctx.firing.surrogate.derivative(v - ctx.firing.threshold), None
+
+
+def _kept_integer(decay: torch.Tensor) -> torch.Tensor:
+    return DECAY_ONE - decay.detach().to(torch.int64)
+
+
+def _kept(decay: torch.Tensor) -> torch.Tensor:
+    return 1 - decay.detach() / DECAY_ONE
+
+
+def _adjoint(g: torch.Tensor, decay: torch.Tensor, y: torch.Tensor, learns: bool) -> torch.Tensor | None:
+    """Turn the gradient of y into that of the integrator's input, in place; return the decay's if it learns."""
+    sums = torch.zeros(g.shape[1] if learns else 0, dtype=torch.float64, device=g.device)
+    kernels(g).integrate_backward(g, _kept(decay), y if learns else g.new_empty(0, 0), sums)
+    return sums.view(-1, len(decay)).sum(0).to(decay.dtype) if learns else None
+
+
+def _through_spike(g_s: torch.Tensor, v: torch.Tensor, firing: Firing) -> torch.Tensor:
+    """Spike gradient times surrogate."""
+    g, surrogate = torch.empty_like(g_s), firing.surrogate
+    if isinstance(surrogate, Exponential) and not g.is_cuda:
+        cpu.exponential_backward(g_s, v, firing.threshold, surrogate.tau, surrogate.height, g)
+        return g
+    pieces = zip(g.view(-1).split(SLAB), g_s.view(-1).split(SLAB), v.view(-1).split(SLAB), strict=True)
+    for out, g_piece, v_piece in pieces if not g.is_cuda else [(g, g_s, v)]:
+        torch.mul(surrogate.derivative(v_piece - firing.threshold), g_piece, out=out)
+    return g

@@ -1,0 +1,144 @@
+"""SLAYER's synapses with fast products: same parameters, same sums, time-major memory.
+
+Quantised weights are multiples of 2/64 and spikes are whole numbers. Below 2^24 * 2/64 every partial sum is a float32
+exactly, so products may be computed in any order, and the currents equal SLAYER's. (With a norm that folds, weights
+are not quantised in training; there the order of summation shows in the last bits.)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from lava.lib.dl.slayer import synapse as slayer
+from lava.lib.dl.slayer.neuron import base as slayer_base
+
+from pumice.nn.cuba import CubaNeuron
+from pumice.nn.events import FEWEST_OUTPUTS, EventLinear, Events
+from pumice.nn.layout import slayer_order, time_major
+
+
+class Dense(slayer.Dense):
+    """`lava.lib.dl.slayer.synapse.Dense` as one matrix product, or over the non-zero inputs if they are few.
+
+    Shape:
+        (batch, in_neurons, time) -> (batch, out_neurons, time); (batch, channel, height, width, time) as in SLAYER.
+    """
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """The currents."""
+        weight = _weight(self)
+        if weight[0, 0].numel() > 1:  # a kernel as large as the image
+            return _conv(self, input, weight)
+        weight = weight.flatten(1)
+        if input.ndim == 3 and _may_be_sparse(input, weight) and (found := Events.find(input)) is not None:
+            return slayer_order(EventLinear.apply(input, weight, found))
+        return slayer_order(F.linear(time_major(input), weight))
+
+
+class Conv(slayer.Conv):
+    """`lava.lib.dl.slayer.synapse.Conv` as convolutions of images with channels last, one for each step.
+
+    Shape:
+        (batch, in_features, height, width, time) -> (batch, out_features, height', width', time).
+    """
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """The currents."""
+        return _conv(self, input, _weight(self))
+
+
+class Pool(slayer.Pool):
+    """`lava.lib.dl.slayer.synapse.Pool` as sums over windows, wherever SLAYER's stays within its channel.
+
+    Shape:
+        (batch, channel, height, width, time) -> (batch, channel, height / k, width / k, time).
+    """
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """The currents."""
+        kernel = self.kernel_size[:2]
+        if self.stride[:2] != kernel or any(self.padding) or any(d != 1 for d in self.dilation):
+            return super().forward(input)
+        # SLAYER appends as many rows as the size leaves over, not as many as are missing.
+        height, width = (n + n % k for n, k in zip(input.shape[2:4], kernel, strict=True))
+        if height % kernel[0] or width % kernel[1]:
+            return super().forward(input)
+        weight = _weight(self)
+        if not torch.all(weight == weight.view(-1)[0]):
+            return super().forward(input)
+        x, missing = time_major(input), (0, 0, 0, width - input.shape[3], 0, height - input.shape[2])
+        x = F.pad(x, missing) if any(missing) else x  # torch would copy for nothing
+        images = x.flatten(0, 1).movedim(-1, 1)
+        sums = F.avg_pool2d(images, kernel, divisor_override=1) * weight.view(-1)[0]
+        return slayer_order(sums.movedim(1, -1).unflatten(0, x.shape[:2]))
+
+
+_FAST: dict[type, type] = {slayer.Dense: Dense, slayer.Conv: Conv, slayer.Pool: Pool}
+
+
+def adopt(synapse: Any, neuron: CubaNeuron) -> None:
+    """Turn SLAYER's synapse into the fast one, in place; its parameters stay the same objects.
+
+    Args:
+        synapse: One of `lava.lib.dl.slayer.synapse`; other kinds are left alone.
+        neuron: Whose quantiser takes the place of SLAYER's, where the synapse has that.
+
+    Example:
+        >>> synapse = slayer.Dense(3, 2)
+        >>> adopt(synapse, CubaNeuron(threshold=1.0, current_decay=1.0, voltage_decay=0.25))
+        >>> type(synapse) is Dense
+        True
+    """
+    synapse.__class__ = _FAST.get(type(synapse), type(synapse))
+    if getattr(synapse.pre_hook_fx, "__func__", None) is slayer_base.Neuron.quantize_8bit:
+        synapse.pre_hook_fx = neuron.quantize_8bit
+
+
+def _weight(synapse: Any) -> torch.Tensor:
+    weight: torch.Tensor = synapse.weight
+    return weight if synapse.pre_hook_fx is None else synapse.pre_hook_fx(weight)
+
+
+def _may_be_sparse(x: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Whether it pays to look for events: on the CPU, into enough neurons."""
+    on_cpu = x.device.type == weight.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
+    return on_cpu and len(weight) >= FEWEST_OUTPUTS
+
+
+def _conv(synapse: Any, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    names = ("stride", "padding", "dilation")
+    over_image = {name: getattr(synapse, name)[:2] for name in names}
+    return convolve_steps(x, weight[..., 0], **over_image, groups=synapse.groups)
+
+
+def convolve_steps(
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    *,
+    stride: tuple[int, ...] = (1, 1),
+    padding: tuple[int, ...] = (0, 0),
+    dilation: tuple[int, ...] = (1, 1),
+    groups: int = 1,
+) -> torch.Tensor:
+    """A convolution that takes every step for an image, with channels last in memory.
+
+    Args:
+        x: (batch, channel, height, width, time).
+        weight: (out, channel / groups, height, width).
+        stride: (height, width), like the others.
+        padding: Zeros.
+        dilation: Of the kernel.
+        groups: Blocks of channels that are connected with each other only.
+
+    Example:
+        >>> convolve_steps(torch.ones(1, 2, 4, 4, 5), torch.ones(3, 2, 3, 3)).shape
+        torch.Size([1, 3, 2, 2, 5])
+    """
+    x = time_major(x)
+    steps_and_batch = x.shape[:2]
+    images = x.flatten(0, 1).movedim(-1, 1)
+    kernel = weight.contiguous(memory_format=torch.channels_last)
+    y = F.conv2d(images, kernel, None, stride, padding, dilation, groups)
+    return slayer_order(y.movedim(1, -1).unflatten(0, steps_and_batch))

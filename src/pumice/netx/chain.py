@@ -219,7 +219,7 @@ class _Chain:
         if low < -256 or high > 254:
             raise FileFormatError(
                 f"{layer.where}/weight: weights of {low} to {high} do not fit 8 bits (-256..254, or 0..255 if none "
-                "is negative); --as-stock clips them as stock netx does"
+                "is negative); --as-stock runs what stock netx makes of them: clipped ones, or zeros"
             )
         warn_of_stock(
             layer.where, "changes these weights (mixed signs held as one, or -256 among negative weights only)"

@@ -1,0 +1,111 @@
+import pytest
+import torch
+
+from pumice import nn
+from pumice.errors import InputError
+from pumice.train.regularisers import Activity, SynapticEvents, fan_out, make_regularisers
+
+PARAMS = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}
+
+
+def test_activity_counts_what_is_outside_of_the_bounds():
+    spikes = {
+        "a": torch.tensor([[[1.0, 0.0, 0.0, 0.0]]]),
+        "b": torch.zeros(1, 1, 4),
+        "c": torch.full((1, 1, 4), 0.15),
+    }
+    value = Activity(weight=3.0, max_rate=0.2, min_rate=0.1)(spikes).item()
+    assert value == pytest.approx(3.0 * (0.05**2 + 0.1**2))
+
+
+def test_activity_pushes_rates_back():
+    busy, silent = torch.ones(1, 2, 3, requires_grad=True), torch.zeros(1, 2, 3, requires_grad=True)
+    Activity(max_rate=0.2, min_rate=0.1)({"a": busy, "b": silent}).backward()
+    assert (busy.grad > 0).all()
+    assert (silent.grad < 0).all()
+
+
+def brute_force_fan_out(block, shape):
+    """Switch one neuron on at a time and count the currents that it reaches."""
+    block.synapse.weight.data.fill_(1.0)
+    block.synapse.pre_hook_fx = None
+    counts = torch.zeros(shape)
+    for index in torch.cartesian_prod(*map(torch.arange, shape)):
+        x = torch.zeros(1, *shape, 1)
+        x[(0, *index, 0)] = 1.0
+        counts[tuple(index)] = float(block.synapse(x).detach().sum())
+    return counts
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"stride": 2}, {"padding": 1}, {"groups": 2}, {"stride": 2, "padding": 1}], ids=str
+)
+def test_fan_out_of_a_convolution(options):
+    model = torch.nn.Sequential(nn.Conv(PARAMS, 1, 2, 3, padding=1), nn.Conv(PARAMS, 2, 4, 3, **options))
+    counts = fan_out(model, torch.ones(1, 1, 5, 6, 3))
+    assert torch.equal(counts["0"], brute_force_fan_out(model[1], (2, 5, 6)))
+    assert not counts["1"].any()
+
+
+def test_fan_out_through_pool_and_flatten():
+    model = torch.nn.Sequential(
+        nn.Conv(PARAMS, 1, 2, 3, padding=1), nn.Pool(PARAMS, 2), nn.Flatten(), nn.Dense(PARAMS, 8, 5)
+    )
+    counts = fan_out(model, torch.ones(1, 1, 4, 4, 3))
+    assert torch.equal(counts["0"], torch.ones(2, 4, 4))
+    assert torch.equal(counts["1"], torch.full((2, 2, 2), 5.0))
+
+
+def test_several_consumers_add_up():
+    class Residual(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Conv(PARAMS, 1, 2, 1)
+            self.sum = nn.Merge(PARAMS, nn.ConvArm(2, 3, 1), nn.ConvArm(2, 3, 1))
+
+        def forward(self, x):
+            h = self.first(x)
+            return self.sum(h, h)
+
+    counts = fan_out(Residual(), torch.ones(1, 1, 2, 2, 3))
+    assert torch.equal(counts["first"], torch.full((2, 2, 2), 6.0))
+
+
+def test_recurrent_synapses_count():
+    model = torch.nn.Sequential(nn.Dense(PARAMS, 2, 3), nn.Recurrent(PARAMS, 3, 4))
+    counts = fan_out(model, torch.ones(1, 2, 3))
+    assert (counts["0"].tolist(), counts["1"].tolist()) == ([4.0] * 3, [4.0] * 4)
+
+
+def test_the_weights_stay(rng):
+    model = torch.nn.Sequential(nn.Dense(PARAMS, 2, 3), nn.Dense(PARAMS, 3, 4))
+    before = [p.clone() for p in model.parameters()]
+    fan_out(model, torch.ones(1, 2, 3))
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_synaptic_events_weigh_spikes_by_what_they_reach():
+    cost = SynapticEvents({"input": torch.tensor([99.0]), "a": torch.tensor([3.0, 1.0])}, weight=2.0)
+    spikes = torch.zeros(2, 2, 5)
+    spikes[0, 0, 1] = 1.0  # 3 events
+    spikes[1, 1, [0, 4]] = 1.0  # 2 events
+    assert cost({"a": spikes}).item() == pytest.approx(2.0 * (5 / 2) / (5 * 4))
+
+
+def test_their_gradient_is_the_fan_out():
+    spikes = torch.zeros(1, 2, 4, requires_grad=True)
+    SynapticEvents({"a": torch.tensor([3.0, 1.0])})({"a": spikes}).backward()
+    ratio = spikes.grad[0, 0] / spikes.grad[0, 1]
+    torch.testing.assert_close(ratio, torch.full((4,), 3.0))
+
+
+def test_bad_choices():
+    model, x = torch.nn.Sequential(nn.Dense(PARAMS, 2, 3)), torch.ones(1, 2, 3)
+    with pytest.raises(InputError, match="unknown regulariser 'l2'; there are: activity, synaptic_events"):
+        make_regularisers({"l2": {}}, model, x)
+    with pytest.raises(InputError, match="regulariser 'activity'.*unexpected keyword"):
+        make_regularisers({"activity": {"rate": 1}}, model, x)
+    with pytest.raises(InputError, match="min_rate <= max_rate"):
+        make_regularisers({"activity": {"min_rate": 1}}, model, x)
+    with pytest.raises(InputError, match="weight must be >= 0"):
+        make_regularisers({"synaptic_events": {"weight": -1}}, model, x)

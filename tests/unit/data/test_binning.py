@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+from tonic.transforms import ToFrame
+
+from pumice.data import EventBinner
+from pumice.data.events import EVENT, pack_events
+from pumice.errors import InputError
+
+NO_CHANCE = np.random.default_rng(0)
+
+
+@pytest.fixture
+def samples(rng):
+    n = 500
+    t = np.sort(rng.integers(0, 1000, n))
+    t[0] = 0  # tonic's windows begin with the first event
+    fields = {"x": rng.integers(0, 6, n), "y": rng.integers(0, 4, n), "t": t, "p": rng.integers(0, 2, n)}
+    return pack_events(**fields, offsets=[0, n])
+
+
+def test_time_bins_are_tonics(samples):
+    frames = ToFrame(sensor_size=(6, 4, 2), time_window=100, include_incomplete=True)(samples[0])
+    binner = EventBinner(len(frames), (2, 4, 6), window=100, max_count=255)
+    np.testing.assert_array_equal(binner.encode(samples, NO_CHANCE)[0], frames.transpose(1, 2, 3, 0))
+
+
+def test_count_bins_are_tonics(samples):
+    frames = ToFrame(sensor_size=(6, 4, 2), n_event_bins=5)(samples[0])
+    binner = EventBinner(5, (2, 4, 6), window=1, mode="count", max_count=255)
+    np.testing.assert_array_equal(binner.encode(samples, NO_CHANCE)[0], frames.transpose(1, 2, 3, 0))
+
+
+def test_later_events_are_left_out_and_counts_are_limited(samples):
+    all_counts = EventBinner(10, (2, 4, 6), window=100, max_count=255).encode(samples, NO_CHANCE)
+    first = EventBinner(3, (2, 4, 6), window=100, max_count=1).encode(samples, NO_CHANCE)
+    np.testing.assert_array_equal(first, np.minimum(all_counts[..., :3], 1))
+    assert all_counts[..., :3].max() > 1
+
+
+def test_downsampling_adds_squares_of_pixels(samples):
+    fine = EventBinner(2, (2, 4, 6), window=500, max_count=255)
+    coarse = EventBinner(2, (2, 4, 6), window=500, max_count=255, downsample=2)
+    assert coarse.shape == (2, 2, 3)
+    expected = fine.encode(samples, NO_CHANCE)[0].reshape(2, 2, 2, 3, 2, 2).sum((2, 4))
+    np.testing.assert_array_equal(coarse.encode(samples, NO_CHANCE)[0], expected)
+
+
+def test_events_that_left_the_sensor_are_dropped():
+    events = np.array([(-1, 0, 0, 1), (6, 0, 0, 1), (0, 4, 0, 0), (0, 0, -5, 0), (0, 0, 5, 0), (0, 0, 5, 2)], EVENT)
+    assert EventBinner(2, (2, 4, 6), window=100).bin(events).sum() == 1
+
+
+def test_an_empty_recording():
+    for mode in ("time", "count"):
+        assert EventBinner(3, (2, 4, 6), window=100, mode=mode).bin(np.zeros(0, EVENT)).shape == (2, 4, 6, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"window": 0}, "more than 0 microseconds"),
+        ({"window": 1, "max_count": 256}, r"1\.\.255"),
+        ({"window": 1, "downsample": 3}, r"must divide the sensor's height and width \(4, 6\), got 3"),
+        ({"window": 1, "steps": 0}, "at least one time step"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(InputError, match=message):
+        EventBinner(**{"steps": 2, "sensor_shape": (2, 4, 6), **arguments})

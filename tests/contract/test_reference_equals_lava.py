@@ -73,9 +73,11 @@ def assert_equal(case: int, backend: LavaBackend) -> None:
         np.testing.assert_array_equal(sent, expected[name].s)
 
 
-@pytest.mark.parametrize("case", UNDER_THE_RUNTIME)
+@pytest.mark.parametrize(
+    "case", [*UNDER_THE_RUNTIME, *(pytest.param(case, marks=pytest.mark.slow) for case in IN_THREADS)]
+)
 def test_reference_equals_lava(case):
-    assert_equal(case, LavaBackend())
+    assert_equal(case, LavaBackend(stall_timeout_s=600))
 
 
 @pytest.mark.parametrize("case", IN_THREADS)

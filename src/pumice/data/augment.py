@@ -140,26 +140,13 @@ def _global_generators_from(rng: np.random.Generator) -> Iterator[None]:
         np.random.set_state(state)  # noqa: NPY002
 
 
-def add_noise(images: IntArray, deviation: float, value_range: tuple[int, int], rng: np.random.Generator) -> IntArray:
-    """Add Gaussian noise, round to integers, and clip to the range.
+def with_noise(images: IntArray, noise: npt.NDArray[np.float64], value_range: tuple[int, int]) -> IntArray:
+    """Add noise, round to integers, and clip to the range.
 
     Args:
         images: Integers of any shape.
-        deviation: Standard deviation in grey levels; 0 changes nothing.
+        noise: Of the same shape, in grey levels.
         value_range: Smallest and largest value.
-        rng: Source of chance.
-
-    Example:
-        >>> add_noise(np.array([0, 8, 16]), 100.0, (0, 16), np.random.default_rng(0)).tolist()
-        [13, 0, 16]
-    """
-    if deviation == 0:
-        return images
-    return with_noise(images, rng.normal(0.0, deviation, images.shape), value_range)
-
-
-def with_noise(images: IntArray, noise: npt.NDArray[np.float64], value_range: tuple[int, int]) -> IntArray:
-    """Add given noise, round to integers, and clip to the range.
 
     Example:
         >>> with_noise(np.array([0, 8]), np.array([0.6, 99.0]), (0, 16)).tolist()

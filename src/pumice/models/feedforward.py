@@ -11,9 +11,8 @@ from lava.lib.dl.slayer.neuron import Dropout
 
 from pumice import nn
 from pumice.errors import InputError
+from pumice.nn.delay import MAX_DELAY
 
-MAX_DELAY = 62
-"""Longest axonal delay that Loihi's synapses hold, in steps."""
 POOL_WEIGHT = 1.1
 """Times the threshold: one spike in its window makes a pooling neuron fire (Shrestha and Orchard, NeurIPS 2018)."""
 _LAYER = re.compile(r"(?P<channels>\d+)c(?P<kernel>\d+)(s(?P<stride>\d+))?|(?P<pool>\d+)a|(?P<neurons>\d+)")

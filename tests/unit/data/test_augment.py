@@ -1,18 +1,99 @@
 import numpy as np
+import pytest
+import torch
 
-from pumice.data.augment import add_noise
+from pumice.data import EventBinner, EventDataset, Split, load_digits
+from pumice.data.augment import TONIC, Augmentation, with_noise
+from pumice.data.events import pack_events
+from pumice.errors import InputError
 
 
-def test_noise_is_integer_seeded_and_within_the_range(rng):
+@pytest.fixture(scope="module")
+def digits():
+    return load_digits()
+
+
+def test_noise_is_rounded_and_stays_within_the_range(rng):
     images = rng.integers(0, 17, (50, 1, 8, 8)).astype(np.uint8)
-    noisy = add_noise(images, 2.0, (0, 16), np.random.default_rng(3))
-    np.testing.assert_array_equal(noisy, add_noise(images, 2.0, (0, 16), np.random.default_rng(3)))
+    noise = rng.normal(0.0, 2.0, images.shape)
+    noisy = with_noise(images, noise, (0, 16))
     assert noisy.dtype == images.dtype
     assert (noisy.min(), noisy.max()) == (0, 16)
     inner = (images > 6) & (images < 10)
-    assert 1.8 < (noisy.astype(int) - images)[inner].std() < 2.2
+    np.testing.assert_array_equal(noisy[inner], np.clip(np.rint(images + noise), 0, 16)[inner])
 
 
-def test_no_noise_is_the_same_array(rng):
-    images = rng.integers(0, 17, (2, 1, 8, 8))
-    assert add_noise(images, 0.0, (0, 16), rng) is images
+def test_no_augmentation_is_the_same_array(digits, rng):
+    image = digits.train.images[0]
+    assert Augmentation(digits, {})(image, rng) is image
+
+
+def event_data():
+    events = pack_events(x=[0, 1, 2, 3], y=[0, 1, 2, 3], t=[0, 10, 20, 30], p=[0, 1, 0, 1], offsets=[0, 4])
+    split = Split(events, np.array([0]))
+    return EventDataset("e", split, split, ("a",), (2, 4, 4), 40)
+
+
+@pytest.mark.parametrize("name", TONIC)
+def test_tonics_transforms_take_our_events(name):
+    needed = {
+        "Denoise": {"filter_time": 100},
+        "DropEvent": {"p": [0.1, 0.5]},
+        "DropEventByArea": {"area_ratio": 0.3},
+        "DropPixel": {"coordinates": [[1, 1]]},
+        "RandomDropPixel": {"p": 0.5},
+        "RefractoryPeriod": {"delta": 5},
+        "TimeJitter": {"std": 2.0},
+        "TimeSkew": {"coefficient": [0.9, 1.1]},
+        "UniformNoise": {"n": 3},
+    }
+    data = event_data()
+    change = Augmentation(data, {name: needed.get(name, {})})
+    changed = change(data.train.samples[0], np.random.default_rng(0))
+    assert set(changed.dtype.names) >= {"x", "y", "t", "p"}
+    assert EventBinner(2, (2, 4, 4), window=20).bin(changed).shape == (2, 4, 4, 2)
+
+
+def test_a_shift_moves_all_events_alike():
+    data = event_data()
+    before = data.train.samples[0].copy()
+    change = Augmentation(data, {"RandomShift": {"x": 2, "y": 1}})
+    seen = set()
+    for seed in range(60):
+        moved = change(data.train.samples[0], np.random.default_rng(seed))
+        (dx,), (dy,) = np.unique(moved["x"] - before["x"]), np.unique(moved["y"] - before["y"])
+        seen.add((int(dx), int(dy)))
+    assert seen == {(dx, dy) for dx in range(-2, 3) for dy in range(-1, 2)}
+    assert data.train.samples[0].tolist() == before.tolist()
+
+
+def test_chance_is_the_generators_and_global_state_stays():
+    data = event_data()
+    change = Augmentation(data, {"TimeJitter": {"std": 5.0}})
+    numpy_state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
+    one, two, other = (change(data.train.samples[0], np.random.default_rng(seed))["t"].tolist() for seed in (1, 1, 2))
+    assert one == two != other
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), torch_state)
+
+
+def test_torchvisions_transforms_take_our_images(digits):
+    change = Augmentation(digits, {"RandomAffine": {"degrees": 0, "translate": [0.4, 0.4]}})
+    image = digits.train.images[0]
+    moved = change(image, np.random.default_rng(5))
+    assert (moved.shape, moved.dtype) == (image.shape, image.dtype)
+    assert moved.tolist() != image.tolist()
+    assert set(np.unique(moved)) <= {0, *np.unique(image)}
+
+
+def test_bad_choices(digits):
+    with pytest.raises(
+        InputError, match=r"data\.augment: there is no 'TimeJitter' for images; there are: RandomAffine"
+    ):
+        Augmentation(digits, {"TimeJitter": {}})
+    with pytest.raises(InputError, match="there is no 'RandomAffine' for events"):
+        Augmentation(event_data(), {"RandomAffine": {}})
+    with pytest.raises(InputError, match=r"data\.augment\.TimeJitter: .*unexpected keyword"):
+        Augmentation(event_data(), {"TimeJitter": {"sigma": 1}})
+    with pytest.raises(InputError, match=r"data\.augment\.RandomShift: shifts must be >= 0"):
+        Augmentation(event_data(), {"RandomShift": {"x": -1}})

@@ -1,0 +1,24 @@
+import pytest
+
+from pumice.data import load_dataset
+from pumice.errors import InputError
+
+
+def test_arguments_reach_the_dataset(fsdd_folder):
+    assert load_dataset("fsdd", fsdd_folder, bands=6).sample_shape == (2, 5, 6)
+
+
+def test_a_folder_of_the_datasets_name_is_found(fsdd_folder):
+    (fsdd_folder / "fsdd").mkdir()
+    for name in ("train.npz", "test.npz"):
+        (fsdd_folder / name).rename(fsdd_folder / "fsdd" / name)
+    assert len(load_dataset("fsdd", fsdd_folder, bands=6).train) == 40
+
+
+def test_unknown_names():
+    with pytest.raises(InputError, match="unknown dataset 'imagenet'; there are: digits, mnist"):
+        load_dataset("imagenet")
+    with pytest.raises(InputError, match="dataset 'fsdd' takes no argument band; it takes: leave_out, bands"):
+        load_dataset("fsdd", None, band=3)
+    with pytest.raises(InputError, match="dataset 'digits' takes no argument size; it takes: none"):
+        load_dataset("digits", size=3)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from lava.magma.core.process.process import AbstractProcess
 
 from pumice.backends import get_backend
 from pumice.backends.lava import GraphProcess, LavaBackend
@@ -35,9 +36,14 @@ def into_cuba(synapse: Synapse, shape: tuple[int, ...] = IMAGE) -> Graph:
     return Graph(Input("input", IMAGE, (-9, 9)), (Cuba("n", shape, 5, 100, 30),), (synapse,), ("n",))
 
 
+def build(graph: Graph) -> AbstractProcess:
+    """The process of population n, with all that is connected to it."""
+    return GraphProcess(graph).populations["n"]
+
+
 def processes(synapse: Synapse, shape: tuple[int, ...] = IMAGE) -> dict[str, int]:
     """Kinds of the processes of one synapse and its target."""
-    found, waiting = [], [GraphProcess(into_cuba(synapse, shape)).populations["n"]]
+    found, waiting = [], [build(into_cuba(synapse, shape))]
     while waiting:
         process = waiting.pop()
         found.append(process)
@@ -141,9 +147,9 @@ def test_a_process_by_itself_bounds_what_its_input_may_add_up_to():
     conv = Conv("input", "n", graded=True, weight=np.full((1, 1, 1, 1), 2**10))
     graph = Graph(Input("input", (2, 2, 1)), (Cuba("n", (2, 2, 1), 5),), (conv,), ("n",))
     with pytest.raises(BackendError, match=r"might reach 8589934592.*or state the input's value_range"):
-        GraphProcess(graph)
-    GraphProcess(graph.replace(input=Input("input", (2, 2, 1), (0, 2**20))))
-    GraphProcess(graph.replace(synapses=(replace(conv, graded=False),)))
+        build(graph)
+    build(graph.replace(input=Input("input", (2, 2, 1), (0, 2**20))))
+    build(graph.replace(synapses=(replace(conv, graded=False),)))
 
 
 @pytest.mark.lava
@@ -175,7 +181,7 @@ def test_an_accumulator_feeds_nothing():
     synapses = (Direct("input", "a"), OneToOne("a", "n", weight=2))
     graph = Graph(Input("input", IMAGE), (Accumulator("a", IMAGE), Cuba("n", IMAGE, 5)), synapses, ("n",))
     with pytest.raises(BackendError, match="a -> n: an Accumulator never sends anything on Lava"):
-        GraphProcess(graph)
+        build(graph)
 
 
 def test_needs_binary_input():

@@ -32,6 +32,11 @@ class Member:
     from_before: tuple[Link, ...]
     from_within: tuple[Link, ...]
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether the input acts on the population in the step in which it enters."""
+        return any(link.longest == 0 for link in self.from_before)
+
 
 @dataclass(frozen=True)
 class Stage:

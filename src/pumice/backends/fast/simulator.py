@@ -82,17 +82,28 @@ class Simulator:
             x: Values of the input, shape (steps, batch, *input shape), 1 <= steps <= chunk_steps: integers of at most
                 32 bits, within the input's range (what is proved of sums relies on it; `checked_input` checks).
         """
-        if self._stop + len(x) > self._chunk_steps:
-            for frames in self._all_frames():
-                frames.forget(self._stop)
-            self._stop = 0
-        self._first, self._stop = self._stop, self._stop + len(x)
+        self._move(len(x))
         self._write_input(x.reshape(*x.shape[:2], -1))
         for stage in self._program.stages:
             tile_steps = stage.tile_steps(self.batch, self._chunk_steps)
             for start in range(self._first, self._stop, tile_steps):
                 self._run(stage, start, min(start + tile_steps, self._stop))
         self._t += len(x)
+
+    def begin_step(self) -> None:
+        """Take the part of one step that does not depend on this step's input: all that is not fed by it directly.
+
+        For a simulation that exchanges values with others step by step: what leaves in this step can be sent before
+        the input is waited for. `finish_step` must follow.
+        """
+        self._move(1)
+        self._step_members(direct=False)
+
+    def finish_step(self, x: Array) -> None:
+        """Take the rest of the step, given its input, shape (1, batch, *input shape)."""
+        self._write_input(x.reshape(1, self.batch, -1))
+        self._step_members(direct=True)
+        self._t += 1
 
     def sent(self, name: str) -> Array:
         """What left a population in the last `advance`: shape (steps, batch, n); overwritten by the next one."""
@@ -102,6 +113,21 @@ class Simulator:
     def states(self, name: str) -> dict[str, Array]:
         """A population's states after each step of the last `advance`; empty without `record`."""
         return {state: trace[self._first : self._stop] for state, trace in self._traces[name].items()}
+
+    def _move(self, n_steps: int) -> None:
+        """Make room for the next steps."""
+        if self._stop + n_steps > self._chunk_steps:
+            for frames in self._all_frames():
+                frames.forget(self._stop)
+            self._stop = 0
+        self._first, self._stop = self._stop, self._stop + n_steps
+
+    def _step_members(self, *, direct: bool) -> None:
+        """Within one step no population depends on another: every synapse but a direct one takes a step."""
+        for stage in self._program.stages:
+            for member in stage.members:
+                if member.is_direct == direct:
+                    self._run(Stage((member,), loops=False), self._first, self._stop)
 
     def _room(self, member: Member, steps: int) -> dict[str, Array]:
         p = member.population

@@ -1,10 +1,11 @@
 """Runs a graph on Lava's processes: the judge of what is exact.
 
 `GraphProcess` is the graph as one Lava process with the ports `inp` and `out`, to be wired to any other Lava
-process; `LavaBackend` runs it between a source and recorders.
+process; `LavaBackend` runs it between a source and recorders. Under `OneProcessCfg` it is one process, and fast.
 """
 
 from pumice.backends.lava.backend import LavaBackend
+from pumice.backends.lava.one_process import OneProcessCfg
 from pumice.backends.lava.processes.graph_process import GraphProcess
 
-__all__ = ["GraphProcess", "LavaBackend"]
+__all__ = ["GraphProcess", "LavaBackend", "OneProcessCfg"]

@@ -8,17 +8,18 @@ import lava.magma.compiler.compiler  # noqa: F401  # else each run's child would
 from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs
 from lava.magma.compiler.executable import Executable
 from lava.magma.core.process.process import AbstractProcess
-from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.magma.core.run_configs import RunConfig
 
 
-def compiled(process: AbstractProcess) -> Executable:
-    """Compile `process` and everything connected to it for the bit-accurate CPU models.
+def compiled(process: AbstractProcess, run_cfg: RunConfig) -> Executable:
+    """Compile `process` and everything connected to it.
 
     Lava executes every file beside a process's own to find its models, anew for each process: 10 ms each. What it
     finds depends on the process's class only, so it is asked once for each class.
 
     Args:
         process: Any process of the network.
+        run_cfg: Selects the models.
     """
     find = ProcGroupDiGraphs._find_proc_models
     found: dict[type, Any] = {}
@@ -30,6 +31,6 @@ def compiled(process: AbstractProcess) -> Executable:
 
     ProcGroupDiGraphs._find_proc_models = staticmethod(find_once)
     try:
-        return process.compile(Loihi2SimCfg(select_tag="fixed_pt"))
+        return process.compile(run_cfg)
     finally:
         ProcGroupDiGraphs._find_proc_models = staticmethod(find)

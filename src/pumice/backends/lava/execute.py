@@ -11,6 +11,7 @@ from typing import Any
 from lava.magma.core.process.message_interface_enum import ActorType
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
 from lava.magma.runtime.runtime import Runtime
 
@@ -21,7 +22,7 @@ POLL_S = 0.005
 DEATH_S = 1.0
 
 
-def execute(process: AbstractProcess, n_steps: int) -> None:
+def execute(process: AbstractProcess, n_steps: int, run_cfg: RunConfig | None = None) -> None:
     """Compile and run `process` and everything connected to it.
 
     Lava's own blocking run waits for ever when a model raises in a step, since the others wait for its spikes.
@@ -31,11 +32,12 @@ def execute(process: AbstractProcess, n_steps: int) -> None:
     Args:
         process: Any process of the network.
         n_steps: Time steps.
+        run_cfg: Selects the models; by default the bit-accurate ones of each process.
 
     Raises:
         BackendError: A model raised or died; names the process, with its traceback.
     """
-    executable = compiled(process)
+    executable = compiled(process, run_cfg or Loihi2SimCfg(select_tag="fixed_pt"))
     runtime = Runtime(executable, ActorType.MultiProcessing)
     executable.assign_runtime_to_all_processes(runtime)
     try:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from lava.magma.core.process.ports.ports import create_port_id
 from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.run_configs import Loihi2SimCfg
 
 from pumice.backends.lava.compiling import compiled
 from pumice.errors import BackendError
@@ -38,7 +39,7 @@ def execute_in_threads(
     Raises:
         BackendError: A model raised; names the process, with its traceback.
     """
-    executable = compiled(process)
+    executable = compiled(process, Loihi2SimCfg(select_tag="fixed_pt"))
     channels = _connect(executable)
     failures: list[str] = []
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.process.ports.ports import InPort, OutPort
-from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.process import AbstractProcess, ProcessServer
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
@@ -29,14 +31,13 @@ class GraphProcess(AbstractProcess):
         outs: Out-port of each output population by name. An accumulator sends nothing, so it has none (nor is there
             `out` if it is first): read its variable, ``process.populations[name].v``.
         populations: The neurons' processes by population name, for monitors:
-            ``Monitor().probe(process.populations["dense0"].v, num_steps)``.
+            ``Monitor().probe(process.populations["dense0"].v, num_steps)``. Under `OneProcessCfg` there are none.
 
     Args:
         graph: Verified before anything is built.
 
     Raises:
         GraphError: The graph is not valid.
-        BackendError: Lava has no process that computes one of its synapses exactly.
 
     Example:
         ::
@@ -51,28 +52,76 @@ class GraphProcess(AbstractProcess):
     out: OutPort
 
     def __init__(self, graph: Graph) -> None:
-        super().__init__()  # before anything can raise: Lava's destructor needs it
+        super().__init__(graph=graph)  # before anything can raise: Lava's destructor needs it
         verify_graph(graph)
         self.inp = InPort(shape=graph.input.shape)
-        self.populations = {p.name: neuron_process(p) for p in graph.populations}
-        for synapse in graph.synapses:
-            target = current_port(self.populations[synapse.target], synapse.part)
-            source = self.inp if synapse.source == graph.input.name else self.populations[synapse.source].s_out
-            connect(graph, synapse, source, target)
         self.outs: dict[str, OutPort] = {}
         for index, name in enumerate(graph.outputs):
             if not isinstance(graph.population(name), Accumulator):
                 port = OutPort(shape=graph.population(name).shape)
                 setattr(self, f"out{index or ''}", port)  # Lava only knows ports that are attributes
-                self.populations[name].s_out.connect(port)
                 self.outs[name] = port
+
+        self.populations = Populations(self, graph)
+
+
+class Populations(Mapping[str, AbstractProcess]):
+    """The processes of a graph's neurons, by population name; all inner processes are built when one is looked up.
+
+    Not before, because a graph that runs as one process has none.
+
+    Raises:
+        BackendError: When a population is looked up: Lava has no process that computes one of the synapses exactly.
+    """
+
+    def __init__(self, process: GraphProcess, graph: Graph) -> None:
+        self._process, self._graph = process, graph
+        self._built: dict[str, AbstractProcess] = {}
+
+    @property
+    def are_built(self) -> bool:
+        """Whether a population was looked up."""
+        return bool(self._built)
+
+    def __getitem__(self, name: str) -> AbstractProcess:
+        self.build()
+        return self._built[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (p.name for p in self._graph.populations)
+
+    def __len__(self) -> int:
+        return len(self._graph.populations)
+
+    def build(self) -> list[AbstractProcess]:
+        """Build all inner processes, neurons' and synapses'; none if they are there already."""
+        if self._built:
+            return []
+        n_before = ProcessServer().num_processes
+        graph, inp = self._graph, self._process.inp
+        self._built = {p.name: neuron_process(p) for p in graph.populations}
+        for synapse in graph.synapses:
+            target = current_port(self._built[synapse.target], synapse.part)
+            source = inp if synapse.source == graph.input.name else self._built[synapse.source].s_out
+            connect(graph, synapse, source, target)
+        for name, port in self._process.outs.items():
+            self._built[name].s_out.connect(port)
+        built: list[AbstractProcess] = ProcessServer().processes[n_before:]
+        return built
 
 
 @implements(proc=GraphProcess, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
 class GraphProcessModel(AbstractSubProcessModel):
-    """Nothing to add: `GraphProcess` builds its inner processes itself, so that users can reach them."""
+    """One process for each population and synapse.
+
+    They belong to `GraphProcess` itself, so that users can reach them; `one_process` has the other model.
+    """
 
     def __init__(self, proc: GraphProcess) -> None:
-        pass
+        self._built_here = proc.populations.build()
+
+    def find_sub_procs(self) -> dict[str, AbstractProcess]:
+        """Those that were built only now; Lava has found the others by their connections."""
+        return {f"process{index}": process for index, process in enumerate(self._built_here)}

@@ -102,7 +102,7 @@ def _make(dataset: Dataset, name: str, arguments: dict[str, Any]) -> Callable[[A
     if name not in allowed:
         kind = "events" if is_event else "images"
         raise InputError(f"data.augment: there is no {name!r} for {kind}; there are: {', '.join(allowed)}")
-    factory = RandomShift if name == "RandomShift" else _library_transform(name, is_event)
+    factory: Any = RandomShift if name == "RandomShift" else _library_transform(name, is_event)
     if is_dataclass(factory) and any(field.name == "sensor_size" for field in fields(factory)):
         polarities, height, width = dataset.sample_shape
         arguments.setdefault("sensor_size", (width, height, polarities))

@@ -23,7 +23,7 @@ def feedforward(
     image_shape: tuple[int, int, int],
     n_classes: int,
     *,
-    layers: str = "512-512",
+    layers: str | int = "512-512",
     padding: str = "valid",
     delay: bool = False,
     max_delay: int = MAX_DELAY,
@@ -63,11 +63,12 @@ def feedforward(
             f"feedforward: dropout must lie in 0..1 (below 1) and max_delay in 0..{MAX_DELAY}, "
             f"got {dropout} and {max_delay}"
         )
+    names = str(layers)  # a single dense layer is a number in a recipe
     blocks: OrderedDict[str, torch.nn.Module] = OrderedDict()
     shape: tuple[int, ...] = image_shape
-    for index, text in enumerate(layers.split("-") if layers else [], start=1):
+    for index, text in enumerate(names.split("-") if names else [], start=1):
         layer = _LAYER.fullmatch(text)
-        where = f"feedforward: layer {index}, {text!r}, of {layers!r}"
+        where = f"feedforward: layer {index}, {text!r}, of {names!r}"
         if layer is None:
             raise InputError(f'{where}: expected "12c5", "12c5s2", "2a" or "512"')
         if layer["neurons"] is None and len(shape) == 1:

@@ -1,0 +1,55 @@
+import pytest
+
+from pumice.train import EpochRecord, Recipe
+from pumice.train.schedule import learning_rate, next_epoch, stops_early
+
+
+def epochs(losses, phase="float", **more):
+    return [EpochRecord(phase, k, loss, 0.5, 0.5, {}, **more) for k, loss in enumerate(losses, start=1)]
+
+
+def run_through(recipe, loss_of):
+    history = []
+    while (following := next_epoch(recipe, history)) is not None:
+        history.append(EpochRecord(*following, loss_of(len(history)), 0.5, 0.5, {}))
+    return [(record.phase, record.epoch) for record in history]
+
+
+def test_all_epochs_of_both_phases():
+    recipe = Recipe(training={"epochs": 2, "finetune_epochs": 2})
+    assert run_through(recipe, lambda k: 1.0) == [("float", 1), ("float", 2), ("finetune", 1), ("finetune", 2)]
+
+
+def test_stopping_early_goes_on_to_fine_tuning():
+    recipe = Recipe(training={"epochs": 9, "finetune_epochs": 1, "early_stopping": {"patience": 2}})
+    assert run_through(recipe, lambda k: [5.0, 3.0, 3.5, 3.1, 1.0][k])[-2:] == [("float", 4), ("finetune", 1)]
+    assert len(run_through(recipe, lambda k: 10.0 - k)) == 10  # it improves all the time
+
+
+def test_small_improvements_do_not_count():
+    recipe = Recipe(training={"early_stopping": {"patience": 2, "min_delta": 0.5}})
+    assert stops_early(recipe, epochs([3.0, 2.8, 2.7]))
+    assert not stops_early(recipe, epochs([3.0, 2.8, 2.4]))
+
+
+def test_validation_is_what_is_asked_for():
+    def recipe(monitor):
+        return Recipe(training={"early_stopping": {"monitor": monitor, "patience": 1}})
+
+    history = [
+        EpochRecord("float", 1, 2.0, 0.5, 0.5, {}, validation_loss=1.0, validation_accuracy=0.5),
+        EpochRecord("float", 2, 1.0, 0.5, 0.5, {}, validation_loss=0.9, validation_accuracy=0.4),
+    ]
+    verdicts = [stops_early(recipe(m), history) for m in ("train_loss", "validation_loss", "validation_accuracy")]
+    assert verdicts == [False, False, True]
+
+
+def test_without_a_rule_nothing_stops():
+    assert not stops_early(Recipe(), epochs([1.0, 2.0, 3.0] * 5))
+
+
+def test_warm_up_and_cosine():
+    recipe = Recipe(training={"epochs": 10, "lr": 2.0, "warmup_epochs": 2, "finetune_lr": 0.5})
+    assert learning_rate(recipe, "float", 0.0, 0.5) == pytest.approx(2.0 * 0.25)
+    assert learning_rate(recipe, "float", 5.0, 0.5) == pytest.approx(1.0)
+    assert learning_rate(recipe, "finetune", 0.0, 0.5) == 0.5

@@ -1,6 +1,7 @@
 """`GraphProcess` is a Lava process like any other: it is wired between a user's own, probed, and stopped."""
 
 import logging
+import subprocess
 import sys
 import textwrap
 
@@ -206,4 +207,37 @@ USERS_PROCESSES = """
 
         def run_spk(self):
             self.spikes[self.time_step - 1] = self.s_in.recv()
+"""
+
+
+def test_a_sum_beyond_32_bits_raises_if_numpy_is_told_to():
+    """In a process of its own, because Lava's runtime does not clean up behind a model that raised."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(OVERFLOWING)], check=False, capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout.split() == ["ran", "raised"], done.stderr
+
+
+OVERFLOWING = """
+    import numpy as np
+    from pumice.backends.lava import GraphProcess
+    from pumice.ir import Conv, Cuba, Delta, Direct, Graph, Input
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+    from lava.proc.io.source import RingBuffer
+
+    image = (2, 2, 2)
+    conv = Conv("d", "n", graded=True, weight=np.full((2, 1, 1, 2), 2**15 - 1))
+    populations = Delta("d", image, vth=0), Cuba("n", image, 5)
+    graph = Graph(Input("input", image), populations, (Direct("input", "d", graded=True), conv), ("n",))
+    for invalid in ("ignore", "raise"):
+        process = GraphProcess(graph)
+        RingBuffer(data=np.full((*image, 3), 2**12)).s_out.connect(process.inp)
+        try:
+            with np.errstate(invalid=invalid):
+                process.run(condition=RunSteps(3), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+            print("ran")
+            process.stop()
+        except RuntimeError:
+            print("raised")
 """

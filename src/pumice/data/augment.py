@@ -83,17 +83,21 @@ class Augmentation:
         """
         if not self._steps:
             return sample
-        with _global_generators_from(rng):
-            if not self._is_image:
+        seed = int(rng.integers(2**32))
+        if not self._is_image:
+            with _numpy_seeded(seed):
                 for step in self._steps:
                     sample = step(sample)
-                return sample
-            import torch
+            return sample
+        import torch
 
-            image = torch.from_numpy(np.ascontiguousarray(sample))
-            for step in self._steps:
-                image = step(image)
-            return image.numpy()
+        image, state = torch.from_numpy(np.ascontiguousarray(sample)), torch.get_rng_state()
+        # Not torch.manual_seed: where CUDA sleeps, it notes each call, with its traceback, for later.
+        torch.default_generator.manual_seed(seed)
+        for step in self._steps:
+            image = step(image)
+        torch.set_rng_state(state)
+        return image.numpy()
 
 
 def _make(dataset: Dataset, name: str, arguments: dict[str, Any]) -> Callable[[Any], Any]:
@@ -125,17 +129,12 @@ def _library_transform(name: str, is_event: bool) -> Any:
 
 
 @contextmanager
-def _global_generators_from(rng: np.random.Generator) -> Iterator[None]:
-    """Seed numpy's and torch's global generators, which the libraries use, and put them back afterwards."""
-    import torch
-
-    seed = int(rng.integers(2**32))
+def _numpy_seeded(seed: int) -> Iterator[None]:
+    """Seed numpy's global generator, which tonic uses, and put it back afterwards."""
     state = np.random.get_state()  # noqa: NPY002
     try:
         np.random.seed(seed)  # noqa: NPY002
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            yield
+        yield
     finally:
         np.random.set_state(state)  # noqa: NPY002
 

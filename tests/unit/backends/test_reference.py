@@ -97,5 +97,5 @@ def test_bad_input_is_refused(x, message):
 
 
 def test_unknown_backends_are_named():
-    with pytest.raises(InputError, match="unknown backend 'gpu'; there are: reference, lava"):
+    with pytest.raises(InputError, match="unknown backend 'gpu'; there are: reference, fast, lava"):
         get_backend("gpu")

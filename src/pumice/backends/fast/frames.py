@@ -37,8 +37,8 @@ class Frames:
         self.array[: self.history] = self.array[steps : steps + self.history]
 
     def clear(self) -> None:
-        """Back to rest."""
-        self.array[:] = 0
+        """Back to rest: nothing was sent before the chunk; in it, each step is written before it is read."""
+        self.array[: self.history] = 0
 
 
 def words(block: Array) -> Array:

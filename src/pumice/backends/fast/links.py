@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pumice.backends.fast.bounds import WRAP_LIMIT, activation_types, largest_sum, largest_value, reads_values
 from pumice.backends.fast.frames import Frames, words
-from pumice.backends.fast.kernels.events import gather_delayed
+from pumice.backends.fast.kernels.events import add_delayed, gather_delayed
 from pumice.backends.fast.kernels.products import add_conv, add_dense, add_sparse, add_token_mixing
 from pumice.backends.fast.matrix import ConvMatrix, Matrix
 from pumice.errors import BackendError
@@ -143,6 +143,22 @@ class DenseLink(Link):
             activation[:, first:stop] += self._matrix.product(arriving[:, : self.ends.n_source])
         else:
             add_dense(arriving, words, self._weight, self._full, first, activation)
+
+
+class TargetDelayLink(DenseLink):
+    """All to all, with a delay for each target neuron: products once for each step, then looked up later."""
+
+    def __init__(self, synapse: Dense, ends: Ends, delay: Array) -> None:
+        super().__init__(synapse, ends, delay)
+        self._target_delay = np.asarray(delay, np.int64)
+        self._shortest = int(delay.min())
+
+    def add(self, frames: Frames, activation: Array, first: int, stop: int) -> None:
+        """See `Link.add`. What left the source before is multiplied again for every range of steps."""
+        sent = frames.array[frames.history + first - self.longest : frames.history + stop - self._shortest]
+        undelayed = np.zeros((*sent.shape[:2], activation.shape[-1]), activation.dtype)
+        self._add(sent.reshape(-1, sent.shape[-1]), words(sent), undelayed.reshape(-1, activation.shape[-1]))
+        add_delayed(undelayed, self._target_delay, self.ends.channels[0], activation)
 
 
 class SparseLink(Link):
@@ -306,6 +322,9 @@ def _(s: Dense, ends: Ends) -> Iterator[Link]:
         per_source = np.empty(ends.n_source, np.int64)
         per_source[order] = delays[0]
         yield DenseLink(s, ends, s.latency_steps + per_source)
+        return
+    if np.all(delays == delays[:, :1]):
+        yield TargetDelayLink(s, ends, s.latency_steps + delays[:, 0])
         return
     rows, columns = np.nonzero(s.weight)
     yield from _prepare(

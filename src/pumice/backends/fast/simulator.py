@@ -52,9 +52,9 @@ class Simulator:
         sizes = {self._graph.input.name: self._graph.input.size} | {p.name: p.size for p in self._graph.populations}
         for name, size in sizes.items():
             values, spikes = (program.longest_delay.get((name, binary)) for binary in (False, True))
-            if sends_values(self._graph, name):
+            if values is not None or (sends_values(self._graph, name) and name != self._graph.input.name):
                 self._values[name] = Frames(size, values or 0, chunk_steps, batch, np.int32)
-            if not sends_values(self._graph, name) or spikes is not None:
+            if spikes is not None or not sends_values(self._graph, name):
                 self._spikes[name] = Frames(size, spikes or 0, chunk_steps, batch, np.int8)
         self._activation = {
             member.population.name: self._room(member, stage.tile_steps(batch, chunk_steps))
@@ -106,7 +106,10 @@ class Simulator:
         self._t += 1
 
     def sent(self, name: str) -> Array:
-        """What left a population in the last `advance`: shape (steps, batch, n); overwritten by the next one."""
+        """What left a population in the last `advance`: shape (steps, batch, n); overwritten by the next one.
+
+        Of the input: its values, or just whether they are not zero if no synapse looks at more.
+        """
         frames = self._values.get(name) or self._spikes[name]
         return frames.at(self._first, self._stop)[..., : frames.n]
 

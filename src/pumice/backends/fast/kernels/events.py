@@ -77,6 +77,25 @@ def gather_delayed(sent: Array, delay: Array, arriving: Array) -> None:
 
 
 @njit(nogil=True, cache=True)
+def add_delayed(undelayed: Array, delay: Array, at: int, activation: Array) -> None:
+    """Give each target neuron a delay of its own: what is computed for it at once arrives so much later.
+
+    activation[t, :, at + i] += undelayed[t + longest - delay[i], :, at + i]
+
+    Args:
+        undelayed: Shape (at least longest + steps - shortest, batch, n_target).
+        delay: Steps, shape (n,), the longest among them.
+        at: First of the n targets.
+        activation: Shape (steps, batch, n_target), added to.
+    """
+    longest = delay.max()
+    for t in range(len(activation)):
+        for b in range(activation.shape[1]):
+            for i in range(delay.size):
+                activation[t, b, at + i] += undelayed[t + longest - delay[i], b, at + i]
+
+
+@njit(nogil=True, cache=True)
 def count_active(sent: Array, counts: Array) -> None:
     """Add to `counts` (batch, n) how often each entry of `sent` (steps, batch, at least n) is not zero."""
     for t in range(len(sent)):

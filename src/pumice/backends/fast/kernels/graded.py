@@ -15,6 +15,7 @@ from numba import njit
 Array = np.ndarray[Any, Any]
 
 _LIMIT = 1 << 23
+_LOWEST = -(1 << 31)
 
 
 @njit(nogil=True, cache=True)
@@ -65,7 +66,7 @@ def delta_steps(
                 compared = error[b, n] if cum_error else change
                 size = compared if compared >= 0 else np.int32(-np.int64(compared))  # -2^31 stays as it is
                 message = change if size >= vth else np.int32(0)
-                if cum_error and message != 0:
+                if cum_error and message not in (0, _LOWEST):  # as Lava does
                     error[b, n] = 0
                 act[b, n] = value
                 residue[b, n] = np.int32(np.int64(change) - message)

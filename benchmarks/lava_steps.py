@@ -1,0 +1,76 @@
+"""A network on Lava that takes steps on request: `python lava_steps.py FORM NETWORK X.npy Y.npy ARGUMENTS`.
+
+FORM is "stock" (netx.hdf5.Network), "many" (pumice's graph, a process for each population and synapse) or "one" (the
+same graph in one process). Reads numbers of steps, one a line, and answers each with the seconds that they took. At
+the end of its input it writes what left the network to Y.npy.
+"""
+
+import contextlib
+import io
+import json
+import sys
+import time
+
+import numpy as np
+
+import pumice
+from pumice.backends.lava import GraphProcess, OneProcessCfg
+from pumice.backends.lava.backend import _shared
+from pumice.backends.lava.processes.stream import Source, SpikeRecorder
+from pumice.ir import with_reset_schedule
+
+
+def stock(path: str, shape: tuple[int, ...], arguments: dict):
+    """In-port, out-port, and the process to run."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        import lava.lib.dl.netx.hdf5 as netx
+        from lava.proc.conv import utils
+
+        utils.TORCH_IS_AVAILABLE = False  # torch can hang in Lava's forked processes
+        if "input_shape" in arguments:
+            arguments = arguments | {"input_shape": tuple(arguments["input_shape"])}
+        net = netx.Network(net_config=path, **arguments)
+    has_neurons = type(net.in_layer).__name__ == "Input"
+    return (net.in_layer.neuron.a_in if has_neurons else net.inp), net.out, net
+
+
+def graph(path: str, arguments: dict, shape: tuple[int, ...]) -> pumice.Graph:
+    """What stock makes of the file, as a graph."""
+    options = {key: value for key, value in arguments.items() if key in {"num_layers", "input_message_bits"}}
+    read = pumice.load(path, as_stock=True, input_shape=shape, **options)
+    if "reset_interval" not in arguments:
+        return read
+    direct = any(s.hop_steps == 0 for s in read.synapses)
+    return with_reset_schedule(read, arguments["reset_interval"], arguments.get("reset_offset", 0) + direct)
+
+
+def main() -> None:
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+
+    form, path, x_path, y_path, arguments = *sys.argv[1:5], json.loads(sys.argv[5])
+    x = np.load(x_path).astype(np.int32)
+    run_cfg = Loihi2SimCfg(select_tag="fixed_pt")
+    if form == "stock":
+        inp, out, process = stock(path, x.shape[1:], arguments)
+    else:
+        process = GraphProcess(graph(path, arguments, x.shape[1:]))
+        inp, out = process.inp, process.out
+        run_cfg = OneProcessCfg() if form == "one" else run_cfg
+    sent, steps_done = _shared((len(x), *out.shape), np.int32), _shared((1,), np.int64)
+    Source(x).s_out.connect(inp)
+    out.connect(SpikeRecorder(sent, steps_done).s_in)
+    done = 0
+    try:
+        for line in sys.stdin:
+            began = time.perf_counter()
+            process.run(condition=RunSteps(num_steps=int(line)), run_cfg=run_cfg)
+            done += int(line)
+            print(time.perf_counter() - began, flush=True)
+        np.save(y_path, sent[:done])
+    finally:
+        process.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+
+from pumice.backends import get_backend
+from pumice.backends.fast.links import ConvLink, DenseLink, SparseLink, TargetDelayLink, links
+from pumice.backends.verify import first_difference
+from pumice.ir import Conv, Cuba, Dense, Graph, Input, verify_graph
+
+RNG = np.random.default_rng(0)
+N_IN, N_OUT = 9, 5
+
+
+def graph_with(synapse, shape=(N_IN,), target_shape=(N_OUT + 2,)):
+    neurons = Cuba("a", target_shape, vth_mant=60, i_decay_q12=2000, v_decay_q12=300)
+    return verify_graph(Graph(Input("input", shape), (neurons,), (synapse,), outputs=("a",)))
+
+
+def assert_equal_on_spikes_and_values(graph):
+    for high in (2, 50):
+        x = RNG.integers(0, high, (150, *graph.input.shape)) * (RNG.random((150, *graph.input.shape)) < 0.4)
+        expected, got = (get_backend(name).run(graph, x, record=True).records for name in ("reference", "fast"))
+        assert first_difference(expected, got) is None
+        assert expected["a"].s.any()
+
+
+@pytest.mark.parametrize("graded", [False, True])
+@pytest.mark.parametrize(
+    ("delay_steps", "kinds"),
+    [
+        (3, [DenseLink]),
+        (RNG.integers(0, 63, N_IN), [DenseLink]),
+        (np.repeat(RNG.integers(0, 63, (1, N_IN)), N_OUT, 0), [DenseLink]),
+        (np.repeat([[0], [7], [62], [7], [30]], N_IN, 1), [TargetDelayLink]),
+        (np.repeat([[40], [47], [62], [47], [50]], N_IN, 1), [TargetDelayLink]),
+        (np.arange(N_OUT * N_IN).reshape(N_OUT, N_IN) // 15, [SparseLink] * 3),
+    ],
+    ids=["one", "sources", "same in each row", "targets", "targets, all late", "weights"],
+)
+def test_every_form_of_dense_delays(delay_steps, kinds, graded):
+    weight = 2 * RNG.integers(-10, 40, (N_OUT, N_IN)) + 2
+    synapse = Dense("input", "a", graded, weight=weight, delay_steps=delay_steps, target_channels=(1, 1 + N_OUT))
+    graph = graph_with(synapse)
+    assert [type(link) for link in links(graph)] == kinds
+    assert_equal_on_spikes_and_values(graph)
+    np.testing.assert_array_equal(sum(link.fan_out for link in links(graph)), np.count_nonzero(weight, axis=0))
+
+
+@pytest.mark.parametrize("graded", [False, True])
+@pytest.mark.parametrize(
+    ("weight_shape", "options", "target_shape"),
+    [
+        ((4, 3, 3, 2), {"padding": (1, 1)}, (8, 7, 4)),
+        ((4, 3, 2, 2), {"stride": (2, 3)}, (3, 2, 4)),
+        ((4, 2, 3, 2), {"stride": (2, 2), "dilation": (3, 2)}, (3, 2, 4)),
+        ((4, 3, 5, 1), {"groups": 2, "padding": (0, 2)}, (6, 7, 4)),
+        ((2, 2, 2, 1), {"groups": 2, "stride": (2, 2)}, (4, 3, 2)),
+        ((4, 3, 3, 2), {"padding": (1, 1), "delay_steps": np.array([5, 0])}, (8, 7, 4)),
+    ],
+    ids=["plain", "stride", "dilation", "groups", "depthwise", "delays"],
+)
+@pytest.mark.parametrize("spare_channels", [0, 3])
+def test_convolutions(weight_shape, options, target_shape, spare_channels, *, graded):
+    """Whole rows at once where the target's channels are all driven; channel by channel where they are not."""
+    weight = 2 * RNG.integers(-10, 40, weight_shape)
+    conv = Conv("input", "a", graded, weight=weight, target_channels=(0, target_shape[2]), **options)
+    graph = graph_with(conv, (8, 7, 2), (*target_shape[:2], target_shape[2] + spare_channels))
+    assert {type(link) for link in links(graph)} == {ConvLink}
+    assert_equal_on_spikes_and_values(graph)
+
+
+def test_sums_beyond_24_bits_of_different_delays_wrap_apart():
+    """Each delay's sum wraps by itself: one sum of both would be another number."""
+    weight = np.full((1, 1, 1, 2), 2**14)
+    conv = Conv("input", "a", True, weight=weight, delay_steps=np.array([0, 1]))
+    graph = graph_with(conv, (1, 1, 2), (1, 1, 1))
+    assert [link.delay for link in links(graph)] == [1, 2]
+    x = np.array([[[[0, 300]]], [[[300, 0]]], [[[0, 0]]], [[[0, 0]]]])
+    expected, got = (get_backend(name).run(graph, x, record=True).records for name in ("reference", "fast"))
+    assert first_difference(expected, got) is None
+    assert expected["a"].u.any()

@@ -20,6 +20,7 @@ from pumice.train.logs import RunLogs
 from pumice.train.losses import make_loss
 from pumice.train.membrane import FreeMembrane, watch_membrane
 from pumice.train.position import EpochSums, Position
+from pumice.train.precision import neurons_in_float32
 from pumice.train.recipe import Recipe
 from pumice.train.regularisers import make_regularisers
 from pumice.train.schedule import learning_rate
@@ -121,7 +122,7 @@ class _Step:
     def watching(self) -> Iterator[None]:
         """Watch the network's spikes, and its membrane if the loss reads it."""
         model = self._run.trained.model
-        with watch_firing(model) as self._firing:
+        with neurons_in_float32(model), watch_firing(model) as self._firing:
             if getattr(self.loss_of, "reads", "spikes") == "spikes":
                 yield
                 return

@@ -1,6 +1,9 @@
+import json
+
 import pytest
 import torch
 
+import pumice
 from pumice import nn
 from pumice.data import load_digits
 from pumice.errors import FileFormatError, InputError
@@ -122,6 +125,108 @@ def test_training_learns(digits):
     history = train(recipe, digits).history
     assert history[-2].loss < 0.5 * history[0].loss
     assert history[-1].train_accuracy > 0.8
+
+
+@pytest.mark.parametrize(
+    ("loss", "arguments"),
+    [
+        ("spike_count", {"true_count": 3, "false_count": 0.5, "tau": 2.0}),
+        ("van_rossum", {"times": [1, 2, 3], "tau": 1.0}),
+        ("spike_max", {}),
+        ("membrane_cross_entropy", {"beta": 2.0}),
+        ("spike_rate", {"true_rate": 0.8}),
+    ],
+)
+def test_every_loss_trains_through_both_phases(tiny_recipe, digits, loss, arguments):
+    recipe = tiny_recipe.overridden(
+        [
+            f"training.loss={loss}",
+            f"training.loss_args={json.dumps(arguments)}",
+            "training.epochs=4",
+            "data.validation=0.2",
+            "training.weight_decay=0",
+        ]
+    )
+    history = train(recipe, digits).history
+    assert history[3].loss < history[0].loss
+    assert history[3].train_accuracy > history[0].train_accuracy
+    assert all(record.validation_loss > 0 for record in history)
+
+
+@pytest.fixture
+def gradients(monkeypatch):
+    """All gradients together, at each step of the optimiser."""
+    seen, step = [], torch.optim.AdamW.step
+
+    def watch(optimizer, *args, **kwargs):
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        seen.append(torch.cat([p.grad.flatten() for p in parameters if p.grad is not None]))
+        return step(optimizer, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", watch)
+    return seen
+
+
+def test_accumulated_batches_are_one_larger_batch(tiny_recipe, digits, gradients):
+    """Without batch statistics; float32 sums are taken in another order."""
+    recipe = tiny_recipe.overridden(["neuron.norm=none", "training.epochs=1", "training.finetune_epochs=0"])
+    whole = train(recipe.overridden(["training.batch_size=96"]), digits)
+    parts = train(recipe.overridden(["training.batch_size=20", "training.accumulate=5"]), digits)
+    assert whole.history[0].loss == pytest.approx(parts.history[0].loss, rel=1e-6)
+    assert len(gradients) == 2
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=0, atol=1e-5 * float(gradients[0].abs().max()))
+
+
+def test_gradients_are_clipped(tiny_recipe, digits, gradients):
+    train(tiny_recipe.overridden(["training.clip_norm=0.01"]), digits)
+    assert max(g.norm() for g in gradients) <= 0.010001
+    gradients.clear()
+    train(tiny_recipe, digits)
+    assert max(g.norm() for g in gradients) > 0.1
+
+
+def test_delays_learn_at_their_own_rate(tiny_recipe, digits):
+    def delays(rate):
+        recipe = tiny_recipe.overridden(
+            [
+                "network.name=feedforward",
+                'network.args={"layers": 16, "delay": true, "max_delay": 2}',
+                f"training.delay_lr={rate}",
+                "neuron.voltage_decay=0.1",
+            ]
+        )
+        return train(recipe, digits).model.dense1.delay.delay.detach()
+
+    fixed, learned = delays(0.0), delays(50.0)
+    assert not torch.equal(fixed, learned)
+    assert ((fixed >= 0) & (fixed < 1)).all()  # as drawn
+    assert learned.floor().max() >= 1
+
+
+def test_training_stops_early(tiny_recipe, digits):
+    recipe = tiny_recipe.overridden(
+        [
+            "training.epochs=9",
+            "data.validation=0.3",
+            'training.early_stopping={"monitor": "validation_accuracy", "patience": 1, "min_delta": 1.0}',
+        ]
+    )
+    phases = [(record.phase, record.epoch) for record in train(recipe, digits).history]
+    assert phases == [("float", 1), ("float", 2), ("finetune", 1)]
+
+
+def test_mixed_precision_ends_with_the_chips_integers(tiny_recipe, digits):
+    trained = train(tiny_recipe.overridden(["compute.precision=bf16-mixed"]), digits)
+    plain = train(tiny_recipe, digits)
+    assert not torch.equal(trained.model.conv1.synapse.weight, plain.model.conv1.synapse.weight)
+    pumice.lower(trained.model, trained.example)  # raises if it is not exact
+
+
+def test_a_device_that_is_not_there(tiny_recipe, digits):
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    with pytest.raises(InputError, match=r"compute\.accelerator='cuda' cannot be used"):
+        train(tiny_recipe.overridden(["compute.accelerator=cuda"]), digits)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,21 @@
 import json
 import sys
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+import pumice
 from pumice.errors import InputError, MissingExtraError
 from pumice.train import PRESETS, Recipe, load_recipe
 from pumice.train.presets import find_recipe
 from pumice.train.recipe import make_recipe
+
+
+@pytest.fixture
+def repository():
+    return Path(__file__).parents[3]
+
 
 TOML = """
 name = "my-run"
@@ -103,6 +111,26 @@ def test_settings_that_do_not_fit(setting, message):
 def test_recipes_do_not_change():
     with pytest.raises(ValidationError):
         Recipe().seed = 3
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_named_after_their_file(name):
+    assert PRESETS[name].name == name
+    assert make_recipe(json.loads(PRESETS[name].model_dump_json()), name) == PRESETS[name]
+
+
+def test_the_record_of_an_old_recipe_is_what_it_was(repository):
+    graph = pumice.load(repository / "netx_exports" / "digits" / "network.net")
+    assert json.dumps(PRESETS["digits"].record(), sort_keys=True) == graph.info["recipe"]
+
+
+def test_the_record_names_what_is_used_but_no_folder():
+    recipe = Recipe(data={"folds": 5, "cache": "somewhere", "workers": 2}, compute={"precision": "bf16-mixed"})
+    record = recipe.record()
+    assert record["data"]["folds"] == 5
+    assert record["compute"] == {"precision": "bf16-mixed"}
+    assert not {"cache", "workers", "fold", "augment"} & record["data"].keys()
+    assert make_recipe(record, "record") == recipe.overridden(["data.cache=null", "data.workers=0"])
 
 
 def test_presets_come_before_files(tmp_path, monkeypatch):

@@ -3,8 +3,10 @@
 from pumice.nn.arms import AbstractArm, ConvArm, DenseArm, IdentityArm, TokenMixingArm
 from pumice.nn.blocks import Conv, Dense, Flatten, Pool, Recurrent
 from pumice.nn.cuba import CubaNeuron
+from pumice.nn.delay import Delay
 from pumice.nn.deploy import deploy, is_deployed
 from pumice.nn.merge import Merge
+from pumice.nn.srm import SRMNeuron
 from pumice.nn.tdbn import TDBN
 
 __all__ = [
@@ -13,6 +15,7 @@ __all__ = [
     "Conv",
     "ConvArm",
     "CubaNeuron",
+    "Delay",
     "Dense",
     "DenseArm",
     "Flatten",
@@ -20,6 +23,7 @@ __all__ = [
     "Merge",
     "Pool",
     "Recurrent",
+    "SRMNeuron",
     "TokenMixingArm",
     "deploy",
     "is_deployed",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from lava.lib.dl.slayer.utils.quantize import quantize
 
 from pumice.errors import InputError, LoweringError, PumiceWarning
 from pumice.nn.layout import neuron_vector, slayer_order, time_major
-from pumice.nn.leaky import DECAY_ONE, Cuba, Firing, Integrate, Threshold
+from pumice.nn.leaky import Cuba, Firing, Integrate, Threshold
 from pumice.nn.quantise import round_even, round_integer
 from pumice.nn.surrogate import Exponential, GradedExponential, Surrogate, find_surrogate
 from pumice.nn.tdbn import TDBN
@@ -179,6 +181,8 @@ class CubaNeuron(slayer_cuba.Neuron):
             reason = "its debug flag is set"
         elif input.device.type not in ("cpu", "cuda") or input.device != self.device:
             reason = f"its input is on {input.device}, its parameters on {self.device}"
+        elif input.is_cuda and find_spec("triton") is None:
+            reason = "triton is not installed"
         if reason is not None:
             warnings.warn(
                 f"CubaNeuron uses SLAYER's own loops instead of the compiled ones, several times slower: {reason}",
@@ -192,24 +196,18 @@ class CubaNeuron(slayer_cuba.Neuron):
         self._settle(input)
         x = time_major(input)
         steps = len(x)
-        decay_u, decay_v = quantize(self.current_decay), quantize(self.voltage_decay)
-        state_u, state_v = neuron_vector(self.current_state), neuron_vector(self.voltage_state)
+        decays: list[torch.Tensor | None] = [quantize(self.current_decay), quantize(self.voltage_decay)]
+        states: list[torch.Tensor | None] = [neuron_vector(self.current_state), neuron_vector(self.voltage_state)]
         if self.norm is not None:
-            current = slayer_order(Integrate.apply(x.view(steps, -1), decay_u, state_u, self.s_scale).view(x.shape))
+            current = slayer_order(
+                Integrate.apply(x.view(steps, -1), decays[0], states[0], self.s_scale).view(x.shape)
+            )
             # SLAYER's norms take views, for which its order in memory is needed.
             normed = self.norm(current if isinstance(self.norm, TDBN) else current.contiguous())
             x = time_major(normed)
-            # What a neuron without memory of its current does to it: the voltage's input is rounded.
-            decay_u, state_u = torch.full_like(decay_u[:1], DECAY_ONE), torch.zeros_like(state_u)
-        u, v, s = Cuba.apply(
-            x.view(steps, -1),
-            decay_u,
-            decay_v,
-            state_u,
-            state_v,
-            self._firing(),
-            wants_current and self.norm is None,
-        )
+            decays[0] = states[0] = None  # x is the current now
+        wanted = wants_current and self.norm is None
+        u, v, s = Cuba.apply(x.view(steps, -1), *decays, *states, self._firing(), wanted)
         voltage, spikes = slayer_order(v.view(x.shape)), slayer_order(s.view(x.shape))
         if self.norm is not None:
             return normed, voltage, spikes
@@ -283,14 +281,27 @@ def _step(input: torch.Tensor) -> torch.Tensor:
     return torch.empty_like(input[..., 0]).movedim(1, -1).contiguous().movedim(-1, 1)
 
 
+@lru_cache(maxsize=1)
+def _clamp_passes_at_its_bounds() -> bool:
+    """Whether this torch's clamp has derivative 1 at its bounds: versions differ, and with them SLAYER's weights."""
+    with torch.enable_grad():
+        x = torch.ones(1, requires_grad=True)
+        x.clamp(0, 1).backward()
+    return bool(x.grad)
+
+
 class _Quantise(torch.autograd.Function):
-    """The nearest of 256 multiples of a step, ties to even; the gradient passes where none was clamped."""
+    """The nearest of 256 multiples of a step, ties to even; the gradient passes where none was clamped.
+
+    SLAYER's own chain of functions takes several times as long on a large layer.
+    """
 
     @staticmethod
     def forward(ctx: Any, weight: torch.Tensor, step: float) -> torch.Tensor:
         rounded = torch.round(weight / step)
         clamped = rounded.clamp(-128, 127)
-        ctx.save_for_backward(clamped == rounded)
+        edge = 0 if _clamp_passes_at_its_bounds() else 1
+        ctx.save_for_backward(rounded == rounded.clamp(-128 + edge, 127 - edge))
         return clamped.mul_(step)
 
     @staticmethod

@@ -79,7 +79,8 @@ class Cuba(torch.autograd.Function):
     SLAYER, NeurIPS 2018; lava-dl's variant).
 
     Args of `apply`: x (time, neuron) float32; decays of current and voltage, 0 to 4096, per channel or one; states
-    before the first step, per neuron; `Firing`; whether the current is wanted.
+    before the first step, per neuron; `Firing`; whether the current is wanted. Without decay and state of the current
+    (None), x is the current itself.
 
     Returns:
         Current (empty if not wanted), voltage before the reset, and spikes.
@@ -89,9 +90,9 @@ class Cuba(torch.autograd.Function):
     def forward(  # noqa: PLR0917 -- autograd passes by position
         ctx: Any,
         x: torch.Tensor,
-        decay_u: torch.Tensor,
+        decay_u: torch.Tensor | None,
         decay_v: torch.Tensor,
-        state_u: torch.Tensor,
+        state_u: torch.Tensor | None,
         state_v: torch.Tensor,
         firing: Firing,
         wants_current: bool,
@@ -99,12 +100,12 @@ class Cuba(torch.autograd.Function):
         """As the class says."""
         u = torch.empty_like(x) if wants_current or ctx.needs_input_grad[1] else x.new_empty(0, 0)
         v, s = torch.empty_like(x), torch.empty_like(x)
-        resets_at = firing.threshold * firing.scale
+        resets_at, none = firing.threshold * firing.scale, decay_v.new_empty(0, dtype=torch.int64)
         kernels(x).cuba_forward(
             x,
-            _kept_integer(decay_u),
+            none if decay_u is None else _kept_integer(decay_u),
             _kept_integer(decay_v),
-            state_u,
+            none if state_u is None else state_u,
             state_v,
             firing.scale,
             firing.threshold,
@@ -129,13 +130,14 @@ class Cuba(torch.autograd.Function):
         if g_v is not None:
             g += g_v
         _, learns_u, learns_v, *_ = ctx.needs_input_grad
-        if g_u is None and not learns_u and not learns_v:
+        if decay_u is not None and g_u is None and not learns_u and not learns_v:
             kernels(g).cuba_backward(g, _kept(decay_u), _kept(decay_v))
             return g, *[None] * 6
         g_decay_v = _adjoint(g, decay_v, v, learns_v)
         if g_u is not None:
             g += g_u
-        return g, _adjoint(g, decay_u, u, learns_u), g_decay_v, *[None] * 4
+        g_decay_u = None if decay_u is None else _adjoint(g, decay_u, u, learns_u)
+        return g, g_decay_u, g_decay_v, *[None] * 4
 
 
 class Threshold(torch.autograd.Function):
@@ -175,7 +177,7 @@ def _adjoint(g: torch.Tensor, decay: torch.Tensor, y: torch.Tensor, learns: bool
 def _through_spike(g_s: torch.Tensor, v: torch.Tensor, firing: Firing) -> torch.Tensor:
     """Spike gradient times surrogate."""
     g, surrogate = torch.empty_like(g_s), firing.surrogate
-    if isinstance(surrogate, Exponential) and not g.is_cuda:
+    if isinstance(surrogate, Exponential) and surrogate.tau > 0 and not g.is_cuda:
         cpu.exponential_backward(g_s, v, firing.threshold, surrogate.tau, surrogate.height, g)
         return g
     pieces = zip(g.view(-1).split(SLAB), g_s.view(-1).split(SLAB), v.view(-1).split(SLAB), strict=True)

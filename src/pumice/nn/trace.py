@@ -10,6 +10,7 @@ from lava.lib.dl.slayer.block import base, cuba
 
 from pumice.errors import LoweringError, PumiceError
 from pumice.nn.merge import Merge
+from pumice.nn.srm import SRMNeuron
 
 INPUT = "input"
 _BLOCKS = (
@@ -26,6 +27,7 @@ _BLOCKS = (
     base.AbstractKWTA,
     base.AbstractRecurrent,
     Merge,
+    SRMNeuron,
 )
 SYNAPTIC = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent, Merge)
 SUPPORTED = (*SYNAPTIC, cuba.Flatten)

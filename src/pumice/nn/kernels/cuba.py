@@ -4,7 +4,7 @@ Arrays are (time, neuron). A block of neurons goes through all its steps before 
 stays in the cache; within a step the loops over neurons are vectorised.
 """
 
-# ruff: noqa: PLR0917 -- compiled loops take their arrays by position
+# ruff: noqa: PLR0912, PLR0917 -- compiled loops take their arrays by position
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def cuba_forward(
         start: First neuron.
         stop: Behind the last neuron.
         x: Synaptic input, float32.
-        keep_u: 4096 - current decay per channel, int64.
+        keep_u: 4096 - current decay per channel, int64; empty if x is the current already.
         keep_v: 4096 - voltage decay per channel, int64.
         state_u: Current before the first step, float32, per neuron.
         state_v: Voltage before the first step, float32, per neuron.
@@ -104,18 +104,27 @@ def cuba_forward(
     """
     n_u, n_v = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
     k_u, k_v = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
+    arriving = np.empty(BLOCK, np.int64)
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
         for i in range(size):
-            k_u[i] = keep_u[(first + i) % len(keep_u)]
             k_v[i] = keep_v[(first + i) % len(keep_v)]
-            n_u[i] = np.int64(state_u[first + i] * scale)
             n_v[i] = np.int64(state_v[first + i] * scale)
+            if len(keep_u):
+                k_u[i] = keep_u[(first + i) % len(keep_u)]
+                n_u[i] = np.int64(state_u[first + i] * scale)
         for t in range(len(x)):
             x_t, v_t, s_t = x[t, first : first + size], v[t, first : first + size], s[t, first : first + size]
+            if len(keep_u):
+                for i in range(size):
+                    n_u[i] = _leak(n_u[i], k_u[i]) + np.int64(x_t[i] * scale)
+                    # SLAYER hands it on in float32, which rounds beyond 2^24 or if scale is no power of two.
+                    arriving[i] = np.int64(np.float32(n_u[i]) / scale * scale)
+            else:
+                for i in range(size):
+                    arriving[i] = np.int64(x_t[i] * scale)
             for i in range(size):
-                n_u[i] = _leak(n_u[i], k_u[i]) + np.int64(x_t[i] * scale)
-                voltage = _leak(n_v[i], k_v[i]) + n_u[i]
+                voltage = _leak(n_v[i], k_v[i]) + arriving[i]
                 v_t[i] = np.float32(voltage) / scale
                 s_t[i] = np.float32(v_t[i] >= threshold)
                 n_v[i] = 0 if np.float32(voltage) >= resets_at else voltage
@@ -157,7 +166,15 @@ def integrate_backward(start: int, stop: int, g: Array, keep: Array, y: Array, g
 
 @njit(nogil=True, cache=True)
 def cuba_backward(start: int, stop: int, g: Array, keep_u: Array, keep_v: Array) -> None:
-    """`integrate_backward` for voltage and current in one pass, for decays that do not learn."""
+    """`integrate_backward` for voltage and current in one pass, for decays that do not learn.
+
+    Args:
+        start: First neuron.
+        stop: Behind the last neuron.
+        g: Gradient of the voltage, becomes that of the synaptic input, float32.
+        keep_u: 1 - decay / 4096 of the current per channel, float32.
+        keep_v: The same of the voltage.
+    """
     g_u, g_v = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     k_u, k_v = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     for first in range(start, stop, BLOCK):

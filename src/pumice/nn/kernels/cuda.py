@@ -52,25 +52,33 @@ def _cuba_forward(
     channels_u,
     channels_v,
     graded: tl.constexpr,
+    filters: tl.constexpr,
     wants_u: tl.constexpr,
     block: tl.constexpr,
 ):
     i = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     inside = i < n
     unit = tl.full((block,), scale, tl.float32)
-    k_u, k_v = tl.load(keep_u + i % channels_u), tl.load(keep_v + i % channels_v)
-    n_u = (tl.load(state_u + i, inside, 0.0) * scale).to(tl.int64)
+    k_v = tl.load(keep_v + i % channels_v)
     n_v = (tl.load(state_v + i, inside, 0.0) * scale).to(tl.int64)
+    k_u, n_u = k_v, n_v
+    if filters:
+        k_u = tl.load(keep_u + i % channels_u)
+        n_u = (tl.load(state_u + i, inside, 0.0) * scale).to(tl.int64)
     for t in range(steps):
         at = t * n + i
-        n_u = _leak(n_u, k_u) + (tl.load(x + at, inside, 0.0) * scale).to(tl.int64)
-        n_v = _leak(n_v, k_v) + n_u
+        arriving = (tl.load(x + at, inside, 0.0) * scale).to(tl.int64)
+        if filters:
+            n_u = _leak(n_u, k_u) + arriving
+            current = tl.div_rn(n_u.to(tl.float32), unit)
+            arriving = (current * scale).to(tl.int64)
+            if wants_u:
+                tl.store(u + at, current, inside)
+        n_v = _leak(n_v, k_v) + arriving
         voltage = tl.div_rn(n_v.to(tl.float32), unit)
         spike = (voltage >= threshold).to(tl.float32)
         tl.store(v + at, voltage, inside)
         tl.store(s + at, spike * voltage if graded else spike, inside)
-        if wants_u:
-            tl.store(u + at, tl.div_rn(n_u.to(tl.float32), unit), inside)
         n_v = tl.where(n_v.to(tl.float32) >= resets_at, 0, n_v)
 
 
@@ -80,7 +88,7 @@ def _integrate_backward(g, keep, y, g_decay, steps, n, channels, learns: tl.cons
     inside = i < n
     k = tl.load(keep + i % channels)
     later = tl.load(g + (steps - 1) * n + i, inside, 0.0)
-    total = tl.zeros((block,), tl.float64)
+    total = tl.full((block,), 0, tl.float64)
     for back in range(1, steps):
         at = (steps - 1 - back) * n + i
         if learns:
@@ -120,7 +128,7 @@ def cuba_forward(
     """See `pumice.nn.kernels.cuba.cuba_forward`."""
     steps, n = x.shape
     sizes = steps, n, len(keep_u), len(keep_v)
-    flags: dict[str, Any] = {"graded": graded, "wants_u": u.numel() > 0, "block": BLOCK}
+    flags: dict[str, Any] = {"graded": graded, "filters": len(keep_u) > 0, "wants_u": u.numel() > 0, "block": BLOCK}
     _cuba_forward[_grid(n)](
         x, keep_u, keep_v, state_u, state_v, scale, threshold, resets_at, u, v, s, *sizes, **flags
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from pumice.errors import InputError
 from pumice.nn.surrogate.base import Surrogate
 
 PAPER = {"tau_grad": 0.01, "scale_grad": 20.0}
@@ -38,12 +39,19 @@ class Exponential(Surrogate):
 
     @property
     def height(self) -> float:
-        """The derivative at the threshold."""
+        """The derivative at the threshold.
+
+        Raises:
+            InputError: tau is 0.
+        """
+        if self.tau == 0:
+            raise InputError("the exponential surrogate has width 0: SLAYER rounds a threshold below 1/64 to 0")
         return self.scale / 2 / self.tau
 
     def derivative(self, x: torch.Tensor) -> torch.Tensor:
         """f'(x), elementwise."""
-        return x.abs().mul_(-1 / self.tau).exp_().mul_(self.height)
+        height = self.height
+        return x.abs().mul_(-1 / self.tau).exp_().mul_(height)
 
     def smooth(self, x: torch.Tensor) -> torch.Tensor:
         """Distribution function of the Laplace distribution, times kappa."""

@@ -61,10 +61,14 @@ def test_fast_equals_reference_on_many_cases(case):
     assert differences(case) == []
 
 
+def use_products(monkeypatch):
+    for limit in ("DENSE_ABOVE", "MIN_FRAMES"):
+        monkeypatch.setattr(matrix, limit, -1)
+
+
 def test_whole_frames_instead_of_events(monkeypatch):
     """The same, with matrix products wherever they are exact."""
-    monkeypatch.setattr(matrix, "DENSE_ABOVE", -1.0)
-    monkeypatch.setattr(matrix, "MIN_FRAMES", 1)
+    use_products(monkeypatch)
     monkeypatch.setattr(batch, "LONGEST_CHUNK", 40)
     used = []
     for kind in (matrix.Matrix, matrix.ConvMatrix):
@@ -159,8 +163,7 @@ def history_is_forgotten(monkeypatch):
 def floats_too_short(monkeypatch):
     """Products in half precision where they need more."""
     monkeypatch.setattr(matrix, "exact_float", lambda largest_sum: np.float16)
-    monkeypatch.setattr(matrix, "DENSE_ABOVE", -1.0)
-    monkeypatch.setattr(matrix, "MIN_FRAMES", 1)
+    use_products(monkeypatch)
 
 
 DEFECTS = [

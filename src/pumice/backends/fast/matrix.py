@@ -12,10 +12,13 @@ from pumice.ir import Conv
 
 Array = npt.NDArray[Any]
 
-MIN_FRAMES = 8
-"""Fewer frames share a matrix too little to pay for its way through memory."""
-DENSE_ABOVE = 0.3
-"""Share of non-zero values above which a matrix product is faster than a walk over events."""
+DENSE_ABOVE = 0.22
+"""Share of sources that send (or, of spikes, of the rarer kind) above which a product beats a walk over events.
+
+Measured by `benchmarks/density.py`: 0.2 to 0.25 for dense synapses and convolutions alike.
+"""
+MIN_FRAMES = 64
+"""Fewer frames share a dense matrix too little to pay for its way through memory."""
 
 
 def exact_float(largest_sum: int) -> type[np.floating[Any]] | None:
@@ -33,8 +36,10 @@ def exact_float(largest_sum: int) -> type[np.floating[Any]] | None:
     return np.float64 if largest_sum <= 1 << 53 else None
 
 
-def _is_dense(arriving: Array) -> bool:
-    return len(arriving) >= MIN_FRAMES and np.count_nonzero(arriving) > DENSE_ABOVE * arriving.size
+def _share(arriving: Array) -> float:
+    """How much there is to walk over: of spikes, at most half, as silence can be subtracted instead."""
+    share = np.count_nonzero(arriving) / arriving.size
+    return min(share, 1 - share) if arriving.itemsize == 1 else share
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Matrix:
 
     def pays_off(self, arriving: Array) -> bool:
         """Whether these frames are dense enough."""
-        return _is_dense(arriving)
+        return len(arriving) >= MIN_FRAMES and _share(arriving) > DENSE_ABOVE
 
     def product(self, arriving: Array) -> Array:
         """(n_frames, n_source) -> (n_frames, n_target), int32."""
@@ -78,7 +83,7 @@ class ConvMatrix:
 
     def pays_off(self, arriving: Array) -> bool:
         """Whether these frames are dense enough."""
-        return _is_dense(arriving)
+        return _share(arriving) > DENSE_ABOVE
 
     def product(self, frame: Array) -> Array:
         """One frame (n_source,) -> (x, y, channel), int32."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pumice.fixedpoint.bits import STATE_LIMIT
-from pumice.fixedpoint.cuba import effective_bias
+from pumice.fixedpoint.cuba import CubaState, cuba_step, effective_bias
 from pumice.ir import (
     Accumulator,
     Conv,
@@ -21,6 +20,7 @@ from pumice.ir import (
     Sparse,
     Synapse,
     TokenMixing,
+    flatten_whc,
     unflatten_whc,
 )
 from pumice.ir.schedule import is_autonomous
@@ -98,22 +98,66 @@ def _sum_bounds(graph: Graph, synapse: Synapse, shape: tuple[int, ...]) -> Bound
     low, high = _value_range(graph, synapse)
     if isinstance(synapse, Direct):
         return np.full(shape, float(low)), np.full(shape, float(high))
-    positive, negative = _weight_sums(_coinciding(graph, synapse), shape)
     scale = float(1 << getattr(synapse, "weight_exp", 0))
+    clock = _clock(graph, synapse)
+    if clock is not None and isinstance(synapse, (Dense, Sparse)):
+        least, most = _clock_sums(clock, synapse, shape)
+        return scale * least, scale * most
+    positive, negative = _weight_sums(synapse, shape)
     return scale * (positive * low + negative * high), scale * (positive * high + negative * low)
 
 
-def _coinciding(graph: Graph, synapse: Synapse) -> Synapse:
-    """A clock's neurons all fire in the same step, so only weights of equal delay ever meet; those of one delay."""
-    if not isinstance(synapse, (Dense, Sparse)) or np.ndim(synapse.delay_steps) == 0:
-        return synapse
-    if synapse.source == graph.input.name or not is_autonomous(graph, graph.population(synapse.source)):
-        return synapse
-    delays = np.asarray(synapse.delay_steps)
-    now = delays == delays.flat[0]
+def _clock(graph: Graph, synapse: Synapse) -> Cuba | None:
+    """The synapse's source if nothing but its bias and its resets decides when it fires."""
+    if synapse.source == graph.input.name:
+        return None
+    source = graph.population(synapse.source)
+    alone = is_autonomous(graph, source) and isinstance(source, Cuba) and source.reset is not None
+    return source if alone and isinstance(source, Cuba) else None
+
+
+def _clock_sums(clock: Cuba, synapse: Dense | Sparse, shape: tuple[int, ...]) -> Bounds:
+    """Least and greatest sum that the clock's spikes, which are known, add in one step; 0 included.
+
+    From its second reset on a clock repeats itself, so two intervals and the longest delay show all there is.
+    """
+    assert clock.reset is not None
+    n_steps = 3 * clock.reset.interval + synapse.max_delay_steps
+    fired = _spikes_of_clock(clock, n_steps)
     if isinstance(synapse, Dense):
-        return replace(synapse, weight=np.where(now, synapse.weight, 0))
-    return replace(synapse, values=np.where(now, synapse.values, 0))
+        rows, columns = (a.ravel() for a in np.indices(synapse.weight.shape))
+        weight, n_target = synapse.weight.ravel(), len(synapse.weight)
+        delays = np.broadcast_to(synapse.delay_steps, synapse.weight.shape).ravel()
+    else:
+        rows, columns, weight, n_target = synapse.rows, synapse.columns, synapse.values, int(np.prod(shape))
+        delays = np.broadcast_to(synapse.delay_steps, weight.shape)
+    least, most = np.zeros(n_target), np.zeros(n_target)
+    arrivals = {int(t + d) for t in np.flatnonzero(fired.any(1)) for d in np.unique(delays)}
+    for t in arrivals & set(range(n_steps)):  # beyond, the next spikes are missing
+        left = t - delays
+        acts = (left >= 0) & fired[np.maximum(left, 0), columns]
+        total = np.bincount(rows[acts], weights=weight[acts], minlength=n_target)
+        least, most = np.minimum(least, total), np.maximum(most, total)
+    return unflatten_whc(least, shape), unflatten_whc(most, shape)
+
+
+def _spikes_of_clock(clock: Cuba, n_steps: int) -> npt.NDArray[np.bool_]:
+    """Shape (n_steps, n_neurons), neurons in the order of a dense synapse's source."""
+    state = CubaState(np.zeros(clock.shape, np.int32), np.zeros(clock.shape, np.int32))
+    fired = np.zeros((n_steps, clock.size), bool)
+    for step in range(n_steps):
+        if clock.reset is not None and clock.reset.applies(step + 1):
+            state = CubaState(np.zeros_like(state.u), np.zeros_like(state.v))
+        spikes, state = cuba_step(
+            state,
+            np.zeros(clock.shape, np.int32),
+            i_decay_q12=clock.i_decay_q12,
+            v_decay_q12=clock.v_decay_q12,
+            vth_mant=clock.vth_mant,
+            bias=effective_bias(clock.bias_mant, clock.bias_exp),
+        )
+        fired[step] = flatten_whc(spikes)
+    return fired
 
 
 def _weight_sums(synapse: Synapse, shape: tuple[int, ...]) -> Bounds:

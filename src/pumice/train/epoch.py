@@ -80,11 +80,11 @@ def train_epoch(run: Run, phase: str, epoch: int) -> EpochRecord:
     trained.model.train()
     with step.watching(), _random_stream(run, stream):
         for index, (x, labels) in enumerate(batches, start=position.batches):
-            steps_now = step(index, fabric.to_device(x), fabric.to_device(labels))
+            stepped = step(index, fabric.to_device(x), fabric.to_device(labels))
             position.batches = index + 1
             every = settings.checkpoint_every_steps
-            if steps_now and every and position.steps % every == 0 and position.batches < step.n_batches:
-                position.torch_rng = gathered(fabric, torch.get_rng_state())
+            if stepped and every and position.steps % every == 0 and position.batches < step.n_batches:
+                position.torch_rng = _rng_state(run)
                 run.save()
             run.on_batch()
     sums = position.sums
@@ -196,10 +196,20 @@ class _Step:
 
 @contextmanager
 def _random_stream(run: Run, stream: int) -> Iterator[None]:
-    """Torch's generator (dropout) as the recipe's seed and the epoch give it, or as it was when interrupted."""
-    rank, saved = run.fabric.global_rank, run.position.torch_rng
-    with torch.random.fork_rng():
+    """Torch's generators (dropout) as the recipe's seed and the epoch give them, or as they were when interrupted."""
+    rank, saved, device = run.fabric.global_rank, run.position.torch_rng, run.fabric.device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(run.trained.recipe.seed + (stream << 32) + (rank << 48))
         if saved is not None:
-            torch.set_rng_state(saved[min(rank, len(saved) - 1)].cpu())
+            mine = saved[min(rank, len(saved) - 1)].cpu()
+            if device.type == "cuda":
+                torch.cuda.set_rng_state(mine, device)
+            else:
+                torch.set_rng_state(mine)
         yield
+
+
+def _rng_state(run: Run) -> torch.Tensor:
+    """State of the generator that dropout draws from, one row per process."""
+    device = run.fabric.device
+    return gathered(run.fabric, torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state())

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 import pumice
@@ -51,6 +52,12 @@ def test_resume_without_a_checkpoint_starts(command):
         ("train digits --set training.epochs=0", "training.epochs"),
         ("train digits --set data.dataset=mnist", "--data-root"),
         ("train digits --set data.dataset=mnist --data-root nowhere", "no such folder"),
+        ("train fsdd", "--data-root DIR with train.npz, test.npz"),
+        ("train digits --set data.args.speaker=1", "takes no argument speaker"),
+        ("train digits --set data.encoding=time", "digits holds images"),
+        ("train digits --set training.loss=hinge", "training.loss"),
+        ("train digits --set compute.devices=2", "torchrun"),
+        ("train digits --set data.folds=2 --set data.fold=2", "data.fold in 0..folds - 1"),
         ("train digits --set network.name=resnet", "there are: convnet"),
         ("train", "RECIPE"),
         ("lower nowhere.pt -o a.net", "no such file"),
@@ -65,3 +72,31 @@ def test_a_file_that_is_no_checkpoint(refused, tmp_path):
     (tmp_path / "a.pt").write_bytes(b"nonsense")
     assert "cannot be read as a checkpoint" in refused("lower a.pt -o a.net")
     assert "cannot be read as a checkpoint" in refused("train digits --resume -o a.pt")
+
+
+def test_events_from_a_folder(command, tmp_path, rng):
+    for name, n in (("train", 20), ("test", 6)):
+        counts = rng.integers(50, 100, n)
+        events = {field: rng.integers(0, 34, counts.sum()).astype(np.uint8) for field in "xy"}
+        events["p"] = rng.integers(0, 2, counts.sum()).astype(np.uint8)
+        events["t"] = np.concatenate([np.sort(rng.integers(0, 300_000, count)) for count in counts])
+        np.savez(tmp_path / f"{name}.npz", **events, offsets=np.cumsum([0, *counts]), label=np.arange(n) % 10)
+    settings = ["data.steps=4", "training.epochs=1", "training.finetune_epochs=1", "network.args.layers=2c3s4"]
+    line = f"train nmnist --data-root {tmp_path} " + " ".join(f"--set {setting}" for setting in settings)
+    code, out, err = command(line)
+    assert code == 0, err
+    assert out.startswith("runs/nmnist/checkpoint.pt: 2 epochs, test accuracy ")
+    assert sorted(p.name for p in (tmp_path / "runs" / "nmnist").iterdir()) == [
+        "checkpoint.pt",
+        "epochs.csv",
+        "steps.csv",
+    ]
+    code, out, err = command("lower runs/nmnist/checkpoint.pt -o a.net")
+    assert code == 0, err
+    assert "a subset: 20 to train with, 6 held back" in pumice.load(tmp_path / "a.net").info["data"]
+
+
+def test_only_the_first_process_prints(command, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    code, out, err = command("train digits" + TINY)
+    assert (code, out, err) == (0, "", "")

@@ -58,7 +58,7 @@ def main() -> None:
         inp, out = process.inp, process.out
         run_cfg = OneProcessCfg() if form == "one" else run_cfg
     sent, steps_done = _shared((len(x), *out.shape), np.int32), _shared((1,), np.int64)
-    Source(x).s_out.connect(inp)
+    Source(x.reshape(len(x), *inp.shape)).s_out.connect(inp)
     out.connect(SpikeRecorder(sent, steps_done).s_in)
     done = 0
     try:

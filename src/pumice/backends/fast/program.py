@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,12 +53,24 @@ class Stage:
 
     def tile_steps(self, batch: int, chunk_steps: int) -> int:
         """How many of a chunk's steps are computed before the next ones."""
-        frame = sum(m.population.size * len(m.population.parts) * np.dtype(m.dtype).itemsize for m in self.members)
-        return int(np.clip(TILE_BYTES // (frame * batch), 1, chunk_steps))
+        return min(max(TILE_BYTES // (self.bytes_per_step * batch), 1), chunk_steps)
+
+    @cached_property
+    def bytes_per_step(self) -> int:
+        """Of one sample's activations."""
+        return sum(m.population.size * len(m.population.parts) * np.dtype(m.dtype).itemsize for m in self.members)
 
 
 class Program:
     """A graph, prepared; read by any number of simulators (from several threads, too).
+
+    Attributes:
+        graph: What it was made from.
+        links: Of all synapses.
+        stages: In the order in which they run.
+        before_input: For steps taken one by one: each population that its step's input does not reach, by itself.
+        after_input: The others.
+        longest_delay: For each source, and whether its spikes or its values are read: steps to look back.
 
     Args:
         graph: A verified graph.
@@ -75,6 +88,10 @@ class Program:
         for link in self.links:
             reading = (link.synapse.source, link.ends.binary)
             self.longest_delay[reading] = max(self.longest_delay.get(reading, 0), link.longest)
+        # Within one step no population depends on another: every synapse but a direct one takes a step.
+        alone = [Stage((member,), loops=False) for stage in self.stages for member in stage.members]
+        self.before_input = [stage for stage in alone if not stage.members[0].is_direct]
+        self.after_input = [stage for stage in alone if stage.members[0].is_direct]
 
     def _stage(self, names: tuple[str, ...]) -> Stage:
         def member(name: str) -> Member:

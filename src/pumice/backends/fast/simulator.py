@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,10 +84,7 @@ class Simulator:
         """
         self._move(len(x))
         self._write_input(x.reshape(*x.shape[:2], -1))
-        for stage in self._program.stages:
-            tile_steps = stage.tile_steps(self.batch, self._chunk_steps)
-            for start in range(self._first, self._stop, tile_steps):
-                self._run(stage, start, min(start + tile_steps, self._stop))
+        self._run_all(self._program.stages)
         self._t += len(x)
 
     def begin_step(self) -> None:
@@ -97,12 +94,12 @@ class Simulator:
         the input is waited for. `finish_step` must follow.
         """
         self._move(1)
-        self._step_members(direct=False)
+        self._run_all(self._program.before_input)
 
     def finish_step(self, x: Array) -> None:
         """Take the rest of the step, given its input, shape (1, batch, *input shape)."""
         self._write_input(x.reshape(1, self.batch, -1))
-        self._step_members(direct=True)
+        self._run_all(self._program.after_input)
         self._t += 1
 
     def sent(self, name: str) -> Array:
@@ -125,12 +122,11 @@ class Simulator:
             self._stop = 0
         self._first, self._stop = self._stop, self._stop + n_steps
 
-    def _step_members(self, *, direct: bool) -> None:
-        """Within one step no population depends on another: every synapse but a direct one takes a step."""
-        for stage in self._program.stages:
-            for member in stage.members:
-                if member.is_direct == direct:
-                    self._run(Stage((member,), loops=False), self._first, self._stop)
+    def _run_all(self, stages: Sequence[Stage]) -> None:
+        for stage in stages:
+            tile_steps = stage.tile_steps(self.batch, self._chunk_steps)
+            for start in range(self._first, self._stop, tile_steps):
+                self._run(stage, start, min(start + tile_steps, self._stop))
 
     def _room(self, member: Member, steps: int) -> dict[str, Array]:
         p = member.population

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pumice.errors import InputError, PumiceWarning
+from pumice.errors import InputError, MissingExtraError, PumiceWarning
 from pumice.netx.atomic import replace_atomically
 from pumice.train.history import EpochRecord
 from pumice.train.recipe import LoggingSection
@@ -45,9 +45,7 @@ class RunLogs:
         if folder is not None and self._csv:
             self._begin(folder / "steps.csv")
         if folder is not None and wanted.tensorboard:
-            from torch.utils.tensorboard.writer import SummaryWriter
-
-            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=steps + 1)
+            self._board = _summary_writer(folder / "tensorboard", purge_step=steps + 1)
 
     def _begin(self, path: Path) -> None:
         if self._bytes and (not path.exists() or path.stat().st_size < self._bytes):
@@ -80,7 +78,8 @@ class RunLogs:
             for name in EPOCH_FIELDS[2:]:
                 if getattr(record, name) is not None:
                     self._board.add_scalar(f"epoch/{name}", getattr(record, name), step)
-            self._board.add_scalars("epoch/firing_rate", record.firing_rates, step)
+            for block, rate in record.firing_rates.items():
+                self._board.add_scalar(f"firing_rate/{block}", rate, step)
         if self._folder is None or not self._csv:
             return
         blocks = list(history[-1].firing_rates)
@@ -117,6 +116,14 @@ class RunLogs:
         """Close TensorBoard's file."""
         if self._board is not None:
             self._board.close()
+
+
+def _summary_writer(folder: Path, *, purge_step: int) -> Any:
+    try:
+        from torch.utils.tensorboard.writer import SummaryWriter
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("tensorboard", "train", "logging.tensorboard") from error
+    return SummaryWriter(str(folder), purge_step=purge_step)
 
 
 def _row(values: Sequence[Any]) -> str:

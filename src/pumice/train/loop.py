@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,7 +69,7 @@ def train(
         LoweringError: The network cannot be deployed.
     """
     trained = start(recipe, dataset) if resume_from is None else _resumed(recipe, dataset, resume_from)
-    position = Position() if resume_from is None else resume_from.position
+    position = Position() if resume_from is None else resume_from.position.copy()
     path = None if checkpoint_path is None else Path(checkpoint_path)
     logs: RunLogs | None = None
     optimizer_state = None if resume_from is None else resume_from.optimizer_state
@@ -195,6 +196,6 @@ def _load_optimizer(optimizer: Any, state: dict[str, Any] | None) -> None:
     if state is None:
         return
     try:
-        optimizer.load_state_dict(state)
+        optimizer.load_state_dict(copy.deepcopy(state))  # torch would go on with the same tensors
     except (KeyError, ValueError, TypeError) as error:
         raise FileFormatError(f"the checkpoint's optimiser state does not fit its network: {error}") from error

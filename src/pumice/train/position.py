@@ -55,6 +55,10 @@ class Position:
         """Plain values and tensors, as a checkpoint stores them."""
         return {**asdict(self), "torch_rng": self.torch_rng}
 
+    def copy(self) -> Position:
+        """A position of its own, which a run may move."""
+        return Position.from_dict(self.to_dict())
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Position:
         """The inverse of `to_dict`.

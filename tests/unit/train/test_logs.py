@@ -1,8 +1,9 @@
 import csv
+import sys
 
 import pytest
 
-from pumice.errors import InputError
+from pumice.errors import InputError, MissingExtraError
 from pumice.train import EpochRecord
 from pumice.train.logs import RunLogs
 from pumice.train.recipe import LoggingSection
@@ -41,6 +42,7 @@ def test_steps_and_epochs(tmp_path):
     found = scalars(tmp_path / "tensorboard")
     assert found["step/loss"] == [(1, 1.0), (2, 0.5)]
     assert found["epoch/test_accuracy"] == [(2, pytest.approx(0.7))]
+    assert found["firing_rate/conv1"] == [(2, 0.25)]
 
 
 def test_what_was_noted_after_the_checkpoint_is_cut_off(tmp_path):
@@ -69,6 +71,12 @@ def test_nothing_is_written_before_it_is_asked_for(tmp_path):
     off.epoch([RECORD], 1)
     assert off.flush() == 0
     assert not (tmp_path / "off").exists()
+
+
+def test_without_tensorboard(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard.writer", None)
+    with pytest.raises(MissingExtraError, match=r"logging\.tensorboard needs the package 'tensorboard'"):
+        RunLogs(tmp_path, ALL)
 
 
 def test_a_log_that_cannot_be_written(tmp_path):

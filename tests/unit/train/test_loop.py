@@ -65,6 +65,23 @@ def test_an_interrupted_run_continues_bit_for_bit(trained, tiny_recipe, digits, 
     assert resumed.history == trained[0].history
 
 
+def test_a_checkpoint_can_be_resumed_twice(trained, tiny_recipe, digits, tmp_path):
+    recipe, path, seen = tiny_recipe.overridden(["training.checkpoint_every_steps=1"]), tmp_path / "c.pt", []
+
+    def stop():
+        seen.append(1)
+        if len(seen) == 2:
+            raise StopError
+
+    with pytest.raises(StopError):
+        train(recipe, digits, checkpoint_path=path, on_batch=stop)
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.position.batches == 2
+    for _ in range(2):
+        resumed = train(recipe, digits, resume_from=checkpoint)
+        states_equal(resumed.model.state_dict(), trained[0].model.state_dict())
+
+
 def test_a_run_interrupted_while_fine_tuning_continues_too(tiny_recipe, digits, tmp_path):
     recipe = tiny_recipe.overridden(["training.epochs=1", "training.finetune_epochs=2", "data.encoding=rate"])
     path = tmp_path / "checkpoint.pt"

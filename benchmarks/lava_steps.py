@@ -10,6 +10,7 @@ import io
 import json
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,10 +35,11 @@ def stock(path: str, shape: tuple[int, ...], arguments: dict):
     return (net.in_layer.neuron.a_in if has_neurons else net.inp), net.out, net
 
 
-def graph(path: str, arguments: dict, shape: tuple[int, ...]) -> pumice.Graph:
-    """What stock makes of the file, as a graph."""
+def graph(path: str, arguments: dict, x: np.ndarray) -> pumice.Graph:
+    """What stock makes of the file, as a graph for the values of this stream."""
     options = {key: value for key, value in arguments.items() if key in {"num_layers", "input_message_bits"}}
-    read = pumice.load(path, as_stock=True, input_shape=shape, **options)
+    read = pumice.load(path, as_stock=True, input_shape=x.shape[1:], **options)
+    read = read.replace(input=replace(read.input, value_range=(int(x.min()), int(x.max()))))
     if "reset_interval" not in arguments:
         return read
     direct = any(s.hop_steps == 0 for s in read.synapses)
@@ -54,7 +56,7 @@ def main() -> None:
     if form == "stock":
         inp, out, process = stock(path, x.shape[1:], arguments)
     else:
-        process = GraphProcess(graph(path, arguments, x.shape[1:]))
+        process = GraphProcess(graph(path, arguments, x))
         inp, out = process.inp, process.out
         run_cfg = OneProcessCfg() if form == "one" else run_cfg
     sent, steps_done = _shared((len(x), *out.shape), np.int32), _shared((1,), np.int64)

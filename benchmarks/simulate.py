@@ -64,7 +64,7 @@ def networks(data: Path | None) -> Iterator[Network]:
     yield Network("ntidigits", folder / "ntidigits.net", x, {"num_layers": 5}, steps, 16)
     folder = wheel / "gts/pilotnet_lif"
     x = np.repeat(np.load(folder / "image.npy")[None], 64, axis=0)
-    arguments = {"reset_interval": 16}
+    arguments = {"reset_interval": 16, "num_layers": 10}  # without the last neuron, which never fires
     yield Network("pilotnet_lif", folder / "network.net", x, arguments, {"stock": 2, "many": 2, "one": 16}, 8)
     path = HERE.parent / "netx_exports/digits/network.net"
     x = np.random.default_rng(0).integers(0, 17, (512, 8, 8, 1))
@@ -135,7 +135,7 @@ class Fast:
 
 def measure(network: Network, rounds: int, folder: Path) -> dict[str, np.ndarray]:
     """Seconds per step of each form in each round, after all outputs were found equal."""
-    graph = lava_steps.graph(str(network.path), network.arguments, network.x.shape[1:])
+    graph = lava_steps.graph(str(network.path), network.arguments, network.x)
     fast = Fast(graph, network)
     workers = {form: OnLava(network, form, folder, rounds) for form in LAVA}
     seconds: dict[str, list[float]] = {form: [] for form in (*LAVA, "fast, one stream", "fast, batch")}

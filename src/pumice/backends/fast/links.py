@@ -238,8 +238,7 @@ class ConvLink(Link):
         if self._matrix is not None and self._matrix.pays_off(arriving):
             image = activation.reshape(-1, *self.ends.target_shape)
             part = image[..., self.ends.channels[0] : self.ends.channels[1]]
-            for f, frame in enumerate(arriving):
-                part[f] += self._matrix.product(frame[: self.ends.n_source])
+            part += self._matrix.product(arriving[:, : self.ends.n_source])
             return
         tables = (self._weight, self._x_taps, self._y_runs, self._full, self._layout)
         add_conv(arriving, words, *tables, self._wraps, activation)

@@ -20,6 +20,9 @@ Measured by `benchmarks/density.py`: 0.2 to 0.25 for dense synapses and convolut
 MIN_FRAMES = 64
 """Fewer frames share a dense matrix too little to pay for its way through memory."""
 
+PATCH_BYTES = 1 << 21
+"""So much of a convolution's patches is laid out at a time."""
+
 
 def exact_float(largest_sum: int) -> type[np.floating[Any]] | None:
     """The narrowest float in which sums of integer products come out exact, whatever their order; None if none is.
@@ -85,13 +88,24 @@ class ConvMatrix:
         """Whether these frames are dense enough."""
         return _share(arriving) > DENSE_ABOVE
 
-    def product(self, frame: Array) -> Array:
-        """One frame (n_source,) -> (x, y, channel), int32."""
+    def product(self, arriving: Array) -> Array:
+        """(n_frames, n_source) -> (n_frames, x, y, channel), int32."""
+        patches = self._patches(arriving[:1])
+        n_bytes = patches.size * self.weight.itemsize
+        block = max(1, PATCH_BYTES // n_bytes)
+        found = np.empty((len(arriving), *patches.shape[1:3], self.weight.shape[1]), np.int32)
+        for first in range(0, len(arriving), block):
+            patches = self._patches(arriving[first : first + block])
+            flat = patches.reshape(-1, len(self.weight))
+            found[first : first + block] = (flat @ self.weight).reshape(len(patches), *found.shape[1:])
+        return found
+
+    def _patches(self, frames: Array) -> Array:
+        """What the kernel covers at each place: shape (n_frames, x, y, kernel_x, kernel_y, channel)."""
         s = self.synapse
         (px, py), (dx, dy), (kx, ky) = s.padding, s.dilation, s.weight.shape[1:3]
-        image = np.pad(frame.reshape(self.source_shape).astype(self.weight.dtype), ((px, px), (py, py), (0, 0)))
+        images = frames.reshape(-1, *self.source_shape).astype(self.weight.dtype)
+        images = np.pad(images, ((0, 0), (px, px), (py, py), (0, 0)))
         window = (dx * (kx - 1) + 1, dy * (ky - 1) + 1)
-        patches = np.lib.stride_tricks.sliding_window_view(image, window, axis=(0, 1))  # type: ignore[call-overload]
-        patches = patches[:: s.stride[0], :: s.stride[1], :, ::dx, ::dy].transpose(0, 1, 3, 4, 2)
-        flat = patches.reshape(patches.shape[0] * patches.shape[1], -1)
-        return (flat @ self.weight).astype(np.int32).reshape(*patches.shape[:2], -1)
+        patches = np.lib.stride_tricks.sliding_window_view(images, window, axis=(1, 2))  # type: ignore[call-overload]
+        return patches[:, :: s.stride[0], :: s.stride[1], :, ::dx, ::dy].transpose(0, 1, 2, 4, 5, 3)

@@ -7,7 +7,8 @@ import pytest
 
 from pumice.cli import main
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+REPOSITORY = Path(__file__).parents[2]
+README = (REPOSITORY / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.M | re.S)
 
 
@@ -15,11 +16,12 @@ BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.M | re.S)
 @pytest.mark.parametrize("code", [code for language, code in BLOCKS if language == "python"])
 def test_python_blocks_run(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "netx_exports").symlink_to(REPOSITORY / "netx_exports")
     exec(compile(code, "README.md", "exec"), {})
 
 
 def test_every_block_is_either_run_or_known():
-    assert [language for language, _ in BLOCKS] == ["sh", "python", "python", ""]
+    assert [language for language, _ in BLOCKS] == ["sh", "python", "python", "", "python"]
 
 
 def test_it_opens_with_the_two_commands():
@@ -28,7 +30,8 @@ def test_it_opens_with_the_two_commands():
 
 
 def test_the_commands_exist(capsys):
-    named = re.findall(r"^pumice (\w+)", BLOCKS[-1][1], flags=re.M)
+    (usage,) = (code for language, code in BLOCKS if not language)
+    named = re.findall(r"^pumice (\w+)", usage, flags=re.M)
     assert main(["--help"]) == 0
     listed = capsys.readouterr().out
     assert all(re.search(rf"\b{name}\b", listed) for name in named), named

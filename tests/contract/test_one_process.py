@@ -1,6 +1,7 @@
 """One process with the fast kernels is the many processes: spikes at the same steps, also in loops outside."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -89,23 +90,42 @@ def test_waiting_for_input_first_would_never_end(monkeypatch):
         run_in_a_loop(chain((3,), [4, 3], seed=5), OneProcessCfg(), stall_timeout_s=5)
 
 
+def between_source_and_sink(graph, x, run_cfg):
+    """What Lava's own sinks receive from each output while its own source sends x."""
+    process = GraphProcess(graph)
+    sinks = {name: sink.RingBuffer(shape=port.shape, buffer=len(x)) for name, port in process.outs.items()}
+    source.RingBuffer(data=x.T).s_out.connect(process.inp)
+    for name, port in process.outs.items():
+        port.connect(sinks[name].a_in)
+    try:
+        process.run(condition=RunSteps(len(x)), run_cfg=run_cfg)
+        return {name: recorder.data.get().T for name, recorder in sinks.items()}
+    finally:
+        process.stop()
+
+
 @pytest.mark.parametrize("graph", [direct_graph(), chain((3,), [4, 3], seed=5)], ids=["direct", "chain"])
 def test_between_lavas_own_source_and_sink(graph):
     x = np.random.default_rng(2).integers(0, 4, (STEPS, 3))
     expected = get_backend("reference").run(graph, x).outputs
     for run_cfg in (OneProcessCfg(), MANY):
-        process = GraphProcess(graph)
-        sinks = {name: sink.RingBuffer(shape=port.shape, buffer=STEPS) for name, port in process.outs.items()}
-        source.RingBuffer(data=x.T).s_out.connect(process.inp)
-        for name, port in process.outs.items():
-            port.connect(sinks[name].a_in)
-        try:
-            process.run(condition=RunSteps(STEPS), run_cfg=run_cfg)
-            for name, recorder in sinks.items():
-                np.testing.assert_array_equal(recorder.data.get().T, expected[name], err_msg=name)
-        finally:
-            process.stop()
-    assert all(spikes.any() for spikes in expected.values())
+        got = between_source_and_sink(graph, x, run_cfg)
+        for name, spikes in expected.items():
+            np.testing.assert_array_equal(got[name], spikes, err_msg=name)
+            assert spikes.any()
+
+
+def test_values_beyond_the_promised_range():
+    """Nothing checks what other Lava processes send; both models compute with it all the same."""
+    graph = chain((3,), [4], seed=5)
+    graded = replace(graph.synapses[0], graded=True)
+    neurons = replace(graph.output, vth_mant=2**16)
+    graph = graph.replace(input=Input("input", (3,), (0, 1)), synapses=(graded,), populations=(neurons,))
+    x = np.random.default_rng(2).integers(-500, 1000, (STEPS, 3))
+    expected = get_backend("reference").run(graph.replace(input=Input("input", (3,))), x).spikes
+    assert expected.any()
+    for run_cfg in (OneProcessCfg(), MANY):
+        np.testing.assert_array_equal(between_source_and_sink(graph, x, run_cfg)["dense0"], expected)
 
 
 def test_two_graphs_side_by_side():

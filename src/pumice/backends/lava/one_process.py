@@ -6,6 +6,7 @@ Not in the folder of `GraphProcess`, where Lava would find it as well and take i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,8 @@ class _OneProcessModel(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         graph = proc_params["graph"]
+        # Other processes may send anything, so no sum may be computed in fewer bits because of a promised range.
+        graph = graph.replace(input=replace(graph.input, value_range=None))
         self._graph = graph
         self._simulator = Simulator(Program(graph), batch=1, chunk_steps=STEPS_AT_HAND, record=bool(self.traces))
         direct = {s.target for s in graph.synapses if s.hop_steps == 0}

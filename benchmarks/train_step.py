@@ -24,7 +24,6 @@ import torch
 from lava.lib.dl.slayer.block import cuba as slayer
 
 from pumice import nn
-from pumice.nn.kernels.memory import keep_freed_memory
 
 LIF = {"threshold": 1.25, "current_decay": 0.25, "voltage_decay": 0.03, "tau_grad": 0.03, "scale_grad": 3.0}
 ALLOWED = 1e-5
@@ -188,11 +187,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=None, help="CPU threads; as many as torch takes by default")
     parser.add_argument("--only", choices=list(CASES))
-    parser.add_argument("--give-back", action="store_true", help="let freed memory go back to the system, for all")
     options = parser.parse_args()
     torch.set_num_threads(options.threads or torch.get_num_threads())
-    kept = not options.give_back and keep_freed_memory()
-    print(f"freed memory is {'kept' if kept else 'given back'} (for all alike)")
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, medians of {options.rounds} rounds")
     for case in [options.only] if options.only else list(CASES):
         compare(case, options.rounds)

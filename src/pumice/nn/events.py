@@ -73,7 +73,7 @@ class Events:
         x = time_major(x.detach()) if in_steps else x.detach()
         rows, width = (steps, neurons) if in_steps else (neurons, steps)
         strides = (neurons, batch * neurons) if in_steps else (neurons * steps, steps)
-        found = Compressed.empty(batch, rows, int(neurons * steps * MOST))
+        found = Compressed.empty(batch, rows, int(neurons * steps * MOST) + events.GROUP)
         flat = x.view(-1)
         parallel_for(
             events.compress, batch, flat.numpy(), flat.view(torch.int32).numpy(), strides, width, *found.arrays()
@@ -114,7 +114,8 @@ class EventLinear(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             g_weight = weight.new_zeros(weight.shape[::-1])
             _multiply(ctx.found.by_neuron, g, (1, g.shape[1]), g_weight, (0, 1))
-        return g_x, g_weight if g_weight is None else g_weight.t(), None
+            g_weight = g_weight.t().contiguous()  # torch would copy it slowly into the weight's five axes
+        return g_x, g_weight, None
 
 
 def _multiply(
@@ -122,4 +123,4 @@ def _multiply(
 ) -> None:
     n = out.shape[-1]
     arrays = table.view(-1, n).numpy(), table_strides, out.view(-1, n).numpy(), out_strides
-    parallel_for(events.multiply, n, *spikes.arrays(), *arrays, grain=FEWEST_OUTPUTS)
+    parallel_for(events.multiply, spikes.pointers.shape[1] - 1, *spikes.arrays(), *arrays)

@@ -16,7 +16,6 @@ from numba import njit
 
 Array = npt.NDArray[Any]
 GROUP = 16  # numbers that are looked at together
-TILE = 128  # outputs whose part of the table stays in the cache
 TOO_MANY = -1
 
 
@@ -42,7 +41,7 @@ def compress(
         strides: How far samples are apart in x, and rows.
         width: Numbers in a row.
         pointers: Receives them, (batch, rows + 1); `TOO_MANY` at the end of a sample that does not fit.
-        columns: Receives each spike's place in its row; its second axis is the most that a sample may have.
+        columns: Receives each spike's place in its row; its second axis is `GROUP` more than a sample may have.
         values: Receives each spike's value.
     """
     rows, most = pointers.shape[1] - 1, columns.shape[1]
@@ -58,15 +57,15 @@ def compress(
                         union |= row[first + k]
                     if union == 0:
                         continue
-                for k in range(first, last):
-                    if row[k] != 0:
-                        if n < most:
-                            columns[b, n], values[b, n] = k, x[b * strides[0] + r * strides[1] + k]
-                        n += 1
+                if n + GROUP > most:
+                    break
+                for k in range(first, last):  # no branch: what is zero is overwritten by the next
+                    columns[b, n], values[b, n] = k, x[b * strides[0] + r * strides[1] + k]
+                    n += row[k] != 0
             pointers[b, r + 1] = n
-            if n > most:
+            if n + GROUP > most:
                 break
-        if n > most:
+        if n + GROUP > most:
             pointers[b, rows] = TOO_MANY
 
 
@@ -122,8 +121,8 @@ def multiply(
     """out[b, row] += sum of value * table[b, column] over the row's spikes.
 
     Args:
-        start: First output.
-        stop: Behind the last output.
+        start: First row, of all samples.
+        stop: Behind the last row.
         pointers: As `compress` gives them.
         columns: As `compress` gives them.
         values: As `compress` gives them.
@@ -132,23 +131,19 @@ def multiply(
         out: (m, outputs), contiguous.
         out_strides: How far in m samples are apart (0: all samples are added up), and rows.
     """
-    for first in range(start, stop, TILE):
-        last = min(first + TILE, stop)
-        for b in range(len(pointers)):
-            base, step = b * table_strides[0], table_strides[1]
-            for r in range(pointers.shape[1] - 1):
-                e, end = pointers[b, r], pointers[b, r + 1]
-                total = out[b * out_strides[0] + r * out_strides[1], first:last]
-                while e + 3 < end:  # four spikes for one pass over the sums
-                    t0 = table[base + step * columns[b, e], first:last]
-                    t1 = table[base + step * columns[b, e + 1], first:last]
-                    t2 = table[base + step * columns[b, e + 2], first:last]
-                    t3 = table[base + step * columns[b, e + 3], first:last]
-                    x0, x1, x2, x3 = values[b, e], values[b, e + 1], values[b, e + 2], values[b, e + 3]
-                    for k in range(last - first):
-                        total[k] += (x0 * t0[k] + x1 * t1[k]) + (x2 * t2[k] + x3 * t3[k])
-                    e += 4
-                for rest in range(e, end):
-                    t0, x0 = table[base + step * columns[b, rest], first:last], values[b, rest]
-                    for k in range(last - first):
-                        total[k] += x0 * t0[k]
+    for b in range(len(pointers)):
+        base, step = b * table_strides[0], table_strides[1]
+        for r in range(start, stop):
+            e, end = pointers[b, r], pointers[b, r + 1]
+            total = out[b * out_strides[0] + r * out_strides[1]]
+            while e + 3 < end:  # four spikes for one pass over the sums
+                t0, t1 = table[base + step * columns[b, e]], table[base + step * columns[b, e + 1]]
+                t2, t3 = table[base + step * columns[b, e + 2]], table[base + step * columns[b, e + 3]]
+                x0, x1, x2, x3 = values[b, e], values[b, e + 1], values[b, e + 2], values[b, e + 3]
+                for k in range(len(total)):
+                    total[k] += (x0 * t0[k] + x1 * t1[k]) + (x2 * t2[k] + x3 * t3[k])
+                e += 4
+            for rest in range(e, end):
+                t0, x0 = table[base + step * columns[b, rest]], values[b, rest]
+                for k in range(len(total)):
+                    total[k] += x0 * t0[k]

@@ -298,7 +298,7 @@ class _Quantise(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, weight: torch.Tensor, step: float) -> torch.Tensor:
-        rounded = torch.round(weight / step)
+        rounded = (weight / step).round_()
         clamped = rounded.clamp(-128, 127)
         edge = 0 if _clamp_passes_at_its_bounds() else 1
         ctx.save_for_backward(rounded == rounded.clamp(-128 + edge, 127 - edge))

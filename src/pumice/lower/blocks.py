@@ -16,6 +16,7 @@ from pumice.errors import LoweringError
 from pumice.ir import Conv, Cuba, Dense, OneToOne, Synapse, TokenMixing, torch_to_lava
 from pumice.nn.arms import ConvArm, DenseArm, IdentityArm, TokenMixingArm
 from pumice.nn.merge import Merge
+from pumice.nn.readout import LinearArm
 from pumice.nn.trace import INPUT, Call
 from pumice.nn.views import ArmView, arm_views
 
@@ -114,6 +115,11 @@ def _dense(view: ArmView, x: torch.Tensor, ends: dict[str, Any]) -> Dense:
     return Dense(**ends, weight=weight.reshape(len(weight), -1))
 
 
+def _linear(view: ArmView, x: torch.Tensor, ends: dict[str, Any]) -> Dense:
+    # The mean over an image: one weight for all positions of a channel, the slowest axis of the flattened source.
+    return Dense(**ends, weight=np.repeat(_weight(view), view.owner.positions, axis=1))
+
+
 def _conv(view: ArmView, x: torch.Tensor, ends: dict[str, Any]) -> Conv:
     weight = _weight(view)[..., 0].transpose(0, 3, 2, 1)  # (out, in, y, x) -> (out, x, y, in)
     return Conv(
@@ -146,6 +152,7 @@ _SYNAPSES: dict[Any, Callable[..., Any]] = {
     slayer_synapse.Pool: _pool,
     slayer_synapse.Conv: _conv,
     DenseArm: _dense,
+    LinearArm: _linear,
     ConvArm: _conv,
     IdentityArm: _one_to_one,
     TokenMixingArm: _token_mixing,

@@ -11,6 +11,7 @@ from pumice.backends import get_backend
 from pumice.errors import GraphError, InternalError, LoweringError, PumiceWarning
 from pumice.hardware import violations
 from pumice.ir import (
+    Conv,
     Graph,
     Input,
     Population,
@@ -25,6 +26,10 @@ from pumice.nn.deploy import deploy, example_range
 from pumice.nn.trace import INPUT, SYNAPTIC, Call, trace
 from pumice.passes.check_ranges import check_ranges
 from pumice.passes.order import run_passes
+
+
+REFERENCE_PRODUCTS = 1 << 32
+"""Products of a proof that the reference still computes within seconds; larger ones run on its equal, "fast"."""
 
 
 def lower(
@@ -105,9 +110,11 @@ def _assemble(calls: list[Call], example_input: torch.Tensor, value_range: tuple
 
 
 def _prove(graph: Graph, calls: list[Call], example_input: torch.Tensor) -> None:
-    """Stream the example's first samples through the reference and compare every layer's spikes at every step."""
+    """Stream the example's first samples through a backend and compare every layer's spikes at every step."""
     samples = torch_to_lava(example_input[:2].numpy(force=True)).astype(np.int32)
-    records = get_backend("reference").run(graph, to_stream(graph, samples), record=True).records
+    stream = to_stream(graph, samples)
+    backend = "reference" if len(stream) * _products(graph) <= REFERENCE_PRODUCTS else "fast"
+    records = get_backend(backend).run(graph, stream, record=True).records
     steps = latencies(graph)
     for call in calls:
         if not isinstance(call.block, SYNAPTIC):
@@ -121,3 +128,13 @@ def _prove(graph: Graph, calls: list[Call], example_input: torch.Tensor) -> None
                 f"the lowered graph differs from the deployed network first at block {call.name!r}, sample {sample}, "
                 f"step {step}, neuron {tuple(neuron)}; {len(places)} spikes of it differ"
             )
+
+
+def _products(graph: Graph) -> int:
+    """Weights times the places where they act: products of one step, were every source active."""
+    total = 0
+    for synapse in graph.synapses:
+        weight = getattr(synapse, "weight", None)
+        places = int(np.prod(graph.shape_of(synapse.target)[:-1])) if isinstance(synapse, Conv) else 1
+        total += np.size(weight) * places
+    return total

@@ -3,5 +3,6 @@
 from pumice.models.convnet import convnet
 from pumice.models.feedforward import feedforward
 from pumice.models.registry import MODEL_NAMES, build_model
+from pumice.models.resnet import resnet
 
-__all__ = ["MODEL_NAMES", "build_model", "convnet", "feedforward"]
+__all__ = ["MODEL_NAMES", "build_model", "convnet", "feedforward", "resnet"]

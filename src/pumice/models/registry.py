@@ -11,9 +11,14 @@ import torch
 from pumice.errors import InputError
 from pumice.models.convnet import convnet
 from pumice.models.feedforward import feedforward
+from pumice.models.resnet import resnet
 
 # Each takes (neuron_params, image_shape, n_classes) and its own keyword arguments.
-_MODELS: dict[str, Callable[..., torch.nn.Module]] = {"convnet": convnet, "feedforward": feedforward}
+_MODELS: dict[str, Callable[..., torch.nn.Module]] = {
+    "convnet": convnet,
+    "feedforward": feedforward,
+    "resnet": resnet,
+}
 MODEL_NAMES = tuple(_MODELS)
 
 

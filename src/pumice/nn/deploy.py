@@ -12,6 +12,7 @@ from pumice.errors import LoweringError, PumiceWarning
 from pumice.nn.blocks import Recurrent, rest
 from pumice.nn.cuba import CubaNeuron
 from pumice.nn.merge import Merge
+from pumice.nn.readout import LinearArm
 from pumice.nn.tdbn import TDBN
 from pumice.nn.trace import INPUT, SYNAPTIC, Call, trace
 from pumice.nn.views import ArmView, arm_views
@@ -108,10 +109,10 @@ class _IntegerWeight:
 def _check(call: Call) -> None:
     block, where = call.block, f"block {call.name!r}: "
     neuron = block.neuron
-    if isinstance(block, Merge) and neuron.cx_current_decay != FORGETS and any(arm.norm for arm in block.arms):
+    if isinstance(block, Merge) and neuron.cx_current_decay != FORGETS and any(map(_adds_bias, block.arms)):
         raise LoweringError(
-            where + "arms with a norm need current_decay=1: the norm's bias acts on the voltage on the chip, here it "
-            "would pass through the current's memory first"
+            where + "arms with a norm or bias need current_decay=1: the bias acts on the voltage on the chip, here "
+            "it would pass through the current's memory first"
         )
     if getattr(neuron, "graded_spike", False):
         raise LoweringError(where + "graded_spike=True sends the voltage, which Lava's LIF cannot; use spikes")
@@ -144,7 +145,7 @@ def _deploy_block(call: Call, max_inputs: list[int]) -> None:
     arms = arm_views(block)
     peaks = max_inputs + [1] * (len(arms) - len(max_inputs))  # a recurrent arm sees the block's own spikes
     with torch.no_grad():
-        vth_mant = _rescaled_vth_mant(block, arms, peaks) if _has_tdbn(block) else neuron.v_th_mant
+        vth_mant = _rescaled_vth_mant(block, arms, peaks) if _is_rescaled(block) else neuron.v_th_mant
     if vth_mant < 1:
         raise LoweringError(
             f"block {call.name!r}: its threshold {neuron.threshold} is too small against its weights and bias for "
@@ -158,9 +159,13 @@ def _deploy_block(call: Call, max_inputs: list[int]) -> None:
         block.register_forward_pre_hook(rest)
 
 
-def _has_tdbn(block: Any) -> bool:
-    norms = [arm.norm for arm in block.arms] if isinstance(block, Merge) else [block.neuron.norm]
-    return any(isinstance(norm, TDBN) for norm in norms)
+def _is_rescaled(block: Any) -> bool:
+    """Whether the layer's scale is free: nothing in it was trained on SLAYER's own grid alone."""
+    return any(map(_adds_bias, block.arms)) if isinstance(block, Merge) else isinstance(block.neuron.norm, TDBN)
+
+
+def _adds_bias(arm: Any) -> bool:
+    return arm.norm is not None or isinstance(arm, LinearArm)
 
 
 def _rescaled_vth_mant(block: Any, arms: list[ArmView], peaks: list[int]) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,9 +18,12 @@ class TDBN(torch.nn.Module):
 
     .. math:: y_k = \lambda_k \, \alpha V_{th} \, \frac{x_k - \mu_k}{\sqrt{\sigma_k^2 + \epsilon}} + \beta_k
 
-    so that at the start (lambda 1, beta 0) each neuron's input has standard deviation alpha * V_th. The
-    variance is biased for normalising and unbiased in the running estimate. In a deployed network it is
-    folded into the synapse's integer weights and the neuron's bias, and no normalisation is left.
+    so that at the start (lambda 1, beta 0) each neuron's input has standard deviation alpha * V_th. In a
+    deployed network it is folded into the synapse's integer weights and the neuron's bias, and no normalisation
+    is left. With several processes, `pumice.train` makes the statistics those of all of them.
+
+    A plain batch norm whose weight starts at alpha * V_th (spikingjelly's way to write it) is the same function;
+    its state dictionary (`weight`, `bias`, ...) is loaded as lambda = weight / (alpha V_th), beta = bias.
 
     Zheng, Wu, Deng, Hu, Li: Going Deeper With Directly-Trained Larger Spiking Neural Networks, AAAI 2021.
 
@@ -28,6 +33,7 @@ class TDBN(torch.nn.Module):
         threshold: V_th in SLAYER's units; the neuron that owns the norm sets it if not given.
         eps: Added to the variance.
         momentum: Weight of a new batch in the running estimates.
+        unbiased: Normalise by the variance with n - 1; the running estimate has n - 1 always.
 
     Shape:
         (batch, channel, ..., time) -> the same.
@@ -52,6 +58,8 @@ class TDBN(torch.nn.Module):
         threshold: float | None = None,
         eps: float = 1e-5,
         momentum: float = 0.1,
+        *,
+        unbiased: bool = False,
     ) -> None:
         super().__init__()
         self.num_features: int | None = None
@@ -59,6 +67,7 @@ class TDBN(torch.nn.Module):
         self.threshold = threshold
         self.eps = eps
         self.momentum = momentum
+        self.unbiased = unbiased
         self.scale = torch.nn.Parameter(torch.ones(1))
         self.shift = torch.nn.Parameter(torch.zeros(1))
         self.register_buffer("running_mean", torch.zeros(1))
@@ -95,9 +104,11 @@ class TDBN(torch.nn.Module):
             dims = [d for d in range(x.ndim) if d != 1]
             mean, var = x.mean(dims), x.var(dims, unbiased=False)
             n = x.numel() / x.shape[1]
+            unbiased = var * (n / max(n - 1, 1))
             with torch.no_grad():
                 self.running_mean.lerp_(mean, self.momentum)
-                self.running_var.lerp_(var * n / max(n - 1, 1), self.momentum)
+                self.running_var.lerp_(unbiased, self.momentum)
+            var = unbiased if self.unbiased else var
             gain = self.scale * (self.alpha * self._threshold()) / torch.sqrt(var + self.eps)
             offset = self.shift - gain * mean
         else:
@@ -106,10 +117,18 @@ class TDBN(torch.nn.Module):
         return x * gain.view(shape) + offset.view(shape)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        if prefix + "weight" in state_dict:
+            self._translate(state_dict, prefix)
         saved = state_dict.get(prefix + "scale")
         if self.num_features is None and saved is not None and len(saved) > 1:
             self.set_features(len(saved))
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _translate(self, state_dict: dict[str, Any], prefix: str) -> None:
+        """From a batch norm's parameters; they have alpha * V_th inside."""
+        state_dict[prefix + "scale"] = state_dict.pop(prefix + "weight") / (self.alpha * self._threshold())
+        state_dict[prefix + "shift"] = state_dict.pop(prefix + "bias")
+        state_dict.pop(prefix + "num_batches_tracked", None)
 
     @property
     def bias(self) -> torch.Tensor:
@@ -118,3 +137,27 @@ class TDBN(torch.nn.Module):
             "lava-dl's export_hdf5 cannot fold a TDBN into weights and bias; "
             "use pumice.lower(model, example_input) and pumice.save(graph, path)"
         )
+
+
+@contextmanager
+def momentum_of(model: torch.nn.Module, momentum: float) -> Iterator[None]:
+    """Every `TDBN` of the model has this momentum until the context ends.
+
+    With momentum 1, one forward pass in training mode makes the running estimates those of its batch.
+
+    Example:
+        >>> norm = TDBN(2, threshold=1.0)
+        >>> with momentum_of(norm, 1.0):
+        ...     _ = norm(torch.ones(3, 2, 4))
+        >>> norm.running_mean.tolist(), norm.momentum
+        ([1.0, 1.0], 0.1)
+    """
+    norms = [module for module in model.modules() if isinstance(module, TDBN)]
+    before = [norm.momentum for norm in norms]
+    try:
+        for norm in norms:
+            norm.momentum = momentum
+        yield
+    finally:
+        for norm, value in zip(norms, before, strict=True):
+            norm.momentum = value

@@ -1,0 +1,168 @@
+"""Spatio-temporal backpropagation: the gradient that knows of the reset, for neurons whose current has no memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lava.lib.dl.slayer.utils.quantize import quantize
+
+from pumice.errors import InputError
+from pumice.nn.cuba import CubaNeuron
+from pumice.nn.layout import slayer_order, time_major
+from pumice.nn.leaky import Cuba, Integrate
+from pumice.nn.surrogate import Surrogate
+
+GRADIENTS = ("stbp", "stbp-detached", "slayer")
+FORGETS = 4096
+
+
+class STBPNeuron(CubaNeuron):
+    r"""A leaky integrate-and-fire neuron that fires bit for bit as `CubaNeuron`, with the gradient of STBP.
+
+    .. math::
+        v[t] &= \tau \, v[t-1] (1 - s[t-1]) + x[t], \qquad s[t] = H(v[t] - V_{th}) \\
+        \frac{dL}{dv[t]} &= h(v[t]) \Big( \frac{\partial L}{\partial s[t]} - \tau v[t] \frac{dL}{dv[t+1]} \Big)
+            + \tau (1 - s[t]) \frac{dL}{dv[t+1]}
+
+    with :math:`\tau = 1 - \mathrm{voltage\_decay}` and the surrogate h. SLAYER's gradient leaves out both traces of
+    the reset, :math:`1 - s[t]` and the term with :math:`v[t]`; "detached" leaves out the latter. A deployed neuron
+    is fine-tuned by the same equations.
+
+    Wu, Deng, Li, Zhu, Shi: Spatio-temporal backpropagation, Frontiers in Neuroscience 2018; Zheng et al., AAAI 2021.
+
+    Args: those of `CubaNeuron`, with `current_decay` 1.
+
+    Shape:
+        (batch, channel, ..., time) -> the same, spikes 0 or 1.
+
+    Raises:
+        InputError: The current has a memory.
+
+    Example:
+        >>> neuron = STBPNeuron(threshold=0.5, current_decay=1.0, voltage_decay=0.75, surrogate="rectangular")
+        >>> x = torch.tensor([[[0.25, 0.75]]], requires_grad=True)
+        >>> neuron(x)[..., 1].sum().backward()
+        >>> x.grad.tolist()
+        [[[0.15625, 1.0]]]
+    """
+
+    detaches_reset: bool = False
+
+    @classmethod
+    def adopt(cls, neuron: Any, surrogate: str | Surrogate | None = None) -> STBPNeuron:
+        """Turn another CUBA neuron object into this class, in place; its parameters stay the same objects."""
+        plain = neuron.shared_param and not neuron.requires_grad and not neuron.graded_spike
+        if not plain or neuron.cx_current_decay != FORGETS:
+            raise InputError(
+                'the gradient "stbp" is that of a neuron whose current has no memory: it needs current_decay=1, '
+                'fixed decays shared by all channels, and no graded spikes; or use the gradient "slayer"'
+            )
+        adopted = super().adopt(neuron, surrogate)
+        assert isinstance(adopted, cls)
+        return adopted
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Spikes for a current, or, deployed, for integer synaptic sums."""
+        if not torch.is_grad_enabled() or self.persistent_state or input.dtype != torch.float32:
+            return super().forward(input)
+        if self.is_deployed:
+            with torch.no_grad():
+                voltage = self._deployed_states(input)[1]
+            self.shape = input.shape[1:-1]
+            current = input + self.integer_bias().reshape(-1, *[1] * (input.ndim - 2))
+            threshold, scale = float(self.vth_mant), self.integer_scale
+        else:
+            self._settle(input)
+            norm: Any = self.norm
+            current = input if norm is None else self._normed(norm, input)
+            with torch.no_grad():
+                voltage = self._voltage(current)
+            threshold, scale = self.threshold + self.threshold_eps, 1.0
+        tau = 1 - float(self.cx_voltage_decay) / FORGETS
+        spikes: torch.Tensor = _Fire.apply(
+            current, voltage, tau, threshold, scale, self.surrogate, self.detaches_reset, self.is_deployed
+        )
+        return self.drop(spikes) if self.drop is not None else spikes
+
+    def _voltage(self, current: torch.Tensor) -> torch.Tensor:
+        """SLAYER's voltages, before the reset, for a current behind the norm."""
+        x = time_major(current)
+        decay, rest = quantize(self.voltage_decay), x.new_zeros(x[0].numel())
+        voltage = Cuba.apply(x.view(len(x), -1), None, decay, None, rest, self._firing(), False)[1]
+        return slayer_order(voltage.view(x.shape))
+
+    def _normed(self, norm: Any, input: torch.Tensor) -> Any:
+        """SLAYER rounds the current to its grid before the norm."""
+        x = time_major(input)
+        state = x.new_zeros(x[0].numel())
+        rounded = Integrate.apply(x.view(len(x), -1), quantize(self.current_decay), state, self.s_scale)
+        return norm(slayer_order(rounded.view(x.shape)))
+
+
+class _Fire(torch.autograd.Function):
+    """Spikes of given voltages, which are known to come from the current by the class's equations."""
+
+    @staticmethod
+    def forward(  # noqa: PLR0917 -- autograd passes by position
+        ctx: Any,
+        current: torch.Tensor,
+        voltage: torch.Tensor,
+        tau: float,
+        threshold: float,
+        scale: float,
+        surrogate: Surrogate,
+        detaches_reset: bool,
+        strictly: bool,
+    ) -> torch.Tensor:
+        """As the class says."""
+        ctx.save_for_backward(voltage)
+        ctx.constants = tau, threshold, scale, surrogate, detaches_reset
+        return (voltage > threshold if strictly else voltage >= threshold).to(voltage.dtype)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Gradient of the current, from the last step to the first."""
+        (voltage,) = ctx.saved_tensors
+        tau, threshold, scale, surrogate, detaches_reset = ctx.constants
+        v, g = time_major(voltage), time_major(grads[0])
+        out = torch.empty_like(g)
+        later = torch.zeros_like(g[0])
+        for t in range(len(v) - 1, -1, -1):
+            of_spike = g[t] if detaches_reset else g[t] - tau * v[t] * later
+            kept = tau * later * (v[t] <= threshold)
+            later = of_spike * surrogate.derivative((v[t] - threshold) / scale) / scale + kept
+            out[t] = later
+        return slayer_order(out), *[None] * 7
+
+
+def set_gradient(model: torch.nn.Module, gradient: str) -> torch.nn.Module:
+    """Choose how every CUBA neuron of a network sends gradients through its reset; the spikes stay what they are.
+
+    Args:
+        model: Made of `pumice.nn` blocks; changed in place.
+        gradient: "stbp" (through the reset), "stbp-detached" (the reset is a constant), or "slayer" (no reset).
+
+    Returns:
+        The same model.
+
+    Raises:
+        InputError: There is no such gradient, or a neuron's current has a memory.
+
+    Example:
+        >>> from pumice.nn.blocks import Dense
+        >>> layer = Dense({"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}, 3, 2)
+        >>> type(set_gradient(layer, "stbp").neuron).__name__
+        'STBPNeuron'
+    """
+    if gradient not in GRADIENTS:
+        raise InputError(f"unknown gradient {gradient!r}; there are: {', '.join(GRADIENTS)}")
+    for neuron in model.modules():
+        if not isinstance(neuron, CubaNeuron):
+            continue
+        if gradient == "slayer":
+            neuron.__class__ = CubaNeuron
+        else:
+            STBPNeuron.adopt(neuron).detaches_reset = gradient == "stbp-detached"
+    return model

@@ -15,6 +15,7 @@ from pumice.nn.synapse import convolve_steps
 from pumice.nn.tdbn import TDBN
 
 Pair = int | tuple[int, int]
+NormFactory = Callable[[], TDBN]
 
 
 def _pair(value: Pair) -> tuple[int, int]:

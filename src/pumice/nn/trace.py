@@ -9,7 +9,10 @@ import torch
 from lava.lib.dl.slayer.block import base, cuba
 
 from pumice.errors import LoweringError, PumiceError
+from pumice.nn.current import Current, Term
+from pumice.nn.linear_readout import LinearReadout
 from pumice.nn.merge import Merge
+from pumice.nn.neurons import Neurons
 from pumice.nn.srm import SRMNeuron
 
 INPUT = "input"
@@ -27,9 +30,11 @@ _BLOCKS = (
     base.AbstractKWTA,
     base.AbstractRecurrent,
     Merge,
+    Neurons,
+    LinearReadout,
     SRMNeuron,
 )
-SYNAPTIC = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent, Merge)
+SYNAPTIC = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent, Merge, Neurons, LinearReadout)
 SUPPORTED = (*SYNAPTIC, cuba.Flatten)
 
 
@@ -44,6 +49,7 @@ class Call:
         xs: What entered.
         y: What left.
         undelayed: What left the neurons, before the block's own axonal delay.
+        terms: Of the current that entered, if it was one: `sources` and `xs` are those of its terms.
     """
 
     name: str
@@ -52,6 +58,7 @@ class Call:
     xs: tuple[torch.Tensor, ...]
     y: torch.Tensor
     undelayed: torch.Tensor
+    terms: tuple[Term, ...] = ()
 
 
 def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
@@ -89,10 +96,11 @@ def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
         name = names[block]
         if any(call.block is block for call in calls):
             raise LoweringError(f"block {name!r} is called twice; give each call a block of its own")
+        args, terms = _expanded(name, args)
         sources = tuple(source_of(name, x) for x in args)
         y = output[0] if isinstance(output, tuple) else output
         remember(name, y)
-        calls.append(Call(name, block, sources, args, y, fired.pop(block, y)))
+        calls.append(Call(name, block, sources, args, y, fired.pop(block, y), terms))
 
     handles = [block.register_forward_pre_hook(enter) for block in names]
     handles += [block.register_forward_hook(watch) for block in names]
@@ -120,6 +128,15 @@ def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
     if not any(isinstance(call.block, SYNAPTIC) for call in calls):
         raise LoweringError(f"the model calls no block that can be lowered; use {_supported()}")
     return calls
+
+
+def _expanded(name: str, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Term, ...]]:
+    """The spikes behind a block's inputs, and the terms of the current that enters, if it is one."""
+    if not isinstance(args[0], Current):
+        return args, ()
+    if not args[0].terms:
+        raise LoweringError(f"block {name!r}: the current that enters was not made by arms from spikes")
+    return tuple(term.spikes for term in args[0].terms), args[0].terms
 
 
 def _failure(block: Any, error: Exception) -> str:

@@ -12,6 +12,7 @@ from lava.lib.dl.slayer.block import cuba
 from pumice.nn.arms import AbstractArm
 from pumice.nn.cuba import CubaNeuron
 from pumice.nn.merge import Merge
+from pumice.nn.trace import Call
 
 WeightHook = Callable[..., torch.Tensor]
 
@@ -46,6 +47,11 @@ class ArmView:
         """The folded real weights that can meet in one neuron, shape (rows, n)."""
         weight, gain = self.weight(), self.gain()
         return self.rows(weight * gain.reshape(-1, *[1] * (weight.ndim - 1)))
+
+
+def call_arms(call: Call) -> list[ArmView]:
+    """The arms of a block in one of its calls: `arm_views`, or those of the current that entered it."""
+    return [_arm_view(term.arm) for term in call.terms] if call.terms else arm_views(call.block)
 
 
 def arm_views(block: Any) -> list[ArmView]:

@@ -1,0 +1,48 @@
+"""Normalisation without mean and shift: what is folded has a gain and no bias."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from pumice.nn.tdbn import TDBN
+
+
+class BiasFreeNorm(TDBN):
+    r"""`TDBN` that neither subtracts a mean nor adds a shift.
+
+    .. math:: y_k = \lambda_k \, \alpha V_{th} \, \frac{x_k}{\sqrt{\overline{x_k^2} + \epsilon}}
+
+    A neuron with a bias acts without input, in every step, so that a network with biases needs a clock. Deng et al.
+    (Spiking Token Mixer, NeurIPS 2024) compare event-driven networks with and without.
+
+    Args: those of `TDBN`.
+
+    Shape:
+        (batch, channel, ..., time) -> the same.
+
+    Example:
+        >>> norm = BiasFreeNorm(2, threshold=1.0)
+        >>> norm(torch.full((4, 2, 3), 5.0)).round(decimals=3).unique().tolist(), norm.offset().tolist()
+        ([1.0], [0.0, 0.0])
+    """
+
+    def __init__(self, num_features: int | None = None, **options: Any) -> None:
+        super().__init__(num_features, **options)
+        shift = self.shift.data
+        del self.shift
+        self.register_buffer("shift", shift)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise by the batch's mean square in training, by the running estimate otherwise."""
+        if self.num_features is None:
+            self.set_features(x.shape[1])
+        if self.training:
+            square = x.square().mean([d for d in range(x.ndim) if d != 1])
+            with torch.no_grad():
+                self.running_var.lerp_(square, self.momentum)
+            gain = self.scale * (self.alpha * self._threshold()) / torch.sqrt(square + self.eps)
+        else:
+            gain = self.gain()
+        return x * gain.view(1, -1, *[1] * (x.ndim - 2))

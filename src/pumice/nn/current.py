@@ -1,0 +1,93 @@
+"""Sums of currents that remember which arm made them from which spikes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+
+from pumice.errors import InputError
+from pumice.nn.arms import AbstractArm
+
+
+class Term(NamedTuple):
+    """One arm's share of a current.
+
+    Attributes:
+        arm: The linear map.
+        spikes: What it maps, shape (batch, channel, ..., time).
+        first_channel: Where its channels begin in the sum.
+    """
+
+    arm: AbstractArm
+    spikes: torch.Tensor
+    first_channel: int = 0
+
+
+class Current:
+    r"""A residual stream: a sum of currents on its way to neurons.
+
+    .. math:: I = \sum_k W_k s_k
+
+    Spiking Token Mixer (Deng, Wu, Du, Gu, NeurIPS 2024) adds what its blocks give to a stream of currents that no
+    neuron of its own holds. On a chip such a sum exists only inside a population. So a `Current` keeps its terms:
+    every `Neurons` that it enters becomes a population with one synapse for each term.
+
+    Args:
+        value: Computes the sum; called once, when the sum is first needed.
+        terms: What it is the sum of.
+        channels: Channels of the sum.
+
+    Example:
+        >>> from pumice.nn import ConvArm
+        >>> spikes = torch.ones(1, 2, 4, 4, 5)
+        >>> a, b = (Current.of(ConvArm(2, 3, 1), spikes) for _ in range(2))
+        >>> (a + b).value.shape, len((a + b).terms)
+        (torch.Size([1, 3, 4, 4, 5]), 2)
+    """
+
+    def __init__(self, value: Callable[[], torch.Tensor], terms: tuple[Term, ...], channels: int) -> None:
+        self._compute = value
+        self._value: torch.Tensor | None = None
+        self.terms = terms
+        self.channels = channels
+
+    @classmethod
+    def of(cls, arm: AbstractArm, spikes: torch.Tensor) -> Current:
+        """The current that one arm makes of spikes."""
+        return cls(lambda: arm(spikes), (Term(arm, spikes),), arm.out_channels)
+
+    @classmethod
+    def holding(cls, value: torch.Tensor) -> Current:
+        """A current of unknown origin: it can be computed with, but not be lowered."""
+        return cls(lambda: value, (), value.shape[1])
+
+    @property
+    def value(self) -> torch.Tensor:
+        """The sum, shape (batch, channel, ..., time); in a deployed network integers without bias."""
+        if self._value is None:
+            self._value = self._compute()
+        return self._value
+
+    def __add__(self, other: Current) -> Current:
+        """The sum of two currents of the same shape."""
+        if self.channels != other.channels:
+            raise InputError(f"currents of {self.channels} and {other.channels} channels cannot be added")
+        return Current(lambda: self.value + other.value, self.terms + other.terms, self.channels)
+
+    def beside(self, other: Current) -> Current:
+        """The channels of `other` behind the own ones."""
+        shifted = tuple(term._replace(first_channel=term.first_channel + self.channels) for term in other.terms)
+        return Current(
+            lambda: torch.cat([self.value, other.value], 1), self.terms + shifted, self.channels + other.channels
+        )
+
+
+def sum_of_offsets(terms: tuple[Term, ...], channels: int) -> torch.Tensor:
+    """What the norms of all terms add in every step, shape (channels,), with gradient."""
+    total = torch.zeros(channels, device=terms[0].arm.weight.device)
+    for term in terms:
+        behind = channels - term.first_channel - term.arm.out_channels
+        total = total + torch.nn.functional.pad(term.arm.offset(), (term.first_channel, behind))
+    return total

@@ -1,0 +1,133 @@
+"""A linear answer read from a stream of currents, split into one map of spikes for each of its terms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from pumice.errors import LoweringError
+from pumice.fixedpoint.bits import STATE_LIMIT
+from pumice.nn.current import Current, Term, sum_of_offsets
+from pumice.nn.quantise import round_even, round_integer
+from pumice.passes.rescale import choose_vth_mant
+
+FRACTION_BITS = 6
+"""The chip's states hold 2^6 times the sum of weights."""
+
+
+class LinearReadout(torch.nn.Module):
+    r"""Mean over the tokens, then a linear layer, of currents that no neuron receives.
+
+    .. math:: y(t) = W \, \underset{n}{\mathrm{mean}} \, I_n(t) + b
+
+    Deng et al. (Spiking Token Mixer, NeurIPS 2024) read the class from the sum of all their currents, which exists
+    nowhere on an event-driven chip. All of it is linear, so the answer is also a sum over the stream's terms,
+
+    .. math:: y(t) = \sum_k R_k \, s_k(t) + b', \qquad R_k = \frac{1}{N} W \sum_n (W_k)_n,
+
+    of maps of *spikes*: deployed, each R_k is an 8-bit synapse into one population of `ir.Accumulator`, whose voltage
+    is the answer. It is computed in units of 2^-k, so that it is exact in float32 too.
+
+    Args:
+        channels: Channels of the current.
+        n_classes: Numbers of the answer.
+        bias: Whether there is a b.
+
+    Shape:
+        A `Current` of (batch, channel, ..., time) -> (batch, n_classes, time), real numbers. Their sum over time
+        decides, as the spike counts of a layer of neurons would.
+
+    Example:
+        >>> from pumice.nn import ConvArm
+        >>> LinearReadout(3, 10)(Current.of(ConvArm(2, 3, 1), torch.ones(1, 2, 4, 4, 5))).shape
+        torch.Size([1, 10, 5])
+    """
+
+    deployed_scale: torch.Tensor
+
+    def __init__(self, channels: int, n_classes: int, *, bias: bool = True) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(channels, n_classes, bias=bias)
+        self.delay = None
+
+    @property
+    def is_deployed(self) -> bool:
+        """Whether the forward pass is the chip's."""
+        return "deployed_scale" in self._buffers
+
+    @property
+    def integer_scale(self) -> float:
+        """Integers per unit of the answer, in weights and bias; a power of two."""
+        return float(self.deployed_scale)
+
+    @property
+    def unit(self) -> float:
+        """What one of the accumulators' integers is worth."""
+        return 1 / (self.integer_scale * (1 << FRACTION_BITS))
+
+    def deploy_for(self, terms: tuple[Term, ...], max_inputs: Sequence[int]) -> None:
+        """Switch to the chip's arithmetic, at the largest power of two that fits its formats.
+
+        Args:
+            terms: Of the current that will enter.
+            max_inputs: For each term the largest absolute value of its source.
+
+        Raises:
+            LoweringError: No scale fits.
+        """
+        scale = choose_vth_mant(
+            [self.real_weight(term).double().numpy(force=True) for term in terms],
+            self.real_bias(terms).double().numpy(force=True),
+            threshold=1.0,
+            max_inputs=max_inputs,
+        )
+        if scale < 1:
+            raise LoweringError("LinearReadout: its weights or bias are too large for 8 bits; scale them down")
+        value = torch.tensor(float(1 << (scale.bit_length() - 1)), device=self.linear.weight.device)
+        self.register_buffer("deployed_scale", value)
+
+    def forward(self, current: Current) -> torch.Tensor:
+        """The answer of every step; deployed, multiples of `unit`."""
+        if not self.is_deployed:
+            return F.linear(current.value.flatten(2, -2).mean(2).movedim(1, -1), *self._rows()).movedim(-1, 1)
+        sums: Any = sum(
+            F.linear(term.spikes.flatten(1, -2).movedim(1, -1), self.integers(term)) for term in current.terms
+        )
+        bias = self.integer_bias(current.terms)
+        if float((sums.detach().abs().max() + bias.detach().abs().max()) * (1 << FRACTION_BITS)) >= STATE_LIMIT:
+            raise LoweringError("LinearReadout: its sums leave the accumulators' 24 bits; use fewer input bits")
+        return ((sums + bias) / self.integer_scale).movedim(-1, 1)
+
+    def real_weight(self, term: Term) -> torch.Tensor:
+        """The matrix R_k, shape (n_classes, neurons of the term's source in torch's order), with gradient."""
+        arm, rows = term.arm, self.linear.weight[:, term.first_channel :][:, : term.arm.out_channels]
+        folded = arm.weight * arm.gain().reshape(-1, *[1] * (arm.weight.ndim - 1))
+        with torch.enable_grad():
+            # The adjoint of the arm, applied to one row for each class.
+            x = torch.zeros(len(rows), *term.spikes.shape[1:-1], 1, device=rows.device, requires_grad=True)
+            y = arm.linear(x, folded)
+            n_tokens = y[0, 0].numel()
+            cotangent = (rows / n_tokens).reshape(*rows.shape, *[1] * (y.ndim - 2)).expand_as(y)
+            (weight,) = torch.autograd.grad(y, x, cotangent, create_graph=True)
+        weight = weight.flatten(1)
+        return weight if torch.is_grad_enabled() else weight.detach()
+
+    def real_bias(self, terms: tuple[Term, ...]) -> torch.Tensor:
+        """The bias b', shape (n_classes,): b, and what the norms of the terms add to the mean."""
+        weight, *bias = self._rows()
+        return F.linear(sum_of_offsets(terms, weight.shape[1]), weight, *bias)
+
+    def integers(self, term: Term) -> torch.Tensor:
+        """The matrix R_k on the chip's grid, with gradient."""
+        return round_even(self.real_weight(term) * self.integer_scale, -256, 254)
+
+    def integer_bias(self, terms: tuple[Term, ...]) -> torch.Tensor:
+        """The bias b' as a mantissa with exponent 6, with gradient."""
+        return round_integer(self.real_bias(terms) * self.integer_scale, -4096, 4095)
+
+    def _rows(self) -> tuple[torch.Tensor, ...]:
+        bias = self.linear.bias
+        return (self.linear.weight,) if bias is None else (self.linear.weight, bias)

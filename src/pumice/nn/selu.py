@@ -1,0 +1,73 @@
+"""Self-normalising networks: the constants of SELU, the initialisation, and alpha dropout's affine map."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from pumice.errors import InputError
+from pumice.nn.arms import AbstractArm, TokenMixingArm
+
+
+def _constants() -> tuple[float, float]:
+    """Alpha and lambda for which mean 0 and variance 1 are a fixed point of the moments' map."""
+    e, half, two = math.e, math.erfc(math.sqrt(0.5)), math.erfc(math.sqrt(2))
+    alpha = -math.sqrt(2 / math.pi) / (math.exp(0.5) * half - 1)
+    spread = 2 * e * (half**2 * math.pi / 2 + e * two) + math.pi + 2 - 2 * math.sqrt(e) * (2 + math.pi) * half
+    return alpha, (1 - math.sqrt(e) * half) * math.sqrt(2 * math.pi / spread)
+
+
+ALPHA, LAMBDA = _constants()
+"""selu(x) = LAMBDA x for x > 0, else LAMBDA ALPHA (e^x - 1). Klambauer et al., NeurIPS 2017."""
+
+
+def self_normalizing_(module: torch.nn.Module) -> torch.nn.Module:
+    r"""Draw all weights from N(0, 1 / fan_in) and clear all biases, in place.
+
+    Sums of inputs with mean 0 and variance 1 then have mean 0 and variance 1 again, which SELU keeps.
+    Klambauer, Unterthiner, Mayr, Hochreiter: Self-Normalizing Neural Networks, NeurIPS 2017.
+
+    Args:
+        module: Its arms and its layers `torch.nn.Linear` are initialised.
+
+    Returns:
+        The same module.
+
+    Example:
+        >>> layer = self_normalizing_(torch.nn.Linear(400, 1000))
+        >>> round(layer.weight.std().item() * 20, 1), layer.bias.abs().sum().item()
+        (1.0, 0.0)
+    """
+    for part in module.modules():
+        if isinstance(part, (AbstractArm, torch.nn.Linear)) and isinstance(part.weight, torch.nn.Parameter):
+            fan_in = part.weight.shape[-1] if isinstance(part, TokenMixingArm) else part.weight[0].numel()
+            torch.nn.init.normal_(part.weight, std=fan_in**-0.5)
+        if isinstance(part, torch.nn.Linear) and part.bias is not None:
+            torch.nn.init.zeros_(part.bias)
+    return module
+
+
+def alpha_dropout_affine(keep: float) -> tuple[float, float]:
+    r"""A and B with which A x + B keeps mean 0 and variance 1 when dropped units are set to SELU's lower limit.
+
+    .. math:: A = \bigl(q + \alpha'^2 q (1 - q)\bigr)^{-1/2}, \quad B = -A (1 - q) \alpha',
+              \quad \alpha' = -\lambda \alpha
+
+    `torch.nn.AlphaDropout(1 - keep)` computes with them. Klambauer et al., NeurIPS 2017.
+
+    Args:
+        keep: q, the probability that a unit is kept, in (0, 1].
+
+    Raises:
+        InputError: `keep` is no such probability.
+
+    Example:
+        >>> [round(value, 8) for value in alpha_dropout_affine(0.95)]
+        [0.95484448, 0.08393557]
+    """
+    if not 0 < keep <= 1:
+        raise InputError(f"alpha_dropout_affine: keep must lie in (0, 1], got {keep}")
+    limit = -LAMBDA * ALPHA
+    a = (keep + limit**2 * keep * (1 - keep)) ** -0.5
+    return a, -a * (1 - keep) * limit

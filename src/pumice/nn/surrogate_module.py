@@ -1,0 +1,103 @@
+"""Auxiliary artificial networks that give the middle of a spiking network a cleaner gradient."""
+
+from __future__ import annotations
+
+import torch
+
+from pumice.errors import InputError
+from pumice.nn.arms import ConvArm, NormFactory
+from pumice.nn.channel_mixer import ChannelMixerBlock
+from pumice.nn.current import Current
+from pumice.nn.neurons import Activation
+from pumice.nn.selu import self_normalizing_
+from pumice.nn.tdbn import TDBN
+from pumice.nn.token_mixer import TokenMixerBlock
+
+EXPANSION = 4
+_ACTIVATIONS: dict[str, type[torch.nn.Module]] = {"gelu": torch.nn.GELU, "selu": torch.nn.SELU}
+
+
+class SurrogateModule(torch.nn.Module):
+    r"""An artificial head that reads a stream of currents in the middle of a spiking network.
+
+    .. math:: z = W \, \underset{n}{\mathrm{mean}} \, E_m(\dots E_1(\sigma(\mathrm{BN}(W_0 \, \bar I))))_n + b,
+              \qquad \bar I = \frac{1}{T} \sum_t I(t)
+
+    with token and channel mixers E like the spiking network's, but activations in the place of neurons. Its loss
+    reaches the first layers of the spiking network past all spikes that come later. It is used in training only.
+
+    Deng, Lin, Li, Gu: Surrogate Module Learning, ICML 2023; Deng, Wu, Du, Gu: Spiking Token Mixer, NeurIPS 2024. The
+    latter's program averages different samples where T > 1; here each sample is averaged over its own steps.
+
+    Args:
+        channels: D of the stream.
+        tokens: Of the stream, height * width.
+        n_classes: Length of the answer.
+        encoders: m, pairs of a token mixer and a channel mixer.
+        heads: Of the token mixers.
+        activation: "gelu", with batch norm; or "selu", without norm, with the initialisation that keeps mean 0 and
+            variance 1 (Klambauer, Unterthiner, Mayr, Hochreiter: Self-Normalizing Neural Networks, NeurIPS 2017).
+
+    Shape:
+        (batch, D, height, width, time) -> (batch, n_classes).
+
+    Raises:
+        InputError: There is no such activation.
+
+    Example:
+        >>> SurrogateModule(8, tokens=6, n_classes=10, heads=2)(torch.ones(4, 8, 2, 3, 5)).shape
+        torch.Size([4, 10])
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        tokens: int,
+        n_classes: int,
+        encoders: int = 1,
+        heads: int = 1,
+        activation: str = "gelu",
+    ) -> None:
+        super().__init__()
+        if activation not in _ACTIVATIONS:
+            raise InputError(
+                f"SurrogateModule: activation must be one of {', '.join(_ACTIVATIONS)}, got {activation!r}"
+            )
+        norm: NormFactory | None = (lambda: TDBN(threshold=1.0)) if activation == "gelu" else None
+
+        def activate() -> torch.nn.Module:
+            return Activation(_ACTIVATIONS[activation]())
+
+        self.stem = ConvArm(channels, channels, 1, norm=norm)
+        self.fire = activate()
+        self.encoders = torch.nn.ModuleList()
+        for _ in range(encoders):
+            self.encoders.append(TokenMixerBlock(channels, tokens=tokens, heads=heads, neurons=activate, norm=norm))
+            self.encoders.append(ChannelMixerBlock(channels, neurons=activate, norm=norm, expansion=EXPANSION))
+        self.linear = torch.nn.Linear(channels, n_classes)
+        if activation == "selu":
+            self_normalizing_(self)
+
+    def forward(self, stream: torch.Tensor) -> torch.Tensor:
+        """The answer, from the stream's mean over time."""
+        current = Current.of(self.stem, stream.mean(-1, keepdim=True))
+        current = Current.holding(self.fire(current))
+        for encoder in self.encoders:
+            current = encoder(current)
+        logits: torch.Tensor = self.linear(current.value.flatten(2).mean(2))
+        return logits
+
+
+def surrogate_encoders(depth: int) -> list[int]:
+    """How many encoders the surrogate modules of a network with `depth` encoders have, in their order.
+
+    The first module reads the embedding, the next ones the stream after encoder 2, 4, ...; the deeper they read, the
+    shallower they are: max(m - i, 1), with m = 1, 2, 3 for a depth of 2, 4, 6 and more.
+
+    Example:
+        >>> surrogate_encoders(1), surrogate_encoders(4), surrogate_encoders(10)
+        ([], [2, 1], [3, 2, 1, 1, 1])
+    """
+    modules = depth // 2
+    return [max(min(modules, 3) - index, 1) for index in range(modules)]

@@ -17,6 +17,7 @@ from pumice.ir import (
     Dense,
     Direct,
     Graph,
+    OneToOne,
     Sparse,
     Synapse,
     TokenMixing,
@@ -24,6 +25,7 @@ from pumice.ir import (
     unflatten_whc,
 )
 from pumice.ir.schedule import is_autonomous
+from pumice.passes.insert_relays import is_value_relay
 
 Bounds = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
@@ -95,9 +97,15 @@ def _memory(decay_q12: int | npt.NDArray[Any], steps: float) -> npt.NDArray[np.f
 
 
 def _sum_bounds(graph: Graph, synapse: Synapse, shape: tuple[int, ...]) -> Bounds:
+    low: Any
+    high: Any
     low, high = _value_range(graph, synapse)
     if isinstance(synapse, Direct):
         return np.full(shape, float(low)), np.full(shape, float(high))
+    if isinstance(synapse, OneToOne) and synapse.source != graph.input.name:
+        source = graph.population(synapse.source)
+        if is_value_relay(source):
+            low, high = current_bounds(graph, synapse.source)
     scale = float(1 << getattr(synapse, "weight_exp", 0))
     clock = _clock(graph, synapse)
     if clock is not None and isinstance(synapse, (Dense, Sparse)):

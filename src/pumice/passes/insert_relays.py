@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from pumice.errors import GraphError
 from pumice.ir import Cuba, Graph, OneToOne, Population, SigmaDelta, Synapse
 from pumice.ir.verify import MAX_DELAY_STEPS
@@ -51,6 +53,16 @@ def insert_relays(graph: Graph, *, allowed: bool = True) -> PassResult:
     return PassResult(changed, modified)
 
 
+def value_relay(name: str, shape: tuple[int, ...]) -> SigmaDelta:
+    """Neurons that send, in the same step, the sum of the values that they receive."""
+    return SigmaDelta(name, shape, vth=0, relu=False, spike_exp=0, state_exp=0)
+
+
+def is_value_relay(p: Population) -> bool:
+    """Whether a population is a `value_relay`."""
+    return isinstance(p, SigmaDelta) and not (p.vth or p.relu or p.spike_exp or p.state_exp or np.any(p.bias))
+
+
 def _path(synapse: Synapse, shape: tuple[int, ...]) -> tuple[list[Population], list[Synapse]]:
     stops: list[Population] = []
     path: list[Synapse] = []
@@ -70,5 +82,5 @@ def _path(synapse: Synapse, shape: tuple[int, ...]) -> tuple[list[Population], l
 def _relay(name: str, shape: tuple[int, ...], *, graded: bool) -> tuple[int, Population]:
     """A relay, and the weight that drives it."""
     if graded:
-        return 1, SigmaDelta(name, shape, vth=0, relu=False, spike_exp=0, state_exp=0)
+        return 1, value_relay(name, shape)
     return 2, Cuba(name, shape, vth_mant=1, i_decay_q12=4096, v_decay_q12=4096)

@@ -9,6 +9,7 @@ from pumice.passes.balance_latency import balance_latency
 from pumice.passes.insert_relays import insert_relays
 from pumice.passes.prune_dead import prune_dead
 from pumice.passes.schedule_resets import schedule_resets
+from pumice.passes.share_currents import Residual, share_currents
 
 
 class Step(NamedTuple):
@@ -48,6 +49,11 @@ IN_THE_NETWORK = (
 ON_THE_GRAPH = (
     Step("prune_dead", "pumice.passes.prune_dead:prune_dead", "What is dead must not lengthen a path."),
     Step(
+        "share_currents",
+        "pumice.passes.share_currents:share_currents",
+        "Of what is alive; a relay lengthens the paths through it, which are balanced after it.",
+    ),
+    Step(
         "balance_latency",
         "pumice.passes.balance_latency:balance_latency",
         "Latencies must be equal before anything refers to them.",
@@ -71,13 +77,16 @@ ON_THE_GRAPH = (
 """Done by `run_passes`, but for the last."""
 
 
-def run_passes(graph: Graph, sample_steps: int, period_steps: int | None = None) -> Graph:
+def run_passes(
+    graph: Graph, sample_steps: int, period_steps: int | None = None, residual: Residual = "auto"
+) -> Graph:
     """Turn the graph of a deployed network into one that runs on a chip, samples back to back (`ON_THE_GRAPH`).
 
     Args:
         graph: Populations and synapses as the network computes them, without latency.
         sample_steps: Steps of one sample.
         period_steps: See `schedule_resets`.
+        residual: See `share_currents`.
 
     Returns:
         The graph, verified after each pass that must leave a runnable one.
@@ -86,6 +95,7 @@ def run_passes(graph: Graph, sample_steps: int, period_steps: int | None = None)
         GraphError: A pass cannot do its work exactly; the message names the place.
     """
     graph = prune_dead(graph).graph
+    graph = share_currents(graph, residual).graph
     graph = balance_latency(graph).graph
     graph = verify_graph(insert_relays(graph).graph)
     return verify_graph(schedule_resets(graph, sample_steps, period_steps).graph)

@@ -13,12 +13,13 @@ from lava.lib.dl.slayer import synapse as slayer_synapse
 from lava.lib.dl.slayer.block import cuba as slayer
 
 from pumice.errors import LoweringError
-from pumice.ir import Conv, Cuba, Dense, OneToOne, Synapse, TokenMixing, torch_to_lava
+from pumice.ir import Accumulator, Conv, Cuba, Dense, OneToOne, Population, Synapse, TokenMixing, torch_to_lava
 from pumice.nn.arms import ConvArm, DenseArm, IdentityArm, TokenMixingArm
+from pumice.nn.linear_readout import LinearReadout
 from pumice.nn.merge import Merge
 from pumice.nn.readout import LinearArm
 from pumice.nn.trace import INPUT, Call
-from pumice.nn.views import ArmView, arm_views
+from pumice.nn.views import ArmView, call_arms
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -35,7 +36,7 @@ def population_name(call: Call) -> str:
 
 def lower_block(
     call: Call, sources: Sequence[Call | None], value_range: tuple[int, int]
-) -> tuple[Cuba, list[Synapse]]:
+) -> tuple[Population, list[Synapse]]:
     """Read the integers of a deployed block.
 
     Args:
@@ -46,7 +47,10 @@ def lower_block(
     Returns:
         The population, and its synapses.
     """
-    block, neuron = call.block, call.block.neuron
+    block = call.block
+    if isinstance(block, LinearReadout):
+        return _readout(call, block, sources, value_range)
+    neuron = block.neuron
     name = population_name(call)
     bias = _bias(call)
     population = Cuba(
@@ -59,18 +63,41 @@ def lower_block(
     )
     synapses: list[Synapse] = []
     first_channel = 0
-    for index, view in enumerate(arm_views(block)):
+    for index, view in enumerate(call_arms(call)):
         source, x = (call, call.y) if view.recurrent else (sources[index], call.xs[index])
-        ends = {
-            "source": INPUT if source is None else population_name(source),
-            "target": name,
-            "graded": source is None and value_range != (0, 1),
-        }
+        ends = _ends(source, name, value_range)
         if isinstance(block, Merge) and block.concat:
             ends["target_channels"] = (first_channel, first_channel + view.owner.out_channels)
             first_channel += view.owner.out_channels
+        elif call.terms and view.owner.out_channels < call.y.shape[1]:
+            first = call.terms[index].first_channel
+            ends["target_channels"] = (first, first + view.owner.out_channels)
         synapse = _SYNAPSES[next(kind for kind in _SYNAPSES if isinstance(view.owner, kind))](view, x, ends)
         synapses.append(synapse if view.recurrent else _with_delay(synapse, source))
+    return population, synapses
+
+
+def _ends(source: Call | None, target: str, value_range: tuple[int, int]) -> dict[str, Any]:
+    return {
+        "source": INPUT if source is None else population_name(source),
+        "target": target,
+        "graded": source is None and value_range != (0, 1),
+    }
+
+
+def _readout(
+    call: Call, block: LinearReadout, sources: Sequence[Call | None], value_range: tuple[int, int]
+) -> tuple[Population, list[Synapse]]:
+    """One dense synapse for each term of the current."""
+    name = population_name(call)
+    with torch.no_grad():
+        bias: IntArray = block.integer_bias(call.terms).numpy(force=True).astype(np.int32)
+        weights = [block.integers(term).numpy(force=True).astype(np.int32) for term in call.terms]
+    population = Accumulator(name, bias.shape, v_decay_q12=4096, bias_mant=bias if bias.any() else 0)
+    synapses = [
+        _with_delay(Dense(**_ends(source, name, value_range), weight=weight), source)
+        for source, weight in zip(sources, weights, strict=True)
+    ]
     return population, synapses
 
 
@@ -93,7 +120,12 @@ def _shape(call: Call) -> tuple[int, ...]:
 
 
 def undelayed(call: Call) -> IntArray:
-    """The spikes that the block's neurons fired, before the block delayed them: (batch, time, *shape)."""
+    """The spikes that the block's neurons fired, before the block delayed them: (batch, time, *shape).
+
+    Of a readout, the voltage in the chip's integers.
+    """
+    if isinstance(call.block, LinearReadout):
+        return torch_to_lava((call.y / call.block.unit).numpy(force=True)).astype(np.int32)
     spikes: IntArray = torch_to_lava(call.undelayed.numpy(force=True)).astype(np.int32)
     return spikes.reshape(*spikes.shape[:2], *_shape(call))
 

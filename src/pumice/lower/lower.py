@@ -26,7 +26,7 @@ from pumice.nn.deploy import deploy, example_range
 from pumice.nn.trace import INPUT, SYNAPTIC, Call, trace
 from pumice.passes.check_ranges import check_ranges
 from pumice.passes.order import run_passes
-
+from pumice.passes.share_currents import Residual
 
 REFERENCE_PRODUCTS = 1 << 32
 """Products of a proof that the reference still computes within seconds; larger ones run on its equal, "fast"."""
@@ -38,6 +38,7 @@ def lower(
     *,
     input_range: tuple[int, int] | None = None,
     period_steps: int | None = None,
+    residual: Residual = "auto",
 ) -> Graph:
     """Turn a network into a graph that gives the same spikes, `graph.latency` steps later.
 
@@ -54,6 +55,8 @@ def lower(
             input outside.
         period_steps: Steps from one sample's start to the next one's; the next power of two at or above what is
             needed if not given, because chips reset in such intervals.
+        residual: How a stream of currents reaches its readers: "synapses" from every branch, "relays" that send
+            values, or for each sum what costs less (see `pumice.passes.share_currents`).
 
     Returns:
         The graph, verified, and equal to the network on the example's first samples at every layer and step.
@@ -73,7 +76,7 @@ def lower(
     calls = trace(model, example_input)
     sample_steps = int(example_input.shape[-1])
     try:
-        graph = run_passes(_assemble(calls, example_input, value_range), sample_steps, period_steps)
+        graph = run_passes(_assemble(calls, example_input, value_range), sample_steps, period_steps, residual)
     except GraphError as error:
         raise LoweringError(str(error)) from error
     if broken := violations(graph):

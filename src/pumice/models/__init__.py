@@ -4,5 +4,6 @@ from pumice.models.convnet import convnet
 from pumice.models.feedforward import feedforward
 from pumice.models.registry import MODEL_NAMES, build_model
 from pumice.models.resnet import resnet
+from pumice.models.stmixer import STMixer, stmixer
 
-__all__ = ["MODEL_NAMES", "build_model", "convnet", "feedforward", "resnet"]
+__all__ = ["MODEL_NAMES", "STMixer", "build_model", "convnet", "feedforward", "resnet", "stmixer"]

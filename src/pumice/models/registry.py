@@ -12,12 +12,14 @@ from pumice.errors import InputError
 from pumice.models.convnet import convnet
 from pumice.models.feedforward import feedforward
 from pumice.models.resnet import resnet
+from pumice.models.stmixer import stmixer
 
 # Each takes (neuron_params, image_shape, n_classes) and its own keyword arguments.
 _MODELS: dict[str, Callable[..., torch.nn.Module]] = {
     "convnet": convnet,
     "feedforward": feedforward,
     "resnet": resnet,
+    "stmixer": stmixer,
 }
 MODEL_NAMES = tuple(_MODELS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,11 +12,14 @@ from lava.lib.dl.slayer.block import cuba
 from pumice.errors import LoweringError, PumiceWarning
 from pumice.nn.blocks import Recurrent, rest
 from pumice.nn.cuba import CubaNeuron
+from pumice.nn.current import sum_of_offsets
+from pumice.nn.linear_readout import LinearReadout
 from pumice.nn.merge import Merge
 from pumice.nn.readout import LinearArm
+from pumice.nn.shared_scale import share_scales
 from pumice.nn.tdbn import TDBN
 from pumice.nn.trace import INPUT, SYNAPTIC, Call, trace
-from pumice.nn.views import ArmView, arm_views
+from pumice.nn.views import ArmView, call_arms
 from pumice.passes.rescale import choose_vth_mant
 
 MAX_EXACT_FLOAT32 = 1 << 24
@@ -64,8 +68,15 @@ def deploy(
     layers = [call for call in calls if isinstance(call.block, SYNAPTIC)]
     for call in layers:
         _check(call)
-    for call in layers:
-        _deploy_block(call, [largest[source] for source in call.sources])
+    peaks = {call.name: [largest[source] for source in call.sources] for call in layers}
+    spiking = [call for call in layers if not isinstance(call.block, LinearReadout)]
+    with torch.no_grad():
+        vth_mants = share_scales(spiking, {call.name: _vth_mant(call, peaks[call.name]) for call in spiking})
+        for call in layers:
+            if isinstance(call.block, LinearReadout):
+                call.block.deploy_for(call.terms, peaks[call.name])
+    for call in spiking:
+        _deploy_block(call, peaks[call.name], vth_mants[call.name])
     return model
 
 
@@ -108,8 +119,10 @@ class _IntegerWeight:
 
 def _check(call: Call) -> None:
     block, where = call.block, f"block {call.name!r}: "
+    if isinstance(block, LinearReadout):
+        return
     neuron = block.neuron
-    if isinstance(block, Merge) and neuron.cx_current_decay != FORGETS and any(map(_adds_bias, block.arms)):
+    if any(map(_adds_bias, _arms(call))) and neuron.cx_current_decay != FORGETS:
         raise LoweringError(
             where + "arms with a norm or bias need current_decay=1: the bias acts on the voltage on the chip, here "
             "it would pass through the current's memory first"
@@ -137,44 +150,60 @@ def _check(call: Call) -> None:
         )
 
 
-def _deploy_block(call: Call, max_inputs: list[int]) -> None:
+def _vth_mant(call: Call, max_inputs: list[int]) -> int:
+    """The block's integer threshold, which sets its scale."""
     block = call.block
     neuron = block.neuron = CubaNeuron.adopt(block.neuron)
     if isinstance(block, Merge):
         neuron.merged_offset = block.offset
-    arms = arm_views(block)
-    peaks = max_inputs + [1] * (len(arms) - len(max_inputs))  # a recurrent arm sees the block's own spikes
-    with torch.no_grad():
-        vth_mant = _rescaled_vth_mant(block, arms, peaks) if _is_rescaled(block) else neuron.v_th_mant
+    elif call.terms:
+        neuron.merged_offset = partial(sum_of_offsets, call.terms, call.y.shape[1])
+    return _rescaled_vth_mant(call, max_inputs) if _is_rescaled(call) else int(neuron.v_th_mant)
+
+
+def _deploy_block(call: Call, max_inputs: list[int], vth_mant: int) -> None:
+    block = call.block
+    neuron = block.neuron
     if vth_mant < 1:
         raise LoweringError(
             f"block {call.name!r}: its threshold {neuron.threshold} is too small against its weights and bias for "
             "any integer threshold (or below 1/64, the smallest on SLAYER's grid); scale the weights down or it up"
         )
     neuron.deploy(vth_mant)
-    for arm, peak in zip(arms, peaks, strict=True):
+    for arm, peak in _with_peaks(call, max_inputs):
         arm.set_hook(_IntegerWeight(arm, neuron, peak, call.name))
     block.delay_shift = False
     if isinstance(block, cuba.Recurrent) and not isinstance(block, Recurrent):
         block.register_forward_pre_hook(rest)
 
 
-def _is_rescaled(block: Any) -> bool:
+def _is_rescaled(call: Call) -> bool:
     """Whether the layer's scale is free: nothing in it was trained on SLAYER's own grid alone."""
-    return any(map(_adds_bias, block.arms)) if isinstance(block, Merge) else isinstance(block.neuron.norm, TDBN)
+    return bool(call.terms) or any(map(_adds_bias, _arms(call))) or isinstance(call.block.neuron.norm, TDBN)
+
+
+def _arms(call: Call) -> list[Any]:
+    """The arms that have norms of their own."""
+    return [term.arm for term in call.terms] or list(getattr(call.block, "arms", ()))
 
 
 def _adds_bias(arm: Any) -> bool:
     return arm.norm is not None or isinstance(arm, LinearArm)
 
 
-def _rescaled_vth_mant(block: Any, arms: list[ArmView], peaks: list[int]) -> int:
-    neuron = block.neuron
+def _with_peaks(call: Call, max_inputs: list[int]) -> list[tuple[ArmView, int]]:
+    arms = call_arms(call)
+    peaks = max_inputs + [1] * (len(arms) - len(max_inputs))  # a recurrent arm sees the block's own spikes
+    return list(zip(arms, peaks, strict=True))
+
+
+def _rescaled_vth_mant(call: Call, max_inputs: list[int]) -> int:
+    neuron, arms = call.block.neuron, _with_peaks(call, max_inputs)
     return choose_vth_mant(
-        [arm.folded_rows().double().numpy(force=True) for arm in arms],
+        [arm.folded_rows().double().numpy(force=True) for arm, _ in arms],
         neuron.offset().double().numpy(force=True),
         threshold=float(neuron.threshold),
-        max_inputs=peaks,
+        max_inputs=[peak for _, peak in arms],
         i_decay_q12=neuron.cx_current_decay,
-        concat=getattr(block, "concat", False),
+        concat=getattr(call.block, "concat", False),
     )

@@ -1,0 +1,130 @@
+"""Surrogate module learning: auxiliary artificial networks teach the spiking one, and learn from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch.nn import functional
+
+from pumice.errors import InputError
+from pumice.nn import SurrogateModule
+
+
+class SurrogateModuleLoss(torch.nn.Module):
+    r"""Cross-entropy of all answers, and agreement of each surrogate module with the spiking network.
+
+    .. math:: L = (1 - \lambda) \, \frac{\mathrm{CE}(z_0) + \alpha \sum_i \mathrm{CE}(z_i)}{1 + K \alpha}
+        + \frac{\lambda}{2 K} \sum_i \Bigl[ \mathrm{KL}(\bar p_0 \,\|\, p_i) + \mathrm{KL}(\bar p_i \,\|\, p_0)
+        \Bigr], \qquad p = \mathrm{softmax}(z / \tau)
+
+    z_0 is the spiking network's mean answer over time, z_1 ... z_K are the surrogate modules'; no gradient flows
+    through a barred p. The weights are the same in all epochs, and nothing is detached between the spiking network
+    and the surrogate modules. Without any (evaluation, fine-tuning in integers) the loss is CE(z_0).
+
+    Deng, Lin, Li, Gu: Surrogate Module Learning, ICML 2023; Deng, Wu, Du, Gu: Spiking Token Mixer, NeurIPS 2024.
+
+    Args:
+        weight: lambda, of the agreement, 0 to 1.
+        surrogate_weight: alpha, of a surrogate module's cross-entropy, >= 0.
+        temperature: tau, > 0.
+        label_smoothing: Of the cross-entropies, 0 to 1.
+
+    Raises:
+        InputError: A value does not fit.
+
+    Example:
+        >>> main, surrogate = torch.tensor([[[2.0], [0.0]]]), torch.tensor([[1.0, 1.0]])
+        >>> round(SurrogateModuleLoss()((main, [surrogate]), torch.tensor([0])).item(), 7)
+        0.0797937
+    """
+
+    reads = "surrogates"
+
+    def __init__(
+        self,
+        weight: float = 0.9,
+        surrogate_weight: float = 0.5,
+        temperature: float = 3.0,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if not 0 <= weight <= 1 or surrogate_weight < 0 or temperature <= 0 or not 0 <= label_smoothing < 1:
+            raise InputError(
+                "weight must lie in 0..1, surrogate_weight be >= 0, temperature > 0 and label_smoothing in 0..1 "
+                f"(below 1), got {weight}, {surrogate_weight}, {temperature} and {label_smoothing}"
+            )
+        self.weight = weight
+        self.surrogate_weight = surrogate_weight
+        self.temperature = temperature
+        self.label_smoothing = label_smoothing
+
+    def forward(
+        self, answer: torch.Tensor | tuple[torch.Tensor, Sequence[torch.Tensor]], labels: torch.Tensor
+    ) -> torch.Tensor:
+        """The loss of a batch.
+
+        Args:
+            answer: The network's output, shape (batch, class, time), alone or with the surrogate modules' answers,
+                each of shape (batch, class).
+            labels: Class indices, shape (batch,).
+        """
+        output, surrogates = answer if isinstance(answer, tuple) else (answer, ())
+        main, count = output.mean(-1), len(surrogates)
+        if not count:
+            return self._cross_entropy(main, labels)
+        hard = self._cross_entropy(main, labels)
+        hard = hard + self.surrogate_weight * sum(self._cross_entropy(z, labels) for z in surrogates)
+        soft = sum(self._divergence(main, z) + self._divergence(z, main) for z in surrogates)
+        hard = hard / (1 + count * self.surrogate_weight)
+        return (1 - self.weight) * hard + self.weight / (2 * count) * soft
+
+    def _cross_entropy(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+
+    def _divergence(self, target: torch.Tensor, learner: torch.Tensor) -> torch.Tensor:
+        """KL(target || learner), mean over the batch; only the learner gets a gradient."""
+        p = (target.detach() / self.temperature).log_softmax(1)
+        q = (learner / self.temperature).log_softmax(1)
+        return functional.kl_div(q, p, reduction="batchmean", log_target=True)
+
+
+class SurrogateAnswers:
+    """What the surrogate modules gave in the last forward pass."""
+
+    def __init__(self) -> None:
+        self._answers: list[torch.Tensor] = []
+
+    def add(self, logits: torch.Tensor) -> None:
+        """Note one module's answer."""
+        self._answers.append(logits)
+
+    def take(self) -> list[torch.Tensor]:
+        """The answers since the last `take`, in the order of the calls."""
+        taken, self._answers = self._answers, []
+        return taken
+
+
+@contextmanager
+def watch_surrogates(model: torch.nn.Module) -> Iterator[SurrogateAnswers]:
+    """Collect what the model's surrogate modules give until the context ends.
+
+    Example:
+        >>> module = SurrogateModule(8, tokens=4, n_classes=3)
+        >>> with watch_surrogates(module) as answers:
+        ...     _ = module(torch.ones(2, 8, 2, 2, 5))
+        >>> [logits.shape for logits in answers.take()], answers.take()
+        ([torch.Size([2, 3])], [])
+    """
+    answers = SurrogateAnswers()
+    handles = [
+        module.register_forward_hook(lambda _module, _args, logits: answers.add(logits))
+        for module in model.modules()
+        if isinstance(module, SurrogateModule)
+    ]
+    try:
+        yield answers
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -3,6 +3,7 @@
 from pumice.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pumice.train.evaluate import encode, predict, predict_counts
 from pumice.train.history import EpochRecord
+from pumice.train.isometry import Isometry, isometry
 from pumice.train.loop import total_batches, train
 from pumice.train.losses import SpikeCountCrossEntropy, SpikeRateLoss
 from pumice.train.presets import PRESETS, find_recipe
@@ -13,12 +14,14 @@ __all__ = [
     "PRESETS",
     "Checkpoint",
     "EpochRecord",
+    "Isometry",
     "Recipe",
     "SpikeCountCrossEntropy",
     "SpikeRateLoss",
     "Trained",
     "encode",
     "find_recipe",
+    "isometry",
     "load_checkpoint",
     "load_recipe",
     "predict",

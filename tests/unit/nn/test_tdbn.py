@@ -4,6 +4,7 @@ import torch
 
 from pumice.errors import InputError, LoweringError
 from pumice.nn import TDBN, Dense
+from pumice.nn.tdbn import momentum_of
 
 # Oracle 3a: x[T=2, N=2, C=2]
 X = torch.tensor([[[0.0, 1], [2, 1]], [[4, 3], [6, 7]]])
@@ -79,3 +80,46 @@ def test_errors_say_what_is_missing(norm):
         norm(torch.randn(2, 3, 2))
     with pytest.raises(LoweringError, match="export_hdf5 cannot fold"):
         _ = norm.bias
+
+
+def test_unbiased_normalises_by_n_minus_1():
+    y, biased = (TDBN(2, threshold=0.5, eps=0, unbiased=flag)(X.permute(1, 2, 0)) for flag in (True, False))
+    assert y.std(dim=(0, 2)).tolist() == pytest.approx([0.5, 0.5])  # torch's std has n - 1
+    assert biased.std(dim=(0, 2)).tolist() == pytest.approx([0.5 * (4 / 3) ** 0.5] * 2)
+
+
+def test_two_normed_branches_have_the_threshold_as_deviation():
+    """Oracle 3d: variance / V_th^2 of a sum of two is 2 at alpha 1, 1 at 1/sqrt(2)."""
+    torch.manual_seed(0)
+    x = torch.randn(2, 500, 3, 40)
+    for alpha, expected in ((1.0, 2.0), (2**-0.5, 1.0)):
+        norm = TDBN(3, alpha=alpha, threshold=0.5)
+        assert (norm(x[0]) + norm(x[1])).var().item() / 0.25 == pytest.approx(expected, rel=0.03)
+    assert (norm(x[0]) + norm(x[1]) > 0.5).float().mean().item() == pytest.approx(0.158655, abs=0.005)
+
+
+def test_a_batch_norm_whose_weight_holds_the_threshold_is_loaded():
+    """spikingjelly's form: a plain batch norm whose weight starts at alpha * V_th."""
+    torch.manual_seed(0)
+    theirs = torch.nn.Sequential(torch.nn.BatchNorm2d(3, momentum=0.2))
+    torch.nn.init.constant_(theirs[0].weight, 2**-0.5 * 0.5)
+    x = torch.randn(6, 3, 4, 5, 2)
+    images = x.movedim(-1, 0).flatten(0, 1)
+    theirs(images)
+    with torch.no_grad():
+        theirs[0].weight += torch.tensor([0.1, 0.2, 0.3])
+        theirs[0].bias += torch.tensor([0.3, -0.2, 0.1])
+    ours = torch.nn.Sequential(TDBN(3, alpha=2**-0.5, threshold=0.5, momentum=0.2))
+    ours.load_state_dict(theirs.state_dict())
+    for training in (True, False):
+        expected = theirs.train(training)(images).unflatten(0, (2, 6)).movedim(0, -1)
+        torch.testing.assert_close(ours.train(training)(x), expected)
+    torch.testing.assert_close(ours[0].running_var, theirs[0].running_var)
+    assert set(theirs.state_dict()) > {"0.weight", "0.bias"}  # left as it was
+
+
+def test_momentum_is_put_back():
+    norms = torch.nn.Sequential(TDBN(2, threshold=1.0), TDBN(2, threshold=1.0, momentum=0.3))
+    with momentum_of(norms, 1.0):
+        assert [norm.momentum for norm in norms] == [1.0, 1.0]
+    assert [norm.momentum for norm in norms] == [0.1, 0.3]

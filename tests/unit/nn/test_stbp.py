@@ -1,0 +1,135 @@
+"""STBP's gradient against torch's own differentiation of the neuron's equations, and the spikes against SLAYER's."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from pumice.errors import InputError
+from pumice.nn import TDBN, CubaNeuron, Dense, STBPNeuron, set_gradient
+from pumice.nn.surrogate import Rectangular
+
+TAU = 0.5
+PARAMS = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 1 - TAU, "surrogate": Rectangular(1.5)}
+
+
+class Step(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, v, threshold):
+        ctx.save_for_backward(v - threshold)
+        return (v >= threshold).float()
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return g * (x.abs() < 0.75) / 1.5, None
+
+
+def written_out(x, threshold, reset):
+    """The paper's iterative neuron; torch differentiates it."""
+    v, s, spikes = x.new_zeros(()), x.new_zeros(()), []
+    for t in range(x.shape[-1]):
+        kept = v * (1 - (s if reset == "full" else s.detach()))
+        if reset == "none":  # the value of a reset, the derivative of none
+            kept = v + (kept - v).detach()
+        v = TAU * kept + x[..., t]
+        s = Step.apply(v, threshold)
+        spikes.append(s)
+    return torch.stack(spikes, -1)
+
+
+@pytest.fixture
+def x():
+    # On a grid of 1/64, five halvings stay on SLAYER's grid of 1/4096: no rounding, so both compute alike.
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(-20, 60, (3, 7, 6), generator=generator).float() / 64
+
+
+@pytest.fixture
+def weights():
+    return torch.randn(3, 7, 6, generator=torch.Generator().manual_seed(1))
+
+
+def gradient_of(function, x, weights):
+    x = x.clone().requires_grad_()
+    spikes = function(x)
+    (spikes * weights).sum().backward()
+    return spikes.detach(), x.grad
+
+
+@pytest.mark.parametrize(("gradient", "reset"), [("stbp", "full"), ("stbp-detached", "detached"), ("slayer", "none")])
+def test_each_gradient_is_that_of_its_equations(x, weights, gradient, reset):
+    neuron = set_gradient(CubaNeuron(**PARAMS), gradient)
+    threshold = neuron.threshold + neuron.threshold_eps
+    spikes, got = gradient_of(neuron, x, weights)
+    expected_spikes, expected = gradient_of(lambda x: written_out(x, threshold, reset), x, weights)
+    assert torch.equal(spikes, expected_spikes)
+    torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
+    assert 0.1 < spikes.mean() < 0.9
+    for other in {"full", "detached", "none"} - {reset}:
+        wrong = partial(written_out, threshold=threshold, reset=other)
+        assert not torch.allclose(expected, gradient_of(wrong, x, weights)[1])
+
+
+@pytest.mark.parametrize("detached", [False, True])
+def test_a_deployed_neuron_has_the_same_gradient_in_integers(x, weights, detached):
+    neuron = set_gradient(CubaNeuron(**PARAMS), "stbp-detached" if detached else "stbp")
+    neuron.deploy(vth_mant=32)
+    scale = 64.0
+    spikes, got = gradient_of(neuron, x * scale, weights)
+    threshold = 0.5 + 1e-6  # v > threshold
+    expected_spikes, expected = gradient_of(
+        lambda x: written_out(x, threshold, "detached" if detached else "full"), x, weights
+    )
+    assert torch.equal(spikes, expected_spikes)
+    torch.testing.assert_close(got, expected / scale, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("norm", [None, TDBN])
+@pytest.mark.parametrize("deployed", [False, True])
+def test_spikes_are_bit_for_bit_those_of_slayers_neuron(norm, deployed):
+    torch.manual_seed(0)
+    params = {**PARAMS, "voltage_decay": 0.77, "norm": norm}
+    slayer, stbp = Dense(params, 20, 30), Dense(params, 20, 30)
+    x = torch.rand(5, 20, 8)
+    slayer(x)
+    stbp.load_state_dict(slayer.state_dict())
+    set_gradient(stbp, "stbp")
+    for layer in (slayer, stbp):
+        layer.eval()
+        if deployed:
+            layer.neuron.deploy(32)
+    current = torch.randint(-90, 160, (5, 30, 8)).float() if deployed else torch.randn(5, 30, 8)
+    expected = slayer.neuron(current)
+    assert torch.equal(stbp.neuron(current.requires_grad_()), expected)
+    with torch.no_grad():
+        assert torch.equal(stbp.neuron(current), expected)
+    assert 0.05 < expected.mean() < 0.95
+
+
+def test_the_norm_before_the_neuron_learns():
+    layer = set_gradient(Dense({**PARAMS, "norm": TDBN}, 4, 3), "stbp")
+    layer(torch.rand(5, 4, 6)).sum().backward()
+    for parameter in (layer.synapse.weight, layer.neuron.norm.scale, layer.neuron.norm.shift):
+        assert parameter.grad.abs().sum() > 0
+
+
+def test_without_voltage_memory_all_gradients_agree(x, weights):
+    """Nothing is kept from step to step, so there is nothing to reset."""
+    params = {**PARAMS, "voltage_decay": 1.0}
+    grads = [
+        gradient_of(set_gradient(CubaNeuron(**params), name), x, weights)[1]
+        for name in ("stbp", "stbp-detached", "slayer")
+    ]
+    for grad in grads[1:]:
+        np.testing.assert_allclose(grad, grads[0], rtol=1e-6)
+
+
+def test_what_has_no_such_gradient_is_refused():
+    with pytest.raises(InputError, match="current_decay=1"):
+        STBPNeuron.adopt(CubaNeuron(threshold=1.0, current_decay=0.5, voltage_decay=0.5))
+    with pytest.raises(InputError, match="no graded spikes"):
+        STBPNeuron.adopt(CubaNeuron(threshold=1.0, current_decay=1.0, voltage_decay=0.5, graded_spike=True))
+    with pytest.raises(InputError, match="unknown gradient 'bptt'; there are: stbp"):
+        set_gradient(CubaNeuron(**PARAMS), "bptt")

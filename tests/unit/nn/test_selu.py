@@ -1,0 +1,64 @@
+"""Oracles e5 of the self-normalising networks."""
+
+import numpy as np
+import pytest
+import torch
+
+from pumice.errors import InputError
+from pumice.nn.selu import ALPHA, LAMBDA, alpha_dropout_affine, self_normalizing_
+
+Z = np.linspace(-12, 12, 400_001)
+DENSITY = np.exp(-(Z**2) / 2) / np.sqrt(2 * np.pi)
+
+
+def moments(mean, variance):
+    """Mean and variance behind SELU of a normal variable: the map g."""
+    q = mean * 0.0 + np.sqrt(variance) * Z  # weights whose sum is 0 and whose squares' sum is 1
+    y = LAMBDA * np.where(q > 0, q, ALPHA * np.expm1(np.minimum(q, 0)))
+    first = np.trapz(y * DENSITY, Z)
+    return np.array([first, np.trapz(y * y * DENSITY, Z) - first**2])
+
+
+def test_the_constants():
+    assert ALPHA == pytest.approx(1.6732632423543772, abs=1e-14)
+    assert LAMBDA == pytest.approx(1.0507009873554805, abs=1e-14)
+
+
+@pytest.mark.parametrize(("x", "y"), [(-1.0, -1.1113307378), (0.0, 0.0), (2.0, 2.1014019747)])
+def test_torchs_selu_is_the_papers(x, y):
+    assert torch.nn.functional.selu(torch.tensor(x, dtype=torch.float64)).item() == pytest.approx(y, abs=1e-9)
+
+
+def test_mean_0_and_variance_1_are_an_attracting_fixed_point():
+    np.testing.assert_allclose(moments(0, 1), [0, 1], atol=1e-6)
+    slope = (moments(0, 1 + 1e-4) - moments(0, 1 - 1e-4)) / 2e-4
+    np.testing.assert_allclose(slope, [0.088835, 0.782648], atol=2e-5)
+    assert np.linalg.norm(slope) == pytest.approx(0.787673, abs=2e-5)
+
+
+def test_a_deep_network_keeps_its_moments_and_another_initialisation_does_not():
+    torch.manual_seed(0)
+    x = torch.randn(200, 256)
+    y, wider = x, x
+    for _ in range(16):
+        layer = self_normalizing_(torch.nn.Linear(256, 256))
+        y = torch.nn.functional.selu(layer(y))
+        wider = torch.nn.functional.selu(2 * layer(wider))
+    assert abs(y.mean().item()) < 0.1
+    assert y.var().item() == pytest.approx(1, abs=0.2)
+    assert wider.var().item() > 2
+
+
+@pytest.mark.parametrize(
+    ("keep", "a", "b"), [(0.95, 0.95484448, 0.08393557), (0.9, 0.92128452, 0.16197097), (0.8, 0.87890358, 0.30903996)]
+)
+def test_alpha_dropout(keep, a, b):
+    assert alpha_dropout_affine(keep) == pytest.approx((a, b), abs=1e-8)
+    # torch's layer, on ones: kept units become A + B, dropped ones A alpha' + B.
+    found = torch.nn.AlphaDropout(1 - keep)(torch.ones(1000, dtype=torch.float64)).unique()
+    np.testing.assert_allclose(found, [b - a * LAMBDA * ALPHA, a + b], atol=1e-6)
+
+
+def test_a_keep_that_is_no_probability_is_refused():
+    with pytest.raises(InputError, match="keep must lie in"):
+        alpha_dropout_affine(0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
@@ -137,7 +138,7 @@ def _products(graph: Graph) -> int:
     """Weights times the places where they act: products of one step, were every source active."""
     total = 0
     for synapse in graph.synapses:
-        weight = getattr(synapse, "weight", None)
+        weight: Any = getattr(synapse, "weight", 0)
         places = int(np.prod(graph.shape_of(synapse.target)[:-1])) if isinstance(synapse, Conv) else 1
         total += np.size(weight) * places
     return total

@@ -75,7 +75,7 @@ def resnet(
         >>> net = resnet(params, (3, 8, 8), 10, layers=18, width=1 / 16)
         >>> net(torch.ones(2, 3, 8, 8, 4)).shape
         torch.Size([2, 10, 4])
-        >>> sum(p.numel() for p in resnet(params, (3, 32, 32), 10).parameters())
+        >>> sum(p.numel() for p in resnet(params, (3, 32, 32), 10).parameters() if p.requires_grad)
         12700810
     """
     if str(layers) not in _PLANS:

@@ -1,0 +1,168 @@
+"""Residual networks: their sizes, and whole ones lowered and run without a difference."""
+
+import warnings
+from dataclasses import replace
+
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+
+import pumice
+from pumice import nn
+from pumice.errors import InputError
+from pumice.ir import from_stream, to_stream, torch_to_lava
+from pumice.models import build_model, resnet
+from pumice.nn.tdbn import momentum_of
+from pumice.passes.check_ranges import check_ranges
+
+PARAMS = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75, "norm": nn.TDBN}
+LAYERS = ("18", "19", "34", "34-large", "50")
+
+
+def n_parameters(model):
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def image_batch(n, size, steps=4):
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (n, 3, size, size, 1), generator=generator)
+    return images.float().repeat(1, 1, 1, 1, steps)
+
+
+def lively(layers, x, **options):
+    """A network with statistics of `x`, whose head fires."""
+    torch.manual_seed(0)
+    model = resnet(PARAMS, tuple(x.shape[1:4]), 10, layers=layers, **options)
+    with torch.no_grad(), momentum_of(model, 1.0):
+        for arm in (arm for arm in model.modules() if isinstance(arm, nn.LinearArm)):
+            arm.weight.mul_(6)
+        for norm in (norm for norm in model.modules() if isinstance(norm, nn.TDBN)):
+            norm.shift.add_(0.05)
+        model(x)
+    return model.eval()
+
+
+def assert_runs_without_difference(graph, model, x, backend):
+    expected = torch_to_lava(model(x).detach().numpy())
+    stream = to_stream(graph, torch_to_lava(x.numpy()).astype(int))
+    got = from_stream(graph, pumice.run(graph, stream, backend=backend).spikes, len(x))
+    assert_array_equal(got, expected)
+    assert 0.01 < expected.mean() < 0.99
+
+
+def test_parameters_of_resnet_19():
+    """Oracle 3h: as in the paper, and with a stem of 64 channels and bare identities."""
+    assert n_parameters(resnet(PARAMS, (3, 32, 32), 10)) == 12_700_810
+    assert n_parameters(resnet(PARAMS, (3, 32, 32), 10, stem_channels=64, identity_norm=False)) == 12_630_858
+
+
+@pytest.mark.parametrize(("layers", "reference"), [("18", 11_689_512), ("34", 21_797_672), ("50", 25_557_032)])
+def test_parameters_are_those_of_he_et_al_and_the_shortcuts_norms(layers, reference):
+    """He et al., CVPR 2016, as in torchvision; ours have a projection in the first stage, and norms on identities."""
+    model = resnet(PARAMS, (3, 224, 224), 1000, layers=layers, stem_kernel=7, identity_norm=False)
+    first = 0 if layers == "50" else 64 * 64 + 2 * 64  # where torchvision's pooling halves the image
+    assert n_parameters(model) == reference + first
+    normed = resnet(PARAMS, (3, 224, 224), 1000, layers=layers, stem_kernel=7)
+    channels = [a.out_channels for a in normed.modules() if isinstance(a, nn.IdentityArm)]
+    assert n_parameters(normed) - n_parameters(model) == 2 * sum(channels)
+
+
+@pytest.mark.parametrize(("layers", "weighted"), [("18", 18), ("19", 19), ("34", 34), ("34-large", 34), ("50", 50)])
+def test_layers_are_counted_along_the_longest_path(layers, weighted):
+    model = resnet(PARAMS, (3, 8, 8), 10, layers=layers, width=1 / 32)
+    assert sum(isinstance(module, nn.Merge) for module in model.modules()) == weighted
+    assert not any(isinstance(module, nn.Pool) for module in model.modules())
+
+
+def test_large_is_twice_as_wide():
+    def widest(layers):
+        return max(m.out_channels for m in resnet(PARAMS, (3, 8, 8), 10, layers=layers).modules() if is_conv(m))
+
+    def is_conv(module):
+        return isinstance(module, nn.ConvArm)
+
+    assert (widest("34"), widest("34-large")) == (512, 1024)
+
+
+@pytest.mark.parametrize("layers", LAYERS)
+def test_whole_networks_lower_and_run_without_difference(layers):
+    x = image_batch(6, 16)
+    model = lively(layers, x, width=1 / 16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # no state can leave its bits
+        graph = pumice.lower(model, x[:4])
+    assert check_ranges(graph) == []
+    assert graph.latency == int(layers.partition("-")[0])
+    offsets = [p.reset.offset for p in graph.populations]
+    assert offsets == [(1 + k) % graph.timing.period_steps for k in range(1, graph.latency + 1)]
+    shortcuts = [s.balance_steps for s in graph.synapses if s.balance_steps]
+    assert set(shortcuts) == {2 if layers == "50" else 1}
+    assert len(shortcuts) == {"18": 8, "19": 8, "34": 16, "34-large": 16, "50": 16}[layers]
+    assert_runs_without_difference(graph, model, x, "fast")
+
+
+def test_the_reference_agrees_and_a_step_too_much_is_seen():
+    x = image_batch(2, 8)
+    model = lively("19", x, width=1 / 16)
+    graph = pumice.lower(model, x)
+    assert_runs_without_difference(graph, model, x, "reference")
+    shortcut = next(s for s in graph.synapses if s.balance_steps)
+    late = replace(shortcut, delay_steps=1)
+    wrong = graph.replace(synapses=tuple(late if s is shortcut else s for s in graph.synapses))
+    with pytest.raises(AssertionError):
+        assert_runs_without_difference(wrong, model, x, "fast")
+
+
+def test_bare_identities_and_other_gradients_lower_too():
+    x = image_batch(2, 8)
+    for options in ({"identity_norm": False}, {"gradient": "slayer"}, {"stem_channels": 64}):
+        model = lively("19", x, width=1 / 16, **options)
+        assert_runs_without_difference(pumice.lower(model, x), model, x, "fast")
+
+
+def test_a_recipe_names_it():
+    model = build_model("resnet", PARAMS, (1, 8, 8), 10, layers=18, width=0.125)
+    assert model(torch.ones(1, 1, 8, 8, 3)).shape == (1, 10, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"layers": "20"}, "layers must be one of 18, 19, 34, 34-large, 50"),
+        ({"stem_kernel": 5}, "stem_kernel must be 3 or 7"),
+        ({"width": 0.001}, "leaves nothing of 128 channels"),
+        ({"gradient": "bptt"}, "unknown gradient"),
+    ],
+)
+def test_wrong_use_is_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        resnet(PARAMS, (3, 8, 8), 10, **options)
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("layers", ["19", "50"])
+def test_a_narrow_network_on_lava(layers, tmp_path):
+    x = image_batch(1, 8)
+    model = lively(layers, x, width=1 / 32)
+    graph = pumice.lower(model, x)
+    path = tmp_path / "resnet.net"
+    pumice.save(graph, path)
+    assert_runs_without_difference(pumice.load(path), model, x, "lava")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layers", ["19", "50"])
+def test_full_width_for_cifar_10(layers):
+    x = image_batch(2, 32)
+    model = lively(layers, x)
+    graph = pumice.lower(model, x)
+    assert check_ranges(graph) == []
+    assert_runs_without_difference(graph, model, x, "fast")
+
+
+@pytest.mark.slow
+@pytest.mark.lava
+def test_full_width_resnet_19_on_lava():
+    x = image_batch(1, 32, steps=2)
+    model = lively("19", x)
+    assert_runs_without_difference(pumice.lower(model, x), model, x, "lava")

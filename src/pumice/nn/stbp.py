@@ -44,7 +44,7 @@ class STBPNeuron(CubaNeuron):
         >>> x = torch.tensor([[[0.25, 0.75]]], requires_grad=True)
         >>> neuron(x)[..., 1].sum().backward()
         >>> x.grad.tolist()
-        [[[0.15625, 1.0]]]
+        [[[0.1875, 1.0]]]
     """
 
     detaches_reset: bool = False

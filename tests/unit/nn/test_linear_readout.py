@@ -1,0 +1,85 @@
+import pytest
+import torch
+
+from pumice import nn
+from pumice.errors import LoweringError
+from pumice.nn.trace import trace
+
+
+def norm():
+    return nn.TDBN(threshold=1.0)
+
+
+class Split(torch.nn.Module):
+    """A read-out of strided convolution, token mixing and a concatenation."""
+
+    def __init__(self, bias=True):
+        super().__init__()
+        self.short = nn.ConvArm(2, 2, 2, stride=2, norm=norm)
+        self.long = nn.ConvArm(2, 6, 3, stride=2, padding=1, norm=norm)
+        self.mix = nn.TokenMixingArm(8, tokens=4, heads=2)
+        self.fire = nn.Neurons({"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5})
+        self.head = nn.LinearReadout(8, 5, bias=bias)
+
+    def forward(self, x):
+        stream = nn.Current.of(self.short, x).beside(nn.Current.of(self.long, x))
+        stream = stream + nn.Current.of(self.mix, self.fire(stream))
+        return self.head(stream)
+
+
+@pytest.fixture
+def x():
+    return torch.randint(0, 5, (6, 2, 4, 4, 3)).float()
+
+
+@pytest.fixture
+def model(x):
+    model = Split()
+    for _ in range(40):
+        model(x)
+    return model.eval()
+
+
+def test_the_split_read_out_is_the_whole_one(model, x):
+    """Mean over the tokens and linear layer of the sum = sum of linear maps of each branch's spikes, and a bias."""
+    with torch.no_grad():
+        whole = model(x)
+        terms = trace(model, x)[-1].terms
+        split = sum(
+            torch.einsum("ks,bst->bkt", model.head.real_weight(term), term.spikes.flatten(1, -2)) for term in terms
+        )
+        split = split + model.head.real_bias(terms).reshape(1, -1, 1)
+    torch.testing.assert_close(split, whole, atol=1e-5, rtol=1e-5)
+    assert len(terms) == 3
+    assert all(model.head.real_weight(term).any() for term in terms)
+
+
+def test_deployed_it_gives_multiples_of_its_unit_near_the_real_answer(model, x):
+    with torch.no_grad():
+        before = model(x)
+        nn.deploy(model, x)
+        after = model(x)
+    integers = after / model.head.unit
+    assert torch.equal(integers, integers.round())
+    assert not torch.equal(after, before)
+    assert (after - before).abs().max() < 0.25 * before.abs().max()  # 8 bits, and a few spikes of the mixed term
+
+
+def test_fine_tuning_reaches_head_arms_and_norms(model, x):
+    nn.deploy(model, x)
+    model.train()(x).square().sum().backward()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad.abs().sum() > 0, name
+
+
+def test_sums_beyond_24_bits_are_refused(model, x):
+    nn.deploy(model, x)
+    with pytest.raises(LoweringError, match="leave the accumulators' 24 bits"):
+        model(1000 * x)
+
+
+def test_weights_beyond_any_scale_are_refused(model, x):
+    model.head.linear.weight.data *= 1e6
+    with pytest.raises(LoweringError, match="too large for 8 bits"):
+        nn.deploy(model, x)

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
-from pumice.backends import Record
-from pumice.ir import Graph, from_stream, latencies, torch_to_lava
+from pumice.backends import Record, run
+from pumice.ir import Graph, from_stream, latencies, to_stream, torch_to_lava
 from pumice.lower.blocks import population_name
 from pumice.nn.trace import SYNAPTIC, trace
 from pumice.train import Trained, encode
-from pumice.train.evaluate import to_tensor
+from pumice.train.evaluate import predict, to_tensor
+
+IntArray = npt.NDArray[np.integer[Any]]
+
+LARGEST_BATCH = 512
+BATCH_VALUES = 1 << 24
+"""So many values of each quantity are recorded at a time."""
 
 
 @dataclass(frozen=True)
@@ -56,28 +64,83 @@ def compare_records(expected: dict[str, Record], got: dict[str, Record]) -> tupl
     )
 
 
-def compare_with_torch(graph: Graph, records: dict[str, Record], trained: Trained) -> tuple[LayerComparison, ...]:
-    """Compare the deployed network's spikes with a run of its graph over the whole test split.
+@dataclass(frozen=True, eq=False)
+class TestRun:
+    """What a graph made of a whole test split, batch by batch, held against the network it came from.
+
+    Attributes:
+        predictions: Class of each sample, shape (n,).
+        comparison: Spikes that differ from those of the deployed torch network; clocks and relays, which it does not
+            have, are listed with nothing compared.
+        firing_rates: Mean over all neurons, samples and steps, for each population.
+        samples: The first batch as it entered, shape (n, T, x, y, channel).
+        records: s, u, v of every population during the first batch.
+    """
+
+    __test__: ClassVar[bool] = False  # not one of pytest's
+
+    predictions: IntArray
+    comparison: tuple[LayerComparison, ...]
+    firing_rates: dict[str, float]
+    samples: IntArray
+    records: dict[str, Record]
+
+
+def run_test_split(graph: Graph, trained: Trained, backend: str) -> TestRun:
+    """Run the test samples back to back, in batches that fit memory, and compare all spikes with the network's.
 
     Args:
         graph: Lowered from the network.
-        records: The run; the test samples entered back to back.
         trained: The deployed network and its data.
+        backend: Name of the one that runs the graph.
     """
-    n = len(trained.dataset.test)
-    lag = latencies(graph)
-    windows = {name: from_stream(graph, record.s, n, lag[name]) for name, record in records.items()}
-    differing = dict.fromkeys(windows, 0)
-    for start, name, spikes in _torch_spikes(trained):
-        differing[name] += int(np.count_nonzero(spikes != windows[name][start : start + len(spikes)]))
-    return tuple(LayerComparison(name, windows[name].size, count) for name, count in differing.items())
+    predictions: list[IntArray] = []
+    differing = dict.fromkeys((p.name for p in graph.populations), 0)
+    compared, fired, total = dict(differing), dict(differing), dict(differing)
+    first: tuple[IntArray, dict[str, Record]] | None = None
+    for samples, expected in _torch_batches(trained, _batch_size(graph)):
+        records = run(graph, to_stream(graph, samples), backend=backend, record=True).records
+        spikes = windows(graph, records, len(samples))
+        predictions.append(predict(spikes[graph.outputs[0]].sum(1)))
+        for name in spikes:
+            total[name] += spikes[name].size
+            fired[name] += int(np.count_nonzero(spikes[name]))
+        for name, in_torch in expected.items():
+            compared[name] += in_torch.size
+            differing[name] += int(np.count_nonzero(in_torch != spikes[name]))
+        first = first or (samples, records)
+    assert first is not None
+    return TestRun(
+        predictions=np.concatenate(predictions),
+        comparison=tuple(LayerComparison(name, compared[name], count) for name, count in differing.items()),
+        firing_rates={name: fired[name] / total[name] for name in fired if total[name]},
+        samples=first[0],
+        records=first[1],
+    )
 
 
-def _torch_spikes(trained: Trained) -> Iterator[tuple[int, str, np.ndarray]]:  # type: ignore[type-arg]
-    """Yield index of the batch's first sample, population, spikes (batch, T, *shape)."""
-    start = 0
-    for stream in encode(trained.encoder, trained.dataset.test.samples, seed=trained.recipe.seed):
-        for call in trace(trained.model, to_tensor(stream)):
-            if isinstance(call.block, SYNAPTIC):
-                yield start, population_name(call), torch_to_lava(call.undelayed.numpy(force=True))
-        start += len(stream)
+def windows(graph: Graph, records: dict[str, Record], n: int) -> dict[str, IntArray]:
+    """Each population's spikes within each of n samples that ran back to back: shape (n, T, *shape).
+
+    Clocks are left out: they have no latency, and no sample reaches them.
+    """
+    return {
+        name: from_stream(graph, records[name].s, n, lag) for name, lag in latencies(graph).items() if name in records
+    }
+
+
+def _batch_size(graph: Graph) -> int:
+    assert graph.timing is not None
+    values = graph.timing.period_steps * sum(p.size for p in graph.populations)
+    return max(1, min(LARGEST_BATCH, BATCH_VALUES // values))
+
+
+def _torch_batches(trained: Trained, batch_size: int) -> Iterator[tuple[IntArray, dict[str, IntArray]]]:
+    """Yield samples in Lava's order, and spikes (batch, T, *shape) of each block by its population."""
+    images = trained.dataset.test.samples
+    for stream in encode(trained.encoder, images, seed=trained.recipe.seed, batch_size=batch_size):
+        blocks = (call for call in trace(trained.model, to_tensor(stream)) if isinstance(call.block, SYNAPTIC))
+        yield (
+            torch_to_lava(stream),
+            {population_name(call): torch_to_lava(call.undelayed.numpy(force=True)) for call in blocks},
+        )

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pumice.backends import Record
 from pumice.ir import Graph
-from pumice.pipeline.compare import LayerComparison
+from pumice.pipeline.compare import LayerComparison, TestRun
 from pumice.train import Trained
 
 IntArray = npt.NDArray[np.integer[Any]]
@@ -25,11 +24,9 @@ class PipelineResult:
         trained: The deployed network, its data, recipe and history.
         graph: As read back from the file, with its certificate.
         path: The file.
-        samples: The encoded test split, shape (n, T, x, y, channel).
-        records: s, u, v of every population while the test split ran back to back on the reference backend.
-        predictions: Class of each test sample on the reference backend, shape (n,).
+        backend: Name of the one that ran the whole test split.
+        on_test: What it answered, held against the deployed torch network.
         lava_samples: Test samples that Lava ran, back to back.
-        torch_comparison: Deployed torch network against the reference: spikes, whole test split.
         lava_comparison: Lava against the reference: s, u and v at every step.
         seconds: Of all stages together.
     """
@@ -37,13 +34,21 @@ class PipelineResult:
     trained: Trained
     graph: Graph
     path: Path
-    samples: IntArray = field(repr=False)
-    records: dict[str, Record] = field(repr=False)
-    predictions: IntArray = field(repr=False)
+    backend: str
+    on_test: TestRun = field(repr=False)
     lava_samples: int
-    torch_comparison: tuple[LayerComparison, ...]
     lava_comparison: tuple[LayerComparison, ...]
     seconds: float
+
+    @property
+    def predictions(self) -> IntArray:
+        """Class of each test sample, shape (n,)."""
+        return self.on_test.predictions
+
+    @property
+    def torch_comparison(self) -> tuple[LayerComparison, ...]:
+        """Deployed torch network against the backend: spikes, whole test split."""
+        return self.on_test.comparison
 
     @property
     def accuracy_float(self) -> float:
@@ -57,12 +62,12 @@ class PipelineResult:
 
     @property
     def test_samples(self) -> int:
-        """Test samples that the reference backend ran, back to back: all of them."""
+        """Test samples that the backend ran, back to back: all of them."""
         return len(self.predictions)
 
     @property
     def differing_spikes(self) -> int:
-        """Spikes that differ, all layers and steps: Lava's and torch's, each against the reference."""
+        """Spikes that differ, all layers and steps: Lava's against the reference, torch's against the backend."""
         return sum(layer.s for layer in (*self.lava_comparison, *self.torch_comparison))
 
     @property

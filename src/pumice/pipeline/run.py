@@ -10,12 +10,12 @@ from typing import Any
 from pumice.backends import run
 from pumice.data import Dataset
 from pumice.errors import InputError
-from pumice.ir import from_stream, to_stream
+from pumice.ir import to_stream
 from pumice.netx import load, save
-from pumice.pipeline.compare import compare_records, compare_with_torch
+from pumice.pipeline.compare import compare_records, run_test_split
 from pumice.pipeline.lowered import encoded_test, lower_trained
 from pumice.pipeline.result import PipelineResult
-from pumice.train import EpochRecord, Recipe, predict, train
+from pumice.train import EpochRecord, Recipe, train
 
 
 def _ignore(*_: Any) -> None:
@@ -27,12 +27,13 @@ def run_pipeline(
     dataset: Dataset,
     path: str | Path,
     *,
+    backend: str = "reference",
     lava_samples: int = 100,
     on_stage: Callable[[str], None] = _ignore,
     on_epoch: Callable[[EpochRecord], None] = _ignore,
     on_batch: Callable[[], None] = _ignore,
 ) -> PipelineResult:
-    """Train a network, write it, run the test split on the reference and on Lava, and compare every integer.
+    """Train a network, write it, run the test split on a backend, some of it on Lava, and compare every integer.
 
     What runs is the graph read back from the file. Differences do not raise: see `PipelineResult.is_exact`.
 
@@ -40,6 +41,7 @@ def run_pipeline(
         recipe: What to train.
         dataset: The data that the recipe names, see `pumice.data.load_dataset`.
         path: The .net file to write.
+        backend: What runs the whole test split; "fast" for large ones.
         lava_samples: Test samples for Lava; at most the whole split.
         on_stage: Told in one line which stage begins.
         on_epoch: See `pumice.train.train`.
@@ -59,14 +61,12 @@ def run_pipeline(
     save(lower_trained(trained), path)
     graph = load(path)
 
-    samples = encoded_test(trained)
-    on_stage(f"run all {len(samples)} test samples back to back on the reference backend")
-    result = run(graph, to_stream(graph, samples), record=True)
-    predictions = predict(from_stream(graph, result.spikes, len(samples)).sum(1))
-    torch_comparison = compare_with_torch(graph, result.records, trained)
+    on_stage(f"run all {len(dataset.test)} test samples back to back on the {backend} backend")
+    on_test = run_test_split(graph, trained, backend)
 
-    on_stage(f"run {min(lava_samples, len(samples))} test samples back to back on Lava, recording every state")
-    stream = to_stream(graph, samples[:lava_samples])
+    samples = encoded_test(trained, lava_samples)
+    on_stage(f"run {len(samples)} test samples back to back on Lava, recording every state")
+    stream = to_stream(graph, samples)
     lava_records = run(graph, stream, backend="lava", record=True).records
     lava_comparison = compare_records(run(graph, stream, record=True).records, lava_records)
 
@@ -74,11 +74,9 @@ def run_pipeline(
         trained=trained,
         graph=graph,
         path=Path(path),
-        samples=samples,
-        records=result.records,
-        predictions=predictions,
-        lava_samples=min(lava_samples, len(samples)),
-        torch_comparison=torch_comparison,
+        backend=backend,
+        on_test=on_test,
+        lava_samples=len(samples),
         lava_comparison=lava_comparison,
         seconds=time.perf_counter() - began,
     )

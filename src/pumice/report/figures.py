@@ -9,8 +9,9 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from pumice.ir import flatten_whc, from_stream, latencies
+from pumice.ir import flatten_whc
 from pumice.pipeline import PipelineResult
+from pumice.pipeline.compare import windows
 from pumice.report.style import BLUE, INK, MUTED, ORANGE, SHADE, Picture, figure, picture, styled
 from pumice.train import EpochRecord
 from pumice.train.history import FINETUNE
@@ -85,10 +86,7 @@ def confusion(labels: IntArray, predictions: IntArray, class_names: tuple[str, .
 
 def firing_rates(result: PipelineResult) -> Picture:
     """Mean firing rate of each population over the test split."""
-    rates = {}
-    for name, record in result.records.items():
-        windows = from_stream(result.graph, record.s, result.test_samples, latencies(result.graph)[name])
-        rates[name] = 100 * float(windows.mean())
+    rates = {name: 100 * rate for name, rate in result.on_test.firing_rates.items()}
     with styled():
         fig = figure(4.6, 0.9 + 0.5 * len(rates))
         axes: Axes = fig.subplots()
@@ -103,10 +101,10 @@ def firing_rates(result: PipelineResult) -> Picture:
 
 def raster(result: PipelineResult, sample: int) -> Picture:
     """One sample on its way through the network: every neuron of every layer at every step."""
-    layers = {"input": _flat(result.samples[sample])}
-    for name, record in result.records.items():
-        windows = from_stream(result.graph, record.s, result.test_samples, latencies(result.graph)[name])
-        layers[name] = _flat(windows[sample])
+    shown = result.on_test
+    layers = {"input": _flat(shown.samples[sample])}
+    for name, spikes in windows(result.graph, shown.records, len(shown.samples)).items():
+        layers[name] = _flat(spikes[sample])
     steps = len(layers["input"])
     with styled():
         fig = figure(9.8, 0.35 + (0.72 + 0.085 * steps) * len(layers))

@@ -63,7 +63,8 @@ def _context(result: PipelineResult) -> dict[str, Any]:
 
 
 def _first_right(result: PipelineResult) -> int:
-    return int(np.argmax(result.predictions == result.trained.dataset.test.labels))
+    n = len(result.on_test.samples)
+    return int(np.argmax(result.predictions[:n] == result.trained.dataset.test.labels[:n]))
 
 
 def _populations(graph: Graph) -> list[dict[str, Any]]:

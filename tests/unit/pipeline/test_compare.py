@@ -8,7 +8,8 @@ import torch
 
 import pumice
 from pumice.ir.builder import chain
-from pumice.pipeline.compare import LayerComparison, compare_records, compare_with_torch
+from pumice.pipeline import compare
+from pumice.pipeline.compare import LayerComparison, compare_records, run_test_split
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def test_a_changed_network_differs_from_its_graph(tiny_result):
     with torch.no_grad():
         weight.neg_()
     try:
-        found = compare_with_torch(tiny_result.graph, tiny_result.records, tiny_result.trained)
+        found = run_test_split(tiny_result.graph, tiny_result.trained, "fast").comparison
     finally:
         with torch.no_grad():
             weight.copy_(before)
@@ -45,9 +46,26 @@ def test_a_changed_network_differs_from_its_graph(tiny_result):
 
 
 @pytest.mark.lava
-def test_a_run_one_step_late_differs(tiny_result):
-    late = {name: replace(record, s=np.roll(record.s, 1, axis=0)) for name, record in tiny_result.records.items()}
-    assert all(layer.s > 0 for layer in compare_with_torch(tiny_result.graph, late, tiny_result.trained))
+def test_a_run_one_step_late_differs(tiny_result, monkeypatch):
+    def late(*arguments, **options):
+        result = pumice.run(*arguments, **options)
+        shifted = {name: replace(r, s=np.roll(r.s, 1, axis=0)) for name, r in result.records.items()}
+        return replace(result, records=shifted)
+
+    monkeypatch.setattr(compare, "run", late)
+    assert all(layer.s > 0 for layer in run_test_split(tiny_result.graph, tiny_result.trained, "fast").comparison)
+
+
+@pytest.mark.lava
+def test_batches_and_backends_make_no_difference(tiny_result, monkeypatch):
+    monkeypatch.setattr(compare, "LARGEST_BATCH", 7)
+    for backend in ("fast", "reference"):
+        found = run_test_split(tiny_result.graph, tiny_result.trained, backend)
+        np.testing.assert_array_equal(found.predictions, tiny_result.predictions)
+        assert found.comparison == tiny_result.torch_comparison
+        assert found.firing_rates == tiny_result.on_test.firing_rates
+        assert len(found.samples) == 7
+    assert all(0 < rate < 1 for rate in found.firing_rates.values())
 
 
 @pytest.mark.lava
@@ -57,5 +75,6 @@ def test_a_difference_makes_a_result_inexact(tiny_result):
         result = replace(tiny_result, lava_comparison=(replace(first, **{quantity: 2}), *rest))
         assert not result.is_exact
         assert result.differing_spikes + result.differing_states == 2
-    result = replace(tiny_result, torch_comparison=(replace(tiny_result.torch_comparison[0], s=1),))
+    on_test = replace(tiny_result.on_test, comparison=(replace(tiny_result.torch_comparison[0], s=1),))
+    result = replace(tiny_result, on_test=on_test)
     assert (result.is_exact, result.differing_spikes) == (False, 1)

@@ -30,7 +30,7 @@ def test_learning_curves_of_one_or_two_phases(n_finetune):
 def test_rates_and_raster_describe_the_run(tiny_result):
     rates = firing_rates(tiny_result)
     raster_picture = raster(tiny_result, sample=1)
-    for name in tiny_result.records:
+    for name in tiny_result.on_test.records:
         assert name in rates.alt
         assert name in raster_picture.alt
     assert base64.b64decode(raster_picture.uri.partition(",")[2]).startswith(b"\x89PNG")

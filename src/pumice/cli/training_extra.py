@@ -11,7 +11,7 @@ from pumice.errors import MissingExtraError
 
 _PACKAGES = frozenset(
     {
-        *("torch", "torchvision", "torchmetrics", "lava", "sklearn", "pydantic", "matplotlib", "jinja2", "scipy"),
+        *("torch", "torchvision", "lava", "sklearn", "pydantic", "matplotlib", "jinja2", "scipy"),
         *("lightning_fabric", "tonic", "tensorboard", "librosa"),
     }
 )

@@ -16,14 +16,12 @@ from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 from lava.lib.dl.slayer.utils.quantize import quantize
 
 from pumice.errors import InputError, LoweringError, PumiceWarning
+from pumice.nn.deployed import ChipCuba, ChipIntegrate, ChipSpike
 from pumice.nn.layout import neuron_vector, slayer_order, time_major
 from pumice.nn.leaky import Cuba, Firing, Integrate, Threshold
 from pumice.nn.quantise import round_even, round_integer
 from pumice.nn.surrogate import Exponential, GradedExponential, Surrogate, find_surrogate
 from pumice.nn.tdbn import TDBN
-
-STATE_LIMIT = float(1 << 23)
-INT32_SPAN = float(1 << 32)
 
 
 class CubaNeuron(slayer_cuba.Neuron):
@@ -247,20 +245,46 @@ class CubaNeuron(slayer_cuba.Neuron):
 
     def _deployed_forward(self, input: torch.Tensor) -> torch.Tensor:
         self.shape = input.shape[1:-1]
-        u, v = self._deployed_states(input)
-        spikes: torch.Tensor = _Spike.apply(v, float(self.vth_mant), self.integer_scale, self.surrogate)
-        if self.persistent_state:
-            self.current_state = u[..., -1].detach()
-            self.voltage_state = (v[..., -1] * (1 - spikes[..., -1])).detach()
+        if self._chip_is_fused(input):
+            spikes = self._deployed_fused(input)
+        else:
+            u, v = self._deployed_states(input)
+            spikes = ChipSpike.apply(v, float(self.vth_mant), self.integer_scale, self.surrogate)
+            if self.persistent_state:
+                self.current_state = u[..., -1].detach()
+                self.voltage_state = (v[..., -1] * (1 - spikes[..., -1])).detach()
         return self.drop(spikes) if self.drop is not None else spikes
 
+    def _chip_is_fused(self, z: torch.Tensor) -> bool:
+        """Whether the compiled loops of the deployed mode were written for this input."""
+        return z.dtype == torch.float32 and z.device.type == self.device.type == "cpu" and z.ndim >= 3
+
+    def _deployed_fused(self, z: torch.Tensor) -> torch.Tensor:
+        """What `_deployed_states` and `ChipSpike` give, in compiled loops; remembers the states, if asked to."""
+        x = time_major(z)
+        decays = (np.atleast_1d(decay) for decay in (self.cx_current_decay, self.cx_voltage_decay))
+        numbers = [self.integer_bias(), *(torch.as_tensor(decay, dtype=torch.float64) for decay in decays)]
+        for per_channel in numbers:
+            if len(per_channel) not in {1, z.shape[1]}:
+                raise InputError(f"CubaNeuron has {len(per_channel)} channels, got input of shape {tuple(z.shape)}")
+        states = [neuron_vector(self._state(name, z)) for name in ("current_state", "voltage_state")]
+        constants = float(self.vth_mant), self.integer_scale, self.surrogate
+        spikes: torch.Tensor = ChipCuba.apply(x.view(len(x), -1), *numbers, *states, *constants)
+        if self.persistent_state:
+            u, v = (state.view(x.shape[1:]).movedim(-1, 1) / 64 for state in states)
+            self.current_state, self.voltage_state = u, v.to(torch.float32)
+        return slayer_order(spikes.view(x.shape))
+
     def _deployed_states(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return u and v of every step in units of 2^6 (so that they are on the scale of weights and threshold)."""
+        """Return u and v of every step in units of 2^6 (so that they are on the scale of weights and threshold).
+
+        Step by step in torch: the definition, and the way on other devices.
+        """
         bias = self.integer_bias().reshape(-1, *[1] * (z.ndim - 2))
         # float64: a sum beyond +-2^18 leaves u with more than the 24 bits that float32 holds.
         z = z.to(torch.float64)
-        u = _Integrate.apply(z, self._decay(self.cx_current_decay, z), self._state("current_state", z), None)
-        v = _Integrate.apply(
+        u = ChipIntegrate.apply(z, self._decay(self.cx_current_decay, z), self._state("current_state", z), None)
+        v = ChipIntegrate.apply(
             u + bias, self._decay(self.cx_voltage_decay, z), self._state("voltage_state", z), float(self.vth_mant)
         )
         return u, v.to(torch.float32)
@@ -309,59 +333,3 @@ class _Quantise(torch.autograd.Function):
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (passes,) = ctx.saved_tensors
         return grads[0] * passes, None
-
-
-class _Integrate(torch.autograd.Function):
-    """A leaky integrator in the chip's integers: without a threshold it wraps (u), with one it clips and resets (v).
-
-    Integers are held in float64, where products up to 2^53 are exact. In and out are divided by 2^6.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: torch.Tensor, decay_q12: torch.Tensor, state: torch.Tensor, vth_mant: float | None
-    ) -> torch.Tensor:
-        keep = 1 - decay_q12 / 4096
-        injected = x * 64
-        output = torch.empty_like(x)
-        for t in range(x.shape[-1]):
-            state = _wrap_int32(torch.trunc(state * keep) + injected[..., t])
-            state = state.clamp(1 - STATE_LIMIT, STATE_LIMIT - 1) if vth_mant else _wrap24(state)
-            output[..., t] = state / 64
-            if vth_mant:
-                state = torch.where(state > vth_mant * 64, 0.0, state)
-        ctx.save_for_backward(keep)
-        return output
-
-    @staticmethod
-    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        (keep,) = ctx.saved_tensors
-        grad_input = grad_output.clone()
-        for t in range(grad_output.shape[-1] - 2, -1, -1):
-            grad_input[..., t] += keep * grad_input[..., t + 1]
-        return grad_input, None, None, None
-
-
-def _wrap_int32(x: torch.Tensor) -> torch.Tensor:
-    return x - INT32_SPAN * torch.floor((x + INT32_SPAN / 2) / INT32_SPAN)
-
-
-def _wrap24(x: torch.Tensor) -> torch.Tensor:
-    x = torch.where(x > STATE_LIMIT, x - 2 * STATE_LIMIT, x)
-    return torch.where(x <= -STATE_LIMIT, x + 2 * STATE_LIMIT, x)
-
-
-class _Spike(torch.autograd.Function):
-    """v > vth, compared in integers; the gradient is the surrogate's in SLAYER's units."""
-
-    @staticmethod
-    def forward(ctx: Any, v: torch.Tensor, vth_mant: float, scale: float, surrogate: Surrogate) -> torch.Tensor:
-        ctx.save_for_backward(v)
-        ctx.constants = vth_mant, scale, surrogate
-        return (v > vth_mant).to(v.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        (v,) = ctx.saved_tensors
-        vth_mant, scale, surrogate = ctx.constants
-        return grad_output * surrogate.derivative((v - vth_mant) / scale) / scale, None, None, None

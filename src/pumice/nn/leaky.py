@@ -126,7 +126,8 @@ class Cuba(torch.autograd.Function):
         """Gradients of the arguments."""
         decay_u, decay_v, u, v = ctx.saved_tensors
         g_u, g_v, g_s = grads
-        g = torch.zeros_like(v) if g_s is None else _through_spike(g_s.contiguous(), v, ctx.firing)
+        threshold, surrogate = ctx.firing.threshold, ctx.firing.surrogate
+        g = torch.zeros_like(v) if g_s is None else through_spike(g_s.contiguous(), v, threshold, surrogate)
         if g_v is not None:
             g += g_v
         _, learns_u, learns_v, *_ = ctx.needs_input_grad
@@ -174,13 +175,19 @@ def _adjoint(g: torch.Tensor, decay: torch.Tensor, y: torch.Tensor, learns: bool
     return sums.view(-1, len(decay)).sum(0).to(decay.dtype) if learns else None
 
 
-def _through_spike(g_s: torch.Tensor, v: torch.Tensor, firing: Firing) -> torch.Tensor:
-    """Spike gradient times surrogate."""
-    g, surrogate = torch.empty_like(g_s), firing.surrogate
+def through_spike(
+    g_s: torch.Tensor, v: torch.Tensor, threshold: float, surrogate: Surrogate, scale: float = 1.0
+) -> torch.Tensor:
+    """Spike gradient times surrogate, for voltages and a threshold in units of 1 / scale of the surrogate's."""
+    g = torch.empty_like(g_s)
     if isinstance(surrogate, Exponential) and surrogate.tau > 0 and not g.is_cuda:
-        cpu.exponential_backward(g_s, v, firing.threshold, surrogate.tau, surrogate.height, g)
+        cpu.exponential_backward(g_s, v, threshold, surrogate.tau * scale, surrogate.height / scale, g)
         return g
     pieces = zip(g.view(-1).split(SLAB), g_s.view(-1).split(SLAB), v.view(-1).split(SLAB), strict=True)
     for out, g_piece, v_piece in pieces if not g.is_cuda else [(g, g_s, v)]:
-        torch.mul(surrogate.derivative(v_piece - firing.threshold), g_piece, out=out)
+        distance = v_piece - threshold
+        if scale == 1:
+            torch.mul(surrogate.derivative(distance), g_piece, out=out)
+        else:
+            torch.mul(surrogate.derivative(distance.div_(scale)), g_piece, out=out).div_(scale)
     return g

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from pumice.nn.kernels import cuba
+from pumice.nn.kernels import cuba, deployed
 from pumice.nn.kernels.threads import parallel_for
 
 GRAIN = 4 * cuba.BLOCK
@@ -51,6 +51,22 @@ def integrate_backward(g: torch.Tensor, keep: torch.Tensor, y: torch.Tensor, g_d
 def cuba_backward(g: torch.Tensor, keep_u: torch.Tensor, keep_v: torch.Tensor) -> None:
     """See `cuba.cuba_backward`."""
     parallel_for(cuba.cuba_backward, g.shape[1], g.numpy(), keep_u.numpy(), keep_v.numpy(), grain=GRAIN)
+
+
+def deployed_forward(
+    x: torch.Tensor,
+    bias: torch.Tensor,
+    keep_u: torch.Tensor,
+    keep_v: torch.Tensor,
+    state_u: torch.Tensor,
+    state_v: torch.Tensor,
+    vth_mant: float,
+    v: torch.Tensor,
+    s: torch.Tensor,
+) -> None:
+    """See `deployed.deployed_forward`."""
+    inputs = x.numpy(), bias.numpy(), keep_u.numpy(), keep_v.numpy(), state_u.numpy(), state_v.numpy()
+    parallel_for(deployed.deployed_forward, x.shape[1], *inputs, vth_mant, v.numpy(), s.numpy(), grain=GRAIN)
 
 
 def exponential_backward(

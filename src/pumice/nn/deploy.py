@@ -74,7 +74,7 @@ def deploy(
         vth_mants = share_scales(spiking, {call.name: _vth_mant(call, peaks[call.name]) for call in spiking})
         for call in layers:
             if isinstance(call.block, LinearReadout):
-                call.block.deploy_for(call.terms, peaks[call.name])
+                call.block.deploy_for(call.terms)
     for call in spiking:
         _deploy_block(call, peaks[call.name], vth_mants[call.name])
     return model

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import warnings
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-from pumice.errors import LoweringError
+from pumice.errors import LoweringError, PumiceWarning
 from pumice.fixedpoint.bits import STATE_LIMIT
 from pumice.nn.current import Current, Term, sum_of_offsets
 from pumice.nn.quantise import round_even, round_integer
-from pumice.passes.rescale import choose_vth_mant
+from pumice.passes.rescale import MAX_BIAS_MANT, MAX_WEIGHT
 
 FRACTION_BITS = 6
 """The chip's states hold 2^6 times the sum of weights."""
+MARGIN = 4
+"""How much larger than the example's a sum may become."""
+ROUNDING_WARNING = 0.2
 
 
 class LinearReadout(torch.nn.Module):
@@ -68,34 +72,46 @@ class LinearReadout(torch.nn.Module):
         """What one of the accumulators' integers is worth."""
         return 1 / (self.integer_scale * (1 << FRACTION_BITS))
 
-    def deploy_for(self, terms: tuple[Term, ...], max_inputs: Sequence[int]) -> None:
+    def deploy_for(self, terms: tuple[Term, ...]) -> None:
         """Switch to the chip's arithmetic, at the largest power of two that fits its formats.
 
-        Args:
-            terms: Of the current that will enter.
-            max_inputs: For each term the largest absolute value of its source.
+        Weights and bias must fit 8 and 13 bits, and `MARGIN` times the largest sum of the example 17 bits. A proof
+        from the worst case, as for neurons, would leave nothing for the sum over a whole image.
 
-        Raises:
-            LoweringError: No scale fits.
+        Args:
+            terms: Of the example's current, with its spikes.
         """
-        scale = choose_vth_mant(
-            [self.real_weight(term).double().numpy(force=True) for term in terms],
-            self.real_bias(terms).double().numpy(force=True),
-            threshold=1.0,
-            max_inputs=max_inputs,
-        )
-        if scale < 1:
-            raise LoweringError("LinearReadout: its weights or bias are too large for 8 bits; scale them down")
-        value = torch.tensor(float(1 << (scale.bit_length() - 1)), device=self.linear.weight.device)
+        with torch.no_grad():
+            weights = [self.real_weight(term) for term in terms]
+            sums: Any = sum(_apply(weight, term) for weight, term in zip(weights, terms, strict=True))
+            limits = (
+                (MAX_WEIGHT, max(float(weight.abs().max()) for weight in weights)),
+                (MAX_BIAS_MANT, float(self.real_bias(terms).abs().max())),
+                (STATE_LIMIT >> FRACTION_BITS, MARGIN * float(sums.abs().max())),
+            )
+        scale = min((limit / found for limit, found in limits if found > 0), default=1.0)
+        value = torch.tensor(2.0 ** math.floor(math.log2(scale)), device=self.linear.weight.device)
         self.register_buffer("deployed_scale", value)
+        self._warn_of_rounding(terms, sums)
+
+    def _warn_of_rounding(self, terms: tuple[Term, ...], sums: torch.Tensor) -> None:
+        with torch.no_grad():
+            rounded: Any = sum(_apply(self.integers(term), term) for term in terms) / self.integer_scale
+        lost = float((rounded - sums).square().mean().sqrt() / sums.square().mean().sqrt().clamp(min=1e-30))
+        if lost > ROUNDING_WARNING:
+            warnings.warn(
+                f"LinearReadout: rounding its weights changes its sums by {lost:.0%} of their size on the example; "
+                "the sum of a large image in many grey levels does not fit 17 bits: use fewer grey levels "
+                "(data.grey_levels), or no short path",
+                PumiceWarning,
+                stacklevel=4,
+            )
 
     def forward(self, current: Current) -> torch.Tensor:
         """The answer of every step; deployed, multiples of `unit`."""
         if not self.is_deployed:
             return F.linear(current.value.flatten(2, -2).mean(2).movedim(1, -1), *self._rows()).movedim(-1, 1)
-        sums: Any = sum(
-            F.linear(term.spikes.flatten(1, -2).movedim(1, -1), self.integers(term)) for term in current.terms
-        )
+        sums: Any = sum(_apply(self.integers(term), term) for term in current.terms)
         bias = self.integer_bias(current.terms)
         if float((sums.detach().abs().max() + bias.detach().abs().max()) * (1 << FRACTION_BITS)) >= STATE_LIMIT:
             raise LoweringError("LinearReadout: its sums leave the accumulators' 24 bits; use fewer input bits")
@@ -131,3 +147,8 @@ class LinearReadout(torch.nn.Module):
     def _rows(self) -> tuple[torch.Tensor, ...]:
         bias = self.linear.bias
         return (self.linear.weight,) if bias is None else (self.linear.weight, bias)
+
+
+def _apply(weight: torch.Tensor, term: Term) -> torch.Tensor:
+    """A term's share of the answer, shape (batch, time, n_classes)."""
+    return F.linear(term.spikes.flatten(1, -2).movedim(1, -1), weight)

@@ -1,8 +1,10 @@
+import warnings
+
 import pytest
 import torch
 
 from pumice import nn
-from pumice.errors import LoweringError
+from pumice.errors import LoweringError, PumiceWarning
 from pumice.nn.trace import trace
 
 
@@ -79,7 +81,41 @@ def test_sums_beyond_24_bits_are_refused(model, x):
         model(1000 * x)
 
 
-def test_weights_beyond_any_scale_are_refused(model, x):
-    model.head.linear.weight.data *= 1e6
-    with pytest.raises(LoweringError, match="too large for 8 bits"):
-        nn.deploy(model, x)
+@pytest.mark.parametrize("factor", [1e-6, 1e6])
+def test_any_size_of_weights_finds_its_scale(model, x, factor):
+    """A power of two, such that the integers fill the chip's formats and fit."""
+    model.head.linear.weight.data *= factor
+    model.head.linear.bias.data *= factor
+    nn.deploy(model, x)
+    terms = trace(model, x)[-1].terms
+    assert torch.log2(model.head.deployed_scale) % 1 == 0
+    largest = max(model.head.integers(term).abs().max() for term in terms) / 256
+    sums = (model(x) / model.head.unit / 64).abs().max() / 2**17 * 4
+    bias = model.head.integer_bias(terms).abs().max() / 4096
+    assert 0.4 < max(largest, sums, bias) < 1.1
+
+
+def test_lost_precision_is_said():
+    """The sum of a large image in 256 grey levels has no room in 17 bits; that of a small one in 4 has."""
+
+    class Analogue(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.short = nn.ConvArm(3, 4, 4, stride=4, norm=norm)
+            self.fire = nn.Neurons({"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5})
+            self.head = nn.LinearReadout(4, 3)
+
+        def forward(self, x):
+            stream = nn.Current.of(self.short, x)
+            self.fire(stream)
+            return self.head(stream)
+
+    for side, levels, lossy in ((64, 256, True), (8, 4, False)):
+        torch.manual_seed(0)
+        model, image = Analogue(), torch.randint(0, levels, (4, 3, side, side, 1)).float()
+        for _ in range(40):
+            model(image)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", PumiceWarning)
+            nn.deploy(model.eval(), image)
+        assert any("use fewer grey levels" in str(w.message) for w in said) is lossy, levels

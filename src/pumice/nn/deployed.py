@@ -112,12 +112,9 @@ class ChipCuba(torch.autograd.Function):
         v, keep_u, keep_v = ctx.saved_tensors
         vth_mant, scale, surrogate, channels = ctx.constants
         g = through_spike(grads[0].contiguous(), v, vth_mant, surrogate, scale)
-        cpu.integrate_backward(g, keep_v.float(), g.new_empty(0, 0), keep_v.new_empty(0))
-        g_bias = None
-        if ctx.needs_input_grad[1]:
-            g_bias = g.view(-1, *channels).sum(0, dtype=torch.float64).float()
-        if keep_u.any():  # otherwise the current is its input
-            cpu.integrate_backward(g, keep_u.float(), g.new_empty(0, 0), keep_u.new_empty(0))
+        sums = g.new_empty(g.shape[1], dtype=torch.float64)
+        cpu.deployed_backward(g, keep_u.float(), keep_v.float(), sums)
+        g_bias = sums.view(-1, *channels).sum(0).float()
         return g, g_bias, *[None] * 7
 
 

@@ -69,6 +69,12 @@ def deployed_forward(
     parallel_for(deployed.deployed_forward, x.shape[1], *inputs, vth_mant, v.numpy(), s.numpy(), grain=GRAIN)
 
 
+def deployed_backward(g: torch.Tensor, keep_u: torch.Tensor, keep_v: torch.Tensor, sums: torch.Tensor) -> None:
+    """See `deployed.deployed_backward`."""
+    arrays = g.numpy(), keep_u.numpy(), keep_v.numpy(), sums.numpy()
+    parallel_for(deployed.deployed_backward, g.shape[1], *arrays, grain=GRAIN)
+
+
 def exponential_backward(
     g_s: torch.Tensor, v: torch.Tensor, threshold: float, tau: float, height: float, g: torch.Tensor
 ) -> None:

@@ -30,7 +30,7 @@ def _leak(state: int, keep: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _flush(g: np.float32) -> np.float32:
+def flush(g: np.float32) -> np.float32:
     """Zero where a gradient underflows: denormal numbers would slow every product down, several times."""
     return g if abs(g) >= TINY else np.float32(0)
 
@@ -157,7 +157,7 @@ def integrate_backward(start: int, stop: int, g: Array, keep: Array, y: Array, g
         for t in range(len(g) - 2, -1, -1):
             g_t, later = g[t, first : first + size], g[t + 1, first : first + size]
             for i in range(size):
-                g_t[i] = _flush(k[i] * later[i] + g_t[i])
+                g_t[i] = flush(k[i] * later[i] + g_t[i])
             if y.size:
                 y_t, sums = y[t, first : first + size], g_decay[first : first + size]
                 for i in range(size):
@@ -186,8 +186,8 @@ def cuba_backward(start: int, stop: int, g: Array, keep_u: Array, keep_v: Array)
         for t in range(len(g) - 1, -1, -1):
             g_t = g[t, first : first + size]
             for i in range(size):
-                g_v[i] = _flush(k_v[i] * g_v[i] + g_t[i])
-                g_u[i] = _flush(k_u[i] * g_u[i] + g_v[i])
+                g_v[i] = flush(k_v[i] * g_v[i] + g_t[i])
+                g_u[i] = flush(k_u[i] * g_u[i] + g_v[i])
                 g_t[i] = g_u[i]
 
 
@@ -224,4 +224,4 @@ def exponential_backward(
         for i in range(size):
             f = fraction[i]
             series = ((((((C6 * f + C5) * f + C4) * f + C3) * f + C2) * f + C1) * f + C0) * two_to_n[i]
-            g_[i] = _flush(g_s_[i] * (height * series))
+            g_[i] = flush(g_s_[i] * (height * series))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from pumice.nn.kernels.cuba import BLOCK, Array
+from pumice.nn.kernels.cuba import BLOCK, Array, flush
 
 STATE_LIMIT = float(1 << 23)
 INT32_SPAN = float(1 << 32)
@@ -87,3 +87,34 @@ def deployed_forward(
                 v_t = v[t, first : first + size]
                 for i in range(size):
                     v_t[i] = np.float32(voltage[i] / 64.0)
+
+
+@njit(nogil=True, cache=True)
+def deployed_backward(start: int, stop: int, g: Array, keep_u: Array, keep_v: Array, sums: Array) -> None:
+    """Adjoint of both filters, without rounding, wrap, clip and reset, in place.
+
+    Args:
+        start: First neuron.
+        stop: Behind the last neuron.
+        g: Gradient of the voltage, becomes that of the synaptic sums, float32.
+        keep_u: 1 - decay / 4096 of the current per channel, float32.
+        keep_v: The same of the voltage.
+        sums: Receives the gradient of a bias per neuron, float64.
+    """
+    g_u, g_v = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    k_u, k_v = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    total = np.empty(BLOCK, np.float64)
+    for first in range(start, stop, BLOCK):
+        size = min(BLOCK, stop - first)
+        for i in range(size):
+            k_u[i] = keep_u[(first + i) % len(keep_u)]
+            k_v[i] = keep_v[(first + i) % len(keep_v)]
+            g_u[i] = g_v[i] = total[i] = 0
+        for t in range(len(g) - 1, -1, -1):
+            g_t = g[t, first : first + size]
+            for i in range(size):
+                g_v[i] = flush(k_v[i] * g_v[i] + g_t[i])
+                g_u[i] = flush(k_u[i] * g_u[i] + g_v[i])
+                g_t[i] = g_u[i]
+                total[i] += g_v[i]
+        sums[first : first + size] = total[:size]

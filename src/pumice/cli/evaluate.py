@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
+import pumice
 from pumice.backends import BACKEND_NAMES, get_backend
-from pumice.backends.evaluate import Evaluation
-from pumice.backends.evaluate import evaluate as evaluate_graph
 from pumice.cli.arrays import read_samples
 from pumice.cli.training_extra import training_extra
 from pumice.errors import InputError
 from pumice.ir import Graph, Timing
 from pumice.netx import load
+
+if TYPE_CHECKING:
+    from pumice.backends.evaluate import Evaluation
 
 
 def evaluate(
@@ -64,7 +66,7 @@ def evaluate(
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("samples", total=n)
-        result = evaluate_graph(
+        result = pumice.evaluate(  # the package's, which loads numba when it is first used
             graph, pairs, check=checks, threads=threads, progress=lambda done: bar.update(task, completed=done)
         )
     print(json.dumps(_summary(graph, result)) if as_json else _text(graph, result))

@@ -69,7 +69,10 @@ def _with_relay(graph: Graph, reader: str, contents: _Contents) -> Graph | None:
     if not arms or any(s.is_recurrent or s.part != "real" for s in arms.values()):
         return None
     shape = graph.shape_of(reader)
-    alike = (p.name for p in graph.populations if p.shape == shape)
+    beside = {s.target for s in graph.out_of(next(iter(arms.values())).source)}
+    if len(beside) < 2:
+        return None
+    alike = (p.name for p in graph.populations if p.name in beside and p.shape == shape)
     common = {name: [s for s in graph.into(name) if contents.of(s) in arms] for name in alike}
     readers = {name: shared for name, shared in common.items() if len(shared) == len(arms)}
     if len(readers) < 2:

@@ -1,11 +1,15 @@
 """A training step (forward and backward) of stock SLAYER, pumice and SpikingJelly on the same work.
 
-    uv run python benchmarks/train_step.py [--rounds 5] [--threads 2] [--only mlp|conv]
+    uv run python benchmarks/train_step.py [--rounds 5] [--threads 2] [--only mlp|conv|deployed]
 
 Each round runs all three after each other, so that a busy machine slows all of them; ratios are medians of the
 rounds' own ratios. Before anything is timed, pumice's spikes must equal SLAYER's at every layer and step, and its
 gradients to 1e-5 (norm of the difference over norm). SpikingJelly (0.0.0.0.14, torch backend, multi-step) is timed
 where it is installed: it computes another neuron, a LIF without current, rounding and quantised weights, in float.
+
+`deployed` is a step of fine-tuning behind `nn.deploy`, through the chip's integers: in compiled loops, and step by
+step in torch, which is their definition; beside them the same network's step before. Spikes are equal, gradients to
+1e-5.
 
     uv pip install --no-deps --target /some/folder spikingjelly==0.0.0.0.14
     PYTHONPATH=/some/folder uv run python benchmarks/train_step.py
@@ -14,6 +18,7 @@ where it is installed: it computes another neuron, a LIF without current, roundi
 from __future__ import annotations
 
 import argparse
+import copy
 import statistics
 import time
 from collections.abc import Callable
@@ -24,6 +29,7 @@ import torch
 from lava.lib.dl.slayer.block import cuba as slayer
 
 from pumice import nn
+from pumice.models import feedforward
 
 LIF = {"threshold": 1.25, "current_decay": 0.25, "voltage_decay": 0.03, "tau_grad": 0.03, "scale_grad": 3.0}
 ALLOWED = 1e-5
@@ -84,7 +90,7 @@ def check(ours: torch.nn.Sequential, stock: torch.nn.Sequential, x: torch.Tensor
     for model in (ours, stock):
         step(model, x, wanted)
     for (name, p), q in zip(ours.named_parameters(), stock.parameters(), strict=True):
-        if q.grad is not None:
+        if q.grad is not None and q.grad.any():
             error = float((p.grad - q.grad).norm() / q.grad.norm())
             print(f"  gradient of {name}: {error:.1e}")
             assert error < ALLOWED, f"gradient of {name} differs by {error}"
@@ -153,6 +159,36 @@ def compare(case: str, rounds: int) -> None:
         runs["spikingjelly"] = lambda: theirs(time_first)
     else:
         print("  spikingjelly is not installed and not timed (see this file's first lines)")
+    race(runs, rounds)
+    profile(ours, x, wanted)
+
+
+def compare_deployed(rounds: int) -> None:
+    """Check, then time, a step through the chip's integers."""
+    torch.manual_seed(0)
+    lif = {"threshold": 1.25, "current_decay": 1.0, "voltage_decay": 0.25, "norm": nn.TDBN}
+    x = torch.randint(0, 17, (32, 1, 28, 28, 16)).float()
+    before = feedforward(lif, (1, 28, 28), 10, layers="12c5-2a-64c5-2a")
+    before(x)
+    ours = nn.deploy(copy.deepcopy(before), x)
+    plain = copy.deepcopy(ours)
+    for module in plain.modules():
+        if isinstance(module, nn.CubaNeuron):
+            module._chip_is_fused = lambda _z: False
+    wanted = torch.full((len(x), 10), 0.2)
+    print(f"deployed: 28x28-12c5-2a-64c5-2a-10o with tdBN, {tuple(x.shape)}")
+    check(torch.nn.Sequential(*ours), torch.nn.Sequential(*plain), x, wanted)
+    runs = {
+        "torch": lambda: step(plain, x, wanted),
+        "before": lambda: step(before, x, wanted),
+        "pumice": lambda: step(ours, x, wanted),
+    }
+    race(runs, rounds)
+    profile(ours, x, wanted)
+
+
+def race(runs: dict[str, Callable[[], Any]], rounds: int) -> None:
+    """Time each after the other in every round, and compare with "pumice"."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for index in range(rounds + 1):
         for name, run in runs.items():
@@ -164,7 +200,6 @@ def compare(case: str, rounds: int) -> None:
         ratio = statistics.median(t / p for t, p in zip(times, seconds["pumice"], strict=True))
         spread = f"{1000 * min(times):.0f} to {1000 * max(times):.0f}"
         print(f"  {name:13}{1000 * statistics.median(times):7.0f} ms ({spread}), {ratio:5.1f} x pumice's time")
-    profile(ours, x, wanted)
 
 
 def profile(model: torch.nn.Module, x: torch.Tensor, wanted: torch.Tensor, steps: int = 3) -> None:
@@ -186,12 +221,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=None, help="CPU threads; as many as torch takes by default")
-    parser.add_argument("--only", choices=list(CASES))
+    parser.add_argument("--only", choices=[*CASES, "deployed"])
     options = parser.parse_args()
     torch.set_num_threads(options.threads or torch.get_num_threads())
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, medians of {options.rounds} rounds")
-    for case in [options.only] if options.only else list(CASES):
-        compare(case, options.rounds)
+    for case in [options.only] if options.only else [*CASES, "deployed"]:
+        if case == "deployed":
+            compare_deployed(options.rounds)
+        else:
+            compare(case, options.rounds)
 
 
 if __name__ == "__main__":

@@ -213,13 +213,15 @@ class ConvLink(Link):
         taps = [_taps(synapse, axis, n, n_to) for axis, n, n_to in ((0, width, width_out), (1, height, height_out))]
         self._hits = [_hits(axis, kernel) for axis, kernel in zip(taps, (kernel_x, kernel_y), strict=True)]
         self._x_taps = _table([sorted(places) for places in taps[0]])
+        _scale(self._x_taps, kernel_y * out_per_group, height_out * row_length)
         columns = _column_order(kernel_y, synapse.stride[1], synapse.dilation[1])
         self._y_runs = _table([_runs(places, columns) for places in taps[1]], width=3)
+        _scale(self._y_runs, out_per_group, row_length, first=ends.channels[0])
         grouped = synapse.weight.reshape(synapse.groups, out_per_group, kernel_x, kernel_y, in_per_group)
         self._n_weights = np.count_nonzero(grouped, axis=1).transpose(0, 3, 1, 2).reshape(n_in, kernel_x, kernel_y)
         by_source = grouped.transpose(0, 4, 2, 3, 1)[:, :, :, columns]
         self._weight = np.ascontiguousarray(by_source.reshape(n_in, kernel_x, kernel_y * out_per_group), ends.dtype)
-        self._layout = (n_in, height, height_out, row_length, ends.channels[0], in_per_group, out_per_group)
+        self._layout = (n_in, height, row_length, in_per_group, out_per_group)
         largest = largest_sum(synapse, ends.largest_value)
         self._wraps = largest >= WRAP_LIMIT
         self._matrix = None if self._wraps else ConvMatrix.of(synapse, ends.source_shape, largest)
@@ -280,9 +282,15 @@ def _runs(places: list[tuple[int, int]], columns: list[int]) -> list[tuple[int, 
 
 def _table(rows: Sequence[Sequence[tuple[int, ...]]], width: int = 2) -> tuple[Array, ...]:
     """Lists of tuples as one array for each of their fields, after the array of where each list starts."""
-    start = np.cumsum([0, *(len(row) for row in rows)])
-    fields = np.array([entry for row in rows for entry in row], np.int64).reshape(-1, width)
+    start = np.cumsum([0, *(len(row) for row in rows)]).astype(np.uintp)
+    fields = np.array([entry for row in rows for entry in row], np.uintp).reshape(-1, width)
     return (start, *(np.ascontiguousarray(column) for column in fields.T))
+
+
+def _scale(table: tuple[Array, ...], weight_step: int, target_step: int, first: int = 0) -> None:
+    """From numbers of kernel indices and target places to offsets in memory."""
+    table[1][:] *= weight_step
+    table[2][:] = table[2] * target_step + first
 
 
 def links(graph: Graph) -> list[Link]:

@@ -20,7 +20,7 @@ _LIMIT = 1 << 23
 
 
 @njit(nogil=True, cache=True)
-def _add_row(total: Array, at: int, weight: Array, start: int, n: int, value: int) -> None:
+def _add_row(total: Array, at: Any, weight: Array, start: Any, n: Any, value: Any) -> None:
     """total[at : at + n] += value * weight[start : start + n], modulo the type's range, both of one dimension.
 
     Unsigned indices into whole arrays: a slice would count references, which costs more than the sum.
@@ -118,57 +118,60 @@ def add_conv(
     wraps: bool,
     activation: Array,
 ) -> None:
-    """A convolution, by scattering each event into its neighbourhood; the tables are made by `links.ConvTables`.
+    """A convolution, by scattering each event into its neighbourhood; the tables are made by `links.ConvLink`.
 
     Args:
         arriving: See the module.
         words: See the module.
         weight: (in, kernel_x, kernel_y * out_per_group), for each source channel the kernel's columns in the
             order of the runs.
-        x_taps: Where each x goes: entries start[x] to start[x + 1] of (kernel index, target x).
-        y_runs: Where each y goes: entries start[y] to start[y + 1] of (first column, target y, number); columns
-            that are neighbours in `weight` hit targets that are neighbours.
+        x_taps: Where each x goes: entries start[x] to start[x + 1] of (offset in `weight`, offset in the target).
+        y_runs: Where each y goes: entries start[y] to start[y + 1] of (offset in `weight`, offset in the target,
+            number); columns that are neighbours in `weight` hit targets that are neighbours.
         full: See the module.
-        layout: Source channels and height, target height and channels, first target channel, and the channels of
-            a group, in and out.
+        layout: Source channels and height, target channels, and the channels of a group, in and out.
         wraps: Whether the sum may leave 24 bits, and so is wrapped before it is added.
         activation: See the module.
     """
-    x_start, x_tap, x_target = x_taps
-    y_start, y_column, y_target, y_number = y_runs
-    n_in, height, height_out, row_length, at, in_per_group, n_out = layout
+    # Unsigned throughout: signed indices would be tested for counting from the end, each time.
+    x_start, x_row, x_to = x_taps
+    y_start, y_row, y_to, y_number = y_runs
+    n_in, height, row_length, in_per_group, n_out = layout
     n_source = (x_start.size - 1) * height * n_in
     whole_rows = n_out == row_length
     one_group = in_per_group == n_in
     found = np.empty(arriving.shape[1], np.int32)
     apart = np.zeros(activation.shape[1] if wraps else 0, activation.dtype)
     flat_weight, flat_total = weight.reshape(-1), apart if wraps else activation.reshape(-1)
-    kernel_x, kernel_size = weight.shape[1:]
+    channel_size = np.uintp(weight.shape[1] * weight.shape[2])
     for f in range(len(arriving)):
         frame = arriving[f]
         n, silent = find_rarer(frame, words[f], n_source, full, apart if wraps else activation[f], found)
-        start = 0 if wraps else f * activation.shape[1]
-        x, y, place = 0, 0, 0
-        for e in range(n):
-            j = found[e]
-            value = -1 if silent else frame[j]
+        start = np.uintp(0 if wraps else f * activation.shape[1])
+        x, y, place = np.uintp(0), np.uintp(0), 0
+        for e in range(np.uintp(n)):
+            j = np.int64(found[e])
+            value = np.int64(-1) if silent else np.int64(frame[np.uintp(j)])
             while j >= place + n_in:  # the indices ascend; this is cheaper than to divide each
                 place += n_in
-                y += 1
-                if y == height:
-                    x, y = x + 1, 0
+                y += np.uintp(1)
+                if y == np.uintp(height):
+                    x, y = x + np.uintp(1), np.uintp(0)
             c = j - place
-            to_channel = at if one_group else at + c // in_per_group * n_out
-            for p in range(x_start[x], x_start[x + 1]):
-                row = (c * kernel_x + x_tap[p]) * kernel_size
-                for q in range(y_start[y], y_start[y + 1]):
-                    to = start + (x_target[p] * height_out + y_target[q]) * row_length + to_channel
-                    column = row + y_column[q] * n_out
+            from_channel = np.uintp(c) * channel_size
+            to_channel = start if one_group else start + np.uintp(c // in_per_group * n_out)
+            for p in range(x_start[x], x_start[x + np.uintp(1)]):
+                row, to = from_channel + x_row[p], to_channel + x_to[p]
+                for q in range(y_start[y], y_start[y + np.uintp(1)]):
                     if whole_rows:
-                        _add_row(flat_total, to, flat_weight, column, y_number[q] * n_out, value)
+                        n_weights = y_number[q] * np.uintp(n_out)
+                        _add_row(flat_total, to + y_to[q], flat_weight, row + y_row[q], n_weights, value)
                     else:
                         for k in range(y_number[q]):
-                            _add_row(flat_total, to + k * row_length, flat_weight, column + k * n_out, n_out, value)
+                            target = to + y_to[q] + k * np.uintp(row_length)
+                            _add_row(
+                                flat_total, target, flat_weight, row + y_row[q] + k * np.uintp(n_out), n_out, value
+                            )
         if wraps:
             _add_wrapped(apart, activation[f])
 

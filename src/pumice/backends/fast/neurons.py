@@ -42,8 +42,9 @@ class AbstractNeurons(ABC, Generic[P]):
             sent: What leaves, shape (steps, batch, at least n), written: int8 of kinds that spike, else int32.
             traces: For each state, shape (steps, batch, n), written; or empty arrays of three dimensions.
         """
-        reset, steps = self.population.reset, len(sent)
-        clears = np.array([reset is not None and reset.applies(t + i) for i in range(steps)])
+        clears = np.zeros(len(sent), np.bool_)
+        if self.population.reset is not None:
+            clears[:] = [self.population.reset.applies(t + i) for i in range(len(sent))]
         self._advance(clears, activation, sent, traces)
 
     @abstractmethod
@@ -66,7 +67,7 @@ class _LeakyIntegrators(AbstractNeurons[Any]):
         p = population
         keep = (self._flat(4096 - np.asarray(decay), np.uint32) for decay in (p.i_decay_q12, p.v_decay_q12))
         self._parameters = (*keep, self._flat(effective_bias(p.bias_mant, p.bias_exp), np.int32))
-        self._threshold = p.vth_mant << THRESHOLD_SHIFT if isinstance(p, Cuba) else OUT_OF_REACH
+        self._threshold = np.int32(p.vth_mant << THRESHOLD_SHIFT if isinstance(p, Cuba) else OUT_OF_REACH)
 
     def _advance(self, clears: Array, activation: dict[str, Array], sent: Array, traces: dict[str, Array]) -> None:
         cuba_steps(
@@ -74,7 +75,7 @@ class _LeakyIntegrators(AbstractNeurons[Any]):
             sent,
             self._in_order(self.states),
             self._parameters,
-            np.int32(self._threshold),
+            self._threshold,
             clears,
             self._in_order(traces),
         )

@@ -61,6 +61,7 @@ class Simulator:
             for stage in program.stages
             for member in stage.members
         }
+        self._records = record
         trace_steps = chunk_steps if record else 0
         self._traces = {
             p.name: {state: np.zeros((trace_steps, batch, p.size), np.int32) for state in p.states}
@@ -149,11 +150,14 @@ class Simulator:
             for activation in tile[member.population.name].values():
                 activation[:] = 0
             self._add(member.from_before, tile, first, stop)
-        for start, end in [(t, t + 1) for t in range(first, stop)] if stage.loops else [(first, stop)]:
-            now = {name: _part(activation, start - first, end - first) for name, activation in tile.items()}
+        if not stage.loops:
+            self._fire(stage.members[0].population.name, tile, first, stop)
+            return
+        for t in range(first, stop):
+            now = {name: _part(activation, t - first, t - first + 1) for name, activation in tile.items()}
             for member in stage.members:
-                self._add(member.from_within, now, start, end)
-                self._fire(member.population.name, now, start, end)
+                self._add(member.from_within, now, t, t + 1)
+                self._fire(member.population.name, now, t, t + 1)
 
     def _add(self, arriving: tuple[Link, ...], activation: Activation, first: int, stop: int) -> None:
         for link in arriving:
@@ -162,7 +166,7 @@ class Simulator:
 
     def _fire(self, name: str, activation: Activation, first: int, stop: int) -> None:
         sent = (self._values.get(name) or self._spikes[name]).at(first, stop)
-        traces = _part(self._traces[name], first, stop)
+        traces = _part(self._traces[name], first, stop) if self._records else self._traces[name]
         self._neurons[name].advance(self._t + first - self._first, activation[name], sent, traces)
         if name in self._values and name in self._spikes:
             n = self._spikes[name].n

@@ -82,6 +82,21 @@ def test_spikes_states_and_gradients_are_those_of_the_definition(  # noqa: PLR09
             assert torch.equal(getattr(fused, name), getattr(plain, name))
 
 
+@pytest.mark.parametrize("current_decay", [0.0, 1.0])
+def test_states_at_the_very_edges_of_24_and_32_bits(current_decay):
+    """The voltage tells where the current wrapped: what random sums hardly ever hit."""
+    fused, plain = pair(channels=1, bias=False, current_decay=current_decay, voltage_decay=1.0, persistent_state=True)
+    edges = [sign * edge + near for sign in (-1, 1) for edge in (100, 2**17, 2**18, 2**25) for near in (-1, 0, 1)]
+    for first in edges:
+        for second in (0, first, -first, 1):
+            z = torch.tensor([[[float(first), float(second)]]])
+            assert torch.equal(fused(z), plain(z))
+            for name in ("current_state", "voltage_state"):
+                assert torch.equal(getattr(fused, name), getattr(plain, name))
+                getattr(fused, name).zero_()
+                getattr(plain, name).zero_()
+
+
 def test_individual_decays_belong_to_channels():
     options = {"current_decay": (0.1, 0.9), "voltage_decay": (0.0, 0.5), "shared_param": False}
     neuron = CubaNeuron(threshold=1.0, **options)

@@ -8,6 +8,7 @@ from pumice.errors import InputError
 from pumice.nn.selu import ALPHA, LAMBDA, alpha_dropout_affine, self_normalizing_
 
 Z = np.linspace(-12, 12, 400_001)
+STEP = Z[1] - Z[0]
 DENSITY = np.exp(-(Z**2) / 2) / np.sqrt(2 * np.pi)
 
 
@@ -15,13 +16,13 @@ def moments(mean, variance):
     """Mean and variance behind SELU of a normal variable: the map g."""
     q = mean * 0.0 + np.sqrt(variance) * Z  # weights whose sum is 0 and whose squares' sum is 1
     y = LAMBDA * np.where(q > 0, q, ALPHA * np.expm1(np.minimum(q, 0)))
-    first = np.trapz(y * DENSITY, Z)
-    return np.array([first, np.trapz(y * y * DENSITY, Z) - first**2])
+    first = float(np.sum(y * DENSITY)) * STEP
+    return np.array([first, float(np.sum(y * y * DENSITY)) * STEP - first**2])
 
 
 def test_the_constants():
-    assert ALPHA == pytest.approx(1.6732632423543772, abs=1e-14)
-    assert LAMBDA == pytest.approx(1.0507009873554805, abs=1e-14)
+    assert pytest.approx(1.6732632423543772, abs=1e-14) == ALPHA
+    assert pytest.approx(1.0507009873554805, abs=1e-14) == LAMBDA
 
 
 @pytest.mark.parametrize(("x", "y"), [(-1.0, -1.1113307378), (0.0, 0.0), (2.0, 2.1014019747)])

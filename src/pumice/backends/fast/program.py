@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -32,6 +32,10 @@ class Member:
     dtype: type[np.signedinteger[Any]]
     from_before: tuple[Link, ...]
     from_within: tuple[Link, ...]
+
+    def by_itself(self) -> Member:
+        """As the only one of a stage."""
+        return replace(self, from_before=self.from_before + self.from_within, from_within=())
 
     @property
     def is_direct(self) -> bool:
@@ -89,7 +93,7 @@ class Program:
             reading = (link.synapse.source, link.ends.binary)
             self.longest_delay[reading] = max(self.longest_delay.get(reading, 0), link.longest)
         # Within one step no population depends on another: every synapse but a direct one takes a step.
-        alone = [Stage((member,), loops=False) for stage in self.stages for member in stage.members]
+        alone = [Stage((member.by_itself(),), loops=False) for stage in self.stages for member in stage.members]
         self.before_input = [stage for stage in alone if not stage.members[0].is_direct]
         self.after_input = [stage for stage in alone if stage.members[0].is_direct]
 

@@ -140,7 +140,8 @@ def test_token_mixing_is_the_papers():
 
 def test_fine_tuning_goes_through_every_arm(model, x):
     nn.deploy(model, x)
-    model.train()(x).sum().backward()
+    # After thirty random layers little is left of a gradient, and the kernels take less than 2^-100 for nothing.
+    (1e25 * model.train()(x).sum()).backward()
     for name, arm in model.named_modules():
         if isinstance(arm, nn.AbstractArm) and arm.weight.requires_grad:
             assert arm.weight.grad.abs().sum() > 0, name

@@ -18,7 +18,7 @@ import pumice
 from pumice.backends.lava import GraphProcess, OneProcessCfg
 from pumice.backends.lava.backend import _shared
 from pumice.backends.lava.processes.stream import Source, SpikeRecorder
-from pumice.ir import with_reset_schedule
+from pumice.cli.run import _with_resets
 
 
 def stock(path: str, shape: tuple[int, ...], arguments: dict):
@@ -40,10 +40,7 @@ def graph(path: str, arguments: dict, x: np.ndarray) -> pumice.Graph:
     options = {key: value for key, value in arguments.items() if key in {"num_layers", "input_message_bits"}}
     read = pumice.load(path, as_stock=True, input_shape=x.shape[1:], **options)
     read = read.replace(input=replace(read.input, value_range=(int(x.min()), int(x.max()))))
-    if "reset_interval" not in arguments:
-        return read
-    direct = any(s.hop_steps == 0 for s in read.synapses)
-    return with_reset_schedule(read, arguments["reset_interval"], arguments.get("reset_offset", 0) + direct)
+    return _with_resets(read, arguments.get("reset_interval"), arguments.get("reset_offset"))
 
 
 def main() -> None:

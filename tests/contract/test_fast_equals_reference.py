@@ -120,8 +120,7 @@ def one_delay_for_all(monkeypatch):
 
 
 def activation_too_narrow(monkeypatch):
-    for module in (links, program):
-        monkeypatch.setattr(module, "activation_types", lambda graph: {p.name: np.int8 for p in graph.populations})
+    monkeypatch.setattr(links, "activation_types", lambda graph: {p.name: np.int8 for p in graph.populations})
 
 
 def values_count_as_spikes(monkeypatch):

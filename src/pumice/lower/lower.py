@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +11,6 @@ from pumice.backends import get_backend
 from pumice.errors import GraphError, InternalError, LoweringError, PumiceWarning
 from pumice.hardware import violations
 from pumice.ir import (
-    Conv,
     Graph,
     Input,
     Population,
@@ -26,6 +24,7 @@ from pumice.lower.blocks import lower_block, population_name, undelayed
 from pumice.nn.deploy import deploy, example_range
 from pumice.nn.trace import INPUT, SYNAPTIC, Call, trace
 from pumice.passes.check_ranges import check_ranges
+from pumice.passes.cost import graph_cost
 from pumice.passes.order import run_passes
 from pumice.passes.share_currents import Residual
 
@@ -117,7 +116,7 @@ def _prove(graph: Graph, calls: list[Call], example_input: torch.Tensor) -> None
     """Stream the example's first samples through a backend and compare every layer's spikes at every step."""
     samples = torch_to_lava(example_input[:2].numpy(force=True)).astype(np.int32)
     stream = to_stream(graph, samples)
-    backend = "reference" if len(stream) * _products(graph) <= REFERENCE_PRODUCTS else "fast"
+    backend = "reference" if len(stream) * graph_cost(graph).synapses <= REFERENCE_PRODUCTS else "fast"
     records = get_backend(backend).run(graph, stream, record=True).records
     steps = latencies(graph)
     for call in calls:
@@ -132,13 +131,3 @@ def _prove(graph: Graph, calls: list[Call], example_input: torch.Tensor) -> None
                 f"the lowered graph differs from the deployed network first at block {call.name!r}, sample {sample}, "
                 f"step {step}, neuron {tuple(neuron)}; {len(places)} spikes of it differ"
             )
-
-
-def _products(graph: Graph) -> int:
-    """Weights times the places where they act: products of one step, were every source active."""
-    total = 0
-    for synapse in graph.synapses:
-        weight: Any = getattr(synapse, "weight", 0)
-        places = int(np.prod(graph.shape_of(synapse.target)[:-1])) if isinstance(synapse, Conv) else 1
-        total += np.size(weight) * places
-    return total

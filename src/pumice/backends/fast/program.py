@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from pumice.backends.fast.bounds import activation_types
 from pumice.backends.fast.links import Link, links
 from pumice.backends.fast.schedule import loops, stages
 from pumice.ir import Graph, Population
@@ -86,7 +85,6 @@ class Program:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.links = links(graph)
-        self._types = activation_types(graph)
         self.stages = [self._stage(names) for names in stages(graph)]
         self.longest_delay: dict[tuple[str, bool], int] = {}
         for link in self.links:
@@ -102,6 +100,7 @@ class Program:
             into = [link for link in self.links if link.synapse.target == name]
             within = tuple(link for link in into if link.synapse.source in names)
             before = tuple(link for link in into if link.synapse.source not in names)
-            return Member(self.graph.population(name), self._types[name], before, within)
+            dtype = into[0].ends.dtype if into else np.int32
+            return Member(self.graph.population(name), dtype, before, within)
 
         return Stage(tuple(member(name) for name in names), loops(self.graph, names))

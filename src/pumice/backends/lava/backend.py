@@ -36,7 +36,7 @@ class LavaBackend(AbstractBackend):
         stall_timeout_s: Give up when no time step was completed for so long; building counts as one step.
         one_process: Run the graph in one Lava process, with the kernels of the fast backend; see `OneProcessCfg`.
         in_threads: Run Lava's models in threads of one process instead of under Lava's runtime, which starts a
-            process for each: the same models with the same messages, 10 times faster for many small populations.
+            process for each: the same models with the same messages, faster for many small populations.
 
     Example:
         ::

@@ -14,7 +14,7 @@ from lava.magma.core.run_configs import RunConfig
 def compiled(process: AbstractProcess, run_cfg: RunConfig) -> Executable:
     """Compile `process` and everything connected to it.
 
-    Lava executes every file beside a process's own to find its models, anew for each process: 10 ms each. What it
+    Lava executes every file beside a process's own to find its models, anew for each process. What it
     finds depends on the process's class only, so it is asked once for each class.
 
     Args:

@@ -58,7 +58,7 @@ def test_resume_without_a_checkpoint_starts(command):
         ("train digits --set training.loss=hinge", "training.loss"),
         ("train digits --set compute.devices=2", "torchrun"),
         ("train digits --set data.folds=2 --set data.fold=2", "data.fold in 0..folds - 1"),
-        ("train digits --set network.name=resnet", "there are: convnet"),
+        ("train digits --set network.name=perceptron", "there are: convnet"),
         ("train", "RECIPE"),
         ("lower nowhere.pt -o a.net", "no such file"),
         ("lower nowhere.pt", "--output"),

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError, LoweringError
+from pumice.nn.layout import slayer_order, time_major
+from pumice.nn.normalise import Normalise
 
 
 class TDBN(torch.nn.Module):
@@ -100,6 +102,13 @@ class TDBN(torch.nn.Module):
             self.set_features(x.shape[1])
         if x.shape[1] != self.num_features:
             raise InputError(f"TDBN has {self.num_features} channels, got input of shape {tuple(x.shape)}")
+        if self.training and x.dtype == torch.float32 and x.device.type == "cpu":
+            gain = self.scale * (self.alpha * self._threshold())
+            y, mean, var = Normalise.apply(time_major(x), gain, self.shift, self.eps, self.unbiased)
+            with torch.no_grad():
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(var, self.momentum)
+            return slayer_order(y)
         if self.training:
             dims = [d for d in range(x.ndim) if d != 1]
             mean, var = x.mean(dims), x.var(dims, unbiased=False)

@@ -1,8 +1,10 @@
 """A network on Lava that takes steps on request: `python lava_steps.py FORM NETWORK X.npy Y.npy ARGUMENTS`.
 
-FORM is "stock" (netx.hdf5.Network), "many" (pumice's graph, a process for each population and synapse) or "one" (the
-same graph in one process). Reads numbers of steps, one a line, and answers each with the seconds that they took. At
-the end of its input it writes what left the network to Y.npy.
+FORM is "stock" (netx.hdf5.Network), "many" (pumice's graph, a process for each population and synapse), "one" (the
+same graph in one process) or "empty" (such a process that computes nothing: what Lava alone takes).
+
+Reads numbers of steps, one a line, and answers each with the seconds that they took. At the end of its input it writes
+what left the network to Y.npy.
 """
 
 import contextlib
@@ -15,7 +17,8 @@ from dataclasses import replace
 import numpy as np
 
 import pumice
-from pumice.backends.lava import GraphProcess, OneProcessCfg
+from pumice.backends.fast import Simulator
+from pumice.backends.lava import GraphProcess, OneProcessCfg, one_process
 from pumice.backends.lava.backend import _shared
 from pumice.backends.lava.processes.stream import Source, SpikeRecorder
 from pumice.cli.run import _with_resets
@@ -43,6 +46,21 @@ def graph(path: str, arguments: dict, x: np.ndarray) -> pumice.Graph:
     return _with_resets(read, arguments.get("reset_interval"), arguments.get("reset_offset"))
 
 
+def any_input(graph: pumice.Graph) -> pumice.Graph:
+    """The graph as the one-process model simulates it: nothing is known of what other processes send."""
+    return graph.replace(input=replace(graph.input, value_range=None))
+
+
+class Empty(Simulator):
+    """Takes no step."""
+
+    def begin_step(self) -> None:
+        self._move(1)
+
+    def finish_step(self, x: np.ndarray) -> None:
+        pass
+
+
 def main() -> None:
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
@@ -55,7 +73,9 @@ def main() -> None:
     else:
         process = GraphProcess(graph(path, arguments, x))
         inp, out = process.inp, process.out
-        run_cfg = OneProcessCfg() if form == "one" else run_cfg
+        run_cfg = OneProcessCfg() if form in {"one", "empty"} else run_cfg
+        if form == "empty":
+            one_process.Simulator = Empty
     sent, steps_done = _shared((len(x), *out.shape), np.int32), _shared((1,), np.int64)
     Source(x.reshape(len(x), *inp.shape)).s_out.connect(inp)
     out.connect(SpikeRecorder(sent, steps_done).s_in)

@@ -1,21 +1,23 @@
 """Rewrite netx_exports/: train each network, hold every backend to it, write network.net and CARD.md.
 
 Nothing else writes there. Run: uv run python scripts/export_networks.py [--data-root DIR] [NAME ...]
+A training that was interrupted goes on from its checkpoint in runs/exports/.
 """
 
 import argparse
 import hashlib
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 from pumice.data import load_dataset
 from pumice.pipeline import PipelineResult, run_pipeline
-from pumice.train import PRESETS
+from pumice.train import PRESETS, EpochRecord, load_checkpoint
 
 FOLDER = Path(__file__).parents[1] / "netx_exports"
-# Folder -> preset.
-NETWORKS = {"digits": "digits"}
+NETWORKS = ("digits", "mnist", "nmnist", "fsdd", "fsdd-delays")  # folders, and the presets of their names
+CHECKPOINTS = Path(__file__).parents[1] / "runs/exports"
 LARGE = 1000
 """Test samples from which on the fast backend runs them all."""
 
@@ -75,6 +77,10 @@ def card(name: str, result: PipelineResult) -> str:
     )
 
 
+def show(epoch: EpochRecord) -> None:
+    print(f"{epoch.phase} {epoch.epoch}: {100 * epoch.test_accuracy:.2f} % of the held-back samples", flush=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(NETWORKS)}; all by default")
@@ -83,10 +89,20 @@ def main() -> int:
     for name in options.names or NETWORKS:
         folder = FOLDER / name
         folder.mkdir(parents=True, exist_ok=True)
-        recipe = PRESETS[NETWORKS[name]]
+        recipe = PRESETS[name]
         dataset = load_dataset(recipe.data.dataset, options.data_root, **recipe.data.args)
         backend = "reference" if len(dataset.test) < LARGE else "fast"
-        result = run_pipeline(recipe, dataset, folder / "network.net", backend=backend, on_stage=print)
+        checkpoint = CHECKPOINTS / name / "checkpoint.pt"
+        result = run_pipeline(
+            recipe,
+            dataset,
+            folder / "network.net",
+            backend=backend,
+            checkpoint_path=checkpoint,
+            resume_from=load_checkpoint(checkpoint) if checkpoint.exists() else None,
+            on_stage=partial(print, flush=True),
+            on_epoch=show,
+        )
         if not result.is_exact:
             print(f"{name}: backends differ: {result.summary()}", file=sys.stderr)
             return 1

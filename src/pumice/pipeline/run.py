@@ -15,7 +15,7 @@ from pumice.netx import load, save
 from pumice.pipeline.compare import compare_records, run_test_split
 from pumice.pipeline.lowered import encoded_test, lower_trained
 from pumice.pipeline.result import PipelineResult
-from pumice.train import EpochRecord, Recipe, train
+from pumice.train import Checkpoint, EpochRecord, Recipe, train
 
 
 def _ignore(*_: Any) -> None:
@@ -29,6 +29,8 @@ def run_pipeline(
     *,
     backend: str = "reference",
     lava_samples: int = 100,
+    checkpoint_path: str | Path | None = None,
+    resume_from: Checkpoint | None = None,
     on_stage: Callable[[str], None] = _ignore,
     on_epoch: Callable[[EpochRecord], None] = _ignore,
     on_batch: Callable[[], None] = _ignore,
@@ -43,6 +45,8 @@ def run_pipeline(
         path: The .net file to write.
         backend: What runs the whole test split; "fast" for large ones.
         lava_samples: Test samples for Lava; at most the whole split.
+        checkpoint_path: See `pumice.train.train`.
+        resume_from: See `pumice.train.train`.
         on_stage: Told in one line which stage begins.
         on_epoch: See `pumice.train.train`.
         on_batch: See `pumice.train.train`.
@@ -55,7 +59,14 @@ def run_pipeline(
     began = time.perf_counter()
 
     on_stage(f"train on {len(dataset.train)} samples of {dataset.name}")
-    trained = train(recipe, dataset, on_epoch=on_epoch, on_batch=on_batch)
+    trained = train(
+        recipe,
+        dataset,
+        checkpoint_path=checkpoint_path,
+        resume_from=resume_from,
+        on_epoch=on_epoch,
+        on_batch=on_batch,
+    )
 
     on_stage("lower to integers, certify, write the file")
     save(lower_trained(trained), path)

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pumice.backends.fast.kernels.cuba import cuba_steps
+from pumice.backends.fast.kernels.cuba import BLOCK, cuba_steps
 from pumice.backends.fast.kernels.graded import delta_steps, resonator_steps, sigma_steps
 from pumice.errors import BackendError
 from pumice.fixedpoint.cuba import THRESHOLD_SHIFT, effective_bias
@@ -66,7 +66,8 @@ class _LeakyIntegrators(AbstractNeurons[Any]):
         super().__init__(population, batch)
         p = population
         keep = (self._flat(4096 - np.asarray(decay), np.uint32) for decay in (p.i_decay_q12, p.v_decay_q12))
-        self._parameters = (*keep, self._flat(effective_bias(p.bias_mant, p.bias_exp), np.int32))
+        bias = self._flat(effective_bias(p.bias_mant, p.bias_exp), np.int32)
+        self._parameters = tuple(_one_block(parameter) for parameter in (*keep, bias))
         self._threshold = np.int32(p.vth_mant << THRESHOLD_SHIFT if isinstance(p, Cuba) else OUT_OF_REACH)
 
     def _advance(self, clears: Array, activation: dict[str, Array], sent: Array, traces: dict[str, Array]) -> None:
@@ -79,6 +80,11 @@ class _LeakyIntegrators(AbstractNeurons[Any]):
             clears,
             self._in_order(traces),
         )
+
+
+def _one_block(parameter: Array) -> Array:
+    """As much of a parameter that is the same everywhere as the kernel reads at once: it need not leave the cache."""
+    return parameter[:BLOCK] if np.all(parameter == parameter[0]) else parameter
 
 
 class _Sigma(AbstractNeurons[Sigma]):

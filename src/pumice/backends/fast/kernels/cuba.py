@@ -53,6 +53,11 @@ def _step(
         v[n] = np.int32(0) if spike else voltage
 
 
+@njit(nogil=True, cache=True, inline="always")
+def _block(parameter: Array, start: Any, end: Any, n: Any) -> Any:
+    return parameter[start:end] if parameter.size == n else parameter[: end - start]
+
+
 @njit(nogil=True, cache=True)
 def cuba_steps(
     activation: Array,
@@ -70,7 +75,8 @@ def cuba_steps(
         sent: Shape (steps, batch, at least n), int8: spikes; or int32: the voltage (with a threshold
             out of reach).
         states: u and v, shape (batch, n), int32; changed.
-        parameters: 4096 - decay of u and of v (uint32), and the bias (int32), shape (n,).
+        parameters: 4096 - decay of u and of v (uint32), and the bias (int32), shape (n,); or (`BLOCK`,) where it is
+            the same everywhere.
         threshold: A voltage above it fires.
         clears: For each step, whether u and v become 0 before it.
         traces: u and v after each step, shape (steps, batch, n), written; or empty: then they are not.
@@ -85,6 +91,8 @@ def cuba_steps(
         for start in range(0, n_all, BLOCK):
             end = min(start + BLOCK, n_all)
             block_u, block_v = u[b, start:end], v[b, start:end]
+            block_keep_u, block_keep_v = _block(keep_u, start, end, n_all), _block(keep_v, start, end, n_all)
+            block_bias = _block(bias, start, end, n_all)
             for t in range(len(activation)):
                 if clears[t]:
                     block_u[:] = 0
@@ -95,9 +103,9 @@ def cuba_steps(
                     out,
                     block_u,
                     block_v,
-                    keep_u[start:end],
-                    keep_v[start:end],
-                    bias[start:end],
+                    block_keep_u,
+                    block_keep_v,
+                    block_bias,
                     threshold,
                 )
                 if sends_voltage:

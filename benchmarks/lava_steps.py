@@ -3,8 +3,8 @@
 FORM is "stock" (netx.hdf5.Network), "many" (pumice's graph, a process for each population and synapse), "one" (the
 same graph in one process) or "empty" (such a process that computes nothing: what Lava alone takes).
 
-Reads numbers of steps, one a line, and answers each with the seconds that they took. At the end of its input it writes
-what left the network to Y.npy.
+Reads numbers of steps, one a line, and answers each with the seconds that they took. At the end of its input it
+writes what left the network to Y.npy.
 """
 
 import contextlib

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pumice.backends import Record, run
 from pumice.ir import Graph, from_stream, latencies, to_stream, torch_to_lava
-from pumice.lower.blocks import population_name
+from pumice.lower.blocks import population_name, undelayed
 from pumice.nn.trace import SYNAPTIC, trace
 from pumice.train import Trained, encode
 from pumice.train.evaluate import predict, to_tensor
@@ -30,9 +30,11 @@ class LayerComparison:
     Attributes:
         population: Its name.
         compared: Values of each quantity that were compared.
-        s: Spikes that differ.
+        s: Spikes that differ (of a read-out or relay, values).
         u: Currents that differ, or None if they were not compared.
         v: Voltages that differ, or None if they were not compared.
+        other: Values of other states that differ: relays have some.
+        quantities: How many quantities were compared, s among them.
     """
 
     population: str
@@ -40,28 +42,31 @@ class LayerComparison:
     s: int
     u: int | None = None
     v: int | None = None
+    other: int = 0
+    quantities: int = 1
 
     @property
     def states(self) -> int:
-        """Currents and voltages that differ.
+        """Currents, voltages and other states that differ.
 
         Example:
             >>> LayerComparison("conv1", compared=100, s=0, u=2, v=3).states
             5
         """
-        return (self.u or 0) + (self.v or 0)
+        return (self.u or 0) + (self.v or 0) + self.other
 
 
 def compare_records(expected: dict[str, Record], got: dict[str, Record]) -> tuple[LayerComparison, ...]:
-    """Compare two recorded runs of one graph on one stream: s, u and v of every neuron at every step."""
-
-    def differing(name: str, quantity: str) -> int:
-        return int(np.count_nonzero(getattr(expected[name], quantity) != getattr(got[name], quantity)))
-
-    return tuple(
-        LayerComparison(name, record.s.size, *(differing(name, quantity) for quantity in "suv"))
-        for name, record in expected.items()
-    )
+    """Compare two recorded runs of one graph on one stream: s and all states of every neuron at every step."""
+    found = []
+    for name, record in expected.items():
+        other = got[name].values()
+        counts = {key: int(np.count_nonzero(values != other[key])) for key, values in record.values().items()}
+        s, u, v = counts.pop("s"), counts.pop("u", None), counts.pop("v", None)
+        found.append(
+            LayerComparison(name, record.s.size, s, u, v, sum(counts.values()), quantities=1 + len(record.states))
+        )
+    return tuple(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +77,9 @@ class TestRun:
         predictions: Class of each sample, shape (n,).
         comparison: Spikes that differ from those of the deployed torch network; clocks and relays, which it does not
             have, are listed with nothing compared.
-        firing_rates: Mean over all neurons, samples and steps, for each population.
+        firing_rates: Mean over all neurons, samples and steps, for each population that spikes.
         samples: The first batch as it entered, shape (n, T, x, y, channel).
-        records: s, u, v of every population during the first batch.
+        records: s and states of every population during the first batch.
     """
 
     __test__: ClassVar[bool] = False  # not one of pytest's
@@ -113,7 +118,9 @@ def run_test_split(graph: Graph, trained: Trained, backend: str) -> TestRun:
     return TestRun(
         predictions=np.concatenate(predictions),
         comparison=tuple(LayerComparison(name, compared[name], count) for name, count in differing.items()),
-        firing_rates={name: fired[name] / total[name] for name in fired if total[name]},
+        firing_rates={
+            p.name: fired[p.name] / total[p.name] for p in graph.populations if total[p.name] and not p.sends_values
+        },
         samples=first[0],
         records=first[1],
     )
@@ -136,11 +143,11 @@ def _batch_size(graph: Graph) -> int:
 
 
 def _torch_batches(trained: Trained, batch_size: int) -> Iterator[tuple[IntArray, dict[str, IntArray]]]:
-    """Yield samples in Lava's order, and spikes (batch, T, *shape) of each block by its population."""
+    """Yield samples in Lava's order, and spikes (or a read-out's integers), (batch, T, *shape), by population."""
     images = trained.dataset.test.samples
     for stream in encode(trained.encoder, images, seed=trained.recipe.seed, batch_size=batch_size):
         blocks = (call for call in trace(trained.model, to_tensor(stream)) if isinstance(call.block, SYNAPTIC))
         yield (
             torch_to_lava(stream),
-            {population_name(call): torch_to_lava(call.undelayed.numpy(force=True)) for call in blocks},
+            {population_name(call): undelayed(call) for call in blocks},
         )

@@ -17,6 +17,8 @@ from pumice.train.history import FINETUNE
 
 IntArray = npt.NDArray[np.integer[Any]]
 CERTIFICATE_SAMPLES = 4
+_SPIKES = "the class with the most output spikes within a sample; of equal counts the first"
+_NUMBERS = "the class with the largest sum of output values within a sample; of equal sums the first"
 _PACKAGES = ("pumice", "lava-dl", "lava-nc", "torch", "numpy")
 
 
@@ -34,7 +36,7 @@ def lower_trained(trained: Trained) -> Graph:
     """
     trained.model.eval()
     graph = lower(trained.model, trained.example, input_range=trained.encoder.value_range)
-    graph = graph.replace(info=_origin(trained))
+    graph = graph.replace(info=_origin(trained, graph.output.sends_values))
     return certify(graph, to_stream(graph, encoded_test(trained, CERTIFICATE_SAMPLES)))
 
 
@@ -48,12 +50,12 @@ def encoded_test(trained: Trained, n: int | None = None) -> IntArray:
     return torch_to_lava(np.concatenate([*encode(trained.encoder, samples, seed=trained.recipe.seed)]))
 
 
-def _origin(trained: Trained) -> dict[str, str]:
+def _origin(trained: Trained, answers_in_numbers: bool) -> dict[str, str]:
     origin = {
         "name": trained.recipe.name,
         "data": trained.dataset.source,
         "classes": ", ".join(trained.dataset.class_names),
-        "readout": "the class with the most output spikes within a sample; of equal counts the first",
+        "readout": _NUMBERS if answers_in_numbers else _SPIKES,
         "recipe": json.dumps(trained.recipe.record(), sort_keys=True),
         "versions": ", ".join(f"{package} {version(package)}" for package in _PACKAGES),
         "accuracy_float": f"{trained.accuracy_float:.4f}",

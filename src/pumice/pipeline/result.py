@@ -27,7 +27,7 @@ class PipelineResult:
         backend: Name of the one that ran the whole test split.
         on_test: What it answered, held against the deployed torch network.
         lava_samples: Test samples that Lava ran, back to back.
-        lava_comparison: Lava against the reference: s, u and v at every step.
+        lava_comparison: Lava against the reference: s and all states at every step.
         seconds: Of all stages together.
     """
 
@@ -47,7 +47,7 @@ class PipelineResult:
 
     @property
     def torch_comparison(self) -> tuple[LayerComparison, ...]:
-        """Deployed torch network against the backend: spikes, whole test split."""
+        """Deployed torch network against the backend: spikes and answers, whole test split."""
         return self.on_test.comparison
 
     @property
@@ -72,7 +72,7 @@ class PipelineResult:
 
     @property
     def differing_states(self) -> int:
-        """Currents and voltages that differ between Lava and the reference."""
+        """Currents, voltages and other states that differ between Lava and the reference."""
         return sum(layer.states for layer in self.lava_comparison)
 
     @property
@@ -83,8 +83,7 @@ class PipelineResult:
     @property
     def compared_values(self) -> int:
         """How many values the two numbers of differences are about."""
-        by_lava = sum(3 * layer.compared for layer in self.lava_comparison)
-        return by_lava + sum(layer.compared for layer in self.torch_comparison)
+        return sum(layer.compared * layer.quantities for layer in (*self.lava_comparison, *self.torch_comparison))
 
     def summary(self) -> dict[str, Any]:
         """The figures as plain values, as `pumice demo --json` prints them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import torch
 
@@ -20,8 +22,9 @@ from pumice.data import (
 from pumice.data.encoders import IMAGE_ENCODERS
 from pumice.errors import InputError
 from pumice.models import build_model
+from pumice.nn.surrogate import SURROGATES, Surrogate
 from pumice.train.evaluate import to_tensor
-from pumice.train.recipe import Recipe
+from pumice.train.recipe import NeuronSection, Recipe
 
 EXAMPLE_SIZE = 4
 
@@ -77,16 +80,35 @@ def build_encoder(recipe: Recipe, dataset: Dataset) -> AbstractEncoder:
 
 
 def build_network(recipe: Recipe, dataset: Dataset) -> torch.nn.Module:
-    """The recipe's network with the weights that its seed gives."""
-    params = recipe.neuron.model_dump(exclude={"norm"})
+    """The recipe's network with the weights that its seed gives.
+
+    Raises:
+        InputError: The surrogate or the network does not take its arguments.
+    """
+    params = recipe.neuron.model_dump(exclude={"norm", "surrogate", "surrogate_args"})
     if recipe.neuron.norm == "tdbn":
         params["norm"] = nn.TDBN
+    if (surrogate := _surrogate(recipe.neuron)) is not None:
+        params["surrogate"] = surrogate
     channel, height, width = example_input(recipe, dataset).shape[1:4]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         return build_model(
             recipe.network.name, params, (channel, height, width), len(dataset.class_names), **recipe.network.args
         )
+
+
+def _surrogate(neuron: NeuronSection) -> Surrogate | None:
+    if neuron.surrogate is None:
+        if neuron.surrogate_args:
+            raise InputError("neuron.surrogate_args are those of a neuron.surrogate, and none is chosen")
+        return None
+    kind = SURROGATES[neuron.surrogate]
+    try:
+        return kind(**neuron.surrogate_args)
+    except TypeError as error:
+        allowed = ", ".join(inspect.signature(kind).parameters)
+        raise InputError(f"neuron.surrogate {neuron.surrogate!r}: {error}; its arguments are: {allowed}") from error
 
 
 def example_input(recipe: Recipe, dataset: Dataset) -> torch.Tensor:

@@ -12,18 +12,19 @@ import torch
 
 from pumice.data import Dataset
 from pumice.errors import InputError
+from pumice.train.answer import Reader, watch_answer
 from pumice.train.batches import batch_sizes, epoch_batches
 from pumice.train.fabric import gathered, summed
 from pumice.train.firing import FiringRates, watch_firing
 from pumice.train.history import EpochRecord
 from pumice.train.logs import RunLogs
 from pumice.train.losses import make_loss
-from pumice.train.membrane import FreeMembrane, watch_membrane
 from pumice.train.position import EpochSums, Position
 from pumice.train.precision import neurons_in_float32
 from pumice.train.recipe import Recipe
 from pumice.train.regularisers import make_regularisers
 from pumice.train.schedule import learning_rate
+from pumice.train.sml import SurrogateModuleLoss
 from pumice.train.trained import Trained
 from pumice.train.validation import validate
 
@@ -115,19 +116,19 @@ class _Step:
             example = run.fabric.to_device(run.trained.example)
             self._penalties = make_regularisers(recipe.training.regularisers, run.trained.model, example)
         self._firing = FiringRates()
-        self._membrane: FreeMembrane | None = None
+        self._answer_of: Reader
         self._group = (0.0, 0, 0)  # loss, correct answers and samples since the last step of the optimiser
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Watch the network's spikes, and its membrane if the loss reads it."""
+        """Watch the network's spikes, and what the loss reads."""
         model = self._run.trained.model
-        with neurons_in_float32(model), watch_firing(model) as self._firing:
-            if getattr(self.loss_of, "reads", "spikes") == "spikes":
-                yield
-                return
-            with watch_membrane(model) as self._membrane:
-                yield
+        with (
+            neurons_in_float32(model),
+            watch_firing(model) as self._firing,
+            watch_answer(model, self.loss_of) as self._answer_of,
+        ):
+            yield
 
     def __call__(self, index: int, x: torch.Tensor, labels: torch.Tensor) -> bool:
         """Take batch `index`; return whether the optimiser made a step."""
@@ -137,14 +138,13 @@ class _Step:
         first = index - index % training.accumulate
         group = self._sizes[first : first + training.accumulate]
         is_due = index + 1 - first == len(group)
-        lr = self._set_learning_rate(index)
+        lr = self._set_progress(index)
         with fabric.no_backward_sync(run.model, enabled=not is_due):
-            spikes = run.model(x)
-            answer = spikes if self._membrane is None else self._membrane.potential()
-            loss = self.loss_of(answer, labels)
+            output = run.model(x)
+            loss = self.loss_of(self._answer_of(output), labels)
             for penalty in self._penalties:
                 loss = loss + penalty(self._firing.latest)
-            self._count(loss, spikes, labels, index)
+            self._count(loss, output, labels, index)
             fabric.backward(loss * (len(labels) * fabric.world_size / sum(group)))
         if is_due:
             if training.clip_norm is not None:
@@ -165,18 +165,21 @@ class _Step:
             self._group = (0.0, 0, 0)
         return is_due
 
-    def _set_learning_rate(self, index: int) -> float:
-        step = 1 / self.n_batches
-        lr = learning_rate(self._run.trained.recipe, self._phase, self._epoch - 1 + index / self.n_batches, step)
+    def _set_progress(self, index: int) -> float:
+        """Set what changes from batch to batch; return the learning rate."""
+        recipe, done = self._run.trained.recipe, self._epoch - 1 + index / self.n_batches
+        if isinstance(self.loss_of, SurrogateModuleLoss):
+            self.loss_of.progress = done / recipe.training.epochs
+        lr = learning_rate(recipe, self._phase, done, 1 / self.n_batches)
         for group in self._run.optimizer.param_groups:
             group["lr"] = lr * group.get("lr_scale", 1.0)
         return lr
 
-    def _count(self, loss: torch.Tensor, spikes: torch.Tensor, labels: torch.Tensor, index: int) -> None:
+    def _count(self, loss: torch.Tensor, output: torch.Tensor, labels: torch.Tensor, index: int) -> None:
         """Add the batch's figures, of all processes, to the epoch's."""
         sums, samples, mine = self._run.position.sums, self._sizes[index], len(labels)
         fired = self._firing.take()
-        correct = int((spikes.detach().sum(-1).argmax(1) == labels).sum())
+        correct = int((output.detach().sum(-1).argmax(1) == labels).sum())
         figures = [float(loss.detach()) * mine, float(correct), *(total for total, _ in fired.values())]
         figures = summed(self._run.fabric, figures)
         loss_sum, correct = figures[0], int(figures[1])

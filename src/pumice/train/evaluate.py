@@ -1,4 +1,4 @@
-"""What a network answers: spike counts of its output layer."""
+"""What a network answers: spike counts of its output layer, or sums of the numbers of its read-out."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ BATCH_VALUES = 1 << 24
 
 def predict_counts(
     model: torch.nn.Module, encoder: AbstractEncoder, images: Any, *, seed: int = 0, batch_size: int | None = None
-) -> npt.NDArray[np.int64]:
-    """Spike counts of the output layer, shape (n, class), in evaluation mode.
+) -> npt.NDArray[np.float64]:
+    """Spike counts of the output layer, or sums of a read-out's numbers, shape (n, class), in evaluation mode.
 
     Args:
-        model: Tensor (batch, channel, height, width, time) -> spikes (batch, class, time).
+        model: Tensor (batch, channel, height, width, time) -> spikes or numbers (batch, class, time).
         encoder: Turns samples into integers over time.
         images: Images of shape (n, channel, height, width), or n recordings of events.
         seed: Of a random encoding.
@@ -37,8 +37,9 @@ def predict_counts(
     counts = []
     with torch.no_grad():
         for stream in encode(encoder, images, seed=seed, batch_size=batch_size):
-            spikes = model(to_tensor(stream).to(device))
-            counts.append(spikes.sum(-1).numpy(force=True).astype(np.int64))
+            output = model(to_tensor(stream).to(device))
+            # float64 holds a deployed read-out's sums, integers times a power of two, exactly.
+            counts.append(output.numpy(force=True).sum(-1, dtype=np.float64))
     model.train(was_training)
     return np.concatenate(counts)
 
@@ -68,8 +69,8 @@ def _fitting(encoder: AbstractEncoder, images: Any) -> int:
     return min(LARGEST_BATCH, max(1, BATCH_VALUES // max(values, 1)))
 
 
-def predict(counts: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
-    """The class with the most spikes; of equal counts the first.
+def predict(counts: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """The class with the most spikes, or the largest sum; of equal ones the first.
 
     Example:
         >>> predict(np.array([[0, 3, 3], [2, 1, 0]])).tolist()

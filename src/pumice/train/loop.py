@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from pumice.data import Dataset
 from pumice.errors import FileFormatError, InputError
 from pumice.train.batches import batch_sizes
@@ -20,17 +18,17 @@ from pumice.train.fabric import make_fabric
 from pumice.train.folders import make_folder
 from pumice.train.history import FINETUNE, EpochRecord
 from pumice.train.logs import RunLogs
+from pumice.train.optimizer import make_optimizer
 from pumice.train.position import Position
 from pumice.train.recipe import Recipe
 from pumice.train.schedule import next_epoch
+from pumice.train.sml import freeze_surrogates
 from pumice.train.sync_norm import synchronise_norms
 from pumice.train.threads import cpu_threads
 from pumice.train.trained import Trained, restore, start
 
 # What may differ between a run and its continuation: it changes no bit of the result.
 FREE_TO_CHANGE = {"data.workers", "data.cache", "training.checkpoint_every_steps", "logging.tensorboard"}
-
-DELAY = "delay.delay"  # how the names of axonal delays end
 
 
 def _ignore(*_: Any) -> None:
@@ -114,10 +112,12 @@ def _set_up(
         make_folder(path.parent)
         for left_over in path.parent.glob(f".{path.name}.*.tmp"):  # of a run that was killed while it wrote
             left_over.unlink(missing_ok=True)
+    if phase == FINETUNE or trained.recipe.training.loss != "surrogate_module":
+        freeze_surrogates(trained.model)
     if logs is None:
         folder = path.parent if path is not None and fabric.global_rank == 0 else None
         logs = RunLogs(folder, trained.recipe.logging, log_bytes=position.log_bytes, steps=position.steps)
-    optimizer = _optimizer(trained)
+    optimizer = make_optimizer(trained.model, trained.recipe.training)
     with warnings.catch_warnings():
         # The successor of this option would still bring the buffers together once, whatever their shapes.
         warnings.filterwarnings("ignore", message=".*broadcast_buffers")
@@ -160,15 +160,6 @@ def _snapshot(trained: Trained, optimizer: Any, position: Position) -> Checkpoin
         optimizer_state=optimizer.state_dict(),
         position=position,
     )
-
-
-def _optimizer(trained: Trained) -> torch.optim.Optimizer:
-    settings, named = trained.recipe.training, list(trained.model.named_parameters())
-    groups: list[dict[str, Any]] = [{"params": [p for name, p in named if not name.endswith(DELAY)]}]
-    delays = [p for name, p in named if name.endswith(DELAY)]
-    if delays:
-        groups.append({"params": delays, "weight_decay": 0.0, "lr_scale": settings.delay_lr})
-    return torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay)
 
 
 def _resumed(recipe: Recipe, dataset: Dataset, checkpoint: Checkpoint) -> Trained:

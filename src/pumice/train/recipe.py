@@ -71,8 +71,10 @@ class NeuronSection(_Section):
         threshold: V_th, > 0.
         current_decay: 0 to 1; 1 is a current without memory.
         voltage_decay: 0 to 1; 1 - tau of a leaky integrate-and-fire neuron.
-        tau_grad: Width of the surrogate gradient.
-        scale_grad: Height of the surrogate gradient.
+        tau_grad: Width of SLAYER's surrogate gradient.
+        scale_grad: Height of SLAYER's surrogate gradient.
+        surrogate: Name in `pumice.nn.surrogate`, in place of SLAYER's; None leaves the network's own choice.
+        surrogate_args: The surrogate's own keyword arguments, all > 0.
         norm: "tdbn" (threshold-dependent batch norm) or "none".
     """
 
@@ -81,6 +83,8 @@ class NeuronSection(_Section):
     voltage_decay: Annotated[float, Field(ge=0, le=1)] = 0.75
     tau_grad: Annotated[float, Field(gt=0)] = 0.03
     scale_grad: Annotated[float, Field(gt=0)] = 3.0
+    surrogate: Literal["arctan", "dspike", "exponential", "fast_sigmoid", "rectangular", "triangle"] | None = None
+    surrogate_args: dict[str, Annotated[float, Field(gt=0)]] = {}
     norm: Literal["tdbn", "none"] = "tdbn"
 
 
@@ -121,11 +125,13 @@ class TrainingSection(_Section):
         accumulate: Batches whose mean gradient makes one step of the optimiser.
         threads: CPU threads of torch; part of the recipe because sums in another order give other bits. One is
             fastest for small networks (and on a busy machine); None leaves torch's own choice.
+        optimizer: "adamw", "adam" or "sgd".
+        momentum: Of "sgd".
         lr: Learning rate at the start; falls to 0 along a cosine within each phase.
         finetune_lr: The same for the fine-tuning phase.
         delay_lr: Learning rate of axonal delays, in steps, times lr; they have no weight decay.
         warmup_epochs: Epochs over which the learning rate of the first phase rises from 0.
-        weight_decay: AdamW's.
+        weight_decay: The optimiser's.
         clip_norm: Largest norm of all gradients together; None does not clip.
         loss: Name in `pumice.train.losses`.
         loss_args: The loss's own keyword arguments.
@@ -139,6 +145,8 @@ class TrainingSection(_Section):
     batch_size: Annotated[int, Field(ge=2)] = 64
     accumulate: Annotated[int, Field(ge=1)] = 1
     threads: Annotated[int | None, Field(ge=1)] = 1
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     lr: Annotated[float, Field(gt=0)] = 1e-2
     finetune_lr: Annotated[float, Field(gt=0)] = 1e-3
     delay_lr: Annotated[float, Field(ge=0)] = 10.0
@@ -146,7 +154,13 @@ class TrainingSection(_Section):
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     clip_norm: Annotated[float | None, Field(gt=0)] = None
     loss: Literal[
-        "membrane_cross_entropy", "spike_count", "spike_count_cross_entropy", "spike_max", "spike_rate", "van_rossum"
+        "membrane_cross_entropy",
+        "spike_count",
+        "spike_count_cross_entropy",
+        "spike_max",
+        "spike_rate",
+        "surrogate_module",
+        "van_rossum",
     ] = "spike_count_cross_entropy"
     loss_args: dict[str, Any] = {}
     regularisers: dict[str, dict[str, Any]] = {}
@@ -265,7 +279,7 @@ class Recipe(_Section):
 _MACHINE = {"cache", "workers"}  # of no influence on the result
 _FIRST_RELEASE: dict[str, set[str]] = {
     "data": {"dataset", "encoding", "steps", "grey_levels", "max_train", "max_test", "noise"},
-    "neuron": set(NeuronSection.model_fields),
+    "neuron": set(NeuronSection.model_fields) - {"surrogate", "surrogate_args"},
     "network": set(NetworkSection.model_fields),
     "training": {
         *("epochs", "finetune_epochs", "batch_size", "threads", "lr", "finetune_lr", "weight_decay"),

@@ -20,13 +20,15 @@ class SurrogateModuleLoss(torch.nn.Module):
         \Bigr], \qquad p = \mathrm{softmax}(z / \tau)
 
     z_0 is the spiking network's mean answer over time, z_1 ... z_K are the surrogate modules'; no gradient flows
-    through a barred p. The weights are the same in all epochs, and nothing is detached between the spiking network
-    and the surrogate modules. Without any (evaluation, fine-tuning in integers) the loss is CE(z_0).
+    through a barred p. Nothing is detached between the spiking network and the surrogate modules. Without any
+    (evaluation, fine-tuning in integers) the loss is CE(z_0).
 
     Deng, Lin, Li, Gu: Surrogate Module Learning, ICML 2023; Deng, Wu, Du, Gu: Spiking Token Mixer, NeurIPS 2024.
 
     Args:
         weight: lambda, of the agreement, 0 to 1.
+        last_weight: lambda at the end of training, which it reaches in a straight line; as in the papers it is the
+            same in all epochs if not given.
         surrogate_weight: alpha, of a surrogate module's cross-entropy, >= 0.
         temperature: tau, > 0.
         label_smoothing: Of the cross-entropies, 0 to 1.
@@ -41,6 +43,8 @@ class SurrogateModuleLoss(torch.nn.Module):
     """
 
     reads = "surrogates"
+    progress: float = 0.0
+    """Share of the epochs in real numbers that is done, 0 to 1: the training loop moves it."""
 
     def __init__(
         self,
@@ -48,14 +52,19 @@ class SurrogateModuleLoss(torch.nn.Module):
         surrogate_weight: float = 0.5,
         temperature: float = 3.0,
         label_smoothing: float = 0.0,
+        last_weight: float | None = None,
     ) -> None:
         super().__init__()
-        if not 0 <= weight <= 1 or surrogate_weight < 0 or temperature <= 0 or not 0 <= label_smoothing < 1:
+        last_weight = weight if last_weight is None else last_weight
+        weights_fit = 0 <= weight <= 1 and 0 <= last_weight <= 1
+        if not weights_fit or surrogate_weight < 0 or temperature <= 0 or not 0 <= label_smoothing < 1:
             raise InputError(
-                "weight must lie in 0..1, surrogate_weight be >= 0, temperature > 0 and label_smoothing in 0..1 "
-                f"(below 1), got {weight}, {surrogate_weight}, {temperature} and {label_smoothing}"
+                "weight and last_weight must lie in 0..1, surrogate_weight be >= 0, temperature > 0 and "
+                f"label_smoothing in 0..1 (below 1), got {weight}, {last_weight}, {surrogate_weight}, {temperature} "
+                f"and {label_smoothing}"
             )
         self.weight = weight
+        self.last_weight = last_weight
         self.surrogate_weight = surrogate_weight
         self.temperature = temperature
         self.label_smoothing = label_smoothing
@@ -78,7 +87,8 @@ class SurrogateModuleLoss(torch.nn.Module):
         hard = hard + self.surrogate_weight * sum(self._cross_entropy(z, labels) for z in surrogates)
         soft = sum(self._divergence(main, z) + self._divergence(z, main) for z in surrogates)
         hard = hard / (1 + count * self.surrogate_weight)
-        return (1 - self.weight) * hard + self.weight / (2 * count) * soft
+        weight = self.weight + self.progress * (self.last_weight - self.weight)
+        return (1 - weight) * hard + weight / (2 * count) * soft
 
     def _cross_entropy(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return functional.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
@@ -104,6 +114,20 @@ class SurrogateAnswers:
         """The answers since the last `take`, in the order of the calls."""
         taken, self._answers = self._answers, []
         return taken
+
+
+def freeze_surrogates(model: torch.nn.Module) -> None:
+    """Take the surrogate modules out of training: nothing reads them, and their weights shall wait for no gradient.
+
+    Example:
+        >>> module = SurrogateModule(8, tokens=4, n_classes=3)
+        >>> freeze_surrogates(module)
+        >>> any(parameter.requires_grad for parameter in module.parameters())
+        False
+    """
+    for module in model.modules():
+        if isinstance(module, SurrogateModule):
+            module.requires_grad_(False)
 
 
 @contextmanager

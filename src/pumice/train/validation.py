@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from pumice.train.answer import watch_answer
 from pumice.train.evaluate import encode, to_tensor
-from pumice.train.membrane import watch_membrane
 from pumice.train.trained import Trained
 
 if TYPE_CHECKING:
@@ -24,12 +24,11 @@ def validate(trained: Trained, loss_of: torch.nn.Module, fabric: Fabric) -> dict
         return {}
     model.eval()
     loss, correct, start = 0.0, 0, 0
-    with torch.no_grad(), watch_membrane(model) as membrane:
+    with torch.no_grad(), watch_answer(model, loss_of) as answer_of:
         for stream in encode(trained.encoder, split.samples, seed=trained.recipe.seed):
             labels = fabric.to_device(torch.from_numpy(split.labels[start : start + len(stream)]))
-            spikes = model(fabric.to_device(to_tensor(stream)))
-            answer = membrane.potential() if getattr(loss_of, "reads", "spikes") == "membrane" else spikes
-            loss += float(loss_of(answer, labels)) * len(labels)
-            correct += int((spikes.sum(-1).argmax(1) == labels).sum())
+            output = model(fabric.to_device(to_tensor(stream)))
+            loss += float(loss_of(answer_of(output), labels)) * len(labels)
+            correct += int((output.sum(-1).argmax(1) == labels).sum())
             start += len(stream)
     return {"validation_loss": loss / len(split), "validation_accuracy": correct / len(split)}

@@ -26,8 +26,8 @@ def test_one_wrong_value_is_counted(records, quantity):
     other = {**records, "dense1": replace(record, **changed)}
     expected = {"s": 0, "u": 0, "v": 0, quantity: 1}
     assert compare_records(records, other) == (
-        LayerComparison("dense0", 18, 0, 0, 0),
-        LayerComparison("dense1", 12, **expected),
+        LayerComparison("dense0", 18, 0, 0, 0, quantities=3),
+        LayerComparison("dense1", 12, **expected, quantities=3),
     )
 
 

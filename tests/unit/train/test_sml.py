@@ -4,7 +4,7 @@ from torch.nn.functional import cross_entropy
 
 from pumice.errors import InputError
 from pumice.models import stmixer
-from pumice.train.sml import SurrogateModuleLoss, watch_surrogates
+from pumice.train.sml import SurrogateModuleLoss, freeze_surrogates, watch_surrogates
 
 LIF = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5, "surrogate": "dspike"}
 MAIN, OTHER, LABEL = torch.tensor([[[2.0], [0.0]]]), torch.tensor([[1.0, 1.0]]), torch.tensor([0])
@@ -71,7 +71,31 @@ def test_the_first_layers_learn_from_the_surrogates_alone():
     assert model.encoders[-1].last.weight.grad is None
 
 
-@pytest.mark.parametrize("options", [{"weight": 1.5}, {"surrogate_weight": -1}, {"temperature": 0}])
+def test_frozen_modules_get_no_gradient_and_the_network_keeps_its_own():
+    """Several processes would wait for the gradients of weights that no loss reaches."""
+    model = stmixer(LIF, (1, 8, 8), 3, embed_dim=16, depth=2, heads=2, surrogates=True)
+    freeze_surrogates(model)
+    model(torch.randint(0, 9, (4, 1, 8, 8, 2)).float()).square().sum().backward()
+    learning = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    assert learning
+    assert not any(name.startswith("surrogates.") for name in learning)
+    for name, parameter in learning.items():
+        assert parameter.grad is not None, name
+
+
+def test_the_weight_moves_in_a_straight_line():
+    loss, answer = SurrogateModuleLoss(weight=1.0, last_weight=0.0), (MAIN, [OTHER])
+    soft = loss(answer, LABEL)
+    loss.progress = 1.0
+    hard = loss(answer, LABEL)
+    assert (hard.item(), soft.item()) == (pytest.approx(0.315668, abs=1e-6), pytest.approx(0.053585, abs=1e-6))
+    loss.progress = 0.25
+    torch.testing.assert_close(loss(answer, LABEL), 0.75 * soft + 0.25 * hard)
+
+
+@pytest.mark.parametrize(
+    "options", [{"weight": 1.5}, {"last_weight": -0.5}, {"surrogate_weight": -1}, {"temperature": 0}]
+)
 def test_values_that_do_not_fit_are_refused(options):
     with pytest.raises(InputError, match=r"must lie in 0\.\.1"):
         SurrogateModuleLoss(**options)

@@ -7,6 +7,7 @@ from pumice.train.losses.spike_count import SpikeCount
 from pumice.train.losses.spike_max import SpikeMax
 from pumice.train.losses.spike_rate import SpikeRateLoss
 from pumice.train.losses.van_rossum import VanRossum
+from pumice.train.sml import SurrogateModuleLoss
 
 __all__ = [
     "LOSS_NAMES",
@@ -15,6 +16,7 @@ __all__ = [
     "SpikeCountCrossEntropy",
     "SpikeMax",
     "SpikeRateLoss",
+    "SurrogateModuleLoss",
     "VanRossum",
     "make_loss",
 ]

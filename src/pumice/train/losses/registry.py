@@ -14,6 +14,7 @@ from pumice.train.losses.spike_count import SpikeCount
 from pumice.train.losses.spike_max import SpikeMax
 from pumice.train.losses.spike_rate import SpikeRateLoss
 from pumice.train.losses.van_rossum import VanRossum
+from pumice.train.sml import SurrogateModuleLoss
 
 _LOSSES: dict[str, type[torch.nn.Module]] = {
     "membrane_cross_entropy": MembraneCrossEntropy,
@@ -21,6 +22,7 @@ _LOSSES: dict[str, type[torch.nn.Module]] = {
     "spike_count_cross_entropy": SpikeCountCrossEntropy,
     "spike_max": SpikeMax,
     "spike_rate": SpikeRateLoss,
+    "surrogate_module": SurrogateModuleLoss,
     "van_rossum": VanRossum,
 }
 LOSS_NAMES = tuple(_LOSSES)

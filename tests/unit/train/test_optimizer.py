@@ -1,0 +1,44 @@
+import pytest
+import torch
+
+from pumice import nn
+from pumice.train import train
+from pumice.train.optimizer import make_optimizer
+from pumice.train.recipe import TrainingSection
+
+PARAMS = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("adamw", torch.optim.AdamW), ("adam", torch.optim.Adam), ("sgd", torch.optim.SGD)]
+)
+def test_each_name_with_its_settings(name, kind):
+    model = torch.nn.Sequential(nn.Dense(PARAMS, 3, 2, delay=True), nn.Dense(PARAMS, 2, 2))
+    settings = TrainingSection(optimizer=name, lr=0.25, weight_decay=0.125, momentum=0.75, delay_lr=4.0)
+    optimizer = make_optimizer(model, settings)
+    assert type(optimizer) is kind
+    weights, delays = optimizer.param_groups
+    assert (weights["lr"], weights["weight_decay"], weights.get("momentum", 0.75)) == (0.25, 0.125, 0.75)
+    assert (delays["weight_decay"], delays["lr_scale"], len(delays["params"])) == (0, 4.0, 1)
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(model.parameters()))
+
+
+def test_a_step_of_sgd_by_hand():
+    model = torch.nn.Linear(1, 1, bias=False)
+    optimizer = make_optimizer(model, TrainingSection(optimizer="sgd", lr=0.5, weight_decay=0.1, momentum=0.9))
+    model.weight.data.fill_(2.0)
+    for _ in range(2):
+        optimizer.zero_grad()
+        model(torch.ones(1, 1)).sum().backward()
+        optimizer.step()
+    first = 2 - 0.5 * (1 + 0.1 * 2)
+    second = first - 0.5 * (0.9 * 1.2 + 1 + 0.1 * first)
+    assert model.weight.item() == pytest.approx(second)
+
+
+def test_the_recipe_chooses(tiny_recipe, digits):
+    losses = set()
+    for settings in (["adamw"], ["adam"], ["sgd"], ["sgd", "training.momentum=0"]):
+        recipe = tiny_recipe.overridden(["training.optimizer=" + settings[0], *settings[1:], "training.epochs=1"])
+        losses.add(train(recipe, digits).history[-1].loss)
+    assert len(losses) == 4

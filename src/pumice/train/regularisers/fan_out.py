@@ -8,14 +8,16 @@ from typing import Any
 import torch
 
 from pumice.nn.arms import AbstractArm
+from pumice.nn.linear_readout import LinearReadout
 from pumice.nn.trace import SYNAPTIC, trace
-from pumice.nn.views import arm_views
+from pumice.nn.views import call_arms
 
 
 def fan_out(model: torch.nn.Module, example_input: torch.Tensor) -> dict[str, torch.Tensor]:
     """Synapses behind each neuron, counted exactly: strides, borders, groups, pooling, several consumers.
 
-    Counted as the gradient of the consumers' summed currents when every weight is 1.
+    Counted as the gradient of the consumers' summed currents when every weight is 1. A branch of a residual stream
+    reaches every population that reads the stream, as `pumice.lower` wires it with `residual="synapses"`.
 
     Args:
         model: Of blocks that can be lowered.
@@ -51,7 +53,11 @@ def fan_out(model: torch.nn.Module, example_input: torch.Tensor) -> dict[str, to
             flattened[call.name] = call.sources[0]
             continue
         found[call.name] = torch.zeros(call.y.shape[1:-1])
-        arms = arm_views(call.block)
+        if isinstance(call.block, LinearReadout):  # its arms and its matrix are one synapse, dense, for each source
+            for source, x in zip(call.sources, call.xs, strict=True):
+                add(source, torch.full(x.shape[1:-1], float(call.y.shape[1])))
+            continue
+        arms = call_arms(call)
         own = [(call.name, call.y)] * (len(arms) - len(call.xs))  # a recurrent arm sees the block's own spikes
         for arm, (source, x) in zip(arms, [*zip(call.sources, call.xs, strict=True), *own], strict=True):
             add(source, _synapses(arm.owner, x))

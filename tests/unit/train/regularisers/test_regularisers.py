@@ -1,8 +1,17 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
+import pumice
 from pumice import nn
+from pumice.backends.fast.program import Program
 from pumice.errors import InputError
+from pumice.lower.blocks import population_name
+from pumice.models import build_model
+from pumice.nn.trace import SYNAPTIC, trace
+from pumice.train import Recipe, train
 from pumice.train.regularisers import Activity, SynapticEvents, fan_out, make_regularisers
 
 PARAMS = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}
@@ -75,6 +84,53 @@ def test_recurrent_synapses_count():
     model = torch.nn.Sequential(nn.Dense(PARAMS, 2, 3), nn.Recurrent(PARAMS, 3, 4))
     counts = fan_out(model, torch.ones(1, 2, 3))
     assert (counts["0"].tolist(), counts["1"].tolist()) == ([4.0] * 3, [4.0] * 4)
+
+
+def in_the_graph(model, x):
+    """Fan-out of every block in the lowered graph, with no weight rounded to 0; neurons in torch's order."""
+    graph = pumice.lower(model, x, residual="synapses")
+    full = [replace(s, weight=np.full_like(s.weight, 2)) for s in graph.synapses]
+    counts = {}
+    for link in Program(graph.replace(synapses=tuple(full))).links:
+        source = link.synapse.source
+        per_neuron = np.asarray(link.fan_out).reshape(graph.shape_of(source)).T
+        counts[source] = counts.get(source, 0) + per_neuron
+    names = {call.name: population_name(call) for call in trace(model, x) if isinstance(call.block, SYNAPTIC)}
+    return {name: counts.get(name_in_graph, 0) for name, name_in_graph in {"input": "input", **names}.items()}
+
+
+@pytest.mark.parametrize(
+    ("network", "arguments"),
+    [
+        ("resnet", {"layers": 19, "width": 1 / 32}),
+        ("resnet", {"layers": 50, "width": 1 / 32, "identity_norm": False}),
+        ("stmixer", {"embed_dim": 16, "depth": 2, "heads": 2}),
+        ("stmixer", {"embed_dim": 8, "depth": 1, "heads": 4, "downsampling": 1, "short_path": False}),
+    ],
+)
+def test_networks_of_several_arms_count_as_their_graph(network, arguments):
+    params = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75, "norm": nn.TDBN}
+    x = torch.randint(0, 9, (4, 2, 8, 12, 2), generator=torch.Generator().manual_seed(0)).float()
+    model = build_model(network, params, (2, 8, 12), 5, **arguments)
+    model(x)
+    counted = fan_out(model.eval(), x)
+    expected = in_the_graph(model, x)
+    assert counted.keys() == expected.keys()
+    for name, counts in counted.items():
+        np.testing.assert_array_equal(counts.numpy(), np.broadcast_to(expected[name], counts.shape), err_msg=name)
+    assert sum(bool(counts.any()) for counts in counted.values()) == len(counted) - 1  # all but the output
+
+
+def test_a_mixer_is_trained_with_both_regularisers(digits):
+    recipe = Recipe(
+        data={"max_train": 96, "max_test": 10, "steps": 2},
+        network={"name": "stmixer", "args": {"embed_dim": 16, "depth": 1, "heads": 2}},
+        training={"epochs": 3, "finetune_epochs": 1, "batch_size": 8},
+    )
+    plain = train(recipe, digits).history
+    costly = recipe.overridden(['training.regularisers={"synaptic_events": {"weight": 10}, "activity": {}}'])
+    for before, after in zip(plain, train(costly, digits).history, strict=True):
+        assert after.loss > before.loss
 
 
 def test_the_weights_stay(rng):

@@ -40,12 +40,58 @@ train(recipe, load_digits(), checkpoint_path=path)
 """
 
 
+NORMS = """
+import sys
+import torch
+from torch import distributed
+from pumice import nn
+from pumice.train import sync_norm
+
+class Own(nn.TDBN):
+    pass
+
+distributed.init_process_group("gloo")
+rank, defect = distributed.get_rank(), sys.argv[1]
+if defect == "unbiased":
+    sync_norm.SyncTDBN.unbiased = property(lambda self: False, lambda self, value: None)
+if defect == "bias-free":
+    sync_norm._SYNCHRONISED[nn.BiasFreeNorm] = nn.BiasFreeNorm
+x = torch.randn(5, 3, 2, 2, generator=torch.Generator().manual_seed(0)) + 1
+weights = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
+share = slice(rank, None, 2)
+for make in (nn.TDBN, lambda *a, **k: nn.TDBN(*a, **k, unbiased=True), nn.BiasFreeNorm):
+    found = []
+    for part, synchronised in ((slice(None), False), (share, True)):
+        norm = make(3, threshold=0.5)
+        if synchronised:
+            sync_norm.synchronise_norms(norm)
+        values = x[part].clone().requires_grad_()
+        y = norm(values)
+        (y * weights[part]).sum().backward()
+        gradients = torch.cat([p.grad for p in norm.parameters()])
+        if synchronised:
+            distributed.all_reduce(gradients)
+        found.append((y, values.grad, gradients, norm.running_mean, norm.running_var))
+    (y, g, *whole), (my_y, my_g, *mine) = found
+    for a, b in zip((y[share], g[share], *whole), (my_y, my_g, *mine), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+try:
+    sync_norm.synchronise_norms(torch.nn.Sequential(Own(3)))
+    raise SystemExit("a norm of the user's own was not refused")
+except sync_norm.InputError as error:
+    assert "the norm '0' is a Own" in str(error), error
+"""
+
+
+def launch_two(script, *arguments):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=300)
+
+
 def train_with_two(path, defect="none", settings=SETTINGS):
     script = path.parent / "train_two.py"
     script.write_text(SCRIPT)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
-    command += [str(path), json.dumps([*settings, "compute.devices=2"]), defect]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = launch_two(script, str(path), json.dumps([*settings, "compute.devices=2"]), defect)
     assert done.returncode == 0, done.stderr
     return load_checkpoint(path)
 
@@ -82,3 +128,36 @@ def test_the_processes_must_be_those_of_the_recipe():
     recipe = PRESETS["digits"].overridden([*SETTINGS, "compute.devices=2"])
     with pytest.raises(InputError, match=r"compute\.devices=2, but 1 process\(es\) were started.*torchrun"):
         train(recipe, load_digits())
+
+
+@pytest.mark.parametrize("defect", ["none", "unbiased", "bias-free"])
+def test_norms_of_two_processes_are_those_of_one(tmp_path, defect):
+    """TDBN with both variances and the bias-free norm: values, gradients and running estimates."""
+    script = tmp_path / "norms.py"
+    script.write_text(NORMS)
+    done = launch_two(script, defect)
+    assert (done.returncode == 0) is (defect == "none"), done.stderr
+    assert ("are not close" in done.stderr) is (defect != "none")
+
+
+MIXER = [
+    *SETTINGS[:4],
+    "network.name=stmixer",
+    'network.args={"embed_dim": 16, "depth": 2, "heads": 2, "bias": false, "short_path": false, "surrogates": true}',
+    "neuron.threshold=1.0",
+    "neuron.voltage_decay=0.5",
+    "training.epochs=2",
+    "training.finetune_epochs=1",
+    "training.batch_size=25",
+    "training.lr=1e-4",
+    "training.loss=surrogate_module",
+]
+
+
+def test_a_mixer_with_surrogate_modules_is_shared_too(tmp_path):
+    """Surrogate modules answer in each process, and stand aside while the integers are fine-tuned."""
+    path = tmp_path / "one.pt"
+    train(PRESETS["digits"].overridden(MIXER), load_digits(), checkpoint_path=path)
+    one, two = load_checkpoint(path), train_with_two(tmp_path / "two.pt", settings=MIXER)
+    assert two.history[0].loss == pytest.approx(one.history[0].loss, rel=1e-3)
+    assert two.is_deployed

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import distributed
 
-from pumice.nn import TDBN
+from pumice.errors import InputError
+from pumice.nn import TDBN, BiasFreeNorm
 
 
 class SyncTDBN(TDBN):
@@ -21,17 +22,50 @@ class SyncTDBN(TDBN):
         """Normalise by the global batch in training, by the running estimates otherwise."""
         if not self.training:
             return super().forward(x)
-        dims = [d for d in range(x.ndim) if d != 1]
-        size = torch.tensor([x.numel() / x.shape[1]], dtype=x.dtype, device=x.device)
-        distributed.all_reduce(size)
-        shape = (1, -1, *[1] * (x.ndim - 2))
-        mean = _sum(x.sum(dims)) / size
-        var = _sum((x - mean.view(shape)).square().sum(dims)) / size
+        shape, size = (1, -1, *[1] * (x.ndim - 2)), _global_size(x)
+        mean = _global_sum(x) / size
+        squares = _global_sum((x - mean.view(shape)).square())
+        var, with_n_minus_1 = squares / size, squares / (size - 1).clamp(min=1)
         with torch.no_grad():
             self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(var * size / (size - 1).clamp(min=1), self.momentum)
-        gain = self.scale * (self.alpha * self._threshold()) / torch.sqrt(var + self.eps)
+            self.running_var.lerp_(with_n_minus_1, self.momentum)
+        gain = self.scale * (self.alpha * self._threshold())
+        gain = gain / torch.sqrt((with_n_minus_1 if self.unbiased else var) + self.eps)
         return (x - mean.view(shape)) * gain.view(shape) + self.shift.view(shape)
+
+
+class SyncBiasFreeNorm(BiasFreeNorm):
+    """`BiasFreeNorm` whose mean square is that of all processes' samples together."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise by the global batch in training, by the running estimate otherwise."""
+        if not self.training:
+            return super().forward(x)
+        square = _global_sum(x.square()) / _global_size(x)
+        with torch.no_grad():
+            self.running_var.lerp_(square, self.momentum)
+        gain = self.scale * (self.alpha * self._threshold()) / torch.sqrt(square + self.eps)
+        return x * gain.view(1, -1, *[1] * (x.ndim - 2))
+
+
+_SYNCHRONISED: dict[type, type[TDBN]] = {TDBN: SyncTDBN, BiasFreeNorm: SyncBiasFreeNorm}
+
+
+def synchronise_norms(model: torch.nn.Module) -> None:
+    """Make every norm of the model one that looks at all processes' samples, in place.
+
+    Raises:
+        InputError: There is a norm of the user's own, of which nobody knows how.
+    """
+    for name, module in model.named_modules():
+        if not isinstance(module, TDBN) or type(module) in _SYNCHRONISED.values():
+            continue
+        if type(module) not in _SYNCHRONISED:
+            raise InputError(
+                f"the norm {name!r} is a {type(module).__name__}: several processes share a batch, and only the "
+                "statistics of TDBN and BiasFreeNorm can be brought together; use these, or one process"
+            )
+        module.__class__ = _SYNCHRONISED[type(module)]
 
 
 class _SumOverProcesses(torch.autograd.Function):
@@ -50,13 +84,14 @@ class _SumOverProcesses(torch.autograd.Function):
         return total
 
 
-def _sum(x: torch.Tensor) -> torch.Tensor:
-    total: torch.Tensor = _SumOverProcesses.apply(x)
+def _global_sum(x: torch.Tensor) -> torch.Tensor:
+    """Sum per channel over all processes' samples, positions and steps."""
+    total: torch.Tensor = _SumOverProcesses.apply(x.sum([d for d in range(x.ndim) if d != 1]))
     return total
 
 
-def synchronise_norms(model: torch.nn.Module) -> None:
-    """Make every `TDBN` of the model one that looks at all processes' samples, in place."""
-    for module in model.modules():
-        if type(module) is TDBN:
-            module.__class__ = SyncTDBN
+def _global_size(x: torch.Tensor) -> torch.Tensor:
+    """How many numbers each channel has in all processes."""
+    size = torch.tensor([x.numel() / x.shape[1]], dtype=x.dtype, device=x.device)
+    distributed.all_reduce(size)
+    return size

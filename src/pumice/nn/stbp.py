@@ -9,6 +9,7 @@ from lava.lib.dl.slayer.utils.quantize import quantize
 
 from pumice.errors import InputError
 from pumice.nn.cuba import CubaNeuron
+from pumice.nn.kernels import cpu
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.leaky import Cuba, Integrate
 from pumice.nn.surrogate import Surrogate
@@ -67,9 +68,9 @@ class STBPNeuron(CubaNeuron):
         if not torch.is_grad_enabled() or self.persistent_state or input.dtype != torch.float32:
             return super().forward(input)
         if self.is_deployed:
-            with torch.no_grad():
-                voltage = self._deployed_states(input)[1]
             self.shape = input.shape[1:-1]
+            with torch.no_grad():
+                voltage = self._chip_voltage(input)
             current = input + self.integer_bias().reshape(-1, *[1] * (input.ndim - 2))
             threshold, scale = float(self.vth_mant), self.integer_scale
         else:
@@ -90,6 +91,21 @@ class STBPNeuron(CubaNeuron):
         x = time_major(current)
         decay, rest = quantize(self.voltage_decay), x.new_zeros(x[0].numel())
         voltage = Cuba.apply(x.view(len(x), -1), None, decay, None, rest, self._firing(), False)[1]
+        return slayer_order(voltage.view(x.shape))
+
+    def _chip_voltage(self, z: torch.Tensor) -> torch.Tensor:
+        """Voltages of integer sums, before the reset and over 2^6: those of `_deployed_states`, in compiled loops."""
+        if not self._chip_is_fused(z):
+            return self._deployed_states(z)[1]
+        x = time_major(z)
+        sums = x.view(len(x), -1)
+        voltage, spikes = torch.empty_like(sums), torch.empty_like(sums)
+        bias = self.integer_bias().double().expand(z.shape[1]).contiguous()
+        tau = 1 - torch.tensor([float(self.cx_voltage_decay)], dtype=torch.float64) / FORGETS
+        rest_u, rest_v = torch.zeros(2, sums.shape[1], dtype=torch.float64)
+        cpu.deployed_forward(
+            sums, bias, torch.zeros_like(tau), tau, rest_u, rest_v, float(self.vth_mant), voltage, spikes
+        )
         return slayer_order(voltage.view(x.shape))
 
     def _normed(self, norm: Any, input: torch.Tensor) -> Any:

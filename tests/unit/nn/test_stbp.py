@@ -86,6 +86,25 @@ def test_a_deployed_neuron_has_the_same_gradient_in_integers(x, weights, detache
     torch.testing.assert_close(got, expected / scale, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("largest", [60, 200_000, 30_000_000], ids=["small", "beyond 24 bits", "beyond 32 bits"])
+def test_a_deployed_neurons_voltages_are_those_of_the_definition(largest, monkeypatch):
+    """Also where the chip wraps and clips; the gradient, which is a function of them, is then the same, too."""
+    neuron = STBPNeuron(threshold=0.5, current_decay=1.0, voltage_decay=0.77, norm=TDBN)
+    neuron.norm.threshold = 0.5
+    neuron.norm.set_features(5)
+    neuron.norm.shift.data = torch.linspace(-0.6, 0.6, 5)
+    neuron.deploy(vth_mant=max(32, largest // 4) % (1 << 17))
+    z = torch.randint(-largest, largest, (3, 5, 4, 2, 9), generator=torch.Generator().manual_seed(0)).float()
+    with torch.no_grad():
+        assert torch.equal(neuron._chip_voltage(z), neuron._deployed_states(z)[1])
+    spikes, got = gradient_of(neuron, z, torch.ones(z.shape))
+    assert 0.05 < spikes.mean() < 0.95
+    monkeypatch.setattr(neuron, "_chip_is_fused", lambda z: False)
+    expected_spikes, expected = gradient_of(neuron, z, torch.ones(z.shape))
+    assert torch.equal(spikes, expected_spikes)
+    assert torch.equal(got, expected)
+
+
 @pytest.mark.parametrize("norm", [None, TDBN])
 @pytest.mark.parametrize("deployed", [False, True])
 def test_spikes_are_bit_for_bit_those_of_slayers_neuron(norm, deployed):

@@ -73,7 +73,7 @@ class Events:
         x = time_major(x.detach()) if in_steps else x.detach()
         rows, width = (steps, neurons) if in_steps else (neurons, steps)
         strides = (neurons, batch * neurons) if in_steps else (neurons * steps, steps)
-        found = Compressed.empty(batch, rows, int(neurons * steps * MOST) + events.GROUP)
+        found = Compressed.empty(batch, rows, int(neurons * steps * MOST) + width)
         flat = x.view(-1)
         parallel_for(
             events.compress, batch, flat.numpy(), flat.view(torch.int32).numpy(), strides, width, *found.arrays()

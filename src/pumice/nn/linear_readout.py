@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,6 +21,9 @@ FRACTION_BITS = 6
 MARGIN = 4
 """How much larger than the example's a sum may become."""
 ROUNDING_WARNING = 0.2
+_WEIGHTS = "one weight, far larger than most, takes the 8 bits: train longer, or with more weight decay"
+_IMAGE = "the {} of a large image in many grey levels {}: use fewer grey levels (data.grey_levels), or no short path"
+_BIAS, _SUMS = _IMAGE.format("bias", "does not fit 13 bits"), _IMAGE.format("sum", "does not fit 17 bits")
 
 
 class LinearReadout(torch.nn.Module):
@@ -33,7 +37,7 @@ class LinearReadout(torch.nn.Module):
     .. math:: y(t) = \sum_k R_k \, s_k(t) + b', \qquad R_k = \frac{1}{N} W \sum_n (W_k)_n,
 
     of maps of *spikes*: deployed, each R_k is an 8-bit synapse into one population of `ir.Accumulator`, whose voltage
-    is the answer. It is computed in units of 2^-k, so that it is exact in float32 too.
+    is the answer. It is computed in units of 2^-k, so that float32 holds it exactly.
 
     Args:
         channels: Channels of the current.
@@ -43,6 +47,9 @@ class LinearReadout(torch.nn.Module):
     Shape:
         A `Current` of (batch, channel, ..., time) -> (batch, n_classes, time), real numbers. Their sum over time
         decides, as the spike counts of a layer of neurons would.
+
+    Raises:
+        LoweringError: Deployed, an input makes sums that the accumulators do not hold.
 
     Example:
         >>> from pumice.nn import ConvArm
@@ -83,26 +90,26 @@ class LinearReadout(torch.nn.Module):
         """
         with torch.no_grad():
             weights = [self.real_weight(term) for term in terms]
-            sums: Any = sum(_apply(weight, term) for weight, term in zip(weights, terms, strict=True))
-            limits = (
-                (MAX_WEIGHT, max(float(weight.abs().max()) for weight in weights)),
-                (MAX_BIAS_MANT, float(self.real_bias(terms).abs().max())),
-                (STATE_LIMIT >> FRACTION_BITS, MARGIN * float(sums.abs().max())),
-            )
-        scale = min((limit / found for limit, found in limits if found > 0), default=1.0)
-        value = torch.tensor(2.0 ** math.floor(math.log2(scale)), device=self.linear.weight.device)
+            sums = _sum(weights, terms)
+            limits = {
+                _WEIGHTS: (MAX_WEIGHT, max(float(weight.abs().max()) for weight in weights)),
+                _BIAS: (MAX_BIAS_MANT, float(self.real_bias(terms).abs().max())),
+                _SUMS: (STATE_LIMIT >> FRACTION_BITS, MARGIN * float(sums.abs().max())),
+            }
+        fitting = {reason: limit / found for reason, (limit, found) in limits.items() if found > 0}
+        reason = min(fitting, key=fitting.__getitem__, default=_WEIGHTS)
+        value = torch.tensor(2.0 ** math.floor(math.log2(fitting.get(reason, 1.0))), device=self.linear.weight.device)
         self.register_buffer("deployed_scale", value)
-        self._warn_of_rounding(terms, sums)
+        self._warn_of_rounding(terms, sums, reason)
 
-    def _warn_of_rounding(self, terms: tuple[Term, ...], sums: torch.Tensor) -> None:
+    def _warn_of_rounding(self, terms: tuple[Term, ...], sums: torch.Tensor, reason: str) -> None:
         with torch.no_grad():
-            rounded: Any = sum(_apply(self.integers(term), term) for term in terms) / self.integer_scale
+            rounded = _sum([self.integers(term) for term in terms], terms) / self.integer_scale
         lost = float((rounded - sums).square().mean().sqrt() / sums.square().mean().sqrt().clamp(min=1e-30))
         if lost > ROUNDING_WARNING:
             warnings.warn(
                 f"LinearReadout: rounding its weights changes its sums by {lost:.0%} of their size on the example; "
-                "the sum of a large image in many grey levels does not fit 17 bits: use fewer grey levels "
-                "(data.grey_levels), or no short path",
+                f"{reason}",
                 PumiceWarning,
                 stacklevel=4,
             )
@@ -110,26 +117,27 @@ class LinearReadout(torch.nn.Module):
     def forward(self, current: Current) -> torch.Tensor:
         """The answer of every step; deployed, multiples of `unit`."""
         if not self.is_deployed:
-            return F.linear(current.value.flatten(2, -2).mean(2).movedim(1, -1), *self._rows()).movedim(-1, 1)
-        sums: Any = sum(_apply(self.integers(term), term) for term in current.terms)
+            return F.linear(current.value.unsqueeze(2).flatten(2, -2).mean(2).movedim(1, -1), *self._rows()).movedim(
+                -1, 1
+            )
+        sums = _sum([self.integers(term) for term in current.terms], current.terms)
         bias = self.integer_bias(current.terms)
         if float((sums.detach().abs().max() + bias.detach().abs().max()) * (1 << FRACTION_BITS)) >= STATE_LIMIT:
             raise LoweringError("LinearReadout: its sums leave the accumulators' 24 bits; use fewer input bits")
-        return ((sums + bias) / self.integer_scale).movedim(-1, 1)
+        return ((sums + bias) / self.integer_scale).float().movedim(-1, 1)
 
     def real_weight(self, term: Term) -> torch.Tensor:
         """The matrix R_k, shape (n_classes, neurons of the term's source in torch's order), with gradient."""
         arm, rows = term.arm, self.linear.weight[:, term.first_channel :][:, : term.arm.out_channels]
-        folded = arm.weight * arm.gain().reshape(-1, *[1] * (arm.weight.ndim - 1))
+        folded, learns = arm.weight * arm.gain().reshape(-1, *[1] * (arm.weight.ndim - 1)), torch.is_grad_enabled()
         with torch.enable_grad():
             # The adjoint of the arm, applied to one row for each class.
             x = torch.zeros(len(rows), *term.spikes.shape[1:-1], 1, device=rows.device, requires_grad=True)
             y = arm.linear(x, folded)
             n_tokens = y[0, 0].numel()
             cotangent = (rows / n_tokens).reshape(*rows.shape, *[1] * (y.ndim - 2)).expand_as(y)
-            (weight,) = torch.autograd.grad(y, x, cotangent, create_graph=True)
-        weight = weight.flatten(1)
-        return weight if torch.is_grad_enabled() else weight.detach()
+            (weight,) = torch.autograd.grad(y, x, cotangent, create_graph=learns)
+        return weight.flatten(1)
 
     def real_bias(self, terms: tuple[Term, ...]) -> torch.Tensor:
         """The bias b', shape (n_classes,): b, and what the norms of the terms add to the mean."""
@@ -149,6 +157,13 @@ class LinearReadout(torch.nn.Module):
         return (self.linear.weight,) if bias is None else (self.linear.weight, bias)
 
 
-def _apply(weight: torch.Tensor, term: Term) -> torch.Tensor:
-    """A term's share of the answer, shape (batch, time, n_classes)."""
-    return F.linear(term.spikes.flatten(1, -2).movedim(1, -1), weight)
+def _sum(weights: Sequence[torch.Tensor], terms: tuple[Term, ...]) -> torch.Tensor:
+    """The answer without bias, shape (batch, time, n_classes).
+
+    In float64: what is left of large sums that cancel each other must be exact, as it is on the chip.
+    """
+    total: Any = sum(
+        F.linear(term.spikes.flatten(1, -2).movedim(1, -1).double(), weight.double())
+        for weight, term in zip(weights, terms, strict=True)
+    )
+    return total

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from pumice.errors import InputError
 from pumice.nn.arms import AbstractArm
 from pumice.nn.layout import slayer_order, time_major
 
@@ -27,6 +28,9 @@ class LinearArm(AbstractArm):
     Shape:
         (batch, in_channels, ..., time) -> (batch, out_neurons, time).
 
+    Raises:
+        InputError: The image has another number of positions.
+
     Example:
         >>> LinearArm(3, 2, positions=20)(torch.ones(1, 3, 4, 5, 6)).shape
         torch.Size([1, 2, 6])
@@ -48,6 +52,9 @@ class LinearArm(AbstractArm):
     def linear(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """A matrix product with the sum over positions."""
         steps = time_major(x)
+        if steps.shape[2:-1].numel() != self.positions:
+            size = " x ".join(map(str, steps.shape[2:-1])) or "neurons without positions"
+            raise InputError(f"LinearArm averages {self.positions} positions, got {size}")
         return slayer_order(F.linear(steps.flatten(2, -2).sum(2) if steps.ndim > 3 else steps, weight))
 
     def gain(self) -> torch.Tensor:

@@ -95,6 +95,47 @@ def test_any_size_of_weights_finds_its_scale(model, x, factor):
     assert 0.4 < max(largest, sums, bias) < 1.1
 
 
+def test_large_sums_that_cancel_are_exact():
+    """One arm against the other: what is left is small; each sum is beyond 2^24, where float32 drops units."""
+    images = torch.randint(200, 256, (2, 2, 1, 64, 64, 1), generator=torch.Generator().manual_seed(0)).float()
+    images[1] = images[0]
+    images[1][..., ::7, ::5, :] -= 1
+    arms = [nn.IdentityArm(1), nn.IdentityArm(1)]
+    arms[1].weight.fill_(-1.0)
+    stream = nn.Current.of(arms[0], images[0]) + nn.Current.of(arms[1], images[1])
+    head = nn.LinearReadout(1, 2, bias=False)
+    head.linear.weight.data = torch.tensor([[1.0], [0.7]])
+    head.deploy_for(stream.terms)
+    weights = [head.integers(term).long() for term in stream.terms]
+    sums = [torch.einsum("kn,bnt->bkt", w, x.flatten(1, -2).long()) for w, x in zip(weights, images, strict=True)]
+    assert torch.equal((head(stream) / head.unit / 64).long(), sum(sums))
+    assert sums[0].max() > 2**25 > 100 * sum(sums).abs().max()
+
+
+def test_a_stream_of_neurons_without_positions():
+    arm, head = nn.DenseArm(3, 4), nn.LinearReadout(4, 2)
+    x = torch.randint(0, 2, (5, 3, 6)).float()
+    stream = nn.Current.of(arm, x)
+    expected = torch.nn.functional.linear(arm(x).movedim(1, -1), head.linear.weight, head.linear.bias).movedim(-1, 1)
+    torch.testing.assert_close(head(stream), expected)
+    head.deploy_for(stream.terms)
+    torch.testing.assert_close(head(stream), expected, atol=0.05, rtol=0.05)
+
+
+def test_what_takes_the_bits_is_named():
+    head, x = nn.LinearReadout(3, 2), torch.ones(2, 3, 1)
+    for weight, bias, words in (([1000, 1, 1], 0, "one weight"), ([1, 1, 1], 1e5, "bias of"), ([250, 2, 4], 0, "")):
+        arm = nn.DenseArm(3, 3)
+        arm.weight.data = torch.eye(3)
+        head.linear.weight.data = torch.tensor([weight, weight]).float()
+        head.linear.bias.data.fill_(bias)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", PumiceWarning)
+            # Only the small weights are used.
+            head.deploy_for(nn.Current.of(arm, x * torch.tensor([[[0.0], [1], [1]]])).terms)
+        assert [words in str(w.message) for w in said] == ([True] if words else []), weight
+
+
 def test_lost_precision_is_said():
     """The sum of a large image in 256 grey levels has no room in 17 bits; that of a small one in 4 has."""
 

@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 
 import pumice
 from pumice import nn
-from pumice.errors import LoweringError
+from pumice.errors import InputError, LoweringError
 from pumice.ir import Conv, OneToOne, from_stream, to_stream, torch_to_lava
 from pumice.nn.surrogate import Rectangular
 from pumice.nn.tdbn import momentum_of
@@ -116,6 +116,15 @@ def test_linear_arm_is_mean_then_linear(x):
     arm = nn.LinearArm(4, 6, positions=30)
     expected = torch.nn.functional.linear(x.mean((2, 3)).movedim(1, -1), arm.weight, arm.bias).movedim(-1, 1)
     torch.testing.assert_close(arm(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [((2, 4, 5, 5, 3), "averages 30 positions, got 5 x 5"), ((2, 4, 3), "got neurons without positions")],
+)
+def test_another_image_than_the_arms_is_refused(shape, message):
+    with pytest.raises(InputError, match=message):
+        nn.LinearArm(4, 6, positions=30)(torch.ones(shape))
 
 
 def test_the_head_lowers_to_one_dense_synapse_each_without_difference(x):

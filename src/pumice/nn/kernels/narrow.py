@@ -1,0 +1,92 @@
+"""The CUBA neuron's forward loop in 32-bit integers, which fill vector registers; 64-bit ones do not.
+
+Every bit is that of `kernels.cuba`, in 64 bits, if integers per unit are a power of two, so that scaling does not
+round; currents and thresholds stay below 2^24, so that they are float32 exactly; and voltages below 2^30, so that no
+sum wraps.
+"""
+
+# ruff: noqa: PLR0917 -- compiled loops take their arrays by position
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Array = npt.NDArray[Any]
+EXACT = 1 << 24
+BEYOND_CURRENT = np.int32(0x7FFFFFFF & -EXACT)  # bits that only numbers of at least 2^24 have
+BEYOND_VOLTAGE = np.int32(1 << 30)
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _leak(n: int, keep: int) -> int:
+    """n * keep over 2^12, rounded toward zero, in two products: of what is above 2^12 and of what is below."""
+    low = np.int32((n & np.int32(4095)) * keep) + ((n >> np.int32(31)) & np.int32(4095))
+    return np.int32(np.int32((n >> np.int32(12)) * keep) + (np.int32(low) >> np.int32(12)))
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _size(n: int) -> int:
+    """A number that is not negative, with the leading bit of n."""
+    return n ^ (n >> np.int32(31))
+
+
+@njit(nogil=True, cache=True)
+def cuba_forward(
+    first: int,
+    size: int,
+    x: Array,
+    keep_u: Array,
+    keep_v: Array,
+    state_u: Array,
+    state_v: Array,
+    scale: np.float32,
+    threshold: np.float32,
+    resets_at: np.float32,
+    graded: bool,
+    u: Array,
+    v: Array,
+    s: Array,
+) -> bool:
+    """Neurons `first` to `first + size`; the other arguments as in `kernels.cuba`, for a scale that is a power of two.
+
+    Returns:
+        Whether all integers were small enough; if not, what was written is worthless.
+    """
+    if not (abs(threshold * scale) < EXACT and (resets_at < EXACT or np.isinf(resets_at))):
+        return False
+    n_u, n_v, wide = np.zeros(size, np.int32), np.empty(size, np.int32), np.empty(size, np.int32)
+    k_u, k_v = np.zeros(size, np.int32), np.empty(size, np.int32)  # a current that is given: nothing is kept
+    for i in range(size):
+        k_v[i] = keep_v[(first + i) % len(keep_v)]
+        n_v[i] = np.int32(state_v[first + i] * scale)
+        if len(keep_u):
+            k_u[i] = keep_u[(first + i) % len(keep_u)]
+            n_u[i] = np.int32(state_u[first + i] * scale)
+        wide[i] = (_size(n_u[i]) & BEYOND_CURRENT) | (_size(n_v[i]) & BEYOND_VOLTAGE)
+    fires_at, unit = np.int32(np.ceil(threshold * scale)), np.float32(1) / scale
+    zero_at = BEYOND_VOLTAGE if np.isinf(resets_at) else np.int32(np.ceil(resets_at))
+    # Flat arrays and unsigned indices: slices count references, and signed indices may mean "from the end".
+    x_, u_, v_, s_ = x.reshape(-1), u.reshape(-1), v.reshape(-1), s.reshape(-1)
+    for t in range(len(x)):
+        at = np.uintp(t * x.shape[1] + first)
+        for i in range(np.uintp(size)):
+            n_u[i] = _leak(n_u[i], k_u[i]) + np.int32(x_[at + i] * scale)  # out of range: the smallest int32
+            voltage = np.int32(_leak(n_v[i], k_v[i]) + n_u[i])
+            wide[i] |= (_size(n_u[i]) & BEYOND_CURRENT) | (_size(voltage) & BEYOND_VOLTAGE)
+            v_[at + i] = np.float32(voltage) * unit
+            s_[at + i] = np.float32(voltage >= fires_at)
+            n_v[i] = np.int32(0) if voltage >= zero_at else voltage
+        if graded:
+            for i in range(np.uintp(size)):
+                s_[at + i] *= v_[at + i]
+        if u.size:
+            for i in range(np.uintp(size)):
+                u_[at + i] = np.float32(n_u[i]) * unit
+    widest = np.int32(0)
+    for i in range(size):
+        widest |= wide[i]
+    return widest == 0

@@ -9,6 +9,7 @@ import torch
 
 from pumice import nn
 from pumice.errors import InputError
+from pumice.models.membrane_readout import MembraneReadout
 from pumice.nn.residual import split_norm
 from pumice.nn.stbp import set_gradient
 
@@ -41,13 +42,14 @@ def resnet(
     stem_kernel: int = 3,
     identity_norm: bool = True,
     gradient: str = "stbp",
+    readout: str = "spikes",
 ) -> torch.nn.Sequential:
     """A deep residual spiking network, as STBP-tdBN trains it.
 
     A convolution, blocks in stages that halve the image and double the channels (all by stride, no pooling), the
     mean over the image, and a linear layer of one neuron per class. ResNet-19 has another linear layer of 256
-    neurons before it. The answer is the count of output spikes; train by the "membrane_cross_entropy" loss to
-    read the output neurons' membrane instead.
+    neurons before it. The answer is the count of output spikes, or the membrane of neurons that never fire
+    (`pumice.models.membrane_readout`), on the chip as in training.
 
     Zheng, Wu, Deng, Hu, Li: Going Deeper With Directly-Trained Larger Spiking Neural Networks, AAAI 2021;
     ResNet-19 has its 12,700,810 parameters for CIFAR-10. Where the paper's ImageNet networks shrink the image was
@@ -63,9 +65,11 @@ def resnet(
         stem_kernel: 3 for small images; 7 has stride 2 and a first stage of stride 2.
         identity_norm: Whether identity shortcuts have a norm, as in the paper.
         gradient: See `nn.ResidualBlock`.
+        readout: "spikes" or "membrane".
 
     Returns:
-        (batch, channel, height, width, time) -> (batch, n_classes, time), spikes 0 or 1.
+        (batch, channel, height, width, time) -> (batch, n_classes, time), spikes 0 or 1; with the membrane as
+        read-out, real numbers, whose sum over time decides.
 
     Raises:
         InputError: The arguments do not make a network.
@@ -82,6 +86,8 @@ def resnet(
         raise InputError(f"resnet: layers must be one of {', '.join(_PLANS)}, got {layers!r}")
     if stem_kernel not in {3, 7}:
         raise InputError(f"resnet: stem_kernel must be 3 or 7, got {stem_kernel}")
+    if readout not in {"spikes", "membrane"}:
+        raise InputError(f'resnet: readout must be "spikes" or "membrane", got {readout!r}')
     plan = _PLANS[str(layers)]
     lif, norm, _ = split_norm(neuron_params)
     channels, size = _scaled(stem_channels or plan.stem, width), image_shape[1:]
@@ -109,7 +115,10 @@ def resnet(
         hidden = _scaled(plan.hidden, width)
         blocks["hidden"] = nn.Merge(lif, nn.LinearArm(channels, hidden, positions=positions))
         channels, positions = hidden, 1
-    blocks["output"] = nn.Merge(lif, nn.LinearArm(channels, n_classes, positions=positions))
+    if readout == "spikes":
+        blocks["output"] = nn.Merge(lif, nn.LinearArm(channels, n_classes, positions=positions))
+    else:
+        blocks["output"] = MembraneReadout(channels, n_classes)
     model = torch.nn.Sequential(blocks)
     set_gradient(model, gradient)
     return model

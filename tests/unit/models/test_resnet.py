@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
@@ -10,10 +11,13 @@ from numpy.testing import assert_array_equal
 import pumice
 from pumice import nn
 from pumice.errors import InputError
-from pumice.ir import from_stream, to_stream, torch_to_lava
+from pumice.ir import Accumulator, from_stream, to_stream, torch_to_lava
 from pumice.models import build_model, resnet
 from pumice.nn.tdbn import momentum_of
 from pumice.passes.check_ranges import check_ranges
+from pumice.pipeline import lower_trained
+from pumice.pipeline.compare import run_test_split
+from pumice.train import Recipe, train
 
 PARAMS = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75, "norm": nn.TDBN}
 LAYERS = ("18", "19", "34", "34-large", "50")
@@ -125,9 +129,50 @@ def test_a_recipe_names_it():
     assert model(torch.ones(1, 1, 8, 8, 3)).shape == (1, 10, 3)
 
 
+def growth_in_integers(model, graph, x, backend):
+    """By how much the membranes of network and graph grow in each step."""
+    expected = torch_to_lava(model(x).detach().numpy()) / model.output.readout.unit
+    stream = to_stream(graph, torch_to_lava(x.numpy()).astype(int))
+    spikes = pumice.run(graph, stream, backend=backend).spikes
+    return expected, from_stream(graph, spikes, len(x))
+
+
+@pytest.mark.parametrize("layers", ["18", "19", "50"])
+def test_the_membrane_as_read_out_lowers_without_difference(layers):
+    """Behind an image (18, 50), and behind neurons without positions (19)."""
+    x = image_batch(4, 8)
+    model = lively(layers, x, width=1 / 16, readout="membrane")
+    assert n_parameters(model) == n_parameters(resnet(PARAMS, (3, 8, 8), 10, layers=layers, width=1 / 16))
+    graph = pumice.lower(model, x)
+    assert isinstance(graph.output, Accumulator)
+    assert len(list(graph.into(graph.outputs[0]))) == 1
+    assert check_ranges(graph) == []
+    for backend in ("reference", "fast"):
+        expected, got = growth_in_integers(model, graph, x, backend)
+        assert_array_equal(got, expected)
+    assert len(np.unique(expected)) > 20
+    assert (expected != np.roll(expected, 1, axis=1)).any()  # a step too early or late would be seen
+    sums = model(x).sum(-1)
+    assert_array_equal(got.sum(1).argmax(1), sums.argmax(1).numpy())
+
+
+@pytest.mark.parametrize("loss", ["membrane_cross_entropy", "spike_count_cross_entropy"])
+def test_it_is_trained_by_recipe(loss, digits):
+    recipe = Recipe(
+        data={"max_train": 96, "max_test": 20, "steps": 2, "validation": 0.2},
+        network={"name": "resnet", "args": {"layers": 18, "width": 1 / 16, "readout": "membrane"}},
+        training={"epochs": 2, "finetune_epochs": 1, "batch_size": 16, "loss": loss, "loss_args": {"beta": 4.0}},
+    )
+    trained = train(recipe, digits)
+    graph = lower_trained(trained)
+    assert sum(layer.s for layer in run_test_split(graph, trained, "fast").comparison) == 0
+    assert trained.history[1].loss < trained.history[0].loss
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"readout": "voltage"}, "readout must be"),
         ({"layers": "20"}, "layers must be one of 18, 19, 34, 34-large, 50"),
         ({"stem_kernel": 5}, "stem_kernel must be 3 or 7"),
         ({"width": 0.001}, "leaves nothing of 128 channels"),
@@ -148,6 +193,17 @@ def test_a_narrow_network_on_lava(layers, tmp_path):
     path = tmp_path / "resnet.net"
     pumice.save(graph, path)
     assert_runs_without_difference(pumice.load(path), model, x, "lava")
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("layers", ["18", "19"])
+def test_a_narrow_networks_membranes_on_lava(layers, tmp_path):
+    x = image_batch(2, 8, steps=3)
+    model = lively(layers, x, width=1 / 32, readout="membrane")
+    pumice.save(pumice.lower(model, x), tmp_path / "resnet.net")
+    expected, got = growth_in_integers(model, pumice.load(tmp_path / "resnet.net"), x, "lava")
+    assert_array_equal(got, expected)
+    assert expected.any()
 
 
 @pytest.mark.slow

@@ -1,0 +1,38 @@
+"""An answer read from membranes instead of spikes."""
+
+from __future__ import annotations
+
+import torch
+
+from pumice import nn
+
+
+class MembraneReadout(torch.nn.Module):
+    r"""Output neurons that never fire: how their membrane grows is the answer.
+
+    .. math:: v(t) = v(t - 1) + y(t), \qquad y(t) = W \, \underset{n}{\mathrm{mean}} \, s_n(t) + b
+
+    There is neither leak nor reset, so the membrane at the end of a sample is the sum of y over time. Deployed, y is
+    the voltage of a population of `ir.Accumulator`, into which one dense synapse leads; who reads it adds it up.
+
+    Args:
+        channels: Channels, or neurons, of the spikes.
+        n_classes: Numbers of the answer.
+
+    Shape:
+        (batch, channel, ..., time) -> (batch, n_classes, time), y.
+
+    Example:
+        >>> MembraneReadout(3, 10)(torch.ones(1, 3, 4, 4, 5)).shape
+        torch.Size([1, 10, 5])
+    """
+
+    def __init__(self, channels: int, n_classes: int) -> None:
+        super().__init__()
+        self.arm = nn.IdentityArm(channels)
+        self.readout = nn.LinearReadout(channels, n_classes)
+
+    def forward(self, spikes: torch.Tensor) -> torch.Tensor:
+        """What each step adds to the membrane."""
+        growth: torch.Tensor = self.readout(nn.Current.of(self.arm, spikes))
+        return growth

@@ -95,7 +95,7 @@ class EventLinear(torch.autograd.Function):
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, found: Events) -> torch.Tensor:
         """As the class says."""
         batch, _, steps = x.shape
-        out = weight.new_zeros(steps, batch, len(weight))
+        out = weight.new_empty(steps, batch, len(weight))
         table = weight.detach().t().contiguous()
         strides = (0, 1), (1, batch)
         _multiply(found.by_step, table, strides[0], out, strides[1])
@@ -112,7 +112,7 @@ class EventLinear(torch.autograd.Function):
         g_x = (g @ weight).movedim(0, -1) if ctx.needs_input_grad[0] else None
         g_weight = None
         if ctx.needs_input_grad[1]:
-            g_weight = weight.new_zeros(weight.shape[::-1])
+            g_weight = weight.new_empty(weight.shape[::-1])
             _multiply(ctx.found.by_neuron, g, (1, g.shape[1]), g_weight, (0, 1))
             g_weight = g_weight.t().contiguous()  # torch would copy it slowly into the weight's five axes
         return g_x, g_weight, None

@@ -123,7 +123,7 @@ def multiply(
     out: Array,
     out_strides: tuple[int, int],
 ) -> None:
-    """out[b, row] += sum of value * table[b, column] over the row's spikes.
+    """out[b, row] = sum of value * table[b, column] over the row's spikes.
 
     Args:
         start: First row, of all samples.
@@ -133,7 +133,7 @@ def multiply(
         values: As `compress` gives them.
         table: (n, outputs), contiguous.
         table_strides: How far in n samples are apart (0: the same for all), and columns.
-        out: (m, outputs), contiguous.
+        out: (m, outputs), contiguous; receives the sums.
         out_strides: How far in m samples are apart (0: all samples are added up), and rows.
     """
     for b in range(len(pointers)):
@@ -141,6 +141,8 @@ def multiply(
         for r in range(start, stop):
             e, end = pointers[b, r], pointers[b, r + 1]
             total = out[b * out_strides[0] + r * out_strides[1]]
+            if b == 0 or out_strides[0]:
+                total[:] = 0
             while e + 3 < end:  # four spikes for one pass over the sums
                 t0, t1 = table[base + step * columns[b, e]], table[base + step * columns[b, e + 1]]
                 t2, t3 = table[base + step * columns[b, e + 2]], table[base + step * columns[b, e + 3]]

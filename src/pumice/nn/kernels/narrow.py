@@ -22,14 +22,14 @@ BEYOND_VOLTAGE = np.int32(1 << 30)
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _leak(n: int, keep: int) -> int:
-    """n * keep over 2^12, rounded toward zero, in two products: of what is above 2^12 and of what is below."""
+def _leak(n: Any, keep: Any) -> Any:
+    """The product of n and keep over 2^12, rounded toward zero; in two parts, so that neither leaves 32 bits."""
     low = np.int32((n & np.int32(4095)) * keep) + ((n >> np.int32(31)) & np.int32(4095))
     return np.int32(np.int32((n >> np.int32(12)) * keep) + (np.int32(low) >> np.int32(12)))
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _size(n: int) -> int:
+def _size(n: Any) -> Any:
     """A number that is not negative, with the leading bit of n."""
     return n ^ (n >> np.int32(31))
 
@@ -51,7 +51,7 @@ def cuba_forward(
     v: Array,
     s: Array,
 ) -> bool:
-    """Neurons `first` to `first + size`; the other arguments as in `kernels.cuba`, for a scale that is a power of two.
+    """Neurons `first` to `first + size`, for a scale that is a power of two; other arguments as in `kernels.cuba`.
 
     Returns:
         Whether all integers were small enough; if not, what was written is worthless.

@@ -1,0 +1,80 @@
+"""The 32-bit loop against SLAYER's 64-bit integers: equal wherever it says that they sufficed."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pumice.nn.kernels import cuba, narrow
+
+# ruff: noqa: PLR0917 -- compiled loops take their arrays by position
+SCALE = np.float32(4096)
+
+
+def leak(n, keep):
+    return np.sign(n) * (np.abs(n) * keep >> 12)
+
+
+def definition(x, keep_u, keep_v, state, threshold, resets_at):
+    """SLAYER's two leaky integrators, written down with NumPy's 64-bit integers."""
+    n_u = n_v = (state * SCALE).astype(np.int64)
+    u, v = np.empty_like(x), np.empty_like(x)
+    for t in range(len(x)):
+        n_u = leak(n_u, keep_u) + (x[t] * SCALE).astype(np.int64)
+        u[t] = n_u.astype(np.float32) / SCALE
+        n_v = leak(n_v, keep_v) + (u[t] * SCALE).astype(np.int64)
+        v[t] = n_v.astype(np.float32) / SCALE
+        n_v = np.where(n_v.astype(np.float32) >= resets_at, 0, n_v)
+    return u, v, (v >= threshold).astype(np.float32)
+
+
+def run(kernel, span, x, keeps, state, threshold, resets_at):
+    u, v, s = (np.empty_like(x) for _ in range(3))
+    narrow_enough = kernel(*span, x, *keeps, state, state, SCALE, threshold, resets_at, False, u, v, s)
+    return narrow_enough, (u, v, s)
+
+
+def equal(ours, theirs):
+    return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 2**16),
+    peak=st.sampled_from([1.0, 100.0, 3000.0, 1e5, 1e9]),
+    shift=st.sampled_from([-1.0, 0.0]),
+    threshold=st.sampled_from([-1.0, 0.5, 80.0, 5000.0]),
+)
+def test_states_and_spikes_are_the_definitions(seed, peak, shift, threshold):
+    g = np.random.default_rng(seed)
+    x = (peak * (g.standard_normal((40, 21)) + shift)).astype(np.float32)
+    keeps = g.integers(0, 4097, (2, 7))
+    state = g.standard_normal(21).astype(np.float32)
+    threshold = np.float32(threshold + 0.01 / SCALE)
+    resets_at = threshold * SCALE if threshold > 0 else np.float32(np.inf)
+    wanted = definition(x, *(np.tile(keep, 3) for keep in keeps), state, threshold, resets_at)
+    narrow_enough, found = run(narrow.cuba_forward, (0, 21), x, keeps, state, threshold, resets_at)
+    assert equal(found, wanted) or not narrow_enough
+    assert narrow_enough or peak > 1 or threshold > 4095
+    assert equal(run(cuba.cuba_forward, (0, 21), x, keeps, state, threshold, resets_at)[1], wanted)
+
+
+@pytest.mark.parametrize(
+    ("x", "keep_v", "fits"),
+    [
+        (4095.0, 0, True),
+        (4096.0, 0, False),  # a current of 2^24
+        (-4096.0, 0, True),  # -2^24 is a float32, too
+        (-4097.0, 0, False),
+        (-3900.0, 4096, True),
+        (-4095.0, 4096, False),  # a voltage below -2^30, after 66 steps
+        (3e9, 0, False),  # beyond 32 bits
+        (np.nan, 0, False),
+        (np.inf, 0, False),
+    ],
+)
+def test_it_says_where_32_bits_do_not_suffice(x, keep_v, fits):
+    inputs, state = np.full((66, 1), x, np.float32), np.zeros(1, np.float32)
+    keeps = np.zeros(1, np.int64), np.full(1, keep_v)
+    narrow_enough, _ = run(narrow.cuba_forward, (0, 1), inputs, keeps, state, np.float32(1), SCALE)
+    assert narrow_enough == fits

@@ -22,7 +22,7 @@ from simulate import Fast, Network, OnLava, networks
 
 from pumice.backends.fast import Program, Simulator
 
-STEPS = 64
+STEPS = 256
 
 
 class StepByStep:

@@ -65,7 +65,7 @@ def networks(data: Path | None) -> Iterator[Network]:
     folder = wheel / "gts/pilotnet_lif"
     x = np.repeat(np.load(folder / "image.npy")[None], 64, axis=0)
     arguments = {"reset_interval": 16, "num_layers": 10}  # without the last neuron, which never fires
-    yield Network("pilotnet_lif", folder / "network.net", x, arguments, {"stock": 2, "many": 2, "one": 64}, 8)
+    yield Network("pilotnet_lif", folder / "network.net", x, arguments, {"stock": 2, "many": 2, "one": 256}, 8)
     path = HERE.parent / "netx_exports/digits/network.net"
     x = np.random.default_rng(0).integers(0, 17, (512, 8, 8, 1))
     arguments = {"reset_interval": 8, "reset_offset": 1, "input_shape": [8, 8, 1], "input_message_bits": 8}

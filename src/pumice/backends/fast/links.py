@@ -212,16 +212,18 @@ class ConvLink(Link):
         out_per_group = n_out // synapse.groups
         taps = [_taps(synapse, axis, n, n_to) for axis, n, n_to in ((0, width, width_out), (1, height, height_out))]
         self._hits = [_hits(axis, kernel) for axis, kernel in zip(taps, (kernel_x, kernel_y), strict=True)]
-        self._x_taps = _table([sorted(places) for places in taps[0]])
-        _scale(self._x_taps, kernel_y * out_per_group, height_out * row_length)
         columns = _column_order(kernel_y, synapse.stride[1], synapse.dilation[1])
-        self._y_runs = _table([_runs(places, columns) for places in taps[1]], width=3)
-        _scale(self._y_runs, out_per_group, row_length, first=ends.channels[0])
+        # Neighbouring columns act on neighbouring targets if no other channels lie between.
+        merged = out_per_group == row_length
+        x_runs = _table([[(i, to, 1) for i, to in sorted(places)] for places in taps[0]])
+        y_runs = _table([_runs(places, columns, merged=merged) for places in taps[1]])
+        sizes = (kernel_y * out_per_group, height_out * row_length), (out_per_group, row_length)
+        self._runs = _combined(x_runs, y_runs, sizes, ends.channels[0], out_per_group)
         grouped = synapse.weight.reshape(synapse.groups, out_per_group, kernel_x, kernel_y, in_per_group)
         self._n_weights = np.count_nonzero(grouped, axis=1).transpose(0, 3, 1, 2).reshape(n_in, kernel_x, kernel_y)
         by_source = grouped.transpose(0, 4, 2, 3, 1)[:, :, :, columns]
-        self._weight = np.ascontiguousarray(by_source.reshape(n_in, kernel_x, kernel_y * out_per_group), ends.dtype)
-        self._layout = (n_in, height, row_length, in_per_group, out_per_group)
+        self._weight = np.ascontiguousarray(by_source.reshape(n_in, kernel_x * kernel_y * out_per_group), ends.dtype)
+        self._channels = (n_in, in_per_group, out_per_group)
         largest = largest_sum(synapse, ends.largest_value)
         self._wraps = largest >= WRAP_LIMIT
         self._matrix = None if self._wraps else ConvMatrix.of(synapse, ends.source_shape, largest)
@@ -242,8 +244,7 @@ class ConvLink(Link):
             part = image[..., self.ends.channels[0] : self.ends.channels[1]]
             part += self._matrix.product(arriving[:, : self.ends.n_source])
             return
-        tables = (self._weight, self._x_taps, self._y_runs, self._full, self._layout)
-        add_conv(arriving, words, *tables, self._wraps, activation)
+        add_conv(arriving, words, self._weight, self._runs, self._full, self._channels, self._wraps, activation)
 
 
 def _taps(s: Conv, axis: int, n_source: int, n_target: int) -> list[list[tuple[int, int]]]:
@@ -269,28 +270,49 @@ def _column_order(kernel: int, stride: int, dilation: int) -> list[int]:
     return sorted(range(kernel), key=lambda j: (j * dilation % stride, -j))
 
 
-def _runs(places: list[tuple[int, int]], columns: list[int]) -> list[tuple[int, int, int]]:
-    """(first column, first target, number) of the longest runs in which both go up by one."""
+def _runs(places: list[tuple[int, int]], columns: list[int], *, merged: bool) -> list[tuple[int, int, int]]:
+    """(first column, first target, number) of runs in which both go up by one: the longest if merged, else single."""
     runs: list[tuple[int, int, int]] = []
     for column, target in sorted((columns.index(j), target) for j, target in places):
-        if runs and column == runs[-1][0] + runs[-1][2] and target == runs[-1][1] + runs[-1][2]:
+        if merged and runs and column == runs[-1][0] + runs[-1][2] and target == runs[-1][1] + runs[-1][2]:
             runs[-1] = (*runs[-1][:2], runs[-1][2] + 1)
         else:
             runs.append((column, target, 1))
     return runs
 
 
-def _table(rows: Sequence[Sequence[tuple[int, ...]]], width: int = 2) -> tuple[Array, ...]:
-    """Lists of tuples as one array for each of their fields, after the array of where each list starts."""
-    start = np.cumsum([0, *(len(row) for row in rows)]).astype(np.uintp)
-    fields = np.array([entry for row in rows for entry in row], np.uintp).reshape(-1, width)
-    return (start, *(np.ascontiguousarray(column) for column in fields.T))
+def _table(rows: Sequence[Sequence[tuple[int, ...]]]) -> tuple[Array, ...]:
+    """Lists of (column, target, number) as one array for each field, after the array of where each list starts."""
+    start = np.cumsum([0, *(len(row) for row in rows)])
+    fields = np.array([entry for row in rows for entry in row], np.int64).reshape(-1, 3)
+    return (start, *fields.T)
 
 
-def _scale(table: tuple[Array, ...], weight_step: int, target_step: int, first: int = 0) -> None:
-    """From numbers of kernel indices and target places to offsets in memory."""
-    table[1][:] *= weight_step
-    table[2][:] = table[2] * target_step + first
+def _combined(
+    x_runs: tuple[Array, ...],
+    y_runs: tuple[Array, ...],
+    sizes: tuple[tuple[int, int], tuple[int, int]],
+    first_target: int,
+    n_out: int,
+) -> tuple[Array, ...]:
+    """For each place (x, y), every run along x with every run along y, as offsets in memory.
+
+    Args:
+        x_runs: `_table` of the runs along x.
+        y_runs: Likewise.
+        sizes: For x and y, the distance of neighbouring columns in the weight, and of neighbouring targets.
+        first_target: Added to all targets.
+        n_out: Numbers in a column.
+    """
+    (x_start, x_column, x_to, _), (y_start, y_column, y_to, y_number) = x_runs, y_runs
+    n_x, n_y = np.diff(x_start), np.diff(y_start)
+    start = np.concatenate([[0], np.cumsum(np.outer(n_x, n_y))])
+    place = np.repeat(np.arange(len(start) - 1), np.diff(start))
+    at, (x, y) = np.arange(len(place)) - start[place], np.divmod(place, len(n_y))
+    i, j = x_start[x] + at // n_y[y], y_start[y] + at % n_y[y]
+    weight = x_column[i] * sizes[0][0] + y_column[j] * sizes[1][0]
+    target = x_to[i] * sizes[0][1] + y_to[j] * sizes[1][1] + first_target
+    return tuple(np.ascontiguousarray(a, np.uint32) for a in (start, weight, target, y_number[j] * n_out))
 
 
 def links(graph: Graph) -> list[Link]:

@@ -65,9 +65,10 @@ class _LeakyIntegrators(AbstractNeurons[Any]):
     def __init__(self, population: Cuba | Accumulator, batch: int) -> None:
         super().__init__(population, batch)
         p = population
-        keep = (self._flat(4096 - np.asarray(decay), np.uint32) for decay in (p.i_decay_q12, p.v_decay_q12))
+        keep_u, keep_v = (self._flat(4096 - np.asarray(decay), np.uint32) for decay in (p.i_decay_q12, p.v_decay_q12))
         bias = self._flat(effective_bias(p.bias_mant, p.bias_exp), np.int32)
-        self._parameters = tuple(_one_block(parameter) for parameter in (*keep, bias))
+        keep_u = keep_u if np.any(keep_u) else keep_u[:0]
+        self._parameters = tuple(_one_block(parameter) for parameter in (keep_u, keep_v, bias))
         self._threshold = np.int32(p.vth_mant << THRESHOLD_SHIFT if isinstance(p, Cuba) else OUT_OF_REACH)
 
     def _advance(self, clears: Array, activation: dict[str, Array], sent: Array, traces: dict[str, Array]) -> None:
@@ -84,7 +85,7 @@ class _LeakyIntegrators(AbstractNeurons[Any]):
 
 def _one_block(parameter: Array) -> Array:
     """As much of a parameter that is the same everywhere as the kernel reads at once: it need not leave the cache."""
-    return parameter[:BLOCK] if np.all(parameter == parameter[0]) else parameter
+    return parameter[:BLOCK] if np.all(parameter == parameter[:1]) else parameter
 
 
 class _Sigma(AbstractNeurons[Sigma]):

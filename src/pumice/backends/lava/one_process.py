@@ -6,7 +6,6 @@ Not in the folder of `GraphProcess`, where Lava would find it as well and take i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +28,7 @@ from pumice.errors import BackendError
 IntArray = npt.NDArray[np.integer[Any]]
 
 TAG = "one_process"
-STEPS_AT_HAND = 64
+STEPS_AT_HAND = 4
 """The simulator moves its history to the front once in so many steps."""
 
 
@@ -94,20 +93,17 @@ class _OneProcessModel(PyLoihiProcessModel):
         graph = graph.replace(input=replace(graph.input, value_range=None))
         self._graph = graph
         self._simulator = Simulator(Program(graph), batch=1, chunk_steps=STEPS_AT_HAND, record=bool(self.traces))
-        self._ahead = ThreadPoolExecutor(1)
-        self._begun = self._ahead.submit(self._simulator.begin_step)
         direct = {s.target for s in graph.synapses if s.hop_steps == 0}
         self._early = {name: port for name, port in self.port_of.items() if name not in direct}
         self._late = {name: port for name, port in self.port_of.items() if name in direct}
 
     def run_spk(self) -> None:
-        """Send what is settled, receive, send the rest; the next step begins while Lava ends this one."""
-        self._begun.result()
+        """Send what is settled, receive, send the rest."""
+        self._simulator.begin_step()
         self._send(self._early)
         self._simulator.finish_step(self.inp.recv()[None, None])
         self._send(self._late)
         self._record()
-        self._begun = self._ahead.submit(self._simulator.begin_step)
 
     def _send(self, ports: Mapping[str, str]) -> None:
         for name, port in ports.items():

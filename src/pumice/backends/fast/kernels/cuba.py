@@ -29,6 +29,14 @@ def _decay(x: Any, keep: Any) -> Any:
     return np.int32(np.int32(kept ^ sign) - sign)
 
 
+@njit(nogil=True, cache=True, inline="always")
+def _wrap(raw: Any) -> Any:
+    """Into (-2^23, 2^23], by one turn at most."""
+    limit, turn = np.int32(_LIMIT), np.int32(2 * _LIMIT)
+    low = np.int32(raw - turn) if raw > limit else raw
+    return np.int32(raw + turn) if low <= -limit else low
+
+
 @njit(nogil=True, cache=True)
 def _step(
     activation: Array,
@@ -40,12 +48,28 @@ def _step(
     bias: Array,
     threshold: Any,
 ) -> None:
-    limit, turn = np.int32(_LIMIT), np.int32(2 * _LIMIT)
     for n in range(u.size):
-        raw = np.int32(_decay(u[n], keep_u[n]) + np.int32(activation[n] << np.int32(6)))
-        low = np.int32(raw - turn) if raw > limit else raw
-        current = np.int32(raw + turn) if low <= -limit else low
+        current = _wrap(np.int32(_decay(u[n], keep_u[n]) + np.int32(activation[n] << np.int32(6))))
         u[n] = current
+        voltage = np.int32(_decay(v[n], keep_v[n]) + current + bias[n])
+        voltage = np.int32(min(max(voltage, np.int32(1 - _LIMIT)), np.int32(_LIMIT - 1)))
+        spike = voltage > threshold
+        spikes[n] = np.int8(spike)
+        v[n] = np.int32(0) if spike else voltage
+
+
+@njit(nogil=True, cache=True)
+def _currents(activation: Array, u: Array) -> None:
+    """The current that keeps nothing of the step before."""
+    for n in range(u.size):
+        u[n] = _wrap(np.int32(activation[n] << np.int32(6)))
+
+
+@njit(nogil=True, cache=True)
+def _step_of_voltage(activation: Array, spikes: Array, v: Array, keep_v: Array, bias: Array, threshold: Any) -> None:
+    """As `_step` where the current keeps nothing: it need not be stored."""
+    for n in range(v.size):
+        current = _wrap(np.int32(activation[n] << np.int32(6)))
         voltage = np.int32(_decay(v[n], keep_v[n]) + current + bias[n])
         voltage = np.int32(min(max(voltage, np.int32(1 - _LIMIT)), np.int32(_LIMIT - 1)))
         spike = voltage > threshold
@@ -74,9 +98,9 @@ def cuba_steps(
         activation: Shape (steps, batch, n), int32.
         sent: Shape (steps, batch, at least n), int8: spikes; or int32: the voltage (with a threshold
             out of reach).
-        states: u and v, shape (batch, n), int32; changed.
+        states: u and v, shape (batch, n), int32; changed. Where u keeps nothing and nothing is recorded, it is left.
         parameters: 4096 - decay of u and of v (uint32), and the bias (int32), shape (n,); or (`BLOCK`,) where it is
-            the same everywhere.
+            the same everywhere. That of u is empty where it is 0 everywhere.
         threshold: A voltage above it fires.
         clears: For each step, whether u and v become 0 before it.
         traces: u and v after each step, shape (steps, batch, n), written; or empty: then they are not.
@@ -97,17 +121,13 @@ def cuba_steps(
                 if clears[t]:
                     block_u[:] = 0
                     block_v[:] = 0
-                out = sent[t, b, start:end]
-                _step(
-                    activation[t, b, start:end],
-                    out,
-                    block_u,
-                    block_v,
-                    block_keep_u,
-                    block_keep_v,
-                    block_bias,
-                    threshold,
-                )
+                out, block_a = sent[t, b, start:end], activation[t, b, start:end]
+                if keep_u.size > 0:
+                    _step(block_a, out, block_u, block_v, block_keep_u, block_keep_v, block_bias, threshold)
+                else:
+                    _step_of_voltage(block_a, out, block_v, block_keep_v, block_bias, threshold)
+                    if recorded:
+                        _currents(block_a, block_u)
                 if sends_voltage:
                     out[:] = block_v
                 if recorded:

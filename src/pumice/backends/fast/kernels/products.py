@@ -19,17 +19,18 @@ Array = np.ndarray[Any, Any]
 _LIMIT = 1 << 23
 
 
-@njit(nogil=True, cache=True)
-def _add_row(total: Array, at: Any, weight: Array, start: Any, n: Any, value: Any) -> None:
+@njit(nogil=True, cache=True, inline="always")
+def _add_row(total: Array, at: Any, weight: Array, start: Any, n: Any, sign: int, value: Any) -> None:
     """total[at : at + n] += value * weight[start : start + n], modulo the type's range, both of one dimension.
 
-    Unsigned indices into whole arrays: a slice would count references, which costs more than the sum.
+    Unsigned indices into whole arrays: a slice would count references, which costs more than the sum. `sign` is 1 or
+    -1 where all events of a frame have that value, else 0: the compiler then asks outside the loop over events.
     """
     to, row = np.uintp(at), np.uintp(start)
-    if value == 1:
+    if sign == 1:
         for i in range(np.uintp(n)):
             total[to + i] += weight[row + i]
-    elif value == -1:
+    elif sign == -1:
         for i in range(np.uintp(n)):
             total[to + i] -= weight[row + i]
     else:
@@ -43,14 +44,15 @@ def add_dense(arriving: Array, words: Array, weight: Array, full: Array, at: int
     n_source, n_target = weight.shape
     flat_weight, flat_total = weight.reshape(-1), activation.reshape(-1)
     row_length = activation.shape[1]
+    spikes = 1 if full.size > 0 else 0
     found = np.empty(arriving.shape[1], np.int32)
     for f in range(len(arriving)):
         frame = arriving[f]
         n, silent = find_rarer(frame, words[f], n_source, full, activation[f], found)
-        for i in range(n):
-            j = found[i]
-            value = -1 if silent else frame[j]
-            _add_row(flat_total, f * row_length + at, flat_weight, j * n_target, n_target, value)
+        sign = -1 if silent else spikes
+        for i in range(np.uintp(n)):
+            j = np.uintp(found[i])
+            _add_row(flat_total, f * row_length + at, flat_weight, j * n_target, n_target, sign, np.int64(frame[j]))
 
 
 @njit(nogil=True, cache=True)
@@ -86,6 +88,7 @@ def add_token_mixing(
     tokens = weight.shape[1]
     n_channels = head.size
     at, row_length = channels
+    spikes = 1 if arriving.itemsize == 1 else 0
     active = np.empty(arriving.shape[1], np.int32)
     mixed = np.zeros((n_channels, tokens), activation.dtype)
     flat_mixed, flat_weight = mixed.reshape(-1), weight.reshape(-1)
@@ -99,7 +102,7 @@ def add_token_mixing(
             j = active[i]
             c = j % n_channels
             row = (head[c] * tokens + j // n_channels) * tokens
-            _add_row(flat_mixed, c * tokens, flat_weight, row, tokens, frame[j])
+            _add_row(flat_mixed, c * tokens, flat_weight, row, tokens, spikes, np.int64(frame[j]))
         total = activation[f]
         for m in range(tokens):
             for c in range(n_channels):
@@ -111,10 +114,9 @@ def add_conv(
     arriving: Array,
     words: Array,
     weight: Array,
-    x_taps: tuple[Array, ...],
-    y_runs: tuple[Array, ...],
+    runs: tuple[Array, ...],
     full: Array,
-    layout: tuple[int, ...],
+    channels: tuple[int, ...],
     wraps: bool,
     activation: Array,
 ) -> None:
@@ -123,55 +125,42 @@ def add_conv(
     Args:
         arriving: See the module.
         words: See the module.
-        weight: (in, kernel_x, kernel_y * out_per_group), for each source channel the kernel's columns in the
-            order of the runs.
-        x_taps: Where each x goes: entries start[x] to start[x + 1] of (offset in `weight`, offset in the target).
-        y_runs: Where each y goes: entries start[y] to start[y + 1] of (offset in `weight`, offset in the target,
-            number); columns that are neighbours in `weight` hit targets that are neighbours.
+        weight: (in, kernel_x * kernel_y * out_per_group), for each source channel the kernel's columns in the order
+            of the runs.
+        runs: Where each place (x, y) goes: entries start[place] to start[place + 1] of (offset in `weight`, offset
+            in the target, number); weights that are neighbours act on targets that are neighbours.
         full: See the module.
-        layout: Source channels and height, target channels, and the channels of a group, in and out.
+        channels: Of the source, and of a group, in and out.
         wraps: Whether the sum may leave 24 bits, and so is wrapped before it is added.
         activation: See the module.
     """
     # Unsigned throughout: signed indices would be tested for counting from the end, each time.
-    x_start, x_row, x_to = x_taps
-    y_start, y_row, y_to, y_number = y_runs
-    n_in, height, row_length, in_per_group, n_out = layout
-    n_source = (x_start.size - 1) * height * n_in
-    whole_rows = n_out == row_length
+    starts, rows, targets, numbers = runs
+    n_in, in_per_group, n_out = channels
+    n_source = (starts.size - 1) * n_in
     one_group = in_per_group == n_in
+    spikes = 1 if full.size > 0 else 0
     found = np.empty(arriving.shape[1], np.int32)
     apart = np.zeros(activation.shape[1] if wraps else 0, activation.dtype)
     flat_weight, flat_total = weight.reshape(-1), apart if wraps else activation.reshape(-1)
-    channel_size = np.uintp(weight.shape[1] * weight.shape[2])
+    channel_size = np.uintp(weight.shape[1])
     for f in range(len(arriving)):
         frame = arriving[f]
         n, silent = find_rarer(frame, words[f], n_source, full, apart if wraps else activation[f], found)
         start = np.uintp(0 if wraps else f * activation.shape[1])
-        x, y, place = np.uintp(0), np.uintp(0), 0
+        sign = -1 if silent else spikes
+        place, first = np.uintp(0), 0
         for e in range(np.uintp(n)):
             j = np.int64(found[e])
-            value = np.int64(-1) if silent else np.int64(frame[np.uintp(j)])
-            while j >= place + n_in:  # the indices ascend; this is cheaper than to divide each
-                place += n_in
-                y += np.uintp(1)
-                if y == np.uintp(height):
-                    x, y = x + np.uintp(1), np.uintp(0)
-            c = j - place
+            while j >= first + n_in:  # the indices ascend; this is cheaper than to divide each
+                first += n_in
+                place += np.uintp(1)
+            c = j - first
             from_channel = np.uintp(c) * channel_size
             to_channel = start if one_group else start + np.uintp(c // in_per_group * n_out)
-            for p in range(x_start[x], x_start[x + np.uintp(1)]):
-                row, to = from_channel + x_row[p], to_channel + x_to[p]
-                for q in range(y_start[y], y_start[y + np.uintp(1)]):
-                    if whole_rows:
-                        n_weights = y_number[q] * np.uintp(n_out)
-                        _add_row(flat_total, to + y_to[q], flat_weight, row + y_row[q], n_weights, value)
-                    else:
-                        for k in range(y_number[q]):
-                            target = to + y_to[q] + k * np.uintp(row_length)
-                            _add_row(
-                                flat_total, target, flat_weight, row + y_row[q] + k * np.uintp(n_out), n_out, value
-                            )
+            for r in range(starts[place], starts[place + np.uintp(1)]):
+                to, row = to_channel + targets[r], from_channel + rows[r]
+                _add_row(flat_total, to, flat_weight, row, numbers[r], sign, np.int64(frame[j]))
         if wraps:
             _add_wrapped(apart, activation[f])
 

@@ -6,6 +6,7 @@ Each round runs all three after each other, so that a busy machine slows all of 
 rounds' own ratios. Before anything is timed, pumice's spikes must equal SLAYER's at every layer and step, and its
 gradients to 1e-5 (norm of the difference over norm). SpikingJelly (0.0.0.0.14, torch backend, multi-step) is timed
 where it is installed: it computes another neuron, a LIF without current, rounding and quantised weights, in float.
+All of them run with `pumice.train.keep_large_tensors`, as under `pumice train`, unless `--as-is`.
 
 `deployed` is a step of fine-tuning behind `nn.deploy`, through the chip's integers: in compiled loops, and step by
 step in torch, which is their definition; beside them the same network's step before. Spikes are equal, gradients to
@@ -30,6 +31,7 @@ from lava.lib.dl.slayer.block import cuba as slayer
 
 from pumice import nn
 from pumice.models import feedforward
+from pumice.train import keep_large_tensors
 
 LIF = {"threshold": 1.25, "current_decay": 0.25, "voltage_decay": 0.03, "tau_grad": 0.03, "scale_grad": 3.0}
 ALLOWED = 1e-5
@@ -222,7 +224,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=None, help="CPU threads; as many as torch takes by default")
     parser.add_argument("--only", choices=[*CASES, "deployed"])
+    parser.add_argument("--as-is", action="store_true", help="leave torch's memory as it is: small pages, given back")
     options = parser.parse_args()
+    if not options.as_is:
+        keep_large_tensors()
     torch.set_num_threads(options.threads or torch.get_num_threads())
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, medians of {options.rounds} rounds")
     for case in [options.only] if options.only else [*CASES, "deployed"]:

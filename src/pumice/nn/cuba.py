@@ -17,6 +17,7 @@ from lava.lib.dl.slayer.utils.quantize import quantize
 
 from pumice.errors import InputError, LoweringError, PumiceWarning
 from pumice.nn.deployed import ChipCuba, ChipIntegrate, ChipSpike
+from pumice.nn.kernels import cpu
 from pumice.nn.layout import neuron_vector, slayer_order, time_major
 from pumice.nn.leaky import Cuba, Firing, Integrate, Threshold
 from pumice.nn.quantise import round_even, round_integer
@@ -322,11 +323,15 @@ class _Quantise(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, weight: torch.Tensor, step: float) -> torch.Tensor:
-        rounded = (weight / step).round_()
-        clamped = rounded.clamp(-128, 127)
         edge = 0 if _clamp_passes_at_its_bounds() else 1
-        ctx.save_for_backward(rounded == rounded.clamp(-128 + edge, 127 - edge))
-        return clamped.mul_(step)
+        if weight.device.type == "cpu" and weight.dtype == torch.float32 and weight.is_contiguous():
+            quantised, passes = cpu.quantise(weight, step, edge)
+        else:
+            rounded = (weight / step).round_()
+            passes = (rounded == rounded.clamp(-128 + edge, 127 - edge)).to(weight.dtype)
+            quantised = rounded.clamp_(-128, 127).mul_(step)
+        ctx.save_for_backward(passes)
+        return quantised
 
     @staticmethod
     @torch.autograd.function.once_differentiable

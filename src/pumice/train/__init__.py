@@ -6,6 +6,7 @@ from pumice.train.history import EpochRecord
 from pumice.train.isometry import Isometry, isometry
 from pumice.train.loop import total_batches, train
 from pumice.train.losses import SpikeCountCrossEntropy, SpikeRateLoss
+from pumice.train.memory import keep_large_tensors
 from pumice.train.presets import PRESETS, find_recipe
 from pumice.train.recipe import Recipe, load_recipe
 from pumice.train.trained import Trained, restore
@@ -22,6 +23,7 @@ __all__ = [
     "encode",
     "find_recipe",
     "isometry",
+    "keep_large_tensors",
     "load_checkpoint",
     "load_recipe",
     "predict",

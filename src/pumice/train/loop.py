@@ -18,6 +18,7 @@ from pumice.train.fabric import make_fabric
 from pumice.train.folders import make_folder
 from pumice.train.history import FINETUNE, EpochRecord
 from pumice.train.logs import RunLogs
+from pumice.train.memory import keep_large_tensors
 from pumice.train.optimizer import make_optimizer
 from pumice.train.position import Position
 from pumice.train.recipe import Recipe
@@ -66,6 +67,7 @@ def train(
             of another recipe. The last checkpoint is whole then.
         LoweringError: The network cannot be deployed.
     """
+    keep_large_tensors()
     trained = start(recipe, dataset) if resume_from is None else _resumed(recipe, dataset, resume_from)
     position = Position() if resume_from is None else resume_from.position.copy()
     path = None if checkpoint_path is None else Path(checkpoint_path)

@@ -11,7 +11,7 @@ from pumice.nn import TDBN
 @pytest.mark.parametrize("unbiased", [False, True])
 @pytest.mark.parametrize("shape", [(3, 5, 7), (1, 1, 9), (4, 12, 6, 5, 3), (2, 300, 4), (8, 16, 24, 24, 6)])
 def test_it_is_tdbns_formula(shape, unbiased):
-    """Also far from zero, and where a row of the loops holds the channels once, often, or does not divide the sums."""
+    """Also far from zero, and where a row of the loops holds channels once, often, or does not divide the sums."""
     torch.manual_seed(0)
     norm = TDBN(shape[1], threshold=1.25, unbiased=unbiased)
     norm.scale.data, norm.shift.data = torch.rand(shape[1]) + 0.5, torch.randn(shape[1])

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from pumice.nn.kernels import cuba, deployed
+from pumice.nn.kernels import quantise as grid
 from pumice.nn.kernels.threads import parallel_for
 
 GRAIN = 4 * cuba.BLOCK
@@ -82,3 +83,11 @@ def exponential_backward(
     numbers = np.float32(threshold), np.float32(tau), np.float32(height)
     arrays = g_s.view(-1).numpy(), v.view(-1).numpy(), *numbers, g.view(-1).numpy()
     parallel_for(cuba.exponential_backward, g.numel(), *arrays, grain=GRAIN)
+
+
+def quantise(weight: torch.Tensor, step: float, edge: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """See `quantise.quantise`; the weight contiguous, of any shape."""
+    found = torch.empty_like(weight), torch.empty_like(weight)
+    numbers, arrays = (np.float32(step), np.float32(edge)), (t.view(-1).numpy() for t in found)
+    parallel_for(grid.quantise, weight.numel(), weight.detach().view(-1).numpy(), *numbers, *arrays, grain=GRAIN)
+    return found

@@ -9,7 +9,6 @@ neither on the number of threads nor, beyond the last bits, on the size of a bat
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
 
 from pumice.nn.kernels.cuba import Array
@@ -57,7 +56,7 @@ def sum_products(start: int, stop: int, x: Array, g: Array, mean: Array, sums: A
 
 @njit(nogil=True, cache=True)
 def scale(start: int, stop: int, x: Array, gain: Array, offset: Array, y: Array) -> None:
-    """y = x * gain + offset, rows `start` to `stop`."""
+    """Write y = x * gain + offset, rows `start` to `stop`."""
     width = len(gain)
     for first in range(start * width, stop * width, width):
         x_row, y_row = x[first : first + width], y[first : first + width]
@@ -69,7 +68,7 @@ def scale(start: int, stop: int, x: Array, gain: Array, offset: Array, y: Array)
 def adjoint(
     start: int, stop: int, x: Array, g: Array, mean: Array, gain: Array, of_mean: Array, of_var: Array, out: Array
 ) -> None:
-    """out = (g - of_mean - (x - mean) * of_var) * gain, rows `start` to `stop`."""
+    """Write out = (g - of_mean - (x - mean) * of_var) * gain, rows `start` to `stop`."""
     width = len(gain)
     for first in range(start * width, stop * width, width):
         x_row, g_row, out_row = x[first : first + width], g[first : first + width], out[first : first + width]

@@ -1,0 +1,30 @@
+"""Large tensors on huge pages, kept for the next training step when they are freed."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's mallopt
+
+
+def keep_large_tensors() -> None:
+    """Let this process keep the memory of freed tensors, and use huge pages for new ones.
+
+    Every training step frees and allocates the same large tensors. By default the C library gives them back to the
+    kernel each time, which clears every page of 4 KiB before it hands it out again, and random reads in small pages
+    miss the translation buffer; `benchmarks/train_step.py --as-is` shows what that costs. `pumice.train.train` calls
+    this; in a loop of your own call it once, before the first large tensor. Afterwards the process's memory stays as
+    large as it was at most. Only glibc (Linux) is changed, and nothing if the environment sets
+    THP_MEM_ALLOC_ENABLE=0.
+
+    Example:
+        >>> keep_large_tensors()
+    """
+    if not sys.platform.startswith("linux") or os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1") == "0":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+    if mallopt is not None:
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

@@ -6,7 +6,9 @@ Each round runs all three after each other, so that a busy machine slows all of 
 rounds' own ratios. Before anything is timed, pumice's spikes must equal SLAYER's at every layer and step, and its
 gradients to 1e-5 (norm of the difference over norm). SpikingJelly (0.0.0.0.14, torch backend, multi-step) is timed
 where it is installed: it computes another neuron, a LIF without current, rounding and quantised weights, in float.
-All of them run with `pumice.train.keep_large_tensors`, as under `pumice train`, unless `--as-is`.
+All of them run as under `pumice train`, with `pumice.train.keep_large_tensors` (unless `--as-is`) and
+OMP_WAIT_POLICY=passive, which slows SLAYER and SpikingJelly down where their products are small, as in the conv net;
+set OMP_WAIT_POLICY=active before the command to see them at their best.
 
 `deployed` is a step of fine-tuning behind `nn.deploy`, through the chip's integers: in compiled loops, and step by
 step in torch, which is their definition; beside them the same network's step before. Spikes are equal, gradients to
@@ -20,11 +22,14 @@ from __future__ import annotations
 
 import argparse
 import copy
+import os
 import statistics
 import time
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is loaded
 
 import torch
 from lava.lib.dl.slayer.block import cuba as slayer

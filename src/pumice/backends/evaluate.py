@@ -19,12 +19,14 @@ from pumice.backends.fast.program import Program
 from pumice.backends.fast.simulator import Simulator
 from pumice.backends.verify import first_difference
 from pumice.errors import CheckFailedError, InputError
-from pumice.ir import Graph, from_stream, latencies, to_stream, verify_graph
+from pumice.ir import Accumulator, Graph, Population, from_stream, latencies, to_stream, verify_graph
 
 IntArray = npt.NDArray[np.integer[Any]]
 
 BATCH_VALUES = 1 << 26
 """So many input values are held at a time."""
+FORGETS_ALL = 4096
+"""A decay of 1 in units of 2^-12."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +36,8 @@ class Evaluation:
     Attributes:
         labels: Given, shape (n,).
         predictions: Of the first output, shape (n,): the class with the most spikes within the sample (of equal
-            counts the first); of an output that sends values, the largest at the sample's last step.
+            counts the first); of an output that sends values, the one with the largest at the sample's last step,
+            or with the largest sum over its steps if the output keeps nothing from step to step.
         spikes: For the input and each population, events (spikes, or non-zero values) per sample, shape (n,).
         synaptic_events: For each synapse "source -> target", weights that were used per sample, shape (n,): each
             event counts once for every non-zero weight that it meets.
@@ -127,7 +130,7 @@ class _Counter:
         self._graph, self._timing, self._threads = graph, graph.timing, threads
         self._program = Program(graph)
         self._lag = latencies(graph)
-        self._sends_values = graph.output.sends_values
+        self._is_sum = graph.output.sends_values and not _forgets(graph.output)
         self._sizes = {graph.input.name: graph.input.size} | {p.name: p.size for p in graph.populations}
         self.scores: list[IntArray] = []
         self.outputs: list[IntArray] = []
@@ -159,7 +162,7 @@ class _Counter:
         began = time.perf_counter()
         simulate(self._program, padded, collect, threads=self._threads)
         self.seconds += time.perf_counter() - began
-        self.scores.append(output[:, -1] if self._sends_values else output.sum(1))
+        self.scores.append(output[:, -1] if self._is_sum else output.sum(1, dtype=np.int64))
         self.outputs.append(output)
         for name, count in counts.items():
             self.spikes[name].append(count.sum(1, dtype=np.int64))
@@ -168,6 +171,11 @@ class _Counter:
             events[_label(link.synapse)] += counts[link.synapse.source].astype(np.int64) @ link.fan_out
         for label, per_sample in events.items():
             self.synaptic_events[label].append(per_sample)
+
+
+def _forgets(population: Population) -> bool:
+    """Whether a read-out keeps nothing from step to step, so that the reader has to add up what it sends."""
+    return isinstance(population, Accumulator) and bool(np.all(np.asarray(population.v_decay_q12) == FORGETS_ALL))
 
 
 def _label(synapse: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 from collections.abc import Iterator
 
 from pumice.errors import MissingExtraError
@@ -22,10 +23,13 @@ def training_extra() -> Iterator[None]:
     """Import torch, SLAYER and the rest inside this context, quietly.
 
     lava-dl prints a notice about an optional camera toolbox to stdout when it is imported, torch one about CUDA.
+    OpenMP reads its setting when torch is loaded: its threads are told to sleep when they have nothing to do, because
+    by default they keep the cores busy that pumice's own loops then wait for.
 
     Raises:
         MissingExtraError: A package of the extra "train" is not installed.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     try:
         with contextlib.redirect_stdout(io.StringIO()):

@@ -7,7 +7,7 @@
 # its gradients are looked at, it is trained on real 8x8 digits, and lowered: torch, the fast backend and Lava then
 # agree at every step.
 #
-# Run this file with `uv run python tutorials/03_residual_networks.py`.
+# Run this file with `uv run python tutorials/02_residual_networks.py`.
 
 # %%
 import os

@@ -10,7 +10,7 @@
 #
 # Deng, Wu, Du, Gu: Spiking Token Mixer: An Event-Driven Friendly Former Structure for Spiking Neural Networks,
 # NeurIPS 2024. `pumice.models.stmixer` is the paper's network. Run this file with
-# `uv run python tutorials/04_spiking_token_mixer.py`.
+# `uv run python tutorials/03_spiking_token_mixer.py`.
 
 # %%
 import os

@@ -1,11 +1,13 @@
 """Rewrite netx_exports/: train each network, hold every backend to it, write network.net and CARD.md.
 
 Nothing else writes there. Run: uv run python scripts/export_networks.py [--data-root DIR] [NAME ...]
-A training that was interrupted goes on from its checkpoint in runs/exports/.
+A training that was interrupted goes on from its checkpoint in runs/exports/. For the spread in a card, see
+scripts/cross_validate.py.
 """
 
 import argparse
 import hashlib
+import json
 import sys
 import warnings
 from functools import partial
@@ -14,6 +16,7 @@ from pathlib import Path
 from pumice.data import load_dataset
 from pumice.pipeline import PipelineResult, run_pipeline
 from pumice.train import PRESETS, EpochRecord, load_checkpoint
+from pumice.train.cross_validate import FoldResult, spread
 
 FOLDER = Path(__file__).parents[1] / "netx_exports"
 NETWORKS = ("digits", "mnist", "nmnist", "fsdd", "fsdd-delays")  # folders, and the presets of their names
@@ -34,7 +37,7 @@ to a recorded run of {certificate_samples} samples.
 | split | {n_train} samples to train with, {n_test} held back |
 | accuracy, real numbers | {accuracy_float:.2f} % of the held-back samples |
 | accuracy, this file | {accuracy_deployed:.2f} % of the held-back samples |
-| exactness | {backend} and deployed torch network on all {n_test}, reference and Lava on {n_lava} back to back: \
+{folds}| exactness | {backend} and deployed torch network on all {n_test}, reference and Lava on {n_lava} back to back: \
 {compared:,} integers compared, {differing} differ |
 | read-out | {readout} |
 | command | `uv run python scripts/export_networks.py {options}{name}` |
@@ -67,6 +70,7 @@ def card(name: str, result: PipelineResult) -> str:
         n_test=len(dataset.test),
         accuracy_float=100 * result.accuracy_float,
         accuracy_deployed=100 * result.accuracy_deployed,
+        folds=cross_validated(name, recipe.data.dataset),
         backend=result.backend,
         n_lava=result.lava_samples,
         compared=result.compared_values,
@@ -75,6 +79,22 @@ def card(name: str, result: PipelineResult) -> str:
         versions=graph.info["versions"],
         sha256=hashlib.sha256(result.path.read_bytes()).hexdigest(),
     )
+
+
+def cross_validated(name: str, dataset: str) -> str:
+    """A row on what `scripts/cross_validate.py` found, if it was run."""
+    path = CHECKPOINTS / name / "folds.json"
+    if not path.exists():
+        return ""
+    folds = [FoldResult(**values) for values in json.loads(path.read_text())]
+    deployed = spread([fold.accuracy_deployed for fold in folds if fold.accuracy_deployed is not None])
+    each = ", ".join(f"{fold.name} {100 * (fold.accuracy_deployed or 0):.2f}" for fold in folds)
+    how = (
+        "leaving out one speaker at a time"
+        if dataset == "fsdd"
+        else "parts of the training samples held back in turn"
+    )
+    return f"| cross-validated, {how} | {deployed} in the chip's integers ({each}) |\n"
 
 
 def show(epoch: EpochRecord) -> None:

@@ -37,9 +37,9 @@ to a recorded run of {certificate_samples} samples.
 | split | {n_train} samples to train with, {n_test} held back |
 | accuracy, real numbers | {accuracy_float:.2f} % of the held-back samples |
 | accuracy, this file | {accuracy_deployed:.2f} % of the held-back samples |
-{folds}| exactness | {backend} and deployed torch network on all {n_test}, reference and Lava on {n_lava} back to back: \
+| exactness | {backend} and deployed torch network on all {n_test}, reference and Lava on {n_lava} back to back: \
 {compared:,} integers compared, {differing} differ |
-| read-out | {readout} |
+{folds}| read-out | {readout} |
 | command | `uv run python scripts/export_networks.py {options}{name}` |
 | versions | {versions} |
 | SHA-256 | `{sha256}` |

@@ -19,7 +19,7 @@ from pumice.train import PRESETS, EpochRecord, load_checkpoint
 from pumice.train.cross_validate import FoldResult, spread
 
 FOLDER = Path(__file__).parents[1] / "netx_exports"
-NETWORKS = ("digits", "mnist", "nmnist", "fsdd", "fsdd-delays")  # folders, and the presets of their names
+NETWORKS = ("digits", "digits-resnet", "digits-stmixer", "mnist", "nmnist", "fsdd", "fsdd-delays")
 CHECKPOINTS = Path(__file__).parents[1] / "runs/exports"
 LARGE = 1000
 """Test samples from which on the fast backend runs them all."""

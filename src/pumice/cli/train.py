@@ -20,7 +20,9 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            metavar="RECIPE", help="A .toml or .json file, or a preset: digits, mnist, nmnist, fsdd, fsdd-delays."
+            metavar="RECIPE",
+            help="A .toml or .json file, or a preset: digits, digits-resnet, digits-stmixer, mnist, nmnist, fsdd, "
+            "fsdd-delays.",
         ),
     ],
     data_root: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the dataset's files.")] = None,

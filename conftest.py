@@ -1,3 +1,8 @@
-"""Before any test imports lava, which needs it on Python >= 3.11."""
+"""Before any test imports torch or lava: what they read when they are loaded."""
 
-import pumice  # noqa: F401
+import os
+
+# pytest's workers share the cores: OpenMP's threads must not keep one busy while they wait.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import pumice  # noqa: E402, F401 -- lava needs it on Python >= 3.11

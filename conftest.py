@@ -5,4 +5,4 @@ import os
 # pytest's workers share the cores: OpenMP's threads must not keep one busy while they wait.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-import pumice  # noqa: E402, F401 -- lava needs it on Python >= 3.11
+import pumice  # noqa: F401 -- lava needs it on Python >= 3.11

@@ -6,7 +6,9 @@ import ctypes
 import os
 import sys
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's mallopt
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
+LARGEST_KEPT = 32 << 20  # bytes; glibc allows no more
+MOST_KEPT = 1 << 30
 
 
 def keep_large_tensors() -> None:
@@ -15,9 +17,8 @@ def keep_large_tensors() -> None:
     Every training step frees and allocates the same large tensors. By default the C library gives them back to the
     kernel each time, which clears every page of 4 KiB before it hands it out again, and random reads in small pages
     miss the translation buffer; `benchmarks/train_step.py --as-is` shows what that costs. `pumice.train.train` calls
-    this; in a loop of your own call it once, before the first large tensor. Afterwards the process's memory stays as
-    large as it was at most. Only glibc (Linux) is changed, and nothing if the environment sets
-    THP_MEM_ALLOC_ENABLE=0.
+    this; in a loop of your own call it once, before the first large tensor. Up to 1 GiB that is free is kept, of
+    tensors up to 32 MiB. Only glibc (Linux) is changed, and nothing if the environment sets THP_MEM_ALLOC_ENABLE=0.
 
     Example:
         >>> keep_large_tensors()
@@ -26,5 +27,5 @@ def keep_large_tensors() -> None:
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
     if mallopt is not None:
-        mallopt(M_MMAP_MAX, 0)
-        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
+        mallopt(M_TRIM_THRESHOLD, MOST_KEPT)

@@ -186,9 +186,9 @@ def test_no_shared_memory_is_leaked():
         from pumice.backends.lava.processes import stream
         from pumice.ir.builder import chain
 
-        def run():
+        def run(**options):
             try:
-                LavaBackend(stall_timeout_s=2).run(chain((4,), [3], seed=0), np.ones((6, 4), int))
+                LavaBackend(**options).run(chain((4,), [3], seed=0), np.ones((6, 4), int))
             except PumiceError as error:
                 print(type(error).__name__)
 
@@ -196,7 +196,7 @@ def test_no_shared_memory_is_leaked():
         stream.PySourceModel.run_spk = lambda model: 1 / 0
         run()
         stream.PySourceModel.run_spk = lambda model: time.sleep(600)
-        run()
+        run(stall_timeout_s=2)
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)], check=False, capture_output=True, text=True

@@ -137,8 +137,8 @@ def test_model_whose_exception_cannot_be_sent(monkeypatch):
 
 def test_model_that_never_answers(monkeypatch):
     monkeypatch.setattr(stream.PySourceModel, "run_spk", sleep_in_step_3)
-    with pytest.raises(BackendError, match="no progress for 3 s after 3 time steps"):
-        LavaBackend(stall_timeout_s=3).run(GRAPH, X)
+    with pytest.raises(BackendError, match="no progress for 8 s after 3 time steps"):
+        LavaBackend(stall_timeout_s=8).run(GRAPH, X)
 
 
 def test_model_that_dies(monkeypatch):

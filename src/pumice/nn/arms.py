@@ -158,6 +158,8 @@ class IdentityArm(AbstractArm):
 
     def linear(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """A product per channel."""
+        if weight is self.weight:  # ones
+            return x
         return x * weight.reshape(1, -1, *[1] * (x.ndim - 2))
 
 

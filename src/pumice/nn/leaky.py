@@ -179,15 +179,27 @@ def through_spike(
     g_s: torch.Tensor, v: torch.Tensor, threshold: float, surrogate: Surrogate, scale: float = 1.0
 ) -> torch.Tensor:
     """Spike gradient times surrogate, for voltages and a threshold in units of 1 / scale of the surrogate's."""
-    g = torch.empty_like(g_s)
-    if isinstance(surrogate, Exponential) and surrogate.tau > 0 and not g.is_cuda:
+    if isinstance(surrogate, Exponential) and surrogate.tau > 0 and not g_s.is_cuda:
+        g = torch.empty_like(g_s)
         cpu.exponential_backward(g_s, v, threshold, surrogate.tau * scale, surrogate.height / scale, g)
         return g
-    pieces = zip(g.view(-1).split(SLAB), g_s.view(-1).split(SLAB), v.view(-1).split(SLAB), strict=True)
-    for out, g_piece, v_piece in pieces if not g.is_cuda else [(g, g_s, v)]:
-        distance = v_piece - threshold
-        if scale == 1:
-            torch.mul(surrogate.derivative(distance), g_piece, out=out)
+    return derivative_at(v, threshold, surrogate, scale, g_s)
+
+
+def derivative_at(
+    v: torch.Tensor, threshold: float, surrogate: Surrogate, scale: float = 1.0, factor: torch.Tensor | None = None
+) -> torch.Tensor:
+    """The surrogate at given voltages, times a factor if there is one; as `through_spike`, for any surrogate."""
+    h = torch.empty_like(v)
+    factors = [None] * -(-v.numel() // SLAB) if factor is None else factor.view(-1).split(SLAB)
+    pieces = zip(h.view(-1).split(SLAB), factors, v.view(-1).split(SLAB), strict=True)
+    for out, by, voltage in pieces if not v.is_cuda else [(h, factor, v)]:
+        distance = voltage - threshold
+        derivative = surrogate.derivative(distance if scale == 1 else distance.div_(scale))
+        if by is None:
+            out.copy_(derivative)
         else:
-            torch.mul(surrogate.derivative(distance.div_(scale)), g_piece, out=out).div_(scale)
-    return g
+            torch.mul(derivative, by, out=out)
+        if scale != 1:
+            out.div_(scale)
+    return h

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import torch
@@ -63,7 +64,7 @@ class Merge(torch.nn.Module):
         if len(xs) != len(self.arms):
             raise InputError(f"Merge has {len(self.arms)} arms, got {len(xs)} inputs")
         currents = [arm(x) for arm, x in zip(self.arms, xs, strict=True)]
-        spikes: torch.Tensor = self.neuron(torch.cat(currents, 1) if self.concat else torch.stack(currents).sum(0))
+        spikes: torch.Tensor = self.neuron(torch.cat(currents, 1) if self.concat else reduce(torch.add, currents))
         return spikes if self.delay is None else self.delay(spikes)
 
     def _channels(self) -> int:

@@ -11,7 +11,7 @@ from pumice.errors import InputError
 from pumice.nn.cuba import CubaNeuron
 from pumice.nn.kernels import cpu
 from pumice.nn.layout import slayer_order, time_major
-from pumice.nn.leaky import Cuba, Integrate
+from pumice.nn.leaky import Cuba, Integrate, derivative_at
 from pumice.nn.surrogate import Surrogate
 
 GRADIENTS = ("stbp", "stbp-detached", "slayer")
@@ -70,7 +70,7 @@ class STBPNeuron(CubaNeuron):
         if self.is_deployed:
             self.shape = input.shape[1:-1]
             with torch.no_grad():
-                voltage = self._chip_voltage(input)
+                voltage, spikes = self._chip_voltage(input)
             current = input + self.integer_bias().reshape(-1, *[1] * (input.ndim - 2))
             threshold, scale = float(self.vth_mant), self.integer_scale
         else:
@@ -78,25 +78,24 @@ class STBPNeuron(CubaNeuron):
             norm: Any = self.norm
             current = input if norm is None else self._normed(norm, input)
             with torch.no_grad():
-                voltage = self._voltage(current)
+                voltage, spikes = self._voltage(current)
             threshold, scale = self.threshold + self.threshold_eps, 1.0
         tau = 1 - float(self.cx_voltage_decay) / FORGETS
-        spikes: torch.Tensor = _Fire.apply(
-            current, voltage, tau, threshold, scale, self.surrogate, self.detaches_reset, self.is_deployed
-        )
+        spikes = _Fire.apply(current, voltage, spikes, tau, threshold, scale, self.surrogate, self.detaches_reset)
         return self.drop(spikes) if self.drop is not None else spikes
 
-    def _voltage(self, current: torch.Tensor) -> torch.Tensor:
-        """SLAYER's voltages, before the reset, for a current behind the norm."""
+    def _voltage(self, current: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """SLAYER's voltages, before the reset, and spikes, for a current behind the norm."""
         x = time_major(current)
         decay, rest = quantize(self.voltage_decay), x.new_zeros(x[0].numel())
-        voltage = Cuba.apply(x.view(len(x), -1), None, decay, None, rest, self._firing(), False)[1]
-        return slayer_order(voltage.view(x.shape))
+        _, voltage, spikes = Cuba.apply(x.view(len(x), -1), None, decay, None, rest, self._firing(), False)
+        return slayer_order(voltage.view(x.shape)), slayer_order(spikes.view(x.shape))
 
-    def _chip_voltage(self, z: torch.Tensor) -> torch.Tensor:
-        """Voltages of integer sums, before the reset and over 2^6: those of `_deployed_states`, in compiled loops."""
+    def _chip_voltage(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Voltages of integer sums, before the reset and over 2^6, and spikes: those of `_deployed_states`."""
         if not self._chip_is_fused(z):
-            return self._deployed_states(z)[1]
+            voltage = self._deployed_states(z)[1]
+            return voltage, (voltage > self.vth_mant).to(voltage.dtype)
         x = time_major(z)
         sums = x.view(len(x), -1)
         voltage, spikes = torch.empty_like(sums), torch.empty_like(sums)
@@ -106,7 +105,7 @@ class STBPNeuron(CubaNeuron):
         cpu.deployed_forward(
             sums, bias, torch.zeros_like(tau), tau, rest_u, rest_v, float(self.vth_mant), voltage, spikes
         )
-        return slayer_order(voltage.view(x.shape))
+        return slayer_order(voltage.view(x.shape)), slayer_order(spikes.view(x.shape))
 
     def _normed(self, norm: Any, input: torch.Tensor) -> Any:
         """SLAYER rounds the current to its grid before the norm."""
@@ -117,24 +116,24 @@ class STBPNeuron(CubaNeuron):
 
 
 class _Fire(torch.autograd.Function):
-    """Spikes of given voltages, which are known to come from the current by the class's equations."""
+    """Given spikes of given voltages, which are known to come from the current by the class's equations."""
 
     @staticmethod
     def forward(  # noqa: PLR0917 -- autograd passes by position
         ctx: Any,
         current: torch.Tensor,
         voltage: torch.Tensor,
+        spikes: torch.Tensor,
         tau: float,
         threshold: float,
         scale: float,
         surrogate: Surrogate,
         detaches_reset: bool,
-        strictly: bool,
     ) -> torch.Tensor:
         """As the class says."""
         ctx.save_for_backward(voltage)
         ctx.constants = tau, threshold, scale, surrogate, detaches_reset
-        return (voltage > threshold if strictly else voltage >= threshold).to(voltage.dtype)
+        return spikes.view_as(spikes)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -143,12 +142,14 @@ class _Fire(torch.autograd.Function):
         (voltage,) = ctx.saved_tensors
         tau, threshold, scale, surrogate, detaches_reset = ctx.constants
         v, g = time_major(voltage), time_major(grads[0])
-        out = torch.empty_like(g)
+        out = derivative_at(v, threshold, surrogate, scale)
+        if not v.is_cuda:
+            cpu.stbp_backward(g, v, tau, threshold, detaches_reset, out)
+            return slayer_order(out), *[None] * 7
         later = torch.zeros_like(g[0])
         for t in range(len(v) - 1, -1, -1):
             of_spike = g[t] if detaches_reset else g[t] - tau * v[t] * later
-            kept = tau * later * (v[t] <= threshold)
-            later = of_spike * surrogate.derivative((v[t] - threshold) / scale) / scale + kept
+            later = of_spike * out[t] + tau * later * (v[t] <= threshold)
             out[t] = later
         return slayer_order(out), *[None] * 7
 

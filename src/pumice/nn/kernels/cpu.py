@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from pumice.nn.kernels import cuba, deployed
+from pumice.nn.kernels import cuba, deployed, stbp
 from pumice.nn.kernels import quantise as grid
 from pumice.nn.kernels.threads import parallel_for
 
@@ -83,6 +83,15 @@ def exponential_backward(
     numbers = np.float32(threshold), np.float32(tau), np.float32(height)
     arrays = g_s.view(-1).numpy(), v.view(-1).numpy(), *numbers, g.view(-1).numpy()
     parallel_for(cuba.exponential_backward, g.numel(), *arrays, grain=GRAIN)
+
+
+def stbp_backward(
+    g_s: torch.Tensor, v: torch.Tensor, tau: float, threshold: float, detached: bool, g: torch.Tensor
+) -> None:
+    """See `stbp.stbp_backward`; tensors contiguous, (time, ...)."""
+    steps, numbers = len(g), (np.float32(tau), np.float32(threshold), detached)
+    g_s_, v_, g_ = (tensor.view(steps, -1).numpy() for tensor in (g_s, v, g))
+    parallel_for(stbp.stbp_backward, g_.shape[1], g_s_, v_, *numbers, g_, grain=GRAIN)
 
 
 def quantise(weight: torch.Tensor, step: float, edge: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -52,12 +52,11 @@ def integrate_forward(
         scale: Integers per unit.
         y: Output, float32.
     """
-    n, channels = np.zeros(BLOCK, np.int64), len(keep)
-    k = np.empty(BLOCK, np.int64)
+    n, k = np.zeros(BLOCK, np.int64), np.empty(BLOCK, np.int64)
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
+        narrow.spread(keep, first, k[:size])
         for i in range(size):
-            k[i] = keep[(first + i) % channels]
             n[i] = np.int64(state[first + i] * scale)
         for t in range(len(x)):
             x_t, y_t = x[t, first : first + size], y[t, first : first + size]
@@ -127,12 +126,13 @@ def cuba_forward(
             s,
         ):
             continue
-        for i in range(size):
-            k_v[i] = keep_v[(first + i) % len(keep_v)]
-            n_v[i] = np.int64(state_v[first + i] * scale)
-            if len(keep_u):
-                k_u[i] = keep_u[(first + i) % len(keep_u)]
+        narrow.spread(keep_v, first, k_v[:size])
+        if len(keep_u):
+            narrow.spread(keep_u, first, k_u[:size])
+            for i in range(size):
                 n_u[i] = np.int64(state_u[first + i] * scale)
+        for i in range(size):
+            n_v[i] = np.int64(state_v[first + i] * scale)
         for t in range(len(x)):
             x_t, v_t, s_t = x[t, first : first + size], v[t, first : first + size], s[t, first : first + size]
             if len(keep_u):
@@ -169,11 +169,10 @@ def integrate_backward(start: int, stop: int, g: Array, keep: Array, y: Array, g
         y: What the integrator gave; empty if the decay does not learn.
         g_decay: Receives sum_t g[t] y[t-1] per neuron, float64; SLAYER's gradient of the decay.
     """
-    channels, k = len(keep), np.empty(BLOCK, np.float32)
+    k = np.empty(BLOCK, np.float32)
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
-        for i in range(size):
-            k[i] = keep[(first + i) % channels]
+        narrow.spread(keep, first, k[:size])
         for t in range(len(g) - 2, -1, -1):
             g_t, later = g[t, first : first + size], g[t + 1, first : first + size]
             for i in range(size):
@@ -199,10 +198,9 @@ def cuba_backward(start: int, stop: int, g: Array, keep_u: Array, keep_v: Array)
     k_u, k_v = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
-        for i in range(size):
-            k_u[i] = keep_u[(first + i) % len(keep_u)]
-            k_v[i] = keep_v[(first + i) % len(keep_v)]
-            g_u[i] = g_v[i] = 0
+        narrow.spread(keep_u, first, k_u[:size])
+        narrow.spread(keep_v, first, k_v[:size])
+        g_u[:], g_v[:] = 0, 0
         for t in range(len(g) - 1, -1, -1):
             g_t = g[t, first : first + size]
             for i in range(size):

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from pumice.nn.kernels.cuba import BLOCK, Array, flush
+from pumice.nn.kernels.narrow import spread
 
 STATE_LIMIT = float(1 << 23)
 INT32_SPAN = float(1 << 32)
@@ -69,16 +70,15 @@ def deployed_forward(
     threshold = vth_mant * 64.0
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
-        for i in range(size):
-            b[i] = bias[(first + i) % len(bias)] * 64.0
-            k_u[i] = keep_u[(first + i) % len(keep_u)]
-            k_v[i] = keep_v[(first + i) % len(keep_v)]
+        spread(bias, first, b[:size])
+        spread(keep_u, first, k_u[:size])
+        spread(keep_v, first, k_v[:size])
         n_u, n_v = state_u[first : first + size], state_v[first : first + size]
         for t in range(len(x)):
             x_t, s_t = x[t, first : first + size], s[t, first : first + size]
             for i in range(size):
                 n_u[i] = _wrap24(_wrap_int32(np.trunc(n_u[i] * k_u[i]) + np.float64(x_t[i]) * 64.0))
-                voltage[i] = _clip24(_wrap_int32(np.trunc(n_v[i] * k_v[i]) + (n_u[i] + b[i])))
+                voltage[i] = _clip24(_wrap_int32(np.trunc(n_v[i] * k_v[i]) + (n_u[i] + b[i] * 64.0)))
             for i in range(size):
                 fires = voltage[i] > threshold
                 s_t[i] = np.float32(fires)
@@ -106,10 +106,9 @@ def deployed_backward(start: int, stop: int, g: Array, keep_u: Array, keep_v: Ar
     total = np.empty(BLOCK, np.float64)
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
-        for i in range(size):
-            k_u[i] = keep_u[(first + i) % len(keep_u)]
-            k_v[i] = keep_v[(first + i) % len(keep_v)]
-            g_u[i] = g_v[i] = total[i] = 0
+        spread(keep_u, first, k_u[:size])
+        spread(keep_v, first, k_v[:size])
+        g_u[:], g_v[:], total[:] = 0, 0, 0
         for t in range(len(g) - 1, -1, -1):
             g_t = g[t, first : first + size]
             for i in range(size):

@@ -35,6 +35,20 @@ def _size(n: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
+def spread(per_channel: Array, first: int, per_neuron: Array) -> None:
+    """Repeat the channels' values for the neurons from `first` on; the channel runs fastest among the neurons."""
+    if len(per_channel) == 1:
+        per_neuron[:] = per_channel[0]
+        return
+    channel = first % len(per_channel)
+    for i in range(len(per_neuron)):
+        per_neuron[i] = per_channel[channel]
+        channel += 1
+        if channel == len(per_channel):
+            channel = 0
+
+
+@njit(nogil=True, cache=True)
 def cuba_forward(
     first: int,
     size: int,
@@ -60,12 +74,13 @@ def cuba_forward(
         return False
     n_u, n_v, wide = np.zeros(size, np.int32), np.empty(size, np.int32), np.empty(size, np.int32)
     k_u, k_v = np.zeros(size, np.int32), np.empty(size, np.int32)  # a current that is given: nothing is kept
-    for i in range(size):
-        k_v[i] = keep_v[(first + i) % len(keep_v)]
-        n_v[i] = np.int32(state_v[first + i] * scale)
-        if len(keep_u):
-            k_u[i] = keep_u[(first + i) % len(keep_u)]
+    spread(keep_v, first, k_v)
+    if len(keep_u):
+        spread(keep_u, first, k_u)
+        for i in range(size):
             n_u[i] = np.int32(state_u[first + i] * scale)
+    for i in range(size):
+        n_v[i] = np.int32(state_v[first + i] * scale)
         wide[i] = (_size(n_u[i]) & BEYOND_CURRENT) | (_size(n_v[i]) & BEYOND_VOLTAGE)
     fires_at, unit = np.int32(np.ceil(threshold * scale)), np.float32(1) / scale
     zero_at = BEYOND_VOLTAGE if np.isinf(resets_at) else np.int32(np.ceil(resets_at))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pumice.ir import flatten_whc
@@ -19,34 +20,39 @@ from pumice.train.history import FINETUNE
 IntArray = npt.NDArray[np.integer[Any]]
 
 
-def learning_curve(history: tuple[EpochRecord, ...]) -> Picture:
-    """Loss and error over the epochs of both phases."""
+def draw_learning_curve(history: tuple[EpochRecord, ...]) -> Figure:
+    """Loss and errors over the epochs of both phases, on a figure to be shown or saved within `styled`."""
     x = np.arange(1, len(history) + 1)
     n_float = sum(record.phase != FINETUNE for record in history)
+    fig = figure(9.6, 3.1)
+    left, right = fig.subplots(1, 2)
+    left.plot(x, [record.loss for record in history], color=BLUE, marker="o", markersize=3)
+    left.set(title="Training loss", xlabel="epoch", yscale="log")
+    right.plot(x, [100 * (1 - r.train_accuracy) for r in history], color=BLUE, marker="o", markersize=3)
+    right.plot(x, [100 * (1 - r.test_accuracy) for r in history], color=ORANGE, marker="s", markersize=3)
+    right.set(title="Errors in %", xlabel="epoch", ylim=(0, None))
+    right.legend(["training split, while learning", "test split, after the epoch"])
+    for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if n_float < len(history):
+            axes.axvspan(n_float + 0.5, len(history) + 0.5, color=SHADE, zorder=0)
+            middle = (n_float + len(history) + 1) / 2
+            above = axes.get_xaxis_transform()
+            axes.text(middle, 1.02, "chip's integers", transform=above, ha="center", color=MUTED, fontsize=8)
+    return fig
+
+
+def learning_curve(history: tuple[EpochRecord, ...]) -> Picture:
+    """Loss and error over the epochs of both phases."""
+    n_float = sum(record.phase != FINETUNE for record in history)
+    first, last = history[0], history[-1]
+    alt = (
+        f"Two line charts over {len(history)} epochs. Training loss goes from {first.loss:.3f} to {last.loss:.3f}; "
+        f"test errors from {100 * (1 - first.test_accuracy):.1f} % to {100 * (1 - last.test_accuracy):.1f} %."
+    )
     with styled():
-        fig = figure(9.6, 3.1)
-        left, right = fig.subplots(1, 2)
-        left.plot(x, [record.loss for record in history], color=BLUE, marker="o", markersize=3)
-        left.set(title="Training loss", xlabel="epoch", yscale="log")
-        right.plot(x, [100 * (1 - r.train_accuracy) for r in history], color=BLUE, marker="o", markersize=3)
-        right.plot(x, [100 * (1 - r.test_accuracy) for r in history], color=ORANGE, marker="s", markersize=3)
-        right.set(title="Errors in %", xlabel="epoch", ylim=(0, None))
-        right.legend(["training split, while learning", "test split, after the epoch"])
-        for axes in (left, right):
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            if n_float < len(history):
-                axes.axvspan(n_float + 0.5, len(history) + 0.5, color=SHADE, zorder=0)
-                middle = (n_float + len(history) + 1) / 2
-                above = axes.get_xaxis_transform()
-                axes.text(middle, 1.02, "chip's integers", transform=above, ha="center", color=MUTED, fontsize=8)
-        first, last = history[0], history[-1]
-        alt = (
-            f"Two line charts over {len(history)} epochs. Training loss goes from {first.loss:.3f} to "
-            f"{last.loss:.3f}; "
-            f"test errors from {100 * (1 - first.test_accuracy):.1f} % to {100 * (1 - last.test_accuracy):.1f} %."
-        )
         return picture(
-            fig,
+            draw_learning_curve(history),
             alt=alt,
             caption=f"{n_float} epochs in real numbers; {len(history) - n_float} more (shaded) through the chip's "
             "integers. The test split is shown, never used to choose anything.",
@@ -109,25 +115,33 @@ def raster(result: PipelineResult, sample: int) -> Picture:
     with styled():
         fig = figure(9.8, 0.35 + (0.72 + 0.085 * steps) * len(layers))
         for axes, (name, values) in zip(np.atleast_1d(fig.subplots(len(layers), 1)), layers.items(), strict=True):
-            top = max(1, int(values.max()))
+            low, top = min(0, int(values.min())), max(1, int(values.max()))
             shades = "Greys" if name == "input" else "Blues"
-            axes.pcolormesh(values, cmap=shades, vmin=0, vmax=top, rasterized=True)
+            if low < 0:  # numbers of either sign: white is 0
+                low, top, shades = -max(-low, top), max(-low, top), "RdBu"
+            axes.pcolormesh(values, cmap=shades, vmin=low, vmax=top, rasterized=True)
             axes.invert_yaxis()
             shape = result.graph.shape_of(result.graph.input.name if name == "input" else name)
-            what = f"grey levels 0 to {top}" if name == "input" else f"{int(values.sum())} spikes"
+            what = f"grey levels 0 to {top}" if name == "input" else _content(values)
             axes.set_title(f"{name}: {values.shape[1]} {'pixels' if name == 'input' else 'neurons'}, {what}")
             axes.set(ylabel="step", yticks=(0.5, steps - 0.5), yticklabels=(1, steps))
             _channel_ticks(axes, shape, values.shape[1])
         label = result.trained.dataset.class_names[int(result.trained.dataset.test.labels[sample])]
         answer = result.trained.dataset.class_names[int(result.predictions[sample])]
-        counts = ", ".join(f"{name} {int(v.sum())}" for name, v in layers.items() if name != "input")
+        contents = ", ".join(f"{name} {_content(v)}" for name, v in layers.items() if name != "input")
         return picture(
             fig,
-            alt=f"Raster of test sample {sample}, a {label}, over {steps} steps. Spikes: {counts}. Answer: {answer}.",
+            alt=f"Raster of test sample {sample}, a {label}, over {steps} steps. {contents}. Answer: {answer}.",
             caption=f"Test sample {sample}, a “{label}”, answered “{answer}”. Time runs down, each column is a "
             "neuron; each layer is shown from the step on which the sample reaches it.",
             kind="png",
         )
+
+
+def _content(values: IntArray) -> str:
+    if values.min() < 0 or values.max() > 1:
+        return f"values {values.min()} to {values.max()}"
+    return f"{values.sum()} spikes"
 
 
 def _flat(windows: IntArray) -> IntArray:

@@ -35,6 +35,19 @@ def test_deployed_spikes_are_those_of_the_fixed_point_step(peak, decays):
         assert_array_equal(got[..., t], spikes)
 
 
+def test_tdbn_neuron_of_the_paper():
+    """Oracle 3c: SLAYER's grid of 1/4096 fires as real numbers do; what goes to the chip."""
+    neuron = CubaNeuron(threshold=0.5, current_decay=1.0, voltage_decay=0.75)
+    x = torch.tensor([[[0.4, 0.4, 0.4, 0.9, 0.1, 0.6]]])
+    assert neuron(x).flatten().tolist() == [0, 0, 1, 1, 0, 1]
+    voltage = neuron.dynamics(x)[1].flatten()
+    assert (voltage * 4096).frac().abs().sum() == 0
+    assert voltage.tolist() == pytest.approx([0.4, 0.5, 0.525, 0.9, 0.1, 0.625], abs=4 / 4096)
+    assert voltage[:3].tolist() == pytest.approx([0.3999, 0.4998, 0.5247], abs=6e-5)
+    exported = neuron.device_params
+    assert [exported[name] for name in ("vThMant", "vDecay", "iDecay")] == [32, 3072, 4096]
+
+
 def test_before_deployment_it_is_slayers_neuron():
     x = torch.randn(3, 4, 30)
     ours = CubaNeuron(threshold=0.5, current_decay=0.3, voltage_decay=0.1)

@@ -1,4 +1,5 @@
 import base64
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,3 +36,12 @@ def test_rates_and_raster_describe_the_run(tiny_result):
         assert name in raster_picture.alt
     assert base64.b64decode(raster_picture.uri.partition(",")[2]).startswith(b"\x89PNG")
     assert f"answered “{tiny_result.predictions[1]}”" in raster_picture.caption
+
+
+@pytest.mark.lava
+def test_a_raster_of_numbers_is_not_called_spikes(tiny_result):
+    shown = tiny_result.on_test
+    last = list(shown.records)[-1]
+    numbers = {**shown.records, last: np.where(shown.records[last] > 0, -3, 2)}
+    made = raster(replace(tiny_result, on_test=replace(shown, records=numbers)), sample=1)
+    assert f"{last} values -3 to 2. Answer" in made.alt

@@ -42,6 +42,7 @@ def test_rates_and_raster_describe_the_run(tiny_result):
 def test_a_raster_of_numbers_is_not_called_spikes(tiny_result):
     shown = tiny_result.on_test
     last = list(shown.records)[-1]
-    numbers = {**shown.records, last: np.where(shown.records[last] > 0, -3, 2)}
+    record = shown.records[last]
+    numbers = {**shown.records, last: replace(record, s=np.where(record.s > 0, -3, 2))}
     made = raster(replace(tiny_result, on_test=replace(shown, records=numbers)), sample=1)
     assert f"{last} values -3 to 2. Answer" in made.alt

@@ -19,10 +19,15 @@ from pumice.train import PRESETS, EpochRecord, load_checkpoint
 from pumice.train.cross_validate import FoldResult, spread
 
 FOLDER = Path(__file__).parents[1] / "netx_exports"
-NETWORKS = ("digits", "digits-resnet", "digits-stmixer", "mnist", "nmnist", "fsdd", "fsdd-delays")
+NETWORKS = (
+    *("digits", "digits-resnet", "digits-stmixer", "mnist", "mnist-stmixer", "nmnist", "fsdd", "fsdd-delays"),
+    *("cifar10-resnet", "cifar10-stmixer"),
+)
 CHECKPOINTS = Path(__file__).parents[1] / "runs/exports"
 LARGE = 1000
 """Test samples from which on the fast backend runs them all."""
+LAVA_SAMPLES = {"cifar10": 20}
+"""How many test samples run on Lava; 100 of the other datasets."""
 
 CARD = """# {name}
 
@@ -118,6 +123,7 @@ def main() -> int:
             dataset,
             folder / "network.net",
             backend=backend,
+            lava_samples=LAVA_SAMPLES.get(recipe.data.dataset, 100),
             checkpoint_path=checkpoint,
             resume_from=load_checkpoint(checkpoint) if checkpoint.exists() else None,
             on_stage=partial(print, flush=True),

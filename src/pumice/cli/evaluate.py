@@ -36,6 +36,10 @@ def evaluate(
         ),
     ] = None,
     data_root: Annotated[Path | None, typer.Option(help="Folder with the data that FILE.net was trained on.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe that FILE.net records; may be repeated."),
+    ] = None,
     samples: Annotated[int | None, typer.Option(help="Use only the first so many samples.")] = None,
     check: Annotated[
         list[str] | None,
@@ -60,7 +64,7 @@ def evaluate(
     else:
         with training_extra():
             from pumice.pipeline.recorded import recorded_test
-        recorded = recorded_test(graph, None if data_root is None else str(data_root), samples)
+        recorded = recorded_test(graph, None if data_root is None else str(data_root), samples, settings or ())
         pairs, n = recorded, len(recorded)
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,13 +46,16 @@ class RecordedTest:
         return zip(streams, map(int, self.labels), strict=True)
 
 
-def recorded_test(graph: Graph, root: str | None, limit: int | None = None) -> RecordedTest:
+def recorded_test(
+    graph: Graph, root: str | None, limit: int | None = None, settings: Sequence[str] = ()
+) -> RecordedTest:
     """The test split that a graph was trained for, from its own record of the recipe.
 
     Args:
         graph: Made by `pumice lower` or `pumice demo`.
         root: Folder with the data, for datasets that are not bundled.
         limit: Use only the first samples.
+        settings: Changes of the record, as of a recipe: "data.args.jpeg_test=true".
 
     Raises:
         InputError: The graph holds no recipe, or the data are not there.
@@ -63,6 +66,7 @@ def recorded_test(graph: Graph, root: str | None, limit: int | None = None) -> R
         recipe = Recipe.model_validate(json.loads(graph.info["recipe"]))
     except ValueError as error:
         raise InputError(f"the file's recipe is not one of this version of pumice: {error}") from error
+    recipe = recipe.overridden(settings)
     dataset, _ = prepare_data(recipe, load_dataset(recipe.data.dataset, root, **recipe.data.args))
     split = dataset.test.first(limit)
     return RecordedTest(dataset.name, split.labels, recipe, split, build_encoder(recipe, dataset))

@@ -48,6 +48,11 @@ def test_the_data_of_the_recipe(command, exports):
     assert json.loads(out)["accuracy"] > 0.9
 
 
+def test_the_data_of_a_recipe_that_is_changed(command, exports):
+    code, out, _ = command(f"evaluate {exports}/digits/network.net --set data.max_test=7 --json")
+    assert (code, json.loads(out)["samples"]) == (0, 7)
+
+
 @pytest.fixture
 def exports(request):
     return request.config.rootpath / "netx_exports"
@@ -70,6 +75,12 @@ def exports(request):
 )
 def test_refusals(line, message, refused, bad_files):
     assert message in refused(line)
+
+
+def test_a_changed_recipe_must_be_one(refused, exports):
+    line = f"evaluate {exports}/digits/network.net --set data.steps="
+    assert "data.steps: Input should be greater" in refused(line + "0")
+    assert "8 steps" in refused(line + "5")
 
 
 @pytest.fixture

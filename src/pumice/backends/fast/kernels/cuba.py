@@ -37,6 +37,13 @@ def _wrap(raw: Any) -> Any:
     return np.int32(raw + turn) if low <= -limit else low
 
 
+@njit(nogil=True, cache=True, inline="always")
+def _voltage(v: Any, keep: Any, arriving: Any) -> Any:
+    """Before the reset, clipped."""
+    voltage = np.int32(_decay(v, keep) + arriving)
+    return np.int32(min(max(voltage, np.int32(1 - _LIMIT)), np.int32(_LIMIT - 1)))
+
+
 @njit(nogil=True, cache=True)
 def _step(
     activation: Array,
@@ -51,8 +58,7 @@ def _step(
     for n in range(u.size):
         current = _wrap(np.int32(_decay(u[n], keep_u[n]) + np.int32(activation[n] << np.int32(6))))
         u[n] = current
-        voltage = np.int32(_decay(v[n], keep_v[n]) + current + bias[n])
-        voltage = np.int32(min(max(voltage, np.int32(1 - _LIMIT)), np.int32(_LIMIT - 1)))
+        voltage = _voltage(v[n], keep_v[n], np.int32(current + bias[n]))
         spike = voltage > threshold
         spikes[n] = np.int8(spike)
         v[n] = np.int32(0) if spike else voltage
@@ -70,8 +76,7 @@ def _step_of_voltage(activation: Array, spikes: Array, v: Array, keep_v: Array, 
     """As `_step` where the current keeps nothing: it need not be stored."""
     for n in range(v.size):
         current = _wrap(np.int32(activation[n] << np.int32(6)))
-        voltage = np.int32(_decay(v[n], keep_v[n]) + current + bias[n])
-        voltage = np.int32(min(max(voltage, np.int32(1 - _LIMIT)), np.int32(_LIMIT - 1)))
+        voltage = _voltage(v[n], keep_v[n], np.int32(current + bias[n]))
         spike = voltage > threshold
         spikes[n] = np.int8(spike)
         v[n] = np.int32(0) if spike else voltage

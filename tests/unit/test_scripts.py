@@ -1,0 +1,51 @@
+"""The scripts that make the tutorials' figures run."""
+
+import runpy
+import sys
+
+import pytest
+import torch
+
+from pumice.data import load_digits
+from pumice.train import train
+
+
+@pytest.fixture
+def script(request, monkeypatch):
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: None)  # would outlive the test
+
+    def run(name, *arguments):
+        path = request.config.rootpath / name
+        monkeypatch.setattr(sys, "argv", [str(path), *map(str, arguments)])
+        runpy.run_path(str(path), run_name="__main__")
+
+    return run
+
+
+def test_a_trainings_curve(script, tiny_recipe, tmp_path):
+    train(tiny_recipe, load_digits(), checkpoint_path=tmp_path / "checkpoint.pt")
+    script("scripts/plot_training.py", tmp_path / "checkpoint.pt", "--output", tmp_path / "curve.svg")
+    drawn = (tmp_path / "curve.svg").read_text()
+    assert drawn.startswith("<?xml")
+    script("scripts/plot_training.py", tmp_path / "checkpoint.pt", "--output", tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_gradients_by_depth(script, tmp_path, capsys):
+    script("benchmarks/depth.py", "--samples", 64, "--epochs", 0, "--plot", tmp_path / "depth.svg")
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[:2] for row in rows] == [["19", "tdBN"], ["19", "none"]]
+    assert all(float(row[2]) > 0 for row in rows)
+    assert (tmp_path / "depth.svg").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.lava
+def test_ablations_of_a_mixer_are_exact(script, tmp_path, capsys):
+    few = ("data.max_train=128", "data.max_test=20", "training.epochs=1", "training.finetune_epochs=1")
+    settings = [part for setting in few for part in ("--set", setting)]
+    script("scripts/ablate_stmixer.py", "digits-stmixer", *settings, "--plot", tmp_path / "ablation.svg")
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert len(rows) == 5
+    assert all(row.split()[-2] == "0" for row in rows)
+    assert (tmp_path / "ablation.svg").exists()

@@ -15,7 +15,52 @@ TWO_ARMS = 2**-0.5
 """alpha of a norm whose arm is summed with another one: together they have the variance of one."""
 
 
-class ResidualBlock(torch.nn.Module):
+class _Residual(torch.nn.Module):
+    """Convolutions one after the other, and a shortcut around them all.
+
+    Attributes:
+        kernels: Sizes of the convolutions.
+        strided: Which of them has the stride.
+        expansion: How many times more channels the last one has.
+    """
+
+    kernels: tuple[int, ...]
+    strided: int
+    expansion: int
+
+    def __init__(
+        self,
+        neuron_params: dict[str, Any],
+        in_channels: int,
+        channels: int,
+        *,
+        stride: int = 1,
+        identity_norm: bool = True,
+        gradient: str = "stbp",
+    ) -> None:
+        super().__init__()
+        lif, norm, half = split_norm(neuron_params)
+        width, out_channels = in_channels, self.expansion * channels
+        for index, (name, size) in enumerate(zip(("first", "second"), self.kernels[:-1], strict=False)):
+            by = stride if index == self.strided else 1
+            self.add_module(name, Merge(lif, ConvArm(width, channels, size, stride=by, padding=size // 2, norm=norm)))
+            width = channels
+        self.sum = Merge(
+            lif,
+            ConvArm(width, out_channels, self.kernels[-1], padding=self.kernels[-1] // 2, norm=half),
+            _shortcut(in_channels, out_channels, stride, half, identity_norm=identity_norm),
+        )
+        set_gradient(self, gradient)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Spikes for spikes."""
+        y = x
+        for name, layer in self.named_children():
+            y = layer(y, x) if name == "sum" else layer(y)
+        return y
+
+
+class ResidualBlock(_Residual):
     r"""Two convolutions and a shortcut.
 
     .. math:: y = \mathrm{LIF}\big(\mathrm{norm}_{1/\sqrt2}(W_2 * \mathrm{LIF}(\mathrm{norm}_1(W_1 * x)))
@@ -45,35 +90,12 @@ class ResidualBlock(torch.nn.Module):
         torch.Size([1, 8, 3, 3, 5])
     """
 
+    kernels = (3, 3)
+    strided = 0
     expansion = 1
 
-    def __init__(
-        self,
-        neuron_params: dict[str, Any],
-        in_channels: int,
-        channels: int,
-        *,
-        stride: int = 1,
-        identity_norm: bool = True,
-        gradient: str = "stbp",
-    ) -> None:
-        super().__init__()
-        lif, norm, half = split_norm(neuron_params)
-        self.first = Merge(lif, ConvArm(in_channels, channels, 3, stride=stride, padding=1, norm=norm))
-        self.sum = Merge(
-            lif,
-            ConvArm(channels, channels, 3, padding=1, norm=half),
-            _shortcut(in_channels, channels, stride, half, identity_norm=identity_norm),
-        )
-        set_gradient(self, gradient)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Spikes for spikes."""
-        y: torch.Tensor = self.sum(self.first(x), x)
-        return y
-
-
-class Bottleneck(torch.nn.Module):
+class Bottleneck(_Residual):
     """Three convolutions, 1x1, 3x3 and 1x1, and a shortcut; otherwise as `ResidualBlock`.
 
     He, Zhang, Ren, Sun, CVPR 2016, in the form of Zheng et al., AAAI 2021. The stride is the 3x3 convolution's.
@@ -97,34 +119,9 @@ class Bottleneck(torch.nn.Module):
         torch.Size([1, 8, 3, 3, 5])
     """
 
+    kernels = (1, 3, 1)
+    strided = 1
     expansion = 4
-
-    def __init__(
-        self,
-        neuron_params: dict[str, Any],
-        in_channels: int,
-        channels: int,
-        *,
-        stride: int = 1,
-        identity_norm: bool = True,
-        gradient: str = "stbp",
-    ) -> None:
-        super().__init__()
-        lif, norm, half = split_norm(neuron_params)
-        out_channels = self.expansion * channels
-        self.first = Merge(lif, ConvArm(in_channels, channels, 1, norm=norm))
-        self.second = Merge(lif, ConvArm(channels, channels, 3, stride=stride, padding=1, norm=norm))
-        self.sum = Merge(
-            lif,
-            ConvArm(channels, out_channels, 1, norm=half),
-            _shortcut(in_channels, out_channels, stride, half, identity_norm=identity_norm),
-        )
-        set_gradient(self, gradient)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Spikes for spikes."""
-        y: torch.Tensor = self.sum(self.second(self.first(x)), x)
-        return y
 
 
 def split_norm(neuron_params: dict[str, Any]) -> tuple[dict[str, Any], Any, Any]:

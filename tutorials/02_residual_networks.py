@@ -135,6 +135,27 @@ assert (deployed == spikes).all()
 assert (on_lava == spikes[:n_lava]).all()
 
 # %% [markdown]
+# ## How deep?
+# ResNet-19, -34 and -50, an eighth as wide as the paper's, on all the digits, with tdBN and without a norm:
+#
+# `uv run python benchmarks/depth.py --layers 19 34 50 --epochs 40 --samples 1437 --plot tutorials/figures/depth.svg`
+#
+# ![Norms of the gradient by layer before training, and accuracies after it](figures/depth.svg)
+#
+# Before training, gradients shrink on their way to the first layer several times less with tdBN. After 40 epochs of
+# 1,437 digits, 98.1 % of the others are recognised by 19 layers with tdBN, 96.1 % without; by 34 layers, 90.0 % and
+# 10.0 %, which is chance; by 50, 49.7 % (still learning: the loss of the last batch was 1.39) and 19.4 %. Images of
+# 8x8 pixels have nothing that 50 layers are needed for: this shows that depth can be trained, not that it helps here.
+#
+# ## Larger
+# `uv run python scripts/export_networks.py digits-resnet` trains ResNet-19, an eighth as wide, as the recipe
+# `digits-resnet` says, and its curve is drawn by
+#
+# `uv run python scripts/plot_training.py runs/exports/digits-resnet/checkpoint.pt --output tutorials/figures/resnet.svg`
+#
+# ![Loss and errors over the epochs of digits-resnet](figures/resnet.svg)
+
+# %% [markdown]
 # ## The paper's network
 # ResNet-19 for CIFAR-10, as a recipe for a GPU: save it as a file for `pumice train`. **Untested at full scale**: the
 # paper reports 93.15 % (T = 6, stochastic gradient descent with momentum); the schedule, a cosine, and the number of

@@ -152,7 +152,8 @@ assert differences == 0
 # small.
 #
 # ## MNIST
-# `uv run python scripts/export_networks.py --data-root DIR mnist-stmixer` trains a mixer of one time step; its curve:
+# `uv run python scripts/export_networks.py --data-root DIR mnist-stmixer` trains a mixer of one time step, which
+# recognises 99.12 % of the 10,000 test images in integers (99.19 % in real numbers); its curve:
 #
 # `uv run python scripts/plot_training.py runs/exports/mnist-stmixer/checkpoint.pt --output tutorials/figures/mixer.svg`
 #

@@ -1,6 +1,6 @@
 """Draw a training's loss and errors over its epochs, as in the demo's report, from its checkpoint.
 
-Run: uv run python scripts/plot_training.py runs/NAME/checkpoint.pt --output curve.svg
+Run: uv run python scripts/plot_training.py runs/NAME/checkpoint.pt -o curve.svg
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pumice.train import load_checkpoint
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", metavar="CHECKPOINT")
-    parser.add_argument("--output", required=True, metavar="FILE", help="the picture, .svg or .png")
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the picture, .svg or .png")
     options = parser.parse_args()
     with styled():
         figure = draw_learning_curve(load_checkpoint(options.checkpoint).history)

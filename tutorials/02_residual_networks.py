@@ -151,7 +151,7 @@ assert (on_lava == spikes[:n_lava]).all()
 # `uv run python scripts/export_networks.py digits-resnet` trains ResNet-19, an eighth as wide, as the recipe
 # `digits-resnet` says, and its curve is drawn by
 #
-# `uv run python scripts/plot_training.py runs/exports/digits-resnet/checkpoint.pt --output tutorials/figures/resnet.svg`
+# `uv run python scripts/plot_training.py runs/exports/digits-resnet/checkpoint.pt -o tutorials/figures/resnet.svg`
 #
 # ![Loss and errors over the epochs of digits-resnet](figures/resnet.svg)
 

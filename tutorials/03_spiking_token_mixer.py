@@ -146,15 +146,15 @@ assert differences == 0
 #
 # ![Accuracy of each variant in real numbers and in integers](figures/ablation.svg)
 #
-# In integers, with the standard deviation over the seeds: complete 97.78 +- 0.45 %, without surrogate modules 96.94 +-
-# 0.23, without the short path 97.59 +- 0.13, without both 96.85 +- 0.35, without biases 97.50 +- 0.23; no integer
-# differs. Surrogate modules help, in real numbers by 1.7 points; the short path makes no difference on images this
-# small.
+# In integers, with the standard deviation over the seeds: complete 97.78 +- 0.45 %, without surrogate modules
+# 96.94 +- 0.23, without the short path 97.59 +- 0.13, without both 96.85 +- 0.35, without biases 97.50 +- 0.23; no
+# integer differs. Surrogate modules help, in real numbers by 1.7 points; the short path makes no difference on images
+# this small.
 #
 # ## MNIST
 # `uv run python scripts/export_networks.py --data-root DIR mnist-stmixer` trains a mixer of one time step, which
 # recognises 99.12 % of the 10,000 test images in integers (99.19 % in real numbers); its curve:
 #
-# `uv run python scripts/plot_training.py runs/exports/mnist-stmixer/checkpoint.pt --output tutorials/figures/mixer.svg`
+# `uv run python scripts/plot_training.py runs/exports/mnist-stmixer/checkpoint.pt -o tutorials/figures/mixer.svg`
 #
 # ![Loss and errors over the epochs of mnist-stmixer](figures/mixer.svg)

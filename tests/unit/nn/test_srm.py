@@ -68,6 +68,18 @@ def test_the_gradient_of_a_delay_points_to_the_true_one():
     assert float((loss(delay_of(5)) - loss(delay_of(4))).detach()) == pytest.approx(-0.223513, abs=5e-7)
 
 
+def test_the_loss_itself_falls_with_the_delay():
+    """Oracle 1e, the central difference: the kernel between whole steps, from a finer grid of the same kernel."""
+    fine, w = alpha_kernel(10.0, 60 * 100, sampling_time=0.01).double(), 0.7
+
+    def loss(delay_hundredths):
+        late = torch.arange(60) * 100 - 500 - torch.tensor([[800], [delay_hundredths]])
+        target, got = w * torch.where(late > 0, fine[late.clamp(min=0)], 0)
+        return float(0.5 * (got - target).square().sum())
+
+    assert (loss(401) - loss(399)) / 0.02 == pytest.approx(-0.240171, abs=2e-4)
+
+
 def test_the_surrogate_is_the_papers_unless_another_is_named():
     assert SRMNeuron(threshold=10.0).surrogate == Exponential(tau=10.0, scale=2.0)
     assert float(SRMNeuron(threshold=10.0).surrogate.derivative(torch.zeros(1))) == pytest.approx(1 / 10)

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 
 from pumice import models, nn
 from pumice.data import DirectEncoder, load_digits
+from pumice.report.style import save
 
 LIF = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75}
 BATCH = 32
@@ -91,7 +92,7 @@ def plot(norms, accuracies, path):
     right.set(xlabel="layers", ylabel="held-back digits recognised (%)", ylim=(0, 100), title="After training")
     for axes in (left, right):
         axes.legend(fontsize="small")
-    figure.savefig(path)
+    save(figure, path)
 
 
 def main():
@@ -110,12 +111,13 @@ def main():
     x_test, y_test = encode(data.test, data.value_range, options.steps)
     print(f"{len(x)} training samples, {options.epochs} epochs, T = {options.steps}, width {options.width:g}")
     print("layers  norm   gradient first/last   loss    test accuracy   seconds")
-    network = {"width": options.width, "readout": "membrane"}
     norms, accuracies = {}, {}
     for layers in options.layers:
         for name, norm in (("tdBN", nn.TDBN), ("none", None)):
             torch.manual_seed(0)
-            model = models.resnet({**LIF, "norm": norm}, (1, 8, 8), 10, layers=layers, **network)
+            model = models.resnet(
+                {**LIF, "norm": norm}, (1, 8, 8), 10, layers=layers, width=options.width, readout="membrane"
+            )
             norms[layers, name] = found = gradient_norms(model, x[:BATCH], y[:BATCH])
             start = time.perf_counter()
             loss = train(model, x, y, options.epochs, options.lr)

@@ -22,7 +22,7 @@ import numpy as np
 from pumice.data import load_dataset
 from pumice.errors import PumiceWarning
 from pumice.pipeline import run_pipeline
-from pumice.report.style import BLUE, ORANGE, figure, styled
+from pumice.report.style import BLUE, ORANGE, figure, save, styled
 from pumice.train import find_recipe
 from pumice.train.recipe import Recipe
 
@@ -60,7 +60,7 @@ def plot(found: dict[str, Any], path: str) -> None:
         axes.invert_yaxis()
         axes.set(xlabel="held-back samples recognised (%)")
         axes.legend()
-        fig.savefig(path, metadata={"Date": None} if path.endswith(".svg") else None)
+        save(fig, path)
 
 
 def main() -> None:

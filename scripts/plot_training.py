@@ -6,7 +6,7 @@ Run: uv run python scripts/plot_training.py runs/NAME/checkpoint.pt -o curve.svg
 import argparse
 
 from pumice.report.figures import draw_learning_curve
-from pumice.report.style import styled
+from pumice.report.style import save, styled
 from pumice.train import load_checkpoint
 
 
@@ -16,8 +16,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the picture, .svg or .png")
     options = parser.parse_args()
     with styled():
-        figure = draw_learning_curve(load_checkpoint(options.checkpoint).history)
-        figure.savefig(options.output, metadata={"Date": None} if options.output.endswith(".svg") else None)
+        save(draw_learning_curve(load_checkpoint(options.checkpoint).history), options.output)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,8 @@ def evaluate(
     for option, value in (("--samples", samples), ("--check-samples", check_samples), ("--threads", threads)):
         if value is not None and value < 1:
             raise InputError(f"{option} must be at least 1, got {value}")
+    if data is not None and settings:
+        raise InputError("--set changes the data that FILE.net records; it has no use beside --data")
     checks = {get_backend(name).name: check_samples for name in check or ()}
     graph = load(file)
     pairs: Iterable[tuple[Any, int]]

@@ -41,7 +41,7 @@ class _Residual(torch.nn.Module):
         super().__init__()
         lif, norm, half = split_norm(neuron_params)
         width, out_channels = in_channels, self.expansion * channels
-        for index, (name, size) in enumerate(zip(("first", "second"), self.kernels[:-1], strict=False)):
+        for index, (name, size) in enumerate(zip(self._before_sum(), self.kernels, strict=False)):
             by = stride if index == self.strided else 1
             self.add_module(name, Merge(lif, ConvArm(width, channels, size, stride=by, padding=size // 2, norm=norm)))
             width = channels
@@ -55,9 +55,13 @@ class _Residual(torch.nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Spikes for spikes."""
         y = x
-        for name, layer in self.named_children():
-            y = layer(y, x) if name == "sum" else layer(y)
-        return y
+        for name in self._before_sum():
+            y = getattr(self, name)(y)
+        spikes: torch.Tensor = self.sum(y, x)
+        return spikes
+
+    def _before_sum(self) -> tuple[str, ...]:
+        return ("first", "second")[: len(self.kernels) - 1]
 
 
 class ResidualBlock(_Residual):

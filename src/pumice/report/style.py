@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from matplotlib import rc_context
@@ -57,6 +58,12 @@ def figure(width: float, height: float) -> Figure:
 def styled() -> Any:
     """The context in which figures are drawn and rendered."""
     return rc_context(_RC)
+
+
+def save(fig: Figure, path: str | Path) -> None:
+    """Write a figure to a file, of the kind that its name says; without a date, so that it can be made again."""
+    is_svg = Path(path).suffix == ".svg"
+    fig.savefig(path, metadata={"Date": None} if is_svg else None)
 
 
 def picture(fig: Figure, *, alt: str, caption: str, kind: str = "svg") -> Picture:

@@ -64,6 +64,7 @@ def exports(request):
         ("evaluate a.net", "does not say what it was trained on"),
         ("evaluate a.net --data nowhere.npz", "No such file"),
         ("evaluate a.net --data a.net", "is not an .npz archive"),
+        ("evaluate a.net --data x.npz --set data.steps=6", "it has no use beside --data"),
         ("evaluate a.net --data x.npz --samples 0", "--samples must be at least 1"),
         ("evaluate a.net --data x.npz --check nothing", "unknown backend"),
         ("evaluate a.net --data only_x.npz", "arrays `x` and `labels`"),

@@ -101,6 +101,18 @@ def test_individual_decays_of_a_dense_layer(graded):
         torch.testing.assert_close(mine_p, theirs_p, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("scale", [64, 100], ids=["32 bits", "64 bits"])
+@pytest.mark.parametrize("learns", [False, True])
+def test_individual_decays_of_more_neurons_than_a_block(scale, learns):
+    """700 neurons in blocks of 512, which 7 channels do not divide."""
+    options = {"current_decay": (0.1, 0.9), "voltage_decay": (0.0, 0.5), "shared_param": False, "scale": scale}
+    stock, ours = neurons(threshold=0.5, requires_grad=learns, **options)
+    x, weights = torch.randn(100, 7, 12), torch.randn(100, 7, 12)
+    theirs, mine = respond(stock, x, weights), respond(ours, x, weights)
+    assert torch.equal(mine[0], theirs[0])
+    assert close(mine[1], theirs[1])
+
+
 def test_individual_decays_of_a_convolution_are_its_channels():
     """lava-dl's loops on the CPU take them for those of the image's columns, or stop."""
     options = {"current_decay": (0.1, 0.9), "voltage_decay": (0.0, 0.5), "shared_param": False, "threshold": 0.5}

@@ -154,3 +154,7 @@ def test_the_exponential_of_the_compiled_loop_is_accurate():
     relative = ((x.grad.double() - exact) / exact)[seen].abs().max()
     assert float(relative) < 1e-5
     assert math.isclose(float(x.grad.max()), 0.07, rel_tol=1e-3)
+
+
+def test_a_rectangle_of_doubles_has_a_doubles_height():
+    assert Rectangular(1.5).derivative(torch.zeros(1, dtype=torch.float64)).tolist() == [1 / 1.5]

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from numba import njit
 
 from pumice.nn.kernels import narrow
+from pumice.nn.kernels.spread import spread
 
 Array = npt.NDArray[Any]
 BLOCK = 512
@@ -55,7 +56,7 @@ def integrate_forward(
     n, k = np.zeros(BLOCK, np.int64), np.empty(BLOCK, np.int64)
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
-        narrow.spread(keep, first, k[:size])
+        spread(keep, first, k[:size])
         for i in range(size):
             n[i] = np.int64(state[first + i] * scale)
         for t in range(len(x)):
@@ -126,9 +127,9 @@ def cuba_forward(
             s,
         ):
             continue
-        narrow.spread(keep_v, first, k_v[:size])
+        spread(keep_v, first, k_v[:size])
         if len(keep_u):
-            narrow.spread(keep_u, first, k_u[:size])
+            spread(keep_u, first, k_u[:size])
             for i in range(size):
                 n_u[i] = np.int64(state_u[first + i] * scale)
         for i in range(size):
@@ -172,7 +173,7 @@ def integrate_backward(start: int, stop: int, g: Array, keep: Array, y: Array, g
     k = np.empty(BLOCK, np.float32)
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
-        narrow.spread(keep, first, k[:size])
+        spread(keep, first, k[:size])
         for t in range(len(g) - 2, -1, -1):
             g_t, later = g[t, first : first + size], g[t + 1, first : first + size]
             for i in range(size):
@@ -198,8 +199,8 @@ def cuba_backward(start: int, stop: int, g: Array, keep_u: Array, keep_v: Array)
     k_u, k_v = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
-        narrow.spread(keep_u, first, k_u[:size])
-        narrow.spread(keep_v, first, k_v[:size])
+        spread(keep_u, first, k_u[:size])
+        spread(keep_v, first, k_v[:size])
         g_u[:], g_v[:] = 0, 0
         for t in range(len(g) - 1, -1, -1):
             g_t = g[t, first : first + size]

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from pumice.nn.kernels.cuba import BLOCK, Array, flush
-from pumice.nn.kernels.narrow import spread
+from pumice.nn.kernels.spread import spread
 
 STATE_LIMIT = float(1 << 23)
 INT32_SPAN = float(1 << 32)

@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-Array = npt.NDArray[Any]
+from pumice.nn.kernels.spread import Array, spread
+
 EXACT = 1 << 24
 BEYOND_CURRENT = np.int32(0x7FFFFFFF & -EXACT)  # bits that only numbers of at least 2^24 have
 BEYOND_VOLTAGE = np.int32(1 << 30)
@@ -32,20 +32,6 @@ def _leak(n: Any, keep: Any) -> Any:
 def _size(n: Any) -> Any:
     """A number that is not negative, with the leading bit of n."""
     return n ^ (n >> np.int32(31))
-
-
-@njit(nogil=True, cache=True)
-def spread(per_channel: Array, first: int, per_neuron: Array) -> None:
-    """Repeat the channels' values for the neurons from `first` on; the channel runs fastest among the neurons."""
-    if len(per_channel) == 1:
-        per_neuron[:] = per_channel[0]
-        return
-    channel = first % len(per_channel)
-    for i in range(len(per_neuron)):
-        per_neuron[i] = per_channel[channel]
-        channel += 1
-        if channel == len(per_channel):
-            channel = 0
 
 
 @njit(nogil=True, cache=True)

@@ -29,7 +29,7 @@ class Rectangular(Surrogate):
 
     def derivative(self, x: torch.Tensor) -> torch.Tensor:
         """f'(x), elementwise."""
-        return torch.mul(x.abs() < self.width / 2, 1 / self.width).to(x.dtype)
+        return (x.abs() < self.width / 2).to(x.dtype) / self.width
 
     def smooth(self, x: torch.Tensor) -> torch.Tensor:
         """A ramp from 0 to 1."""

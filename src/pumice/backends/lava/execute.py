@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
 from typing import Any
 
 from lava.magma.core.process.message_interface_enum import ActorType
@@ -19,7 +18,7 @@ from pumice.backends.lava.compiling import compiled
 from pumice.errors import BackendError
 
 POLL_S = 0.005
-DEATH_S = 1.0
+DEATH_S = 10.0
 
 
 def execute(process: AbstractProcess, n_steps: int, run_cfg: RunConfig | None = None) -> None:
@@ -57,16 +56,22 @@ def _actors(runtime: Runtime) -> dict[str, Any]:
 
 def _watch(runtime: Runtime, actors: dict[str, Any]) -> None:
     parent = os.getppid()
-    pipes = {actor._pconn: name for name, actor in actors.items()}
-    deaths = {actor.sentinel: name for name, actor in actors.items()}
     while not all(port.probe() for port in runtime.service_to_runtime):
-        for ready in wait([*pipes, *deaths], timeout=POLL_S):
-            raise BackendError("in Lava, " + _failure(pipes.get(ready) or deaths[ready], actors))
+        _raise_if_ended(actors, timeout_s=POLL_S)
         if os.getppid() != parent:
             raise BackendError("the process that asked for this run is gone")
     for port in runtime.service_to_runtime:
         if not enum_equal(response := port.recv(), MGMT_RESPONSE.DONE):
+            _raise_if_ended(actors, timeout_s=DEATH_S)  # a model that raises tells its service first, then ends
             raise BackendError(f"Lava's runtime service answered {response} instead of 'done'")
+
+
+def _raise_if_ended(actors: dict[str, Any], timeout_s: float) -> None:
+    """No model ends before the run does, unless one of them failed."""
+    pipes = {actor._pconn: name for name, actor in actors.items()}
+    deaths = {actor.sentinel: name for name, actor in actors.items()}
+    for ready in wait([*pipes, *deaths], timeout=timeout_s):
+        raise BackendError("in Lava, " + _failure(pipes.get(ready) or deaths[ready], actors))
 
 
 def _failure(noticed: str, actors: dict[str, Any]) -> str:
@@ -77,7 +82,7 @@ def _failure(noticed: str, actors: dict[str, Any]) -> str:
     deadline = time.monotonic() + DEATH_S
     failed: str | None = None
     while failed is None and time.monotonic() < deadline:
-        BaseProcess.join(actors[noticed], POLL_S)
+        time.sleep(POLL_S)
         failed = next((name for name, actor in actors.items() if actor.exitcode or actor.exception), None)
     name = failed or noticed
     if actors[name].exception is None:

@@ -10,12 +10,13 @@ import threading
 import time
 from dataclasses import replace
 from multiprocessing import resource_tracker
+from multiprocessing.connection import wait
 
 import numpy as np
 import pytest
 
 from pumice.backends import get_backend
-from pumice.backends.lava import LavaBackend
+from pumice.backends.lava import LavaBackend, execute
 from pumice.backends.lava.processes import stream
 from pumice.backends.verify import first_difference
 from pumice.errors import BackendError
@@ -92,6 +93,12 @@ def raise_in_step_3(model):
     model.s_out.send(np.zeros(4, np.int32))
 
 
+def raise_after_step_6(model):
+    model.s_out.send(np.zeros(4, np.int32))
+    if model.time_step == len(X):
+        raise ValueError("planted failure")
+
+
 def sleep_in_step_3(model):
     if model.time_step == 3:
         time.sleep(600)
@@ -127,6 +134,15 @@ def test_model_that_raises(monkeypatch):
     with pytest.raises(BackendError, match=r"Source.*raised:\n(.|\n)*raise_in_step_3(.|\n)*planted failure"):
         LavaBackend().run(GRAPH, X)
     assert time.monotonic() - start < 20
+
+
+def test_model_that_raises_is_named_though_its_service_speaks_first(monkeypatch):
+    """On a busy machine the service's answer is there before the model's end is noticed."""
+    late = lambda sources, timeout: wait(sources, timeout) if timeout == execute.DEATH_S else []  # noqa: E731
+    monkeypatch.setattr(stream.PySourceModel, "run_spk", raise_after_step_6)
+    monkeypatch.setattr(execute, "wait", late)
+    with pytest.raises(BackendError, match=r"Source.*raised:\n(.|\n)*raise_after_step_6(.|\n)*planted failure"):
+        LavaBackend().run(GRAPH, X)
 
 
 def test_model_whose_exception_cannot_be_sent(monkeypatch):
@@ -182,7 +198,7 @@ def test_no_shared_memory_is_leaked():
         import time
         import numpy as np
         from pumice import PumiceError
-        from pumice.backends.lava import LavaBackend
+        from pumice.backends.lava import LavaBackend, execute
         from pumice.backends.lava.processes import stream
         from pumice.ir.builder import chain
 
@@ -209,7 +225,7 @@ def test_children_end_with_a_caller_that_is_killed():
     script = """
         import os, signal, threading, time
         import numpy as np
-        from pumice.backends.lava import LavaBackend
+        from pumice.backends.lava import LavaBackend, execute
         from pumice.backends.lava.processes import stream
         from pumice.ir.builder import chain
 

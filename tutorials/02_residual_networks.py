@@ -12,6 +12,7 @@
 # %%
 import os
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,10 +22,9 @@ from pumice import nn
 from pumice.data import DirectEncoder, load_digits
 from pumice.ir import from_stream, to_stream, torch_to_lava
 from pumice.models import build_model
-from pumice.train import isometry
+from pumice.train import find_recipe, isometry
 from pumice.train.losses.membrane_cross_entropy import MembraneCrossEntropy
 from pumice.train.membrane import watch_membrane
-from pumice.train.recipe import make_recipe
 
 small = "PUMICE_TUTORIAL_SMALL" in os.environ  # set in CI
 torch.manual_seed(0)
@@ -86,7 +86,12 @@ nn.set_gradient(model, "stbp")  # gradients go through the reset, too
 table = isometry(model, x_train[:64])
 print(table)
 assert all(0.1 < block.phi < 10 for block in table.blocks[1:-1])
+if not small:
+    Path("runs").mkdir(exist_ok=True)
+    table.plot("runs/isometry.svg")
 
+# %% [markdown]
+# ![phi and firing of each block](figures/isometry.svg)
 
 # %% [markdown]
 # ## Training
@@ -158,34 +163,12 @@ assert (on_lava == spikes[:n_lava]).all()
 
 # %% [markdown]
 # ## The paper's network
-# ResNet-19 for CIFAR-10, as a recipe for a GPU: save it as a file for `pumice train`. **Untested at full scale**: the
-# paper reports 93.15 % (T = 6, stochastic gradient descent with momentum); the schedule, a cosine, and the number of
-# epochs are our choice.
+# ResNet-19 for CIFAR-10 with a GPU is the recipe `cifar10-resnet19`: `uv run pumice train cifar10-resnet19
+# --data-root DIR`. **Untested at full scale**: the paper reports 93.15 % (T = 6, stochastic gradient descent with
+# momentum); the schedule, a cosine, and the number of epochs are our choice.
 
 # %%
-recipe = make_recipe(
-    {
-        "name": "cifar10-resnet19",
-        "data": {
-            "dataset": "cifar10",
-            "steps": 6,
-            "augment": {"RandomCrop": {"size": 32, "padding": 4}, "RandomHorizontalFlip": {}},
-        },
-        "neuron": {"threshold": 0.5, "voltage_decay": 0.75, "surrogate": "rectangular"},
-        "network": {"name": "resnet", "args": {"layers": "19"}},
-        "training": {
-            "epochs": 150,
-            "finetune_epochs": 10,
-            "batch_size": 100,
-            "optimizer": "sgd",
-            "momentum": 0.9,
-            "lr": 0.1,
-            "finetune_lr": 1e-3,
-        },
-        "compute": {"accelerator": "auto"},
-    },
-    "tutorial",
-)
+recipe = find_recipe("cifar10-resnet19")
 params = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75, "norm": nn.TDBN}
 network = build_model(recipe.network.name, params, (3, 32, 32), 10, **recipe.network.args)
 count = sum(p.numel() for p in network.parameters() if p.requires_grad)

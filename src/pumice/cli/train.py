@@ -14,6 +14,8 @@ from pumice.errors import InputError
 if TYPE_CHECKING:
     from pumice.train import Trained
 
+PRESET_NAMES = sorted(path.stem for path in (Path(__file__).parents[1] / "train" / "presets").glob("*.toml"))
+
 
 def train(
     *,
@@ -21,8 +23,7 @@ def train(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="A .toml or .json file, or a preset: digits, digits-resnet, digits-stmixer, mnist, nmnist, fsdd, "
-            "fsdd-delays.",
+            help=f"A .toml or .json file, or a preset: {', '.join(PRESET_NAMES)}.",
         ),
     ],
     data_root: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the dataset's files.")] = None,

@@ -14,7 +14,7 @@ from lava.lib.dl.slayer.block import cuba as slayer
 
 from pumice.errors import LoweringError
 from pumice.ir import Accumulator, Conv, Cuba, Dense, OneToOne, Population, Synapse, TokenMixing, torch_to_lava
-from pumice.nn.arms import ConvArm, DenseArm, IdentityArm, TokenMixingArm
+from pumice.nn.arms import AbstractArm, ConvArm, DenseArm, IdentityArm, TokenMixingArm
 from pumice.nn.linear_readout import LinearReadout
 from pumice.nn.merge import Merge
 from pumice.nn.readout import LinearArm
@@ -72,7 +72,7 @@ def lower_block(
         elif call.terms and view.owner.out_channels < call.y.shape[1]:
             first = call.terms[index].first_channel
             ends["target_channels"] = (first, first + view.owner.out_channels)
-        synapse = _SYNAPSES[next(kind for kind in _SYNAPSES if isinstance(view.owner, kind))](view, x, ends)
+        synapse = _SYNAPSES[_kind(call.name, view.owner)](view, x, ends)
         synapses.append(synapse if view.recurrent else _with_delay(synapse, source))
     return population, synapses
 
@@ -189,6 +189,21 @@ _SYNAPSES: dict[Any, Callable[..., Any]] = {
     IdentityArm: _one_to_one,
     TokenMixingArm: _token_mixing,
 }
+
+
+def _kind(block: str, owner: Any) -> Any:
+    """Which linear map an arm or SLAYER synapse is; a subclass may compute it no other way."""
+    kind = next((kind for kind in _SYNAPSES if isinstance(owner, kind)), None)
+    own_way = isinstance(owner, AbstractArm) and any(
+        getattr(type(owner), method) is not getattr(kind, method, None) for method in ("forward", "linear")
+    )
+    if kind is None or own_way:
+        known = ", ".join(kind.__name__ for kind in _SYNAPSES if issubclass(kind, AbstractArm))
+        raise LoweringError(
+            f"block {block!r}: its arm {type(owner).__name__} computes in a way of its own, which cannot be lowered; "
+            f"use {known}, or a subclass that leaves forward and linear alone"
+        )
+    return kind
 
 
 def _pair(yx: Any) -> tuple[int, int]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from lava.lib.dl.slayer.block import base, cuba
 
-from pumice.errors import LoweringError, PumiceError
+from pumice.errors import LoweringError, PumiceError, PumiceWarning
 from pumice.nn.current import Current, Term
 from pumice.nn.linear_readout import LinearReadout
 from pumice.nn.merge import Merge
@@ -36,6 +37,10 @@ _BLOCKS = (
 )
 SYNAPTIC = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent, Merge, Neurons, LinearReadout)
 SUPPORTED = (*SYNAPTIC, cuba.Flatten)
+
+
+Seen = dict[int, tuple[str, torch.Tensor, int]]
+"""By identity: a block's name, its output (kept, so that the identity stays its own) and the output's version."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +71,10 @@ def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
 
     Raises:
         LoweringError: A block is of a kind that cannot be lowered, is called twice, gets something that is neither
-            the input nor, unchanged, another block's output, or fails by itself.
+            the input nor, unchanged, another block's output, or fails by itself; or what the model returns first is
+            not, unchanged, the output of a block that no other block reads.
     """
-    seen: dict[int, tuple[str, torch.Tensor, int]] = {}
+    seen: Seen = {}
     calls: list[Call] = []
     fired: dict[Any, torch.Tensor] = {}
     running: list[Any] = []
@@ -78,8 +84,8 @@ def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
         seen[id(tensor)] = source, tensor, tensor._version
 
     def source_of(name: str, x: torch.Tensor) -> str:
-        source, tensor, version = seen.get(id(x), ("", None, -1))
-        if tensor is not x or version != x._version:
+        source = _origin(seen, x)
+        if source is None:
             raise LoweringError(
                 f"block {name!r}: its input is neither the network's input nor, unchanged, another block's output; "
                 "what happens between two blocks cannot be lowered, put it into a block"
@@ -113,7 +119,7 @@ def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
     try:
         model.eval()
         with torch.no_grad():
-            model(example_input)
+            returned = model(example_input)
     except PumiceError:
         raise
     except Exception as error:
@@ -125,9 +131,44 @@ def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
             handle.remove()
         for module, training in was_training.items():
             module.training = training
+    _check_answer(_tensors(returned), seen, calls)
+    return calls
+
+
+def _origin(seen: Seen, x: torch.Tensor) -> str | None:
+    """The block whose output, unchanged, this is; "input" for the network's input."""
+    name, tensor, version = seen.get(id(x), ("", None, -1))
+    return name if tensor is x and version == x._version else None
+
+
+def _check_answer(returned: list[torch.Tensor], seen: Seen, calls: list[Call]) -> None:
+    """What a model computes behind its last block would be missing in the graph."""
     if not any(isinstance(call.block, SYNAPTIC) for call in calls):
         raise LoweringError(f"the model calls no block that can be lowered; use {_supported()}")
-    return calls
+    consumed = {name for call in calls for name in call.sources}
+    origins = [_origin(seen, x) for x in returned]
+    if not origins or origins[0] in {None, INPUT, *consumed}:
+        if not origins:
+            got = "no tensor"
+        elif origins[0] is None:
+            got = f"a tensor of shape {tuple(returned[0].shape)} that no block made"
+        else:
+            got = f"{origins[0]!r}, which blocks read" if origins[0] != INPUT else "its input"
+        raise LoweringError(
+            f"the model returns {got}; return first, unchanged, the output of a last block, as {calls[-1].name!r}, "
+            "and do what comes after it outside the model"
+        )
+    if None in origins:
+        warnings.warn("what the model returns beside its blocks' outputs is not lowered", PumiceWarning, stacklevel=3)
+
+
+def _tensors(returned: Any) -> list[torch.Tensor]:
+    """The tensors in what a model returns, in order."""
+    if isinstance(returned, dict):
+        returned = list(returned.values())
+    if isinstance(returned, (tuple, list)):
+        return [tensor for part in returned for tensor in _tensors(part)]
+    return [returned] if isinstance(returned, torch.Tensor) else []
 
 
 def _expanded(name: str, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Term, ...]]:

@@ -68,6 +68,7 @@ class Isometry:
         Args:
             path: File to write; its suffix (.svg, .png, .pdf) is the format.
         """
+        from matplotlib import rc_context
         from matplotlib.figure import Figure
 
         places = range(len(self.blocks))
@@ -79,7 +80,8 @@ class Isometry:
         lower.plot(places, [b.firing for b in self.blocks], "o-")
         lower.set(ylabel="spikes per neuron and step", ylim=(0, None))
         lower.set_xticks(places, [b.name for b in self.blocks], rotation=90)
-        figure.savefig(path)
+        with rc_context({"svg.hashsalt": "pumice"}):  # and no date: the same figures give the same file
+            figure.savefig(path, metadata={"Date": None} if Path(path).suffix == ".svg" else None)
 
 
 def isometry(model: torch.nn.Module, batch: torch.Tensor, *, probes: int = 4, seed: int = 0) -> Isometry:

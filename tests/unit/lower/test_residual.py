@@ -11,6 +11,7 @@ import pumice
 from pumice import nn
 from pumice.errors import InputError, LoweringError
 from pumice.ir import from_stream, to_stream, torch_to_lava
+from pumice.nn.arms import AbstractArm
 
 LIF = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75}
 TDBN = {**LIF, "norm": nn.TDBN}
@@ -187,3 +188,40 @@ def test_thirty_populations_through_file_and_lava(model, x, tmp_path):
 
     with pytest.raises(NotImplementedError, match="concat"):
         Network(str(path))
+
+
+class PoolingArm(nn.ConvArm):
+    def linear(self, x, weight):
+        return torch.nn.functional.max_pool3d(super().linear(x, weight), (2, 2, 1))
+
+
+class DoublingArm(nn.DenseArm):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+class MatrixArm(AbstractArm):
+    def __init__(self):
+        super().__init__(4, None)
+        self.weight = torch.nn.Parameter(torch.ones(4, 4))
+
+    def linear(self, x, weight):
+        return torch.einsum("ij,bjt->bit", weight, x)
+
+
+@pytest.mark.parametrize(
+    ("arm", "shape"),
+    [(PoolingArm(4, 4, 1), (1, 4, 6, 6, 5)), (DoublingArm(4, 4), (1, 4, 5)), (MatrixArm(), (1, 4, 5))],
+)
+def test_an_arm_that_computes_in_its_own_way_is_refused(arm, shape):
+    said = rf"block 'model': its arm {type(arm).__name__} .*; use DenseArm, .*ConvArm"
+    with pytest.raises(LoweringError, match=said):
+        pumice.lower(nn.Merge(LIF, arm), torch.ones(shape))
+
+
+def test_a_subclass_that_computes_as_its_parent_is_lowered():
+    class Named(nn.DenseArm):
+        label = "mine"
+
+    x = torch.ones(1, 4, 5)
+    assert_array_equal(pumice.lower(nn.Merge(LIF, Named(4, 4)), x).synapses[0].weight.shape, (4, 4))

@@ -1,10 +1,12 @@
+import warnings
+
 import pytest
 import torch
 from lava.lib.dl.slayer.block import adrf_iz, sigma_delta
 from lava.lib.dl.slayer.block import cuba as slayer
 
 from pumice import nn
-from pumice.errors import LoweringError
+from pumice.errors import LoweringError, PumiceWarning
 from pumice.nn.trace import trace
 
 ADAPTIVE = {
@@ -28,6 +30,18 @@ class Between(torch.nn.Module):
         return self.b(self.step(self.a(x)))
 
 
+class Answering(torch.nn.Module):
+    """Something happens behind the last block."""
+
+    def __init__(self, params, answer):
+        super().__init__()
+        self.a, self.b, self.answer = nn.Dense(params, 3, 3), nn.Dense(params, 3, 3), answer
+
+    def forward(self, x):
+        a = self.a(x)
+        return self.answer(a, self.b(a))
+
+
 def test_calls_come_in_order_with_their_sources(params):
     model = torch.nn.Sequential(nn.Conv(params, 1, 2, 3), nn.Flatten(), nn.Dense(params, 8, 2)).train()
     calls = trace(model, torch.ones(1, 1, 4, 4, 5))
@@ -39,6 +53,31 @@ def test_calls_come_in_order_with_their_sources(params):
 def test_what_happens_between_blocks_is_refused(params, step):
     with pytest.raises(LoweringError, match="block 'b': its input is neither"):
         trace(Between(params, step), torch.ones(1, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("answer", "got"),
+    [
+        (lambda a, b: b.mean(-1), r"a tensor of shape \(1, 3\) that no block made"),
+        (lambda a, b: a * b, r"a tensor of shape \(1, 3, 4\) that no block made"),
+        (lambda a, b: b.mul_(2), r"a tensor of shape \(1, 3, 4\) that no block made"),
+        (lambda a, b: (a, b), "'a', which blocks read"),
+        (lambda a, b: None, "no tensor"),
+    ],
+)
+def test_what_happens_behind_the_last_block_is_refused(params, answer, got):
+    with pytest.raises(LoweringError, match=f"the model returns {got}; return first, unchanged, .* 'b'"):
+        trace(Answering(params, answer), torch.ones(1, 3, 4))
+
+
+def test_what_is_returned_beside_the_answer_is_announced(params):
+    x = torch.ones(1, 3, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trace(Answering(params, lambda a, b: (b, [0.5])), x)
+        trace(Answering(params, lambda a, b: {"spikes": b, "layers": [a, b]}), x)
+    with pytest.warns(PumiceWarning, match="returns beside its blocks' outputs is not lowered"):
+        trace(Answering(params, lambda a, b: (b, b.mean())), x)
 
 
 def test_other_kinds_are_named(params):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import get_args
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from pumice.ir import (
     torch_to_lava,
 )
 from pumice.lower.blocks import lower_block, population_name, undelayed
-from pumice.nn.deploy import deploy, example_range
+from pumice.nn.deploy import deploy, value_range
 from pumice.nn.trace import INPUT, SYNAPTIC, Call, trace
 from pumice.passes.check_ranges import check_ranges
 from pumice.passes.cost import graph_cost
@@ -71,12 +72,14 @@ def lower(
         >>> graph.latency, graph.timing.period_steps
         (1, 8)
     """
-    value_range = input_range or example_range(example_input)
-    deploy(model, example_input, input_range=value_range)
+    if residual not in get_args(Residual):  # before the network is changed
+        raise LoweringError(f"residual must be one of {', '.join(get_args(Residual))}, got {residual!r}")
+    input_range = value_range(example_input, input_range)
+    deploy(model, example_input, input_range=input_range)
     calls = trace(model, example_input)
     sample_steps = int(example_input.shape[-1])
     try:
-        graph = run_passes(_assemble(calls, example_input, value_range), sample_steps, period_steps, residual)
+        graph = run_passes(_assemble(calls, example_input, input_range), sample_steps, period_steps, residual)
     except GraphError as error:
         raise LoweringError(str(error)) from error
     if broken := violations(graph):
@@ -87,15 +90,15 @@ def lower(
     return graph
 
 
-def _assemble(calls: list[Call], example_input: torch.Tensor, value_range: tuple[int, int]) -> Graph:
+def _assemble(calls: list[Call], example_input: torch.Tensor, input_range: tuple[int, int]) -> Graph:
     shape = tuple(int(n) for n in example_input.shape[1:-1][::-1])
-    source = Input(INPUT, shape, value_range)
+    source = Input(INPUT, shape, input_range)
     sources: dict[str, Call | None] = {INPUT: None}
     populations: list[Population] = []
     synapses: list[Synapse] = []
     for call in calls:
         if isinstance(call.block, SYNAPTIC):
-            population, arms = lower_block(call, [sources[name] for name in call.sources], value_range)
+            population, arms = lower_block(call, [sources[name] for name in call.sources], input_range)
             populations.append(population)
             synapses += arms
             sources[call.name] = call
@@ -119,11 +122,14 @@ def _prove(graph: Graph, calls: list[Call], example_input: torch.Tensor) -> None
     backend = "reference" if len(stream) * graph_cost(graph).synapses <= REFERENCE_PRODUCTS else "fast"
     records = get_backend(backend).run(graph, stream, record=True).records
     steps = latencies(graph)
+    silent = []
     for call in calls:
         if not isinstance(call.block, SYNAPTIC):
             continue
         name = population_name(call)
         expected = undelayed(call)[: len(samples)]
+        if not expected.any():
+            silent.append(call.name)
         got = from_stream(graph, records[name].s, len(samples), latency=steps[name])
         if len(places := np.argwhere(got != expected)):
             sample, step, *neuron = (int(i) for i in places[0])
@@ -131,3 +137,10 @@ def _prove(graph: Graph, calls: list[Call], example_input: torch.Tensor) -> None
                 f"the lowered graph differs from the deployed network first at block {call.name!r}, sample {sample}, "
                 f"step {step}, neuron {tuple(neuron)}; {len(places)} spikes of it differ"
             )
+    if silent:
+        warnings.warn(
+            f"nothing fires in {', '.join(map(repr, silent))} on the example's first samples, so the proof says "
+            "little about what follows; give an example that makes them fire, or look at their thresholds",
+            PumiceWarning,
+            stacklevel=3,
+        )

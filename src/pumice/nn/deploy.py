@@ -50,7 +50,8 @@ def deploy(
         The same model.
 
     Raises:
-        LoweringError: A block cannot be deployed exactly; the message names it.
+        LoweringError: A block cannot be deployed exactly; the message names it. The input range is none, or the
+            network is deployed already, for a narrower one.
 
     Example:
         >>> from pumice.nn import Dense
@@ -58,9 +59,15 @@ def deploy(
         >>> deploy(model, torch.ones(1, 3, 5))(torch.ones(1, 3, 5)).shape
         torch.Size([1, 2, 5])
     """
+    low, high = value_range(example_input, input_range)
     if is_deployed(model):
+        was = getattr(model, "deployed_range", (low, high))
+        if low < was[0] or high > was[1]:
+            raise LoweringError(
+                f"the network was deployed for input values {was[0]}..{was[1]}, got {low}..{high}; deploy a copy of "
+                "the trained network with the wider input_range"
+            )
         return model
-    low, high = input_range or example_range(example_input)
     calls = trace(model, example_input)
     largest = {INPUT: max(abs(low), abs(high))}
     for call in calls:
@@ -77,6 +84,7 @@ def deploy(
                 call.block.deploy_for(call.terms)
     for call in spiking:
         _deploy_block(call, peaks[call.name], vth_mants[call.name])
+    model.deployed_range = (low, high)  # type: ignore[assignment]
     return model
 
 
@@ -85,19 +93,31 @@ def is_deployed(model: torch.nn.Module) -> bool:
     return any(isinstance(module, CubaNeuron) and module.is_deployed for module in model.modules())
 
 
-def example_range(example_input: torch.Tensor) -> tuple[int, int]:
-    """Smallest and largest value of an input; all must be whole numbers.
+def value_range(example_input: torch.Tensor, input_range: tuple[int, int] | None = None) -> tuple[int, int]:
+    """Smallest and largest input value: those given, or those of an example.
 
     Raises:
-        LoweringError: There are fractions, or values that are not finite.
+        LoweringError: The example is no tensor or has values that are not whole numbers; or the range is none, or
+            narrower than the example.
     """
+    if not isinstance(example_input, torch.Tensor):
+        raise LoweringError(f"the example input must be a torch.Tensor, got {type(example_input).__name__}")
     values = example_input.detach()
     if not torch.isfinite(values).all() or not torch.equal(values, values.round()):
         raise LoweringError(
             "the network's input must be whole numbers (spikes, counts or grey levels): the chip's input are "
             "integers; scale and round it before training"
         )
-    return min(0, int(values.min())), max(1, int(values.max()))
+    found = int(values.min()), int(values.max())
+    if input_range is None:
+        return min(0, found[0]), max(1, found[1])
+    low, high = input_range
+    if not low <= found[0] <= found[1] <= high:
+        raise LoweringError(
+            f"input_range must be (smallest, largest) and hold the example's values, {found[0]}..{found[1]}; "
+            f"got {input_range}"
+        )
+    return low, high
 
 
 class _IntegerWeight:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from lava.lib.dl.slayer.block import base, cuba
+from torch.utils.hooks import RemovableHandle
 
 from pumice.errors import LoweringError, PumiceError, PumiceWarning
 from pumice.nn.current import Current, Term
@@ -37,10 +38,6 @@ _BLOCKS = (
 )
 SYNAPTIC = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent, Merge, Neurons, LinearReadout)
 SUPPORTED = (*SYNAPTIC, cuba.Flatten)
-
-
-Seen = dict[int, tuple[str, torch.Tensor, int]]
-"""By identity: a block's name, its output (kept, so that the identity stays its own) and the output's version."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,48 +71,9 @@ def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
             the input nor, unchanged, another block's output, or fails by itself; or what the model returns first is
             not, unchanged, the output of a block that no other block reads.
     """
-    seen: Seen = {}
-    calls: list[Call] = []
-    fired: dict[Any, torch.Tensor] = {}
-    running: list[Any] = []
-    names = {block: name or "model" for name, block in model.named_modules() if isinstance(block, _BLOCKS)}
-
-    def remember(source: str, tensor: torch.Tensor) -> None:
-        seen[id(tensor)] = source, tensor, tensor._version
-
-    def source_of(name: str, x: torch.Tensor) -> str:
-        source = _origin(seen, x)
-        if source is None:
-            raise LoweringError(
-                f"block {name!r}: its input is neither the network's input nor, unchanged, another block's output; "
-                "what happens between two blocks cannot be lowered, put it into a block"
-            )
-        return source
-
-    def enter(block: Any, args: tuple[Any, ...]) -> None:
-        if not isinstance(block, SUPPORTED):
-            raise LoweringError(f"block {names[block]!r}: {_kind(block)} cannot be lowered; use {_supported()}")
-        running.append(block)
-
-    def watch(block: Any, args: tuple[Any, ...], output: Any) -> None:
-        running.remove(block)
-        name = names[block]
-        if any(call.block is block for call in calls):
-            raise LoweringError(f"block {name!r} is called twice; give each call a block of its own")
-        args, terms = _expanded(name, args)
-        sources = tuple(source_of(name, x) for x in args)
-        y = output[0] if isinstance(output, tuple) else output
-        remember(name, y)
-        calls.append(Call(name, block, sources, args, y, fired.pop(block, y), terms))
-
-    handles = [block.register_forward_pre_hook(enter) for block in names]
-    handles += [block.register_forward_hook(watch) for block in names]
-    for block in names:
-        delay: Any = getattr(block, "delay", None)
-        if delay is not None:
-            handles.append(delay.register_forward_pre_hook(lambda _, args, b=block: fired.update({b: args[0]})))
+    watcher = _Watcher(model, example_input)
+    handles = watcher.hooks()
     was_training = {module: module.training for module in model.modules()}
-    remember(INPUT, example_input)
     try:
         model.eval()
         with torch.no_grad():
@@ -123,43 +81,110 @@ def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
     except PumiceError:
         raise
     except Exception as error:
-        if not running:
+        if not watcher.running:
             raise
-        raise LoweringError(f"block {names[running[-1]]!r}: {_failure(running[-1], error)}") from error
+        block = watcher.running[-1]
+        raise LoweringError(f"block {watcher.names[block]!r}: {_failure(block, error)}") from error
     finally:
         for handle in handles:
             handle.remove()
         for module, training in was_training.items():
             module.training = training
-    _check_answer(_tensors(returned), seen, calls)
-    return calls
+    watcher.check_answer(_tensors(returned))
+    return watcher.calls
 
 
-def _origin(seen: Seen, x: torch.Tensor) -> str | None:
-    """The block whose output, unchanged, this is; "input" for the network's input."""
-    name, tensor, version = seen.get(id(x), ("", None, -1))
-    return name if tensor is x and version == x._version else None
+class _Watcher:
+    """What is known about each tensor while the model runs."""
 
+    def __init__(self, model: torch.nn.Module, example_input: torch.Tensor) -> None:
+        self.calls: list[Call] = []
+        self.running: list[Any] = []
+        self.names: dict[Any, str] = {
+            block: name or "model" for name, block in model.named_modules() if isinstance(block, _BLOCKS)
+        }
+        parts = {part for block in self.names for part in block.modules()}
+        self._others = {
+            module: f"{type(module).__name__} {name!r}"
+            for name, module in model.named_modules()
+            if module not in parts and not list(module.children())
+        }
+        self._fired: dict[Any, torch.Tensor] = {}
+        # By identity; the tensors are kept, so that their identities stay their own.
+        self._origins: dict[int, tuple[str, torch.Tensor, int]] = {}
+        self._made_by_others: dict[int, tuple[str, Any]] = {}
+        self._remember(INPUT, example_input)
 
-def _check_answer(returned: list[torch.Tensor], seen: Seen, calls: list[Call]) -> None:
-    """What a model computes behind its last block would be missing in the graph."""
-    if not any(isinstance(call.block, SYNAPTIC) for call in calls):
-        raise LoweringError(f"the model calls no block that can be lowered; use {_supported()}")
-    consumed = {name for call in calls for name in call.sources}
-    origins = [_origin(seen, x) for x in returned]
-    if not origins or origins[0] in {None, INPUT, *consumed}:
-        if not origins:
-            got = "no tensor"
-        elif origins[0] is None:
-            got = f"a tensor of shape {tuple(returned[0].shape)} that no block made"
-        else:
-            got = f"{origins[0]!r}, which blocks read" if origins[0] != INPUT else "its input"
-        raise LoweringError(
-            f"the model returns {got}; return first, unchanged, the output of a last block, as {calls[-1].name!r}, "
-            "and do what comes after it outside the model"
-        )
-    if None in origins:
-        warnings.warn("what the model returns beside its blocks' outputs is not lowered", PumiceWarning, stacklevel=3)
+    def hooks(self) -> list[RemovableHandle]:
+        """Begin to watch."""
+        handles = [other.register_forward_hook(self._leave_other) for other in self._others]
+        for block in self.names:
+            handles += [block.register_forward_pre_hook(self._enter), block.register_forward_hook(self._leave)]
+            delay: Any = getattr(block, "delay", None)
+            if delay is not None:
+                hook = delay.register_forward_pre_hook(lambda _, args, b=block: self._fired.update({b: args[0]}))
+                handles.append(hook)
+        return handles
+
+    def check_answer(self, returned: list[torch.Tensor]) -> None:
+        """What a model computes behind its last block would be missing in the graph."""
+        if not any(isinstance(call.block, SYNAPTIC) for call in self.calls):
+            raise LoweringError(f"the model calls no block that can be lowered; use {_supported()}")
+        consumed = {name for call in self.calls for name in call.sources}
+        origins = [self._origin(x) for x in returned]
+        if not origins or origins[0] in {None, INPUT, *consumed}:
+            if not origins:
+                got = "no tensor"
+            elif origins[0] is None:
+                got = f"a tensor of shape {tuple(returned[0].shape)} that no block made"
+            else:
+                got = f"{origins[0]!r}, which blocks read" if origins[0] != INPUT else "its input"
+            raise LoweringError(
+                f"the model returns {got}; return first, unchanged, the output of a last block, as "
+                f"{self.calls[-1].name!r}, and do what comes after it outside the model"
+            )
+        if None in origins:
+            message = "what the model returns beside its blocks' outputs is not lowered"
+            warnings.warn(message, PumiceWarning, stacklevel=3)
+
+    def _remember(self, name: str, tensor: torch.Tensor) -> None:
+        self._origins[id(tensor)] = name, tensor, tensor._version
+
+    def _origin(self, x: torch.Tensor) -> str | None:
+        """The block whose output, unchanged, this is; "input" for the network's input."""
+        name, tensor, version = self._origins.get(id(x), ("", None, -1))
+        return name if tensor is x and version == x._version else None
+
+    def _source(self, name: str, x: torch.Tensor) -> str:
+        source = self._origin(x)
+        if source is None:
+            maker, _ = self._made_by_others.get(id(x), ("", None))
+            raise LoweringError(
+                f"block {name!r}: its input is neither the network's input nor, unchanged, another block's output"
+                + (f", but what {maker} made" if maker else "")
+                + "; what happens between two blocks cannot be lowered: pooling is nn.Pool, flattening nn.Flatten, a "
+                "sum or concatenation nn.Merge, a norm part of a block (neuron_params['norm'], or an arm's norm)"
+            )
+        return source
+
+    def _enter(self, block: Any, args: tuple[Any, ...]) -> None:
+        if not isinstance(block, SUPPORTED):
+            raise LoweringError(f"block {self.names[block]!r}: {_kind(block)} cannot be lowered; use {_supported()}")
+        self.running.append(block)
+
+    def _leave(self, block: Any, args: tuple[Any, ...], output: Any) -> None:
+        self.running.remove(block)
+        name = self.names[block]
+        if any(call.block is block for call in self.calls):
+            raise LoweringError(f"block {name!r} is called twice; give each call a block of its own")
+        args, terms = _expanded(name, args)
+        sources = tuple(self._source(name, x) for x in args)
+        y = output[0] if isinstance(output, tuple) else output
+        self._remember(name, y)
+        self.calls.append(Call(name, block, sources, args, y, self._fired.pop(block, y), terms))
+
+    def _leave_other(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
+        self._made_by_others[id(output)] = self._others[module], output
 
 
 def _tensors(returned: Any) -> list[torch.Tensor]:

@@ -11,6 +11,7 @@ import pumice
 from pumice import nn
 from pumice.errors import InternalError, LoweringError, PumiceWarning
 from pumice.ir import from_stream, to_stream, torch_to_lava
+from pumice.nn.deploy import is_deployed
 
 LEAKY = {"threshold": 0.5, "current_decay": 0.3, "voltage_decay": 0.1}
 TDBN = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75, "norm": nn.TDBN}
@@ -190,6 +191,21 @@ def test_a_possible_clip_is_announced():
     )
     with pytest.warns(PumiceWarning, match="could reach"):
         pumice.lower(model, torch.ones(1, 300, 64))
+
+
+def test_a_proof_without_spikes_is_announced():
+    model = torch.nn.Sequential(nn.Dense(LEAKY, 3, 3), nn.Dense({**LEAKY, "threshold": 60.0}, 3, 2))
+    with torch.no_grad():
+        model[0].synapse.weight.fill_(2.0)
+    with pytest.warns(PumiceWarning, match="nothing fires in '1' on the example's first samples"):
+        pumice.lower(model, torch.ones(1, 3, 5))
+
+
+def test_a_wrong_way_to_share_currents_leaves_the_network_as_it_is():
+    model = torch.nn.Sequential(nn.Dense(LEAKY, 3, 3))
+    with pytest.raises(LoweringError, match="residual must be one of auto, synapses, relays, got 'synapse'"):
+        pumice.lower(model, torch.ones(1, 3, 5), residual="synapse")
+    assert not is_deployed(model)
 
 
 @pytest.mark.parametrize("defect", ["late reset", "dropped bias", ">= for >", "floor of negatives", "swapped x/y"])

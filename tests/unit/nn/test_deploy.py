@@ -1,11 +1,13 @@
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from lava.lib.dl.slayer.block import cuba as slayer
 
 from pumice import nn
 from pumice.errors import LoweringError, PumiceWarning
+from pumice.nn.deploy import is_deployed
 
 X = torch.ones(2, 3, 6)
 
@@ -110,3 +112,28 @@ def test_hop_latency_with_a_bias_is_announced(params):
     block(X)
     with pytest.warns(PumiceWarning, match="delay_shift=True and a bias"):
         nn.deploy(torch.nn.Sequential(block), X)
+
+
+@pytest.mark.parametrize(
+    ("x", "input_range", "message"),
+    [
+        (torch.ones(1, 3, 4), (1, 0), r"hold the example's values, 1\.\.1; got \(1, 0\)"),
+        (torch.full((1, 3, 4), 16.0), (0, 9), r"hold the example's values, 16\.\.16; got \(0, 9\)"),
+        (torch.full((1, 3, 4), 0.5), (0, 9), "must be whole numbers"),
+        (np.ones((1, 3, 4)), None, "must be a torch.Tensor, got ndarray"),
+    ],
+)
+def test_impossible_ranges_are_refused_before_anything_changes(params, x, input_range, message):
+    model = torch.nn.Sequential(nn.Dense(params, 3, 2))
+    with pytest.raises(LoweringError, match=message):
+        nn.deploy(model, x, input_range=input_range)
+    assert not is_deployed(model)
+
+
+def test_a_deployed_network_takes_no_wider_range(params):
+    """Its integers were chosen, and proved to fit, for the first range."""
+    model, x = torch.nn.Sequential(nn.Dense(params, 3, 2)), torch.ones(1, 3, 4)
+    nn.deploy(model, x, input_range=(0, 16))
+    nn.deploy(model, x, input_range=(0, 5))
+    with pytest.raises(LoweringError, match=r"deployed for input values 0\.\.16, got 0\.\.40;"):
+        nn.deploy(model, 40 * x)

@@ -70,6 +70,12 @@ def test_what_happens_behind_the_last_block_is_refused(params, answer, got):
         trace(Answering(params, answer), torch.ones(1, 3, 4))
 
 
+def test_what_made_the_tensor_between_two_blocks_is_named(params):
+    model = torch.nn.Sequential(nn.Conv(params, 1, 2, 3), torch.nn.MaxPool3d((2, 2, 1)), nn.Conv(params, 2, 2, 1))
+    with pytest.raises(LoweringError, match=r"block '2': .* but what MaxPool3d '1' made; .*pooling is nn\.Pool"):
+        trace(model, torch.ones(1, 1, 6, 6, 5))
+
+
 def test_what_is_returned_beside_the_answer_is_announced(params):
     x = torch.ones(1, 3, 4)
     with warnings.catch_warnings():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -76,12 +77,13 @@ def evaluate(
         dataset: Pairs (stream, label): integers of shape (T, *input shape) in Lava's order, and a class. Anything
             that yields them: ``zip(x, labels)``, a generator, a torch `Dataset`.
         check: Backend name -> number of samples: the first ones are also run there, and every neuron's s and states
-            compared at every step.
+            compared at every step; {"lava": 4}, for example.
         threads: At most so many; by default one per core.
         progress: Called with the number of samples done so far.
 
     Raises:
-        InputError: There is no sample, the graph states no timing, or a sample does not fit.
+        InputError: There is no sample, the graph states no timing, a sample or label does not fit, or `check` does
+            not say how many samples a backend runs.
         CheckFailedError: Another backend differs.
 
     Example:
@@ -95,8 +97,8 @@ def evaluate(
     verify_graph(graph)
     if graph.timing is None:
         raise InputError("this graph states no sample length; give it a timing: graph.replace(timing=Timing(...))")
+    wanted = _wanted(check)
     counter = _Counter(graph, threads)
-    wanted = dict(check or {})
     first_samples: list[IntArray] = []
     labels: list[int] = []
     for batch in _batches(graph, dataset):
@@ -120,6 +122,19 @@ def evaluate(
         checked=checked,
         seconds=counter.seconds,
     )
+
+
+def _wanted(check: Any) -> dict[str, int]:
+    """`check` as given by the user, before the work."""
+    if check is None:
+        return {}
+    if not isinstance(check, Mapping):
+        raise InputError(f"check must say how many samples a backend runs, as in {{'lava': 4}}; got {check!r}")
+    for name, n in check.items():
+        get_backend(name)
+        if not isinstance(n, int | np.integer) or n < 1:
+            raise InputError(f"check[{name!r}] must be a number of samples, at least 1, got {n!r}")
+    return dict(check)
 
 
 class _Counter:
@@ -193,13 +208,20 @@ def _batches(graph: Graph, dataset: Iterable[tuple[IntArray, int]]) -> Iterator[
                 sample = checked_input(graph, stream)
                 if len(sample) != steps:
                     raise InputError(f"a sample of this graph has {steps} steps, got {len(sample)}")
+                yield sample, _class(label)
             except InputError as error:
                 raise InputError(f"sample {index}: {error}") from error
-            yield sample, int(label)
 
     samples = checked()
     while batch := list(itertools.islice(samples, size)):
         yield batch
+
+
+def _class(label: Any) -> int:
+    try:
+        return operator.index(label)
+    except TypeError as error:
+        raise InputError(f"its label must be an integer, the number of a class, got {label!r}") from error
 
 
 def _items(dataset: Any) -> Iterator[tuple[IntArray, int]]:

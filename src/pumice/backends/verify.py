@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from pumice.backends import get_backend
+from pumice.backends import BACKEND_NAMES, get_backend
 from pumice.backends.base import Record, RunResult
 from pumice.errors import CheckFailedError, InputError
 from pumice.ir import Certificate, Graph
+from pumice.ir.verify import checked_graph
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -97,26 +99,30 @@ def _certificate(x: IntArray, result: RunResult) -> Certificate:
     )
 
 
-def verify(graph: Graph, backends: tuple[str, ...] = ("reference",)) -> dict[str, int]:
+def verify(graph: Graph, backends: str | Sequence[str] = ("reference",)) -> dict[str, int]:
     """Hold backends to the graph's certificate: output, spike counts and every neuron's s, u and v at each step.
 
     Args:
         graph: A graph with a certificate.
-        backends: Names of the backends.
+        backends: Names of the backends, or one name.
 
     Returns:
         For each backend, how many values were compared (all equal).
 
     Raises:
-        InputError: The graph has no certificate.
+        InputError: The graph has no certificate, no backend is named, or there is none of a name.
         CheckFailedError: The first difference: backend, population, step, neuron, expected, got.
     """
-    certificate = graph.certificate
+    certificate = checked_graph(graph).certificate
     if certificate is None:
         raise InputError("the graph has no certificate to verify against; `pumice.certify` makes one")
+    chosen = [get_backend(name) for name in ([backends] if isinstance(backends, str) else backends)]
+    if not chosen:
+        raise InputError(f"backends is empty, so nothing would be verified; name some of: {', '.join(BACKEND_NAMES)}")
     compared = {}
-    for name in backends:
-        result = get_backend(name).run(graph, certificate.x, record=True)
+    for backend in chosen:
+        name = backend.name
+        result = backend.run(graph, certificate.x, record=True)
         departure = _departure(certificate, result)
         if departure is not None:
             _raise_first_difference(graph, certificate, name, result, departure)

@@ -9,11 +9,12 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
 import typer.main
 
+import pumice
 from pumice.cli.demo import demo
 from pumice.cli.evaluate import evaluate
 from pumice.cli.inspect import inspect
@@ -39,6 +40,21 @@ INTERRUPTED = 130
 _USAGE_ERRORS: Any = typer.BadParameter.__bases__
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"pumice {pumice.__version__}")
+        raise typer.Exit
+
+
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
 def _app() -> typer.Typer:
     app = typer.Typer(
         help="Deep spiking networks: trained with SLAYER, run on Lava and Loihi 2, spike for spike the same.",
@@ -46,6 +62,7 @@ def _app() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
+    app.callback()(_options)
     for name, function in COMMANDS.items():
         app.command(name)(function)
     return app

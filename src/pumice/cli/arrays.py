@@ -59,7 +59,12 @@ def read_samples(path: Path, n_samples: int | None) -> tuple[npt.NDArray[np.inte
         InputError: The file does not hold them.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise InputError(
+                f"{path}: is a .npy file with one array; an .npz archive with `x` and `labels` is needed"
+            )
+        with archive:
             if not {"x", "labels"} <= set(archive):
                 raise InputError(f"{path}: must be an .npz archive with the arrays `x` and `labels`")
             x, labels = archive["x"], archive["labels"]
@@ -80,6 +85,17 @@ def read_samples(path: Path, n_samples: int | None) -> tuple[npt.NDArray[np.inte
             f"got {x.shape} and {labels.shape}"
         )
     return x[:n_samples], [int(label) for label in labels[:n_samples]]
+
+
+def result_path(path: Path) -> Path:
+    """The path, if a run's result may be written there.
+
+    Raises:
+        InputError: It does not end in .npz.
+    """
+    if path.suffix != ".npz":
+        raise InputError(f"--output must name a file that ends in .npz, got {str(path)!r}")
+    return path
 
 
 def write_result(path: Path, result: RunResult) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from pumice.cli.training_extra import training_extra
 from pumice.netx import save
+from pumice.netx.writer import network_path
 
 
 def lower(
@@ -16,6 +17,7 @@ def lower(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.net", help="The network file.")],
 ) -> None:
     """Lower CHECKPOINT's network to integers and write it, certified, to FILE.net."""
+    network_path(output)  # before the work
     with training_extra():
         from pumice.pipeline import lower_trained
         from pumice.train import load_checkpoint, restore

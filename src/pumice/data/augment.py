@@ -72,7 +72,7 @@ class Augmentation:
 
     def __init__(self, dataset: Dataset, chosen: Mapping[str, Mapping[str, Any]]) -> None:
         self._is_image = isinstance(dataset, ImageDataset)
-        self._steps = [_make(dataset, name, dict(arguments)) for name, arguments in chosen.items()]
+        self._steps = {name: _make(dataset, name, dict(arguments)) for name, arguments in chosen.items()}
 
     def __call__(self, sample: Any, rng: np.random.Generator) -> Any:
         """A changed copy of one sample.
@@ -80,24 +80,37 @@ class Augmentation:
         Args:
             sample: An image (channel, height, width), or events.
             rng: Source of chance.
+
+        Raises:
+            InputError: A change does not fit the sample, or an image's shape is not kept.
         """
         if not self._steps:
             return sample
         seed = int(rng.integers(2**32))
         if not self._is_image:
             with _numpy_seeded(seed):
-                for step in self._steps:
-                    sample = step(sample)
-            return sample
+                return self._changed(sample)
         import torch
 
         image, state = torch.from_numpy(np.ascontiguousarray(sample)), torch.get_rng_state()
         # Not torch.manual_seed: where CUDA sleeps, it notes each call, with its traceback, for later.
         torch.default_generator.manual_seed(seed)
-        for step in self._steps:
-            image = step(image)
+        image = self._changed(image)
         torch.set_rng_state(state)
+        if image.shape != sample.shape:
+            raise InputError(
+                f"data.augment: an image of shape {sample.shape} became {tuple(image.shape)}; "
+                "the network needs its shape, so choose arguments that keep it"
+            )
         return image.numpy()
+
+    def _changed(self, sample: Any) -> Any:
+        for name, step in self._steps.items():
+            try:
+                sample = step(sample)
+            except (RuntimeError, TypeError, ValueError) as error:
+                raise InputError(f"data.augment.{name}: {error}") from error
+        return sample
 
 
 def _make(dataset: Dataset, name: str, arguments: dict[str, Any]) -> Callable[[Any], Any]:

@@ -26,12 +26,18 @@ def to_stream(graph: Graph, samples: IntArray) -> IntArray:
 
     Args:
         graph: States the timing.
-        samples: Shape (n, sample_steps, *input shape).
+        samples: Integers (or bool), shape (n, sample_steps, *input shape).
 
     Returns:
         Shape (lead_steps + n * period_steps + latency, *input shape).
+
+    Raises:
+        InputError: The graph states no timing, or the samples are of another shape or kind.
     """
     timing = _timing(graph)
+    samples = np.asarray(samples)
+    if not (np.issubdtype(samples.dtype, np.integer) or samples.dtype == np.bool_):
+        raise InputError(f"samples must be integers (or bool), got {samples.dtype}; encode or round them first")
     if samples.shape[1:] != (timing.sample_steps, *graph.input.shape):
         raise InputError(
             f"samples must have shape (n, {timing.sample_steps}, {', '.join(map(str, graph.input.shape))}), "
@@ -55,7 +61,18 @@ def from_stream(graph: Graph, stream: npt.NDArray[Any], n: int, latency: int | N
 
     Returns:
         Shape (n, sample_steps, *shape).
+
+    Raises:
+        InputError: The graph states no timing, or the stream is shorter than n samples.
     """
     timing = _timing(graph)
     first = timing.lead_steps + (graph.latency if latency is None else latency)
+    if n < 1:
+        raise InputError(f"n must be at least 1, got {n}")
+    needed = first + (n - 1) * timing.period_steps + timing.sample_steps
+    if len(stream) < needed:
+        held = max(0, (len(stream) - first - timing.sample_steps) // timing.period_steps + 1)
+        raise InputError(
+            f"the stream has {len(stream)} steps, and {n} samples need {needed}; it holds at most {held} samples"
+        )
     return np.stack([stream[first + i * timing.period_steps :][: timing.sample_steps] for i in range(n)])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from pumice.errors import GraphError
+from pumice.errors import GraphError, InputError
 from pumice.fixedpoint import conv_output_shape
 from pumice.ir.graph import Graph
 from pumice.ir.population import Accumulator, Cuba, Delta, Population, Resonator, Sigma, SigmaDelta
@@ -32,9 +33,10 @@ def verify_graph(graph: Graph) -> Graph:
         The same graph.
 
     Raises:
+        InputError: It is no graph, but a path or a model, say.
         GraphError: One message that lists every violation with its place.
     """
-    problems = [*_names(graph)]
+    problems = [*_names(checked_graph(graph))]
     if not problems:
         for population in graph.populations:
             problems += [f"population {population.name}: {p}" for p in _population(population)]
@@ -45,6 +47,22 @@ def verify_graph(graph: Graph) -> Graph:
     if problems:
         raise GraphError("the graph is not valid:\n  " + "\n  ".join(problems) if len(problems) > 1 else problems[0])
     return graph
+
+
+def checked_graph(value: object) -> Graph:
+    """The same value if it is a graph.
+
+    Raises:
+        InputError: It is none; the message says how to make one of it.
+    """
+    if isinstance(value, Graph):
+        return value
+    if isinstance(value, str | os.PathLike):
+        raise InputError(f"a Graph is needed, got the path {str(value)!r}; pumice.load reads a graph from a file")
+    got = type(value).__name__
+    if hasattr(value, "state_dict"):
+        raise InputError(f"a Graph is needed, got a model ({got}); pumice.lower makes a graph of it")
+    raise InputError(f"a Graph is needed, got {got}; pumice.load and pumice.lower give one")
 
 
 def _names(graph: Graph) -> Iterator[str]:

@@ -28,6 +28,8 @@ MAX_TEXT_BYTES = 1 << 20
 LARGE = 2**31 - 1
 MAX_VALUES = 1 << 28
 """Values of one population or input."""
+ZIP = b"PK\x03\x04"
+"""What torch's files, and other archives, begin with."""
 
 _FILTERS = {
     h5py.h5z.FILTER_DEFLATE: "gzip",
@@ -234,13 +236,14 @@ def open_file(path: Path) -> Iterator[Node]:
     """
     try:
         file_bytes = path.stat().st_size
-        with path.open("rb"):
-            pass
+        with path.open("rb") as opened:
+            is_archive = opened.read(len(ZIP)) == ZIP
     except OSError as error:
         raise FileFormatError(f"{path}: {error.strerror or error}") from error
     with _hdf5(f"{path}"):
         if not h5py.is_hdf5(path):
-            raise FileFormatError(f"{path}: is not an HDF5 file, or its beginning is damaged")
+            hint = "; if it is a checkpoint, `pumice lower` makes a network file of it" if is_archive else ""
+            raise FileFormatError(f"{path}: is not an HDF5 file, or its beginning is damaged{hint}")
         file = h5py.File(path, "r")
     try:
         yield Node(file, f"{path}:", file_bytes)

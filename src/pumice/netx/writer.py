@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import h5py
 
-from pumice.errors import FileFormatError
+from pumice.errors import FileFormatError, InputError
 from pumice.ir import Graph, verify_graph
 from pumice.netx.atomic import replace_atomically
 from pumice.netx.chain_writer import chain_links, write_chain
 from pumice.netx.extension import write_graph
 from pumice.netx.header import CHAIN, GRAPH, write_header
+
+SUFFIXES = (".net", ".h5", ".hdf5")
+
+
+def network_path(path: str | os.PathLike[str]) -> Path:
+    """The path, if a network may be written to a file of this name.
+
+    Raises:
+        InputError: It has another suffix than `SUFFIXES`.
+    """
+    file = Path(path)
+    if file.suffix not in SUFFIXES:
+        raise InputError(f"{file}: the name of a network file must end in .net (or .h5, .hdf5)")
+    return file
 
 
 def save(graph: Graph, path: str | os.PathLike[str], *, require_stock: bool = False) -> None:
@@ -23,13 +38,13 @@ def save(graph: Graph, path: str | os.PathLike[str], *, require_stock: bool = Fa
 
     Args:
         graph: Any valid graph.
-        path: The file, by custom `*.net`; an existing one is replaced.
+        path: The file, `*.net` (or `*.h5`, `*.hdf5`); an existing one is replaced.
         require_stock: Raise if stock netx could not run the file.
 
     Raises:
         GraphError: The graph is not valid.
         FileFormatError: `require_stock`, and the graph is no stock chain; the message says why.
-        InputError: The file cannot be written.
+        InputError: What is given is no graph, the file's suffix is another, or it cannot be written.
 
     Example:
         >>> import tempfile
@@ -41,11 +56,12 @@ def save(graph: Graph, path: str | os.PathLike[str], *, require_stock: bool = Fa
         ...     [p.name for p in load(Path(folder) / "small.net").populations]
         ['dense0', 'dense1']
     """
+    file_path = network_path(path)
     verify_graph(graph)
     links = chain_links(graph)
     if require_stock and isinstance(links, str):
         raise FileFormatError(f"stock netx cannot run this graph: {links}")
-    with replace_atomically(path) as temporary, h5py.File(temporary, "w") as file:
+    with replace_atomically(file_path) as temporary, h5py.File(temporary, "w") as file:
         if isinstance(links, str):
             write_graph(file, write_header(file, graph, GRAPH), graph)
         else:

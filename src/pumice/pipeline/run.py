@@ -12,6 +12,7 @@ from pumice.data import Dataset
 from pumice.errors import InputError
 from pumice.ir import to_stream
 from pumice.netx import load, save
+from pumice.netx.writer import network_path
 from pumice.pipeline.compare import compare_records, run_test_split
 from pumice.pipeline.lowered import encoded_test, lower_trained
 from pumice.pipeline.result import PipelineResult
@@ -56,6 +57,7 @@ def run_pipeline(
     """
     if lava_samples < 1:
         raise InputError(f"lava_samples must be >= 1, got {lava_samples}")
+    network_path(path)  # before the work
     began = time.perf_counter()
 
     on_stage(f"train on {len(dataset.train)} samples of {dataset.name}")

@@ -22,6 +22,9 @@ from pumice.train.recipe import Recipe, make_recipe
 FORMAT = "pumice-checkpoint"
 VERSION = 2
 EXCERPT_SIZE = 4
+NO_CHECKPOINT = "is no checkpoint of `pumice train`"
+HDF5 = b"\x89HDF\r\n\x1a\n"
+"""What an HDF5 file begins with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,12 +90,17 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     if not file.is_file():
         raise FileFormatError(f"{file}: no such file")
     try:
+        with file.open("rb") as opened:
+            is_hdf5 = opened.read(len(HDF5)) == HDF5
+    except OSError as error:
+        raise FileFormatError(f"{file}: cannot be read ({error.strerror or error})") from error
+    try:
         values = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:
-        reason = str(error).partition("\n")[0]
-        raise FileFormatError(f"{file}: cannot be read as a checkpoint ({type(error).__name__}: {reason})") from error
+    except Exception as error:  # torch raises what parsing a damaged file happens to raise, with advice of its own
+        hint = "; it is an HDF5 file: a network that is lowered already is read by `pumice run`" if is_hdf5 else ""
+        raise FileFormatError(f"{file}: {NO_CHECKPOINT}, or is damaged{hint}") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise FileFormatError(f"{file}: is not a pumice checkpoint")
+        raise FileFormatError(f"{file}: {NO_CHECKPOINT}")
     if values.get("version") != VERSION:
         raise FileFormatError(f"{file}: checkpoint version {values.get('version')}, this pumice reads {VERSION}")
     try:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pumice.errors import InputError, MissingExtraError, PumiceWarning
 from pumice.netx.atomic import replace_atomically
+from pumice.train.folders import make_folder
 from pumice.train.history import EpochRecord
 from pumice.train.recipe import LoggingSection
 
@@ -26,14 +27,13 @@ class RunLogs:
     interrupted run equal those of an uninterrupted one, byte for byte. (TensorBoard's files hold the time of day;
     there, what came after the checkpoint is marked as void.)
 
+    Folder and files are made with the first note, so that a run that cannot start leaves none.
+
     Args:
         folder: Where to; None writes nothing.
         wanted: Which logs.
         log_bytes: Length of `steps.csv` when the run was interrupted; 0 begins anew.
         steps: Steps that were done then.
-
-    Raises:
-        InputError: A log cannot be written.
     """
 
     def __init__(self, folder: Path | None, wanted: LoggingSection, *, log_bytes: int = 0, steps: int = 0) -> None:
@@ -42,17 +42,26 @@ class RunLogs:
         self._pending: list[str] = []
         self._bytes = log_bytes
         self._board: Any = None
-        if folder is not None and self._csv:
-            self._begin(folder / "steps.csv")
-        if folder is not None and wanted.tensorboard:
-            self._board = _summary_writer(folder / "tensorboard", purge_step=steps + 1)
+        self._wants_board = wanted.tensorboard
+        self._purge_step = steps + 1
+        self._has_begun = False
 
-    def _begin(self, path: Path) -> None:
+    def _begin(self) -> None:
+        if self._has_begun or self._folder is None:
+            return
+        make_folder(self._folder)
+        if self._csv:
+            self._begin_steps(self._folder / "steps.csv")
+        if self._wants_board:
+            self._board = _summary_writer(self._folder / "tensorboard", purge_step=self._purge_step)
+        self._has_begun = True
+
+    def _begin_steps(self, path: Path) -> None:
         if self._bytes and (not path.exists() or path.stat().st_size < self._bytes):
             warnings.warn(
                 f"{path}: is not the log that the checkpoint was written with; it begins anew with this step",
                 PumiceWarning,
-                stacklevel=5,
+                stacklevel=7,
             )
             self._bytes = 0
         try:
@@ -64,7 +73,12 @@ class RunLogs:
             self._pending.append(_row(STEP_FIELDS))
 
     def step(self, step: int, phase: str, epoch: int, batch: int, *, lr: float, loss: float, accuracy: float) -> None:
-        """Note one step of the optimiser."""
+        """Note one step of the optimiser.
+
+        Raises:
+            InputError: It is the first, and a log cannot be written.
+        """
+        self._begin()
         if self._csv:
             self._pending.append(_row((step, phase, epoch, batch, repr(lr), repr(loss), repr(accuracy))))
         if self._board is not None:
@@ -73,6 +87,7 @@ class RunLogs:
 
     def epoch(self, history: Sequence[EpochRecord], step: int) -> None:
         """Write the table of epochs anew: it follows from the history."""
+        self._begin()
         if self._board is not None:
             record = history[-1]
             for name in EPOCH_FIELDS[2:]:
@@ -95,6 +110,7 @@ class RunLogs:
         Raises:
             InputError: They cannot be written; the checkpoint is as it was.
         """
+        self._begin()
         if self._board is not None:
             self._board.flush()
         if self._folder is None or not self._pending:

@@ -15,7 +15,6 @@ from pumice.train.build import deploy, prepare_data
 from pumice.train.checkpoint import Checkpoint, excerpt, save_checkpoint
 from pumice.train.epoch import Run, batches_per_epoch, train_epoch
 from pumice.train.fabric import make_fabric
-from pumice.train.folders import make_folder
 from pumice.train.history import FINETUNE, EpochRecord
 from pumice.train.logs import RunLogs
 from pumice.train.memory import keep_large_tensors
@@ -111,7 +110,6 @@ def _set_up(
             raise InputError(f"batches of {smallest} samples cannot be shared by {fabric.world_size} processes")
         synchronise_norms(trained.model)
     if path is not None and logs is None and fabric.global_rank == 0:
-        make_folder(path.parent)
         for left_over in path.parent.glob(f".{path.name}.*.tmp"):  # of a run that was killed while it wrote
             left_over.unlink(missing_ok=True)
     if phase == FINETUNE or trained.recipe.training.loss != "surrogate_module":

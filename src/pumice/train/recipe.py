@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -258,7 +259,8 @@ class Recipe(_Section):
         """A copy with some values replaced.
 
         Args:
-            settings: "section.key=value"; the value is JSON (12, 0.5, true, [1, 2]) or else plain text.
+            settings: "section.key=value"; the value is JSON (12, 0.5, true, [1, 2]) or else plain text. Within
+                `args`, `augment` and their like, a section that is not there yet is made.
 
         Raises:
             InputError: A setting has no "=", names no such key, or its value does not fit.
@@ -346,10 +348,15 @@ def _toml_parser() -> Any:
 
 def _put(values: dict[str, Any], keys: list[str], value: Any, setting: str) -> None:
     inner = values
-    for key in keys[:-1]:
-        inner = inner.get(key, None) if isinstance(inner, dict) else None  # type: ignore[assignment]
-        if not isinstance(inner, dict):
-            raise InputError(f"--set {setting}: there is no section {key!r}; there are: {', '.join(values)}")
+    for depth, key in enumerate(keys[:-1]):
+        is_free = depth > 1  # names within `args`, `augment` and their like
+        if inner.get(key) is None and (key in inner or is_free):
+            inner[key] = {}
+        if not isinstance(inner.get(key), dict):
+            place = ".".join(keys[:depth]) or "the recipe"
+            sections = ", ".join(name for name, entry in inner.items() if isinstance(entry, dict))
+            raise InputError(f"--set {setting}: {place} has no section {key!r}; it has: {sections or 'none'}")
+        inner = inner[key]
     inner[keys[-1]] = value
 
 
@@ -363,5 +370,29 @@ def _value(text: str) -> Any:
 def _problem(details: Any) -> str:
     key = ".".join(str(part) for part in details["loc"])
     if details["type"] == "extra_forbidden":
-        return f"{key}: there is no such key"
+        return f"{key}: there is no such key ({_allowed(details['loc'])})"
     return f"{key or 'recipe'}: {details['msg']} (got {details['input']!r})"
+
+
+def _allowed(unknown: tuple[Any, ...]) -> str:
+    """What may have been meant by an unknown key: the same in another section, or a like one in its own."""
+    keys = _keys(Recipe)
+    section = ".".join(map(str, unknown[:-1]))
+    own = [key for key in keys if key.rpartition(".")[0] == section]
+    names = [key.rpartition(".")[2] for key in own]
+    meant = [key for key in keys if key.rpartition(".")[2] == unknown[-1]]
+    if not meant:
+        near = difflib.get_close_matches(str(unknown[-1]), names, n=1)
+        meant = [key for key in own if key.rpartition(".")[2] in near]
+    return f"did you mean {' or '.join(meant)}?" if meant else f"there are: {', '.join(names)}"
+
+
+def _keys(section: type[BaseModel], prefix: str = "") -> list[str]:
+    """All keys of a section and of the sections in it, with dots between."""
+    keys = []
+    for name, field in section.model_fields.items():
+        keys.append(prefix + name)
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                keys += _keys(kind, f"{prefix}{name}.")
+    return keys

@@ -190,3 +190,29 @@ def test_it_is_the_fast_backend():
     padded = np.concatenate([x, np.zeros((4, 2, 4), int)], axis=1)
     counts = FastBackend().run_batch(graph, padded).spikes[:, 2 : 2 + STEPS].sum(1)
     np.testing.assert_array_equal(result.predictions, counts.argmax(1))
+
+
+@pytest.mark.parametrize(
+    ("check", "message"),
+    [
+        ("lava", r"check must say how many samples a backend runs, as in {'lava': 4}; got 'lava'"),
+        ({"quick": 2}, "unknown backend 'quick'"),
+        ({"reference": 0}, r"check\['reference'\] must be a number of samples, at least 1, got 0"),
+        ({"reference": "all"}, "at least 1, got 'all'"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused_before_the_work(check, message):
+    def samples_of_nobody():
+        pytest.fail("a sample was asked for")
+        yield
+
+    with pytest.raises(InputError, match=message):
+        evaluate(small(), samples_of_nobody(), check=check)
+
+
+@pytest.mark.parametrize("label", ["cat", 1.5, None, np.array([1, 2])])
+def test_labels_are_integers(label):
+    graph = small()
+    x = samples(graph, 2)
+    with pytest.raises(InputError, match="sample 1: its label must be an integer"):
+        evaluate(graph, [(x[0], np.int64(1)), (x[1], label)])

@@ -1,10 +1,12 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pumice.backends import run
 from pumice.backends.base import Record
+from pumice.backends.reference import ReferenceBackend
 from pumice.backends.verify import certify, first_difference, verify
 from pumice.errors import CheckFailedError, InputError
 from pumice.ir.builder import chain
@@ -23,6 +25,27 @@ def test_a_graph_keeps_its_promise(certified):
 def test_no_certificate_no_verdict():
     with pytest.raises(InputError, match="no certificate"):
         verify(chain((4,), [3], seed=0))
+
+
+def test_one_backend_may_be_named_alone(certified):
+    assert verify(certified, "fast") == verify(certified, ["fast"]) == {"fast": 3 * 20 * 5}
+
+
+def test_no_backend_no_verdict(certified):
+    with pytest.raises(InputError, match="nothing would be verified; name some of: reference, fast, lava"):
+        verify(certified, ())
+
+
+def test_names_are_checked_before_a_backend_runs(certified, monkeypatch):
+    monkeypatch.delattr(ReferenceBackend, "_run")
+    with pytest.raises(InputError, match="unknown backend 'quick'"):
+        verify(certified, ("reference", "quick"))
+
+
+@pytest.mark.parametrize("path", ["res.net", Path("res.net")])
+def test_a_path_is_no_graph(path):
+    with pytest.raises(InputError, match=r"got the path 'res\.net'; pumice\.load"):
+        verify(path)
 
 
 def test_a_changed_weight_is_found(certified):

@@ -61,3 +61,12 @@ def test_the_installed_program(net):
     )
     assert done.returncode == 2
     assert done.stderr == f"pumice: error: {net}x: No such file or directory\n"
+
+
+def test_the_version(command):
+    assert command("--version") == (0, f"pumice {pumice.__version__}\n", "")
+
+
+def test_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "pumice", "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"pumice {pumice.__version__}\n")

@@ -99,6 +99,7 @@ def test_existing_output_is_replaced(command, net, x, tmp_path):
         ("--reset-interval 0", "--reset-interval must be >= 1"),
         ("--reset-interval 4 --reset-offset -1", "--reset-interval must be >= 1 and --reset-offset >= 0"),
         ("--input-message-bits 99", "input_message_bits must lie in 0..24"),
+        ("-o y.txt", "--output must name a file that ends in .npz, got 'y.txt'"),
         ("-o none/y.npz", "none/y.npz: cannot be written (No such file or directory)"),
         ("--input none.npy", "none.npy: No such file or directory"),
         ("--input a.net", "a.net: is not a .npy array"),
@@ -142,7 +143,8 @@ def test_damaged_arrays(refused, net, x, tmp_path):
     ("change", "text"),
     [
         (lambda b: None, "a.net: No such file"),
-        (lambda b: b"not HDF5", "a.net: is not an HDF5 file"),
+        (lambda b: b"not HDF5", "a.net: is not an HDF5 file, or its beginning is damaged\n"),
+        (lambda b: b"PK\x03\x04 as torch's", "if it is a checkpoint, `pumice lower` makes a network file of it"),
         (lambda b: b[: len(b) // 2], "a.net"),
     ],
 )

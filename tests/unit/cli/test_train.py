@@ -48,7 +48,10 @@ def test_resume_without_a_checkpoint_starts(command):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("train nowhere.json", "nowhere.json"),
+        ("train nowhere.json", "no preset or file 'nowhere.json'; presets: "),
+        ("train digits --set data.augment.Blur={} -o q/d.pt", "there is no 'Blur' for images"),
+        ("train digits --set training.loss_args.speed=1 -o q/d.pt", "its arguments are"),
+        ("lower nowhere.pt -o a.txt", "a.txt: the name of a network file must end in .net"),
         ("train digits --set training.epochs=0", "training.epochs"),
         ("train digits --set data.dataset=mnist", "--data-root"),
         ("train digits --set data.dataset=mnist --data-root nowhere", "no such folder"),
@@ -70,8 +73,12 @@ def test_bad_input(refused, line, message):
 
 def test_a_file_that_is_no_checkpoint(refused, tmp_path):
     (tmp_path / "a.pt").write_bytes(b"nonsense")
-    assert "cannot be read as a checkpoint" in refused("lower a.pt -o a.net")
-    assert "cannot be read as a checkpoint" in refused("train digits --resume -o a.pt")
+    expected = "pumice: error: a.pt: is no checkpoint of `pumice train`, or is damaged"
+    assert refused("lower a.pt -o a.net") == refused("train digits --resume -o a.pt") == f"{expected}\n"
+
+
+def test_a_network_file_is_no_checkpoint(refused, net):
+    assert refused("lower a.net -o b.net").endswith("a network that is lowered already is read by `pumice run`\n")
 
 
 def test_events_from_a_folder(command, tmp_path, rng):

@@ -97,3 +97,11 @@ def test_bad_choices(digits):
         Augmentation(event_data(), {"TimeJitter": {"sigma": 1}})
     with pytest.raises(InputError, match=r"data\.augment\.RandomShift: shifts must be >= 0"):
         Augmentation(event_data(), {"RandomShift": {"x": -1}})
+
+
+def test_changes_that_do_not_fit_the_image_are_refused(digits):
+    image, rng = digits.train.images[0], np.random.default_rng(0)
+    with pytest.raises(InputError, match=r"data\.augment\.RandomCrop: .*larger than"):
+        Augmentation(digits, {"RandomCrop": {"size": 32}})(image, rng)
+    with pytest.raises(InputError, match=r"an image of shape \(1, 8, 8\) became \(1, 6, 6\)"):
+        Augmentation(digits, {"RandomCrop": {"size": 6}})(image, rng)

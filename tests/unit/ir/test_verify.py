@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pumice.errors import GraphError
+from pumice.errors import GraphError, InputError
 from pumice.ir import Conv, Cuba, Direct, Graph, Input, Reset, Timing, verify_graph
 from pumice.ir.builder import chain
 
@@ -108,3 +108,13 @@ def test_an_input_that_goes_nowhere_is_reported():
     graph = chain((3,), [3], seed=0)
     with pytest.raises(GraphError, match="is not connected to anything"):
         verify_graph(graph.replace(synapses=()))
+
+
+def test_a_model_and_a_number_are_no_graphs():
+    class Model:
+        state_dict = None
+
+    with pytest.raises(InputError, match=r"got a model \(Model\); pumice\.lower makes a graph of it"):
+        verify_graph(Model())
+    with pytest.raises(InputError, match=r"a Graph is needed, got int"):
+        verify_graph(3)

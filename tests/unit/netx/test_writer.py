@@ -237,3 +237,16 @@ def test_nothing_is_left_behind_when_writing_fails(tmp_path):
     assert os.listdir(tmp_path) == ["a.net"]
     with pytest.raises(InputError, match="cannot be written"):
         save(SMALL, tmp_path / "none" / "a.net")
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a", "a.net.npz"])
+def test_other_suffixes_are_refused(tmp_path, name):
+    with pytest.raises(InputError, match=r"must end in \.net"):
+        save(SMALL, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.hdf5"])
+def test_the_suffixes_of_hdf5_are_allowed(tmp_path, name):
+    save(SMALL, tmp_path / name)
+    assert_same_graph(SMALL, load(tmp_path / name))

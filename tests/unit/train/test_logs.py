@@ -54,8 +54,8 @@ def test_what_was_noted_after_the_checkpoint_is_cut_off(tmp_path):
     first.flush()
     first.close()
     second = RunLogs(tmp_path, ALL, log_bytes=size, steps=2)
-    assert (tmp_path / "steps.csv").read_bytes() == whole_until_then
     note(second, 3, 4)
+    assert (tmp_path / "steps.csv").read_bytes() == whole_until_then
     second.flush()
     second.close()
     assert [row["step"] for row in rows(tmp_path / "steps.csv")] == ["1", "2", "3", "4"]
@@ -63,23 +63,25 @@ def test_what_was_noted_after_the_checkpoint_is_cut_off(tmp_path):
 
 
 def test_nothing_is_written_before_it_is_asked_for(tmp_path):
-    logs = RunLogs(tmp_path, LoggingSection())
+    logs = RunLogs(tmp_path / "on", ALL)
+    assert not (tmp_path / "on").exists()
     note(logs, 1)
-    assert (tmp_path / "steps.csv").read_bytes() == b""
+    logs.close()
+    assert (tmp_path / "on" / "steps.csv").read_bytes() == b""
     off = RunLogs(tmp_path / "off", LoggingSection(csv=False))
     note(off, 1)
     off.epoch([RECORD], 1)
     assert off.flush() == 0
-    assert not (tmp_path / "off").exists()
+    assert not list((tmp_path / "off").iterdir())
 
 
 def test_without_tensorboard(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard.writer", None)
     with pytest.raises(MissingExtraError, match=r"logging\.tensorboard needs the package 'tensorboard'"):
-        RunLogs(tmp_path, ALL)
+        note(RunLogs(tmp_path, ALL), 1)
 
 
 def test_a_log_that_cannot_be_written(tmp_path):
     (tmp_path / "steps.csv").mkdir()
     with pytest.raises(InputError, match=r"steps\.csv: cannot be written"):
-        RunLogs(tmp_path, LoggingSection())
+        note(RunLogs(tmp_path, LoggingSection()), 1)

@@ -50,8 +50,17 @@ def test_without_a_toml_parser(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"trainig": {}}, "trainig: there is no such key"),
-        ({"training": {"epoch": 3}}, "training.epoch: there is no such key"),
+        ({"trainig": {}}, r"trainig: there is no such key \(did you mean training\?\)"),
+        ({"netwrk": {}}, r"netwrk: there is no such key \(did you mean network\?\)"),
+        ({"epochs": 3}, r"epochs: there is no such key \(did you mean training.epochs\?\)"),
+        ({"args": {}}, r"did you mean data.args or network.args\?"),
+        ({"training": {"epoch": 3}}, r"training.epoch: there is no such key \(did you mean training.epochs\?\)"),
+        ({"data": {"step": 3}}, r"data.step: there is no such key \(did you mean data.steps\?\)"),
+        ({"logging": {"wandb": True}}, r"logging.wandb: there is no such key \(there are: csv, tensorboard\)"),
+        (
+            {"training": {"early_stopping": {"x": 1}}},
+            r"training.early_stopping.x: .* \(there are: monitor, patience, min_delta\)",
+        ),
         ({"training": {"epochs": "many"}}, "training.epochs"),
         ({"training": {"lr": -1}}, r"training.lr: .*greater than 0 \(got -1\)"),
         ({"data": {"encoding": "latency"}}, "'direct', 'rate', 'time' or 'count'"),
@@ -92,13 +101,26 @@ def test_every_value_can_be_overridden():
     assert Recipe().overridden(["data.grey_levels=null"]) == Recipe()
 
 
+def test_sections_that_are_not_there_yet_are_made():
+    settings = ["RandomCrop.size=8", "RandomCrop.padding=1", "RandomHorizontalFlip={}"]
+    recipe = Recipe().overridden([f"data.augment.{setting}" for setting in settings])
+    assert recipe.data.augment == {"RandomCrop": {"size": 8, "padding": 1}, "RandomHorizontalFlip": {}}
+    assert Recipe().overridden(["training.early_stopping.patience=2"]).training.early_stopping.patience == 2
+    with pytest.raises(InputError, match=r"data\.augment\.RandomCrop has no section 'size'; it has: none"):
+        recipe.overridden(["data.augment.RandomCrop.size.x=8"])
+    assert Recipe().data.augment == {}
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
         ("training.epochs", "expected key=value"),
         ("=3", "expected key=value"),
-        ("trainng.epochs=3", "no section 'trainng'"),
+        ("trainng.epochs=3", "the recipe has no section 'trainng'; it has: data, neuron, network, training"),
         ("seed.x=3", "no section 'seed'"),
+        ("data.augmnt.RandomCrop.size=8", "data has no section 'augmnt'; it has: args, augment$"),
+        ("compute.gpu.memory=8", "compute has no section 'gpu'; it has: none"),
+        ("data.window.x=8", r"data\.window: Input should be a valid number"),
         ("training.epoch=3", "no such key"),
         ("training.epochs=three", "training.epochs"),
     ],
@@ -139,3 +161,5 @@ def test_presets_come_before_files(tmp_path, monkeypatch):
     (tmp_path / "other").write_text("")
     with pytest.raises(InputError, match=r"a \.toml or \.json file"):
         find_recipe("other")
+    with pytest.raises(InputError, match=r"no preset or file 'dgits'; presets: cifar10-resnet, .*, digits, "):
+        find_recipe("dgits")

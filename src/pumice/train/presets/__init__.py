@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pumice.errors import InputError
 from pumice.train.recipe import Recipe, load_recipe
 
 PRESETS: dict[str, Recipe] = {path.stem: load_recipe(path) for path in sorted(Path(__file__).parent.glob("*.toml"))}
@@ -20,5 +21,8 @@ def find_recipe(name_or_path: str) -> Recipe:
         >>> find_recipe("digits").data.dataset
         'digits'
     """
-    preset = PRESETS.get(name_or_path)
-    return load_recipe(name_or_path) if preset is None else preset
+    if name_or_path in PRESETS:
+        return PRESETS[name_or_path]
+    if not Path(name_or_path).exists():
+        raise InputError(f"no preset or file {name_or_path!r}; presets: {', '.join(PRESETS)}")
+    return load_recipe(name_or_path)

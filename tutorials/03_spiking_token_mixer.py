@@ -47,7 +47,7 @@ D, TOKENS = 32, 16
 class Mixer(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.embed = nn.SpikingPatchSplitting(1, D, 1, neurons, norm)  # 8x8 pixels -> 4x4 tokens
+        self.embed = nn.SpikingPatchSplitting(1, D, downsampling=1, neurons=neurons, norm=norm)  # 8x8 -> 4x4 tokens
         self.tokens = nn.TokenMixerBlock(D, tokens=TOKENS, heads=4, neurons=neurons, norm=norm)
         self.channels = nn.ChannelMixerBlock(D, neurons=neurons, norm=norm)
         self.head = nn.LinearReadout(D, 10)
@@ -123,7 +123,7 @@ print(f"in integers: {accuracy(expected):.1f} %")
 for residual in ("synapses", "relays", "auto"):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PumiceWarning)  # all inputs at their worst at once could wrap a sum
-        graph = pumice.lower(model, x_train[:2].clone(), input_range=encoder.value_range, residual=residual)
+        graph = pumice.lower(model, x_train[:2], input_range=encoder.value_range, residual=residual)
     print(f"{residual:9} {graph_cost(graph)}, latency {graph.latency}")
 
 # %% [markdown]

@@ -8,7 +8,7 @@ from pumice.errors import InputError
 from pumice.train.recipe import Recipe, load_recipe
 
 PRESETS: dict[str, Recipe] = {path.stem: load_recipe(path) for path in sorted(Path(__file__).parent.glob("*.toml"))}
-"""By name. "digits" is what `pumice demo` trains; the others need a data root."""
+"""By name. "digits" is what `pumice demo` trains; those that do not begin with "digits" need a data root."""
 
 
 def find_recipe(name_or_path: str) -> Recipe:

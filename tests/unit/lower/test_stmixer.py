@@ -168,7 +168,7 @@ def test_the_walk_sees_what_is_not_event_driven(four_steps):
     [
         lambda a, b: a * b,
         lambda a, b: torch.einsum("bcxyt,bdxyt,bdzwt->bczwt", a, b, a),
-        lambda a, b: torch.maximum(a, b),
+        torch.maximum,
         lambda a, _: torch.nn.functional.max_pool3d(a, (2, 2, 1)),
     ],
     ids=["product", "attention", "maximum", "max pooling"],

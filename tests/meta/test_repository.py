@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TEST_FILES = sorted((ROOT / "tests").rglob("test_*.py"))
 SOURCE_FILES = sorted((ROOT / "src").rglob("*.py"))
+TUTORIALS = sorted((ROOT / "tutorials").glob("[0-9]*.py"))
 
 
 def tracked_files():
@@ -53,6 +54,20 @@ def test_paths_named_in_the_documents_exist():
         text = (ROOT / document).read_text()
         for name in re.findall(r"`((?:src|tests|scripts|tutorials|netx_exports|benchmarks|\.ci)/[\w./-]*)`", text):
             assert (ROOT / name).exists(), f"{document} names {name}, which does not exist"
+
+
+def test_tutorials_show_the_figures_that_there_are():
+    shown = [name for path in TUTORIALS for name in re.findall(r"!\[[^]]+\]\((.+?)\)", path.read_text())]
+    assert sorted(shown) == sorted(f"figures/{path.name}" for path in (ROOT / "tutorials/figures").iterdir())
+
+
+@pytest.mark.parametrize("path", TUTORIALS[1:], ids=lambda p: p.stem)
+def test_a_tutorials_network_takes_at_most_30_lines(path):
+    """The class, and what is built of it at once."""
+    statements = ast.parse(path.read_text()).body
+    network = [s for s in statements if ast.unparse(s).startswith(("class ", "model = "))]
+    assert any(isinstance(s, ast.ClassDef) for s in network)
+    assert sum(s.end_lineno - s.lineno + 1 for s in network) <= 30
 
 
 def test_no_tracked_file_names_a_machine_or_a_registry():

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from numpy.testing import assert_array_equal
 
 from pumice.fixedpoint import CubaState, cuba_step, decay
@@ -14,10 +15,17 @@ def test_negative_states_decay_toward_zero():
     assert_array_equal(decay([-3, 3], 1), [-2, 2])
 
 
-def test_tdbn_neuron_of_the_paper():
-    """Oracle 3c: tau .25, V_th .5, input .4 .4 .4 .9 .1 .6 fires at steps 2, 3, 5; u is exactly .5 at step 1."""
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        ((0.4, 0.4, 0.4, 0.9, 0.1, 0.6), [0, 0, 1, 1, 0, 1]),
+        ((0.375, 0.40625, 0.375 + 1 / 4096), [0, 0, 1]),
+    ],
+)
+def test_tdbn_neuron_of_the_paper(inputs, expected):
+    """Oracle 3c: tau .25, V_th .5. At step 1, u is .5: on the grid 2047 / 4096, of the second input exactly."""
     state, fired = rest(), []
-    for x in (0.4, 0.4, 0.4, 0.9, 0.1, 0.6):
+    for x in inputs:
         spikes, state = cuba_step(
             state,
             [0],
@@ -27,7 +35,7 @@ def test_tdbn_neuron_of_the_paper():
             bias=np.trunc(4096 * np.float32(x)).astype(int),
         )
         fired.append(int(spikes[0]))
-    assert fired == [0, 0, 1, 1, 0, 1]
+    assert fired == expected
 
 
 def test_exactly_at_threshold_does_not_fire():

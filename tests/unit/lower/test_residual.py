@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 import pumice
 from pumice import nn
 from pumice.errors import InputError, LoweringError
-from pumice.ir import from_stream, to_stream, torch_to_lava
+from pumice.ir import OneToOne, from_stream, to_stream, torch_to_lava
 from pumice.nn.arms import AbstractArm
 
 LIF = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75}
@@ -120,12 +120,19 @@ def test_a_path_beyond_62_steps_gets_relays():
 
 
 def test_identity_and_tdbn_fold_to_the_papers_numbers():
-    """Oracle 3g: at rate .2 the shortcut folds to weight .883883 and bias -.176777."""
+    """Oracle 3g: at rate .2 the shortcut folds to weight .883883 and bias -.176777, in real numbers and lowered."""
     arm = nn.IdentityArm(1, nn.TDBN(1, alpha=2**-0.5, threshold=0.5, eps=0))
     arm.norm.running_mean.fill_(0.2)
     arm.norm.running_var.fill_(0.2 * 0.8)
     assert arm.gain().item() == pytest.approx(0.883883, abs=1e-6)
     assert arm.offset().item() == pytest.approx(-0.176777, abs=1e-6)
+    graph = pumice.lower(torch.nn.Sequential(nn.Merge(LIF, arm)), torch.ones(1, 1, 3))
+    (synapse,), (population,) = graph.synapses, graph.populations
+    assert isinstance(synapse, OneToOne)
+    scale = population.vth_mant / 0.5
+    assert 240 < synapse.weight <= 254  # the largest of 8 bits
+    assert synapse.weight == 2 * round(0.883883 * scale / 2)
+    assert population.bias_mant == round(-0.176777 * scale)
 
 
 def test_token_mixing_is_the_papers():

@@ -60,12 +60,23 @@ def test_parameters_of_resnet_19():
     assert n_parameters(resnet(PARAMS, (3, 32, 32), 10, stem_channels=64, identity_norm=False)) == 12_630_858
 
 
-@pytest.mark.parametrize(("layers", "reference"), [("18", 11_689_512), ("34", 21_797_672), ("50", 25_557_032)])
-def test_parameters_are_those_of_he_et_al_and_the_shortcuts_norms(layers, reference):
-    """He et al., CVPR 2016, as in torchvision; ours have a projection in the first stage, and norms on identities."""
+@pytest.mark.parametrize(
+    ("layers", "reference", "projection"),
+    [
+        ("18", 11_689_512, 64 * 64 + 2 * 64),
+        ("34", 21_797_672, 64 * 64 + 2 * 64),
+        ("34-large", 86_110_824, 128 * 128 + 2 * 128),
+        ("50", 25_557_032, 0),
+    ],
+)
+def test_parameters_are_those_of_he_et_al_and_the_shortcuts_norms(layers, reference, projection):
+    """He et al., CVPR 2016, as in torchvision, and 34 layers with all channels doubled.
+
+    Ours of two convolutions have a projection in the first stage, too, where torchvision's pooling halves the image,
+    and norms on identities.
+    """
     model = resnet(PARAMS, (3, 224, 224), 1000, layers=layers, stem_kernel=7, identity_norm=False)
-    first = 0 if layers == "50" else 64 * 64 + 2 * 64  # where torchvision's pooling halves the image
-    assert n_parameters(model) == reference + first
+    assert n_parameters(model) == reference + projection
     normed = resnet(PARAMS, (3, 224, 224), 1000, layers=layers, stem_kernel=7)
     channels = [a.out_channels for a in normed.modules() if isinstance(a, nn.IdentityArm)]
     assert n_parameters(normed) - n_parameters(model) == 2 * sum(channels)
@@ -88,15 +99,28 @@ def test_large_is_twice_as_wide():
     assert (widest("34"), widest("34-large")) == (512, 1024)
 
 
-@pytest.mark.parametrize("layers", LAYERS)
-def test_whole_networks_lower_and_run_without_difference(layers):
-    x = image_batch(6, 16)
-    model = lively(layers, x, width=1 / 16)
+@pytest.mark.parametrize(
+    ("layers", "stem_kernel", "sides"),
+    [
+        ("18", 3, [16, 8, 4, 2]),
+        ("19", 3, [16, 8, 4]),
+        ("34", 3, [16, 8, 4, 2]),
+        ("34-large", 3, [16, 8, 4, 2]),
+        ("50", 3, [16, 8, 4, 2]),
+        ("18", 7, [16, 8, 4, 2, 1]),
+        ("50", 7, [16, 8, 4, 2, 1]),
+    ],
+)
+def test_whole_networks_lower_and_run_without_difference(layers, stem_kernel, sides):
+    """For small images, and in the form for ImageNet, whose stem halves the image too."""
+    x = image_batch(6, 16 if stem_kernel == 3 else 32)
+    model = lively(layers, x, width=1 / 16, stem_kernel=stem_kernel)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # no state can leave its bits
         graph = pumice.lower(model, x[:4])
     assert check_ranges(graph) == []
     assert graph.latency == int(layers.partition("-")[0])
+    assert list(dict.fromkeys(p.shape[0] for p in graph.populations if len(p.shape) == 3)) == sides
     offsets = [p.reset.offset for p in graph.populations]
     assert offsets == [(1 + k) % graph.timing.period_steps for k in range(1, graph.latency + 1)]
     shortcuts = [s.balance_steps for s in graph.synapses if s.balance_steps]
@@ -105,9 +129,10 @@ def test_whole_networks_lower_and_run_without_difference(layers):
     assert_runs_without_difference(graph, model, x, "fast")
 
 
-def test_the_reference_agrees_and_a_step_too_much_is_seen():
+@pytest.mark.parametrize("layers", LAYERS)
+def test_the_reference_agrees_and_a_step_too_much_is_seen(layers):
     x = image_batch(2, 8)
-    model = lively("19", x, width=1 / 16)
+    model = lively(layers, x, width=1 / 16)
     graph = pumice.lower(model, x)
     assert_runs_without_difference(graph, model, x, "reference")
     shortcut = next(s for s in graph.synapses if s.balance_steps)

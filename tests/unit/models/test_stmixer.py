@@ -30,9 +30,22 @@ def test_the_papers_parameter_counts(image, classes, options, expected):
         assert learned(stmixer(LIF, image, classes, **options)) == expected
 
 
-def test_token_mixing_has_65536_parameters_in_a_block():
-    model = stmixer(LIF, (3, 32, 32), 10)
-    assert model.encoders[0].mix.weight.numel() == 65_536
+@pytest.mark.parametrize(
+    ("image", "options", "tokens", "mixing", "convolutions"),
+    [
+        (32, {"downsampling": 2, "embed_dim": 384, "heads": 16}, 64, 65_536, 1_474_560),
+        (224, {"downsampling": 4, "embed_dim": 768, "heads": 8}, 196, 307_328, 5_898_240),
+        (128, {"downsampling": 4, "embed_dim": 256, "heads": 16}, 64, 65_536, 655_360),
+    ],
+)
+def test_the_papers_parameter_counts_of_a_block(image, options, tokens, mixing, convolutions):
+    """Oracle 4e: a token mixer's matrices, and the 1x1 convolutions of it and the channel mixer behind it."""
+    with torch.device("meta"):
+        model = stmixer(LIF, (3, image, image), 10, depth=1, **options)
+    assert model.encoders[0].mix.weight.shape == (options["heads"], tokens, tokens)
+    assert model.encoders[0].mix.weight.numel() == mixing
+    convs = [m for m in model.encoders.modules() if isinstance(m, nn.ConvArm)]
+    assert sum(conv.weight.numel() for conv in convs) == convolutions
 
 
 def test_surrogates_change_nothing_outside_training():

@@ -48,6 +48,16 @@ def test_tdbn_neuron_of_the_paper():
     assert [exported[name] for name in ("vThMant", "vDecay", "iDecay")] == [32, 3072, 4096]
 
 
+def test_it_does_not_fire_where_the_voltage_is_the_threshold():
+    """Oracle 3c's neuron with an input that the grid holds: .25 * .375 + .40625 = .5, then 1/4096 above it."""
+    neuron = CubaNeuron(threshold=0.5, current_decay=1.0, voltage_decay=0.75)
+    x = torch.tensor([[[0.375, 0.40625, 0.375 + 1 / 4096]]])
+    assert neuron.dynamics(x)[1].flatten().tolist() == [0.375, 0.5, 0.5 + 1 / 4096]
+    assert neuron(x).flatten().tolist() == [0, 0, 1]
+    neuron.deploy(32)
+    assert neuron(64 * x).flatten().tolist() == [0, 0, 1]
+
+
 def test_before_deployment_it_is_slayers_neuron():
     x = torch.randn(3, 4, 30)
     ours = CubaNeuron(threshold=0.5, current_decay=0.3, voltage_decay=0.1)

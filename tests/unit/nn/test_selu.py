@@ -1,5 +1,7 @@
 """Oracles e5 of the self-normalising networks."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -7,17 +9,16 @@ import torch
 from pumice.errors import InputError
 from pumice.nn.selu import ALPHA, LAMBDA, alpha_dropout_affine, self_normalizing_
 
-Z = np.linspace(-12, 12, 400_001)
-STEP = Z[1] - Z[0]
-DENSITY = np.exp(-(Z**2) / 2) / np.sqrt(2 * np.pi)
+Z = torch.linspace(-12, 12, 400_001, dtype=torch.float64)
+DENSITY = torch.exp(-(Z**2) / 2) / (2 * torch.pi) ** 0.5
 
 
-def moments(mean, variance):
-    """Mean and variance behind SELU of a normal variable: the map g."""
-    q = mean * 0.0 + np.sqrt(variance) * Z  # weights whose sum is 0 and whose squares' sum is 1
-    y = LAMBDA * np.where(q > 0, q, ALPHA * np.expm1(np.minimum(q, 0)))
-    first = float(np.sum(y * DENSITY)) * STEP
-    return np.array([first, float(np.sum(y * y * DENSITY)) * STEP - first**2])
+def moments(inputs, weights):
+    """The map g: mean and variance behind SELU of a weighted sum of inputs that have this mean and variance."""
+    mean, variance = inputs
+    y = torch.selu(mean * weights.sum() + (variance * weights.square().sum()).sqrt() * Z)
+    first, second = (torch.trapezoid(power * DENSITY, Z) for power in (y, y * y))
+    return torch.stack([first, second - first**2])
 
 
 def test_the_constants():
@@ -31,10 +32,13 @@ def test_torchs_selu_is_the_papers(x, y):
 
 
 def test_mean_0_and_variance_1_are_an_attracting_fixed_point():
-    np.testing.assert_allclose(moments(0, 1), [0, 1], atol=1e-6)
-    slope = (moments(0, 1 + 1e-4) - moments(0, 1 - 1e-4)) / 2e-4
-    np.testing.assert_allclose(slope, [0.088835, 0.782648], atol=2e-5)
-    assert np.linalg.norm(slope) == pytest.approx(0.787673, abs=2e-5)
+    """Weights whose sum is 0, and that of their squares 1, as `self_normalizing_` draws them on average."""
+    g = partial(moments, weights=torch.tensor([0.7, -0.7, 0.1, -0.1], dtype=torch.float64))
+    fixed = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    np.testing.assert_allclose(g(fixed), fixed, atol=1e-6)
+    jacobian = torch.autograd.functional.jacobian(g, fixed)
+    np.testing.assert_allclose(jacobian, [[0, 0.088835], [0, 0.782648]], atol=1e-6)
+    assert float(torch.linalg.matrix_norm(jacobian, 2)) == pytest.approx(0.787673, abs=1e-6)
 
 
 def test_a_deep_network_keeps_its_moments_and_another_initialisation_does_not():

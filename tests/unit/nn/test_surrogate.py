@@ -84,7 +84,7 @@ def test_values_of_the_papers(surrogate, at_0, at_half):
 
 
 def test_dspike_is_zero_beyond_one():
-    """Oracle 4c; its area is 1."""
+    """Oracle 4c; its values are among those above, as its area is."""
     assert Dspike(2.5).derivative(torch.tensor([1.5, -1.5])).tolist() == [0, 0]
 
 

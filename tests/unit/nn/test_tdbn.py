@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_array_equal
 
+import pumice
 from pumice.errors import InputError, LoweringError
-from pumice.nn import TDBN, Dense
+from pumice.nn import TDBN, ConvArm, Dense, Merge
 from pumice.nn.tdbn import momentum_of
 
 # Oracle 3a: x[T=2, N=2, C=2]
@@ -27,17 +29,24 @@ def test_statistics_run_over_time_and_batch_together(norm):
 
 
 def test_folding_gives_the_papers_weights(norm):
-    """Oracle 3b: W = [[1, -2], [.5, 3]], b = [.2, -.4], mean [.3, -1], var [4, .25], eps 1e-5."""
+    """Oracle 3b, lowered: W = [[1, -2], [.5, 3]], b = [.2, -.4], mean [.3, -1], var [4, .25], eps 1e-5.
+
+    An arm has no b: it shifts the mean.
+    """
     norm.eps = 1e-5
-    norm.running_mean = torch.tensor([0.3, -1.0])
+    norm.running_mean = torch.tensor([0.3, -1.0]) - torch.tensor([0.2, -0.4])
     norm.running_var = torch.tensor([4.0, 0.25])
-    weight, bias = torch.tensor([[1.0, -2], [0.5, 3]]), torch.tensor([0.2, -0.4])
-    gain = norm.gain().detach()
-    folded, folded_bias = gain[:, None] * weight, (norm.offset() + gain * bias).detach()
-    np.testing.assert_allclose(gain, [0.176776, 1.414185], atol=2e-6)
-    np.testing.assert_allclose(folded, [[0.176776, -0.353553], [0.707093, 4.242557]], atol=2e-6)
-    np.testing.assert_allclose(folded_bias, [-0.017678, 0.948511], atol=2e-6)
-    np.testing.assert_allclose(folded.sum(1) + folded_bias, [-0.194454, 5.898160], atol=2e-6)
+    np.testing.assert_allclose(norm.gain().detach(), [0.176776, 1.414185], atol=2e-6)
+    arm = ConvArm(2, 2, 1, norm=norm)
+    arm.weight.data = torch.tensor([[1.0, -2], [0.5, 3]]).reshape(2, 2, 1, 1, 1)
+    model = torch.nn.Sequential(Merge({"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75}, arm))
+    graph = pumice.lower(model, torch.ones(1, 2, 1, 1, 3))
+    weight, bias = graph.synapses[0].weight.reshape(2, 2), graph.populations[0].bias_mant
+    scale = graph.populations[0].vth_mant / 0.5
+    assert weight.max() > 240  # of 254, the largest of 8 bits
+    assert_array_equal(weight, 2 * np.round(np.array([[0.176776, -0.353553], [0.707093, 4.242557]]) * scale / 2))
+    assert_array_equal(bias, np.round(np.array([-0.017678, 0.948511]) * scale))
+    np.testing.assert_allclose((weight.sum(1) + bias) / scale, [-0.194454, 5.898160], atol=2.5 / scale)
 
 
 def test_evaluation_uses_the_running_estimates_and_leaves_them(norm):

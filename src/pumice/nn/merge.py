@@ -9,8 +9,9 @@ import torch
 
 from pumice.errors import InputError
 from pumice.nn.arms import AbstractArm, arm_list
-from pumice.nn.cuba import CubaNeuron
+from pumice.nn.checks import check_same_shape
 from pumice.nn.delay import Delay
+from pumice.nn.neurons import make_neuron
 
 
 class Merge(torch.nn.Module):
@@ -32,7 +33,8 @@ class Merge(torch.nn.Module):
         One tensor (batch, channel, ..., time) for each arm -> one of spikes.
 
     Raises:
-        InputError: No arms, a norm in `neuron_params`, or another number of inputs than arms.
+        InputError: No arms, arms of different channels that are summed, a norm in `neuron_params` or a number missing
+            there, another number of inputs than arms, or currents of different shapes.
 
     Example:
         >>> from pumice.nn import ConvArm, IdentityArm
@@ -47,12 +49,11 @@ class Merge(torch.nn.Module):
         self, neuron_params: dict[str, Any], *arms: AbstractArm, concat: bool = False, delay: bool = False
     ) -> None:
         super().__init__()
-        if neuron_params.get("norm") is not None:
-            raise InputError("Merge: give each arm its own norm instead of neuron_params['norm']")
-        self.neuron: Any = CubaNeuron(**neuron_params)
+        self.neuron: Any = make_neuron("Merge", neuron_params)
         self.arms = arm_list(arms)
         self.concat = concat
-        self.delay = Delay(self._channels()) if delay else None
+        channels = self._channels()
+        self.delay = Delay(channels) if delay else None
         for arm in arms:
             if arm.norm is None:
                 arm.weight_hook = self.neuron.quantize_8bit
@@ -62,14 +63,20 @@ class Merge(torch.nn.Module):
     def forward(self, *xs: torch.Tensor) -> torch.Tensor:
         """Spikes for one input per arm."""
         if len(xs) != len(self.arms):
-            raise InputError(f"Merge has {len(self.arms)} arms, got {len(xs)} inputs")
+            raise InputError(f"Merge has {len(self.arms)} arms, got {len(xs)} inputs; give one to each")
         currents = [arm(x) for arm, x in zip(self.arms, xs, strict=True)]
+        check_same_shape("Merge", currents, concat=self.concat)
         spikes: torch.Tensor = self.neuron(torch.cat(currents, 1) if self.concat else reduce(torch.add, currents))
         return spikes if self.delay is None else self.delay(spikes)
 
     def _channels(self) -> int:
         channels: list[int] = [arm.out_channels for arm in self.arms]  # type: ignore[misc]
-        return sum(channels) if self.concat else channels[0]
+        if self.concat:
+            return sum(channels)
+        if len(set(channels)) > 1:
+            found = " and ".join(map(str, channels))
+            raise InputError(f"Merge: arms of {found} channels cannot be summed; give them the same, or concat=True")
+        return channels[0]
 
     def offset(self) -> torch.Tensor:
         """What all norms together add in every step, per channel."""

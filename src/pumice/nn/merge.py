@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
 import torch
 
-from pumice.errors import InputError
+from pumice.errors import InputError, PumiceWarning
 from pumice.nn.arms import AbstractArm, arm_list
 from pumice.nn.checks import check_same_shape
 from pumice.nn.delay import Delay
@@ -22,6 +24,10 @@ class Merge(torch.nn.Module):
     or, with `concat`, the arms' channels side by side. Spikes enter, currents are summed, spikes leave: this is
     the residual connection of STBP-tdBN (Zheng et al., AAAI 2021). Deployed, each arm becomes a synapse of its
     own into one population, and paths of different length are balanced by delays.
+
+    Of n arms that are summed, each has a norm with alpha = 1/sqrt(n), so that the sum has the variance of one arm:
+    `partial(TDBN, alpha=n**-0.5)`. `ResidualBlock` sees to it; here it is the caller's, and a norm with no alpha of
+    its own gives a `PumiceWarning`.
 
     Args:
         neuron_params: SLAYER's dictionary; a norm belongs to each arm, not here.
@@ -54,6 +60,8 @@ class Merge(torch.nn.Module):
         self.concat = concat
         channels = self._channels()
         self.delay = Delay(channels) if delay else None
+        if not concat:
+            _warn_of_variance(arms)
         for arm in arms:
             if arm.norm is None:
                 arm.weight_hook = self.neuron.quantize_8bit
@@ -83,3 +91,14 @@ class Merge(torch.nn.Module):
         arms: Any = self.arms
         offsets = [arm.offset() for arm in arms]
         return torch.cat(offsets) if self.concat else torch.stack(offsets).sum(0)
+
+
+def _warn_of_variance(arms: Sequence[AbstractArm]) -> None:
+    norms = [arm.norm for arm in arms if arm.norm is not None]
+    if len(norms) > 1 and not all(norm.alpha_is_given for norm in norms):
+        warnings.warn(
+            f"Merge: {len(norms)} arms with norms are summed, and not each norm was given an alpha: their sum varies "
+            f"more than one of them; use norm=partial(nn.TDBN, alpha={len(norms)}**-0.5), or alpha=1.0 if meant so",
+            PumiceWarning,
+            stacklevel=3,
+        )

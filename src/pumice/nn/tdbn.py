@@ -33,7 +33,7 @@ class TDBN(torch.nn.Module):
 
     Args:
         num_features: Channels; taken from the first input (or from the block) if not given.
-        alpha: 1 in a chain, 1/sqrt(n) on each of n branches that are summed.
+        alpha: 1 in a chain (if not given), 1/sqrt(n) on each of n branches that are summed.
         threshold: V_th in SLAYER's units; the neuron that owns the norm sets it if not given.
         eps: Added to the variance.
         momentum: Weight of a new batch in the running estimates.
@@ -58,7 +58,7 @@ class TDBN(torch.nn.Module):
     def __init__(
         self,
         num_features: int | None = None,
-        alpha: float = 1.0,
+        alpha: float | None = None,
         threshold: float | None = None,
         eps: float = 1e-5,
         momentum: float = 0.1,
@@ -67,7 +67,8 @@ class TDBN(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.num_features: int | None = None
-        self.alpha = alpha
+        self.alpha = 1.0 if alpha is None else alpha
+        self.alpha_is_given = alpha is not None
         self.threshold = threshold
         self.eps = eps
         self.momentum = momentum

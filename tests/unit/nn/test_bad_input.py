@@ -1,15 +1,20 @@
 """What a block refuses: at once, by its name, with what is allowed and what was found."""
 
+import re
+import warnings
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 import pumice
 from pumice import nn
-from pumice.errors import InputError
+from pumice.errors import InputError, PumiceWarning
 from pumice.nn.checks import check_same_shape
 
 LIF = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75}
+HALF = partial(nn.TDBN, alpha=2**-0.5)
 SPIKES = torch.ones(1, 4, 6, 6, 5)
 FLAT = torch.ones(1, 4, 5)
 TDBN = {**LIF, "norm": nn.TDBN}
@@ -164,3 +169,34 @@ def test_whole_numbers_of_numpy_are_sizes():
 def test_currents_of_one_shape_pass():
     check_same_shape("here", [SPIKES, SPIKES.clone()])
     check_same_shape("here", [SPIKES, SPIKES[:, :1]], concat=True)
+
+
+@pytest.mark.parametrize(
+    "arms",
+    [
+        lambda: (nn.DenseArm(4, 4, norm=nn.TDBN), nn.IdentityArm(4, norm=nn.TDBN)),
+        lambda: (nn.DenseArm(4, 4, norm=HALF), nn.DenseArm(4, 4, norm=nn.BiasFreeNorm), nn.DenseArm(4, 4)),
+        lambda: (nn.DenseArm(4, 4, norm=nn.TDBN(4)), nn.DenseArm(4, 4, norm=lambda: nn.TDBN(eps=0.1))),
+    ],
+)
+def test_a_sum_of_norms_without_alpha_is_warned_of(arms):
+    with pytest.warns(PumiceWarning, match=re.escape("alpha=2**-0.5")) as caught:
+        nn.Merge(LIF, *arms())
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    ("arms", "options"),
+    [
+        (lambda: [nn.DenseArm(4, 4, norm=nn.TDBN)], {}),
+        (lambda: [nn.DenseArm(4, 4, norm=nn.TDBN), nn.DenseArm(4, 4)], {}),
+        (lambda: [nn.DenseArm(4, 4, norm=nn.TDBN) for _ in range(2)], {"concat": True}),
+        (lambda: [nn.DenseArm(4, 4, norm=HALF) for _ in range(2)], {}),
+        (lambda: [nn.DenseArm(4, 4, norm=partial(nn.TDBN, alpha=1.0)) for _ in range(2)], {}),
+        (lambda: nn.ResidualBlock(TDBN, 4, 4).sum.arms, {}),
+    ],
+)
+def test_other_sums_are_not_warned_of(arms, options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        nn.Merge(LIF, *arms(), **options)

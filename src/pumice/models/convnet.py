@@ -10,6 +10,7 @@ import torch
 
 from pumice import nn
 from pumice.errors import InputError
+from pumice.nn.checks import check_image, check_sizes
 
 
 def convnet(
@@ -45,6 +46,8 @@ def convnet(
         >>> net(torch.ones(2, 1, 8, 8, 4)).shape
         torch.Size([2, 10, 4])
     """
+    check_image("convnet", image_shape)
+    check_sizes("convnet", n_classes=n_classes)
     if not channels or len(channels) != len(strides):
         raise InputError(f"convnet: channels {list(channels)} and strides {list(strides)} must be equally many, >= 1")
     if min(*channels, *strides) < 1 or kernel_size < 1 or kernel_size % 2 == 0:

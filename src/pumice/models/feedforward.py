@@ -11,6 +11,7 @@ from lava.lib.dl.slayer.neuron import Dropout
 
 from pumice import nn
 from pumice.errors import InputError
+from pumice.nn.checks import check_choice, check_image, check_sizes
 from pumice.nn.delay import MAX_DELAY
 
 POOL_WEIGHT = 1.1
@@ -56,8 +57,9 @@ def feedforward(
         >>> net(torch.ones(2, 1, 12, 12, 3)).shape
         torch.Size([2, 10, 3])
     """
-    if padding not in {"valid", "same"}:
-        raise InputError(f'feedforward: padding must be "valid" or "same", got {padding!r}')
+    check_image("feedforward", image_shape)
+    check_sizes("feedforward", n_classes=n_classes)
+    check_choice("feedforward", "padding", padding, ("valid", "same"))
     if not 0 <= dropout < 1 or not 0 <= max_delay <= MAX_DELAY:
         raise InputError(
             f"feedforward: dropout must lie in 0..1 (below 1) and max_delay in 0..{MAX_DELAY}, "

@@ -14,6 +14,7 @@ class MembraneReadout(torch.nn.Module):
 
     There is neither leak nor reset, so the membrane at the end of a sample is the sum of y over time. Deployed, y is
     the voltage of a population of `ir.Accumulator`, into which one dense synapse leads; who reads it adds it up.
+    Deng, Wu, Du, Gu (Spiking Token Mixer, NeurIPS 2024) take the sum of a linear answer over time, too.
 
     Args:
         channels: Channels, or neurons, of the spikes.
@@ -21,6 +22,9 @@ class MembraneReadout(torch.nn.Module):
 
     Shape:
         (batch, channel, ..., time) -> (batch, n_classes, time), y.
+
+    Raises:
+        InputError: A size is below 1, or the spikes have another number of channels.
 
     Example:
         >>> MembraneReadout(3, 10)(torch.ones(1, 3, 4, 4, 5)).shape

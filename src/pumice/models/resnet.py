@@ -10,6 +10,7 @@ import torch
 from pumice import nn
 from pumice.errors import InputError
 from pumice.models.membrane_readout import MembraneReadout
+from pumice.nn.checks import check_choice, check_image, check_sizes
 from pumice.nn.residual import split_norm
 from pumice.nn.stbp import set_gradient
 
@@ -44,7 +45,12 @@ def resnet(
     gradient: str = "stbp",
     readout: str = "spikes",
 ) -> torch.nn.Sequential:
-    """A deep residual spiking network, as STBP-tdBN trains it.
+    r"""A deep residual spiking network, as STBP-tdBN trains it.
+
+    .. math:: y(t) = \mathrm{LIF}\Big(W \, \underset{n}{\mathrm{mean}} \, h_n(t) + b\Big), \qquad
+        h = B_m(\dots B_1(\mathrm{LIF}(\mathrm{norm}(W_0 * x))))
+
+    with blocks B (`nn.ResidualBlock` or `nn.Bottleneck`) and positions n; without the outer LIF, if membranes answer.
 
     A convolution, blocks in stages that halve the image and double the channels (all by stride, no pooling), the
     mean over the image, and a linear layer of one neuron per class. ResNet-19 has another linear layer of 256
@@ -82,15 +88,15 @@ def resnet(
         >>> sum(p.numel() for p in resnet(params, (3, 32, 32), 10).parameters() if p.requires_grad)
         12700810
     """
-    if str(layers) not in _PLANS:
-        raise InputError(f"resnet: layers must be one of {', '.join(_PLANS)}, got {layers!r}")
+    check_image("resnet", image_shape)
+    check_sizes("resnet", n_classes=n_classes, stem_channels=1 if stem_channels is None else stem_channels)
+    check_choice("resnet", "layers", str(layers), _PLANS)
+    check_choice("resnet", "readout", readout, ("spikes", "membrane"))
     if stem_kernel not in {3, 7}:
         raise InputError(f"resnet: stem_kernel must be 3 or 7, got {stem_kernel}")
-    if readout not in {"spikes", "membrane"}:
-        raise InputError(f'resnet: readout must be "spikes" or "membrane", got {readout!r}')
     plan = _PLANS[str(layers)]
     lif, norm, _ = split_norm(neuron_params)
-    channels, size = _scaled(stem_channels or plan.stem, width), image_shape[1:]
+    channels, size = _scaled(plan.stem if stem_channels is None else stem_channels, width), image_shape[1:]
     blocks: OrderedDict[str, torch.nn.Module] = OrderedDict()
     shrinks = 2 if stem_kernel == 7 else 1
     stem = nn.ConvArm(image_shape[0], channels, stem_kernel, stride=shrinks, padding=stem_kernel // 2, norm=norm)
@@ -127,7 +133,9 @@ def resnet(
 def _scaled(channels: int, width: float) -> int:
     scaled = round(channels * width)
     if scaled < 1:
-        raise InputError(f"resnet: width {width} leaves nothing of {channels} channels")
+        raise InputError(
+            f"resnet: width {width} leaves nothing of {channels} channels; use more than {0.5 / channels:g}"
+        )
     return scaled
 
 

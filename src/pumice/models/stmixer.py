@@ -9,16 +9,25 @@ import torch
 
 from pumice import nn
 from pumice.errors import InputError
+from pumice.nn.checks import check_choice, check_image, check_sizes
+from pumice.nn.surrogate_module import ACTIVATIONS
 
 
 class STMixer(torch.nn.Module):
-    """What `stmixer` makes.
+    r"""What `stmixer` makes.
+
+    .. math:: y(t) = \mathrm{head}(E_{2L}(\dots E_1(\mathrm{embed}(x))))(t)
+
+    Deng, Wu, Du, Gu: Spiking Token Mixer, NeurIPS 2024.
 
     Attributes:
         embed: Image to stream of currents.
         encoders: Token mixers and channel mixers in turn, two for each unit of depth.
         head: Stream to answer.
         surrogates: Auxiliary networks, called in training only; `pumice.train.sml` reads what they give.
+
+    Shape:
+        (batch, channel, height, width, time) -> (batch, n_classes, time), real numbers.
 
     Example:
         >>> params = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5}
@@ -75,7 +84,12 @@ def stmixer(
     short_path: bool = True,
     bias: bool = True,
 ) -> STMixer:
-    """A Spiking Token Mixer.
+    r"""A Spiking Token Mixer.
+
+    .. math:: I_0 = \mathrm{IPSPS}(x), \qquad I_l = \mathrm{CM}_l(\mathrm{TM}_l(I_{l-1})), \qquad
+              y(t) = W \, \underset{n}{\mathrm{mean}} \, I_{L,n}(t) + b
+
+    of `nn.SpikingPatchSplitting`, `nn.TokenMixerBlock`, `nn.ChannelMixerBlock` and `nn.LinearReadout`, tokens n.
 
     Deng, Wu, Du, Gu: Spiking Token Mixer: An Event-Driven Friendly Former Structure for Spiking Neural Networks,
     NeurIPS 2024. Its neurons have threshold 1, `current_decay` 1, `voltage_decay` .5 and the surrogate gradient
@@ -107,14 +121,19 @@ def stmixer(
         >>> net(torch.ones(2, 3, 8, 8, 4)).shape
         torch.Size([2, 10, 4])
     """
+    check_image("stmixer", image_shape)
+    check_sizes("stmixer", n_classes=n_classes, embed_dim=embed_dim, depth=depth, heads=heads, expansion=expansion)
+    check_sizes("stmixer", downsampling=downsampling)
+    check_choice("stmixer", "surrogate_activation", surrogate_activation, ACTIVATIONS)
     channels, height, width = image_shape
     patch = 2**downsampling
-    if depth < 1 or heads < 1 or expansion < 1:
-        raise InputError(f"stmixer: depth, heads and expansion must be >= 1, got {depth}, {heads} and {expansion}")
     if height % patch or width % patch:
-        raise InputError(f"stmixer: patches of {patch} x {patch} do not divide an image of {height} x {width}")
+        raise InputError(
+            f"stmixer: patches of {patch} x {patch} do not divide an image of {height} x {width}; "
+            "use another downsampling, or pad the images"
+        )
     params = {name: value for name, value in neuron_params.items() if name != "norm"}
-    norm = partial(nn.TDBN if bias else nn.BiasFreeNorm, threshold=params["threshold"])
+    norm = partial(nn.TDBN if bias else nn.BiasFreeNorm, threshold=params.get("threshold"))
     neurons = partial(nn.Neurons, params)
     tokens = (height // patch) * (width // patch)
     encoders: list[torch.nn.Module] = []

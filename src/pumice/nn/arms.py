@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from pumice.errors import InputError
+from pumice.nn.checks import check_divides, check_input, check_sizes, checked_pair
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.synapse import convolve_steps
 from pumice.nn.tdbn import TDBN
@@ -18,27 +19,50 @@ Pair = int | tuple[int, int]
 NormFactory = Callable[[], TDBN]
 
 
-def _pair(value: Pair) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else value
-
-
 class AbstractArm(torch.nn.Module, ABC):
-    """A linear map with a weight and, optionally, a `TDBN` behind it.
+    r"""A linear map with a weight and, optionally, a `TDBN` behind it.
+
+    .. math:: c = \mathrm{norm}(W s)
+
+    The norm is that of STBP-tdBN (Zheng et al., AAAI 2021); deployed, it is folded into W and a bias. An arm of one's
+    own sets `weight` and defines `linear`.
 
     Args:
-        weight: Initial weight; its first axis (or, for token mixing, the split of channels) is the output channel.
         out_channels: Channels that the arm gives.
         norm: A `TDBN`, or a function that makes one, or None.
+        in_channels: Channels that it takes; not checked if not given.
+
+    Shape:
+        (batch, in_channels, ..., time) -> (batch, out_channels, ..., time).
+
+    Raises:
+        InputError: The norm is none, or the input has other channels or axes.
+
+    Example:
+        >>> class Negative(AbstractArm):
+        ...     def __init__(self, channels):
+        ...         super().__init__(channels, None, in_channels=channels)
+        ...         self.register_buffer("weight", -torch.ones(channels))
+        ...
+        ...     def linear(self, x, weight):
+        ...         return x * weight[:, None]
+        >>> Negative(2)(torch.ones(1, 2, 3)).unique().tolist()
+        [-1.0]
     """
 
+    takes_images = False
+    """Whether the input has a height and a width."""
     weight: torch.Tensor
     weight_hook: Callable[[torch.Tensor], torch.Tensor] | None
     """What the weight is replaced by in the forward pass: SLAYER's quantiser, or the deployed integers."""
 
-    def __init__(self, out_channels: int, norm: TDBN | Callable[[], TDBN] | None) -> None:
+    def __init__(
+        self, out_channels: int, norm: TDBN | Callable[[], TDBN] | None, *, in_channels: int | None = None
+    ) -> None:
         super().__init__()
         self.out_channels = out_channels
-        self.norm = norm if norm is None or isinstance(norm, TDBN) else norm()
+        self.in_channels = in_channels
+        self.norm = _made(norm, type(self).__name__)
         if self.norm is not None and self.norm.num_features is None:
             self.norm.set_features(out_channels)
         self.weight_hook = None
@@ -46,8 +70,14 @@ class AbstractArm(torch.nn.Module, ABC):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The current that the arm adds; deployed, an integer sum whose norm is folded into weight and bias."""
+        self._check(x)
         z = self.linear(x, self.weight if self.weight_hook is None else self.weight_hook(self.weight))
         return z if self.norm is None or self.is_deployed else self.norm(z)
+
+    def _check(self, x: torch.Tensor) -> None:
+        """Refuse an input of other channels, or of other axes."""
+        if self.in_channels is not None:
+            check_input(type(self).__name__, x, self.in_channels, image=self.takes_images)
 
     @abstractmethod
     def linear(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -68,7 +98,12 @@ class AbstractArm(torch.nn.Module, ABC):
 
 
 class DenseArm(AbstractArm):
-    """Fully connected.
+    r"""Fully connected.
+
+    .. math:: c_k(t) = \mathrm{norm}_k\Big(\sum_j W_{kj} \, s_j(t)\Big)
+
+    Of SLAYER (Shrestha and Orchard, NeurIPS 2018), with the norm of Zheng et al., AAAI 2021; initialised like
+    `torch.nn.Linear`, without bias.
 
     Args:
         in_neurons: Number of inputs.
@@ -78,13 +113,17 @@ class DenseArm(AbstractArm):
     Shape:
         (batch, in_neurons, time) -> (batch, out_neurons, time).
 
+    Raises:
+        InputError: A size is below 1, `norm` is no norm, or the input has another number of neurons.
+
     Example:
         >>> DenseArm(3, 2)(torch.ones(1, 3, 5)).shape
         torch.Size([1, 2, 5])
     """
 
     def __init__(self, in_neurons: int, out_neurons: int, norm: TDBN | Callable[[], TDBN] | None = None) -> None:
-        super().__init__(out_neurons, norm)
+        check_sizes("DenseArm", in_neurons=in_neurons, out_neurons=out_neurons)
+        super().__init__(out_neurons, norm, in_channels=in_neurons)
         self.weight = torch.nn.Parameter(torch.nn.Linear(in_neurons, out_neurons, bias=False).weight.data)
 
     def linear(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -93,7 +132,11 @@ class DenseArm(AbstractArm):
 
 
 class ConvArm(AbstractArm):
-    """A convolution, without bias; initialised like STBP-tdBN's (Kaiming normal, fan out).
+    r"""A convolution, without bias; initialised like STBP-tdBN's (Kaiming normal, fan out).
+
+    .. math:: c_k(t) = \mathrm{norm}_k\Big(\sum_j W_{kj} * s_j(t)\Big)
+
+    The convolution, followed by tdBN, of Zheng et al., AAAI 2021; the same in every step.
 
     Args:
         in_features: Channels in.
@@ -108,10 +151,15 @@ class ConvArm(AbstractArm):
     Shape:
         (batch, in_features, height, width, time) -> (batch, out_features, height', width', time).
 
+    Raises:
+        InputError: The arguments do not make a convolution, or the input has other channels or axes.
+
     Example:
         >>> ConvArm(1, 4, 3, stride=2, padding=1)(torch.ones(1, 1, 8, 6, 5)).shape
         torch.Size([1, 4, 4, 3, 5])
     """
+
+    takes_images = True
 
     def __init__(
         self,
@@ -125,11 +173,16 @@ class ConvArm(AbstractArm):
         groups: int = 1,
         norm: TDBN | Callable[[], TDBN] | None = None,
     ) -> None:
-        super().__init__(out_features, norm)
-        weight = torch.empty(out_features, in_features // groups, *_pair(kernel_size), 1)
-        self.weight = torch.nn.Parameter(torch.nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu"))
-        self.stride, self.padding, self.dilation = _pair(stride), _pair(padding), _pair(dilation)
+        check_sizes("ConvArm", in_features=in_features, out_features=out_features, groups=groups)
+        check_divides("ConvArm", "groups", groups, in_features, out_features)
+        super().__init__(out_features, norm, in_channels=in_features)
+        kernel = checked_pair("ConvArm", "kernel_size", kernel_size)
+        self.stride = checked_pair("ConvArm", "stride", stride)
+        self.padding = checked_pair("ConvArm", "padding", padding, at_least=0)
+        self.dilation = checked_pair("ConvArm", "dilation", dilation)
         self.groups = groups
+        weight = torch.empty(out_features, in_features // groups, *kernel, 1)
+        self.weight = torch.nn.Parameter(torch.nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu"))
 
     def linear(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """A convolution over height and width, the same in every step."""
@@ -138,7 +191,11 @@ class ConvArm(AbstractArm):
 
 
 class IdentityArm(AbstractArm):
-    """A shortcut: each neuron to the one at its own place. Its weight is 1, which only a norm changes.
+    r"""A shortcut: each neuron to the one at its own place. Its weight is 1, which only a norm changes.
+
+    .. math:: c_k(t) = \mathrm{norm}_k(s_k(t))
+
+    Zheng, Wu, Deng, Hu, Li: Going Deeper With Directly-Trained Larger Spiking Neural Networks, AAAI 2021.
 
     Args:
         channels: Channels.
@@ -147,13 +204,17 @@ class IdentityArm(AbstractArm):
     Shape:
         (batch, channel, ..., time) -> the same.
 
+    Raises:
+        InputError: There is no channel, `norm` is no norm, or the input has another number of channels.
+
     Example:
         >>> IdentityArm(3)(torch.ones(1, 3, 5)).shape
         torch.Size([1, 3, 5])
     """
 
     def __init__(self, channels: int, norm: TDBN | Callable[[], TDBN] | None = None) -> None:
-        super().__init__(channels, norm)
+        check_sizes("IdentityArm", channels=channels)
+        super().__init__(channels, norm, in_channels=channels)
         self.register_buffer("weight", torch.ones(channels))
 
     def linear(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -164,7 +225,11 @@ class IdentityArm(AbstractArm):
 
 
 class TokenMixingArm(AbstractArm):
-    """One matrix over the tokens per head, shared by the head's channels.
+    r"""One matrix over the tokens per head, shared by the head's channels.
+
+    .. math:: c_{km}(t) = \sum_n M_{h(k), mn} \, s_{kn}(t), \qquad h(k) = \lfloor k H / D \rfloor
+
+    with D channels k, H heads and tokens m, n.
 
     Deng, Wu, Du, Gu: Spiking Token Mixer, NeurIPS 2024. The tokens of an image are its pixels, row by row. There is
     no norm: one that differs between the channels of a head could not be folded into their common matrix.
@@ -178,17 +243,19 @@ class TokenMixingArm(AbstractArm):
         (batch, channel, height, width, time) -> the same.
 
     Raises:
-        InputError: The heads do not divide the channels, or the image has another number of tokens.
+        InputError: The heads do not divide the channels, or the image has other channels or another number of tokens.
 
     Example:
         >>> TokenMixingArm(4, tokens=6, heads=2)(torch.ones(1, 4, 2, 3, 5)).shape
         torch.Size([1, 4, 2, 3, 5])
     """
 
+    takes_images = True
+
     def __init__(self, channels: int, *, tokens: int, heads: int = 1) -> None:
-        super().__init__(channels, None)
-        if channels % heads:
-            raise InputError(f"TokenMixingArm: {heads} heads do not divide {channels} channels")
+        check_sizes("TokenMixingArm", channels=channels, tokens=tokens, heads=heads)
+        check_divides("TokenMixingArm", "heads", heads, channels)
+        super().__init__(channels, None, in_channels=channels)
         weight = torch.empty(heads, tokens, tokens)
         self.weight = torch.nn.Parameter(torch.nn.init.normal_(weight, std=(2 / tokens) ** 0.5))
 
@@ -197,13 +264,27 @@ class TokenMixingArm(AbstractArm):
         batch, channels, height, width, time = x.shape
         heads, tokens = weight.shape[:2]
         if height * width != tokens:
-            raise InputError(f"TokenMixingArm mixes {tokens} tokens, got an image of {height} x {width}")
+            raise InputError(
+                f"TokenMixingArm mixes {tokens} tokens, got an image of {height} x {width}; "
+                f"make it with tokens={height * width}"
+            )
         grouped = x.reshape(batch, heads, channels // heads, tokens, time)
         return torch.einsum("hmn,bhcnt->bhcmt", weight, grouped).reshape(x.shape)
 
     def rows(self, weight: torch.Tensor) -> torch.Tensor:
         """The weights of every token of every head, which all its channels share: shape (heads * tokens, tokens)."""
         return weight.reshape(-1, weight.shape[-1])
+
+
+def _made(norm: Any, where: str) -> TDBN | None:
+    """The norm that was given, or that the given function makes."""
+    if norm is None or isinstance(norm, TDBN):
+        return norm
+    makes = issubclass(norm, TDBN) if isinstance(norm, type) else not isinstance(norm, torch.nn.Module)
+    made = norm() if callable(norm) and makes else norm
+    if not isinstance(made, TDBN):
+        raise InputError(f"{where}: norm must be a TDBN, what makes one, or None, got {made!r}; use nn.TDBN")
+    return made
 
 
 def arm_list(arms: tuple[Any, ...]) -> torch.nn.ModuleList:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from pumice.errors import InputError
 from pumice.nn.tdbn import TDBN
 
 
@@ -17,10 +18,13 @@ class BiasFreeNorm(TDBN):
     A neuron with a bias acts without input, in every step, so that a network with biases needs a clock. Deng et al.
     (Spiking Token Mixer, NeurIPS 2024) compare event-driven networks with and without.
 
-    Args: those of `TDBN`.
+    Args: those of `TDBN`, without `unbiased`: there is no mean whose estimate would take away one degree of freedom.
 
     Shape:
         (batch, channel, ..., time) -> the same.
+
+    Raises:
+        InputError: As `TDBN`, or `unbiased` is given.
 
     Example:
         >>> norm = BiasFreeNorm(2, threshold=1.0)
@@ -29,6 +33,8 @@ class BiasFreeNorm(TDBN):
     """
 
     def __init__(self, num_features: int | None = None, **options: Any) -> None:
+        if "unbiased" in options:
+            raise InputError("BiasFreeNorm: it has no mean, so n - 1 means nothing to it; leave out unbiased")
         super().__init__(num_features, **options)
         shift = self.shift.data
         del self.shift
@@ -36,8 +42,7 @@ class BiasFreeNorm(TDBN):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise by the batch's mean square in training, by the running estimate otherwise."""
-        if self.num_features is None:
-            self.set_features(x.shape[1])
+        self._check_channels(x)
         if self.training:
             square = x.square().mean([d for d in range(x.ndim) if d != 1])
             with torch.no_grad():

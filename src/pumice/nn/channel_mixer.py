@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from pumice.nn.arms import ConvArm, NormFactory
+from pumice.nn.checks import check_sizes
 from pumice.nn.current import Current
 from pumice.nn.neurons import NeuronLayer
 
@@ -25,6 +26,9 @@ class ChannelMixerBlock(torch.nn.Module):
     Shape:
         `Current` of (batch, D, height, width, time) -> the same.
 
+    Raises:
+        InputError: A size is below 1, or the current has another number of channels.
+
     Example:
         >>> from pumice.nn import Neurons, TDBN
         >>> lif = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5}
@@ -35,6 +39,7 @@ class ChannelMixerBlock(torch.nn.Module):
 
     def __init__(self, channels: int, *, neurons: NeuronLayer, norm: NormFactory | None, expansion: int = 4) -> None:
         super().__init__()
+        check_sizes("ChannelMixerBlock", channels=channels, expansion=expansion)
         self.fire = torch.nn.ModuleList(neurons() for _ in range(2))
         self.first = ConvArm(channels, expansion * channels, 1, norm=norm)
         self.last = ConvArm(expansion * channels, channels, 1, norm=norm)

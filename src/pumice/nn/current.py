@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from pumice.errors import InputError
 from pumice.nn.arms import AbstractArm
+from pumice.nn.checks import check_same_shape
 
 
 class Term(NamedTuple):
@@ -38,6 +39,9 @@ class Current:
         value: Computes the sum; called once, when the sum is first needed.
         terms: What it is the sum of.
         channels: Channels of the sum.
+
+    Raises:
+        InputError: What is added or put beside is no `Current`, or one of another shape, which torch would broadcast.
 
     Example:
         >>> from pumice.nn import ConvArm
@@ -72,16 +76,45 @@ class Current:
 
     def __add__(self, other: Current) -> Current:
         """The sum of two currents of the same shape."""
+        check_current("Current: +", other)
         if self.channels != other.channels:
-            raise InputError(f"currents of {self.channels} and {other.channels} channels cannot be added")
-        return Current(lambda: self.value + other.value, self.terms + other.terms, self.channels)
+            raise InputError(
+                f"Current: currents of {self.channels} and {other.channels} channels cannot be added; "
+                "give the arms the same number, or use beside()"
+            )
+        return Current(lambda: _added(self.value, other.value), self.terms + other.terms, self.channels)
 
     def beside(self, other: Current) -> Current:
         """The channels of `other` behind the own ones."""
+        check_current("Current.beside", other)
         shifted = tuple(term._replace(first_channel=term.first_channel + self.channels) for term in other.terms)
-        return Current(
-            lambda: torch.cat([self.value, other.value], 1), self.terms + shifted, self.channels + other.channels
-        )
+        channels = self.channels + other.channels
+        return Current(lambda: _side_by_side(self.value, other.value), self.terms + shifted, channels)
+
+
+def check_current(where: str, current: Any) -> None:
+    """Refuse spikes where a current is due.
+
+    Raises:
+        InputError: It is no `Current`.
+
+    Example:
+        >>> check_current("Neurons", torch.ones(1, 2, 3))
+        Traceback (most recent call last):
+        pumice.errors.InputError: Neurons takes a Current, got a Tensor; use Current.of(arm, spikes)
+    """
+    if not isinstance(current, Current):
+        raise InputError(f"{where} takes a Current, got a {type(current).__name__}; use Current.of(arm, spikes)")
+
+
+def _added(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    check_same_shape("Current", (a, b))
+    return a + b
+
+
+def _side_by_side(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    check_same_shape("Current", (a, b), concat=True)
+    return torch.cat([a, b], 1)
 
 
 def sum_of_offsets(terms: tuple[Term, ...], channels: int) -> torch.Tensor:

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from pumice.errors import LoweringError, PumiceWarning
+from pumice.errors import InputError, LoweringError, PumiceWarning
 from pumice.fixedpoint.bits import STATE_LIMIT
-from pumice.nn.current import Current, Term, sum_of_offsets
+from pumice.nn.checks import check_sizes
+from pumice.nn.current import Current, Term, check_current, sum_of_offsets
 from pumice.nn.quantise import round_even, round_integer
 from pumice.passes.rescale import MAX_BIAS_MANT, MAX_WEIGHT
 
@@ -49,6 +50,7 @@ class LinearReadout(torch.nn.Module):
         decides, as the spike counts of a layer of neurons would.
 
     Raises:
+        InputError: A size is below 1, or what enters is no `Current` of `channels` channels.
         LoweringError: Deployed, an input makes sums that the accumulators do not hold.
 
     Example:
@@ -61,6 +63,7 @@ class LinearReadout(torch.nn.Module):
 
     def __init__(self, channels: int, n_classes: int, *, bias: bool = True) -> None:
         super().__init__()
+        check_sizes("LinearReadout", channels=channels, n_classes=n_classes)
         self.linear = torch.nn.Linear(channels, n_classes, bias=bias)
         self.delay = None
 
@@ -116,6 +119,7 @@ class LinearReadout(torch.nn.Module):
 
     def forward(self, current: Current) -> torch.Tensor:
         """The answer of every step; deployed, multiples of `unit`."""
+        self._check(current)
         if not self.is_deployed:
             return F.linear(current.value.unsqueeze(2).flatten(2, -2).mean(2).movedim(1, -1), *self._rows()).movedim(
                 -1, 1
@@ -125,6 +129,14 @@ class LinearReadout(torch.nn.Module):
         if float((sums.detach().abs().max() + bias.detach().abs().max()) * (1 << FRACTION_BITS)) >= STATE_LIMIT:
             raise LoweringError("LinearReadout: its sums leave the accumulators' 24 bits; use fewer input bits")
         return ((sums + bias) / self.integer_scale).float().movedim(-1, 1)
+
+    def _check(self, current: Current) -> None:
+        check_current("LinearReadout", current)
+        if current.channels != self.linear.in_features:
+            raise InputError(
+                f"LinearReadout reads {self.linear.in_features} channels, got a Current of {current.channels}; "
+                f"make it with channels={current.channels}"
+            )
 
     def real_weight(self, term: Term) -> torch.Tensor:
         """The matrix R_k, shape (n_classes, neurons of the term's source in torch's order), with gradient."""

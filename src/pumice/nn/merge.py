@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
 import torch
 
-from pumice.errors import InputError
+from pumice.errors import InputError, PumiceWarning
 from pumice.nn.arms import AbstractArm, arm_list
-from pumice.nn.cuba import CubaNeuron
+from pumice.nn.checks import check_same_shape
 from pumice.nn.delay import Delay
+from pumice.nn.neurons import make_neuron
 
 
 class Merge(torch.nn.Module):
@@ -22,6 +25,10 @@ class Merge(torch.nn.Module):
     the residual connection of STBP-tdBN (Zheng et al., AAAI 2021). Deployed, each arm becomes a synapse of its
     own into one population, and paths of different length are balanced by delays.
 
+    Of n arms that are summed, each has a norm with alpha = 1/sqrt(n), so that the sum has the variance of one arm:
+    `partial(TDBN, alpha=n**-0.5)`. `ResidualBlock` sees to it; here it is the caller's, and a norm with no alpha of
+    its own gives a `PumiceWarning`.
+
     Args:
         neuron_params: SLAYER's dictionary; a norm belongs to each arm, not here.
         *arms: One or more arms (`ConvArm`, `DenseArm`, `IdentityArm`, `TokenMixingArm`), one for each input.
@@ -32,7 +39,8 @@ class Merge(torch.nn.Module):
         One tensor (batch, channel, ..., time) for each arm -> one of spikes.
 
     Raises:
-        InputError: No arms, a norm in `neuron_params`, or another number of inputs than arms.
+        InputError: No arms, arms of different channels that are summed, a norm in `neuron_params` or a number missing
+            there, another number of inputs than arms, or currents of different shapes.
 
     Example:
         >>> from pumice.nn import ConvArm, IdentityArm
@@ -47,12 +55,13 @@ class Merge(torch.nn.Module):
         self, neuron_params: dict[str, Any], *arms: AbstractArm, concat: bool = False, delay: bool = False
     ) -> None:
         super().__init__()
-        if neuron_params.get("norm") is not None:
-            raise InputError("Merge: give each arm its own norm instead of neuron_params['norm']")
-        self.neuron: Any = CubaNeuron(**neuron_params)
+        self.neuron: Any = make_neuron("Merge", neuron_params)
         self.arms = arm_list(arms)
         self.concat = concat
-        self.delay = Delay(self._channels()) if delay else None
+        channels = self._channels()
+        self.delay = Delay(channels) if delay else None
+        if not concat:
+            _warn_of_variance(arms)
         for arm in arms:
             if arm.norm is None:
                 arm.weight_hook = self.neuron.quantize_8bit
@@ -62,17 +71,34 @@ class Merge(torch.nn.Module):
     def forward(self, *xs: torch.Tensor) -> torch.Tensor:
         """Spikes for one input per arm."""
         if len(xs) != len(self.arms):
-            raise InputError(f"Merge has {len(self.arms)} arms, got {len(xs)} inputs")
+            raise InputError(f"Merge has {len(self.arms)} arms, got {len(xs)} inputs; give one to each")
         currents = [arm(x) for arm, x in zip(self.arms, xs, strict=True)]
+        check_same_shape("Merge", currents, concat=self.concat)
         spikes: torch.Tensor = self.neuron(torch.cat(currents, 1) if self.concat else reduce(torch.add, currents))
         return spikes if self.delay is None else self.delay(spikes)
 
     def _channels(self) -> int:
         channels: list[int] = [arm.out_channels for arm in self.arms]  # type: ignore[misc]
-        return sum(channels) if self.concat else channels[0]
+        if self.concat:
+            return sum(channels)
+        if len(set(channels)) > 1:
+            found = " and ".join(map(str, channels))
+            raise InputError(f"Merge: arms of {found} channels cannot be summed; give them the same, or concat=True")
+        return channels[0]
 
     def offset(self) -> torch.Tensor:
         """What all norms together add in every step, per channel."""
         arms: Any = self.arms
         offsets = [arm.offset() for arm in arms]
         return torch.cat(offsets) if self.concat else torch.stack(offsets).sum(0)
+
+
+def _warn_of_variance(arms: Sequence[AbstractArm]) -> None:
+    norms = [arm.norm for arm in arms if arm.norm is not None]
+    if len(norms) > 1 and not all(norm.alpha_is_given for norm in norms):
+        warnings.warn(
+            f"Merge: {len(norms)} arms with norms are summed, and not each norm was given an alpha: their sum varies "
+            f"more than one of them; use norm=partial(nn.TDBN, alpha={len(norms)}**-0.5), or alpha=1.0 if meant so",
+            PumiceWarning,
+            stacklevel=3,
+        )

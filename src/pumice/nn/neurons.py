@@ -9,10 +9,34 @@ import torch
 
 from pumice.errors import InputError
 from pumice.nn.cuba import CubaNeuron
-from pumice.nn.current import Current
+from pumice.nn.current import Current, check_current
 
 NeuronLayer = Callable[[], torch.nn.Module]
 """Makes a layer that takes a `Current` and gives a tensor: `Neurons` or `Activation`."""
+_NEEDED = ("threshold", "current_decay", "voltage_decay")
+
+
+def make_neuron(where: str, neuron_params: dict[str, Any]) -> CubaNeuron:
+    """The neurons of a block whose arms have norms of their own.
+
+    Args:
+        where: The block.
+        neuron_params: SLAYER's dictionary, without a norm.
+
+    Raises:
+        InputError: There is a norm, or a number is missing.
+
+    Example:
+        >>> make_neuron("Merge", {})
+        Traceback (most recent call last):
+        pumice.errors.InputError: Merge: neuron_params must have threshold, current_decay, voltage_decay, got nothing
+    """
+    if neuron_params.get("norm") is not None:
+        raise InputError(f"{where}: give each arm its own norm instead of neuron_params['norm']")
+    if any(name not in neuron_params for name in _NEEDED):
+        found = ", ".join(neuron_params) or "nothing"
+        raise InputError(f"{where}: neuron_params must have {', '.join(_NEEDED)}, got {found}")
+    return CubaNeuron(**neuron_params)
 
 
 class Neurons(torch.nn.Module):
@@ -23,6 +47,9 @@ class Neurons(torch.nn.Module):
     Deployed, this is a population with one synapse for each term of the current. Populations that share a term share
     its integers too, hence their scale: they must have the same threshold.
 
+    The neuron is SLAYER's (Shrestha and Orchard, NeurIPS 2018); with `current_decay` 1 and `voltage_decay` .5 that of
+    the Spiking Token Mixer (Deng, Wu, Du, Gu, NeurIPS 2024).
+
     Args:
         neuron_params: SLAYER's dictionary; a norm belongs to each arm, not here.
 
@@ -30,7 +57,7 @@ class Neurons(torch.nn.Module):
         A `Current` of (batch, channel, ..., time) -> spikes of that shape.
 
     Raises:
-        InputError: There is a norm in `neuron_params`.
+        InputError: `neuron_params` has a norm or lacks a number, or what enters is no `Current`.
 
     Example:
         >>> from pumice.nn import ConvArm
@@ -41,22 +68,31 @@ class Neurons(torch.nn.Module):
 
     def __init__(self, neuron_params: dict[str, Any]) -> None:
         super().__init__()
-        if neuron_params.get("norm") is not None:
-            raise InputError("Neurons: give each arm its own norm instead of neuron_params['norm']")
-        self.neuron: Any = CubaNeuron(**neuron_params)
+        self.neuron: Any = make_neuron("Neurons", neuron_params)
         self.delay = None
 
     def forward(self, current: Current) -> torch.Tensor:
         """Spikes 0 or 1."""
+        check_current("Neurons", current)
         spikes: torch.Tensor = self.neuron(current.value)
         return spikes
 
 
 class Activation(torch.nn.Module):
-    """The place of `Neurons` in an artificial network.
+    r"""The place of `Neurons` in an artificial network.
+
+    .. math:: y = f\Big(\sum_k W_k x_k\Big)
+
+    Of surrogate modules: Deng, Lin, Li, Gu: Surrogate Module Learning, ICML 2023.
 
     Args:
-        function: Elementwise, such as `torch.nn.GELU()`.
+        function: f, elementwise, such as `torch.nn.GELU()`.
+
+    Shape:
+        A `Current` of (batch, channel, ..., time) -> activations of that shape.
+
+    Raises:
+        InputError: What enters is no `Current`.
 
     Example:
         >>> Activation(torch.nn.ReLU())(Current.holding(torch.tensor([[-1.0, 2.0]]))).tolist()
@@ -69,5 +105,6 @@ class Activation(torch.nn.Module):
 
     def forward(self, current: Current) -> torch.Tensor:
         """The activations, shaped like the current."""
+        check_current("Activation", current)
         activations: torch.Tensor = self.function(current.value)
         return activations

@@ -8,6 +8,7 @@ import torch
 
 from pumice.errors import InputError
 from pumice.nn.arms import ConvArm, NormFactory
+from pumice.nn.checks import check_input, check_sizes
 from pumice.nn.current import Current
 from pumice.nn.neurons import NeuronLayer
 
@@ -38,7 +39,8 @@ class SpikingPatchSplitting(torch.nn.Module):
         (batch, in_channels, height, width, time) -> `Current` of (batch, D, height / 2^d, width / 2^d, time).
 
     Raises:
-        InputError: D is no multiple of 8, the downsampling is out of range, or does not divide the image.
+        InputError: D is no multiple of 8, the downsampling is out of range, or does not divide the image, or the
+            input is no image of `in_channels` channels.
 
     Example:
         >>> from pumice.nn import Neurons, TDBN
@@ -59,11 +61,13 @@ class SpikingPatchSplitting(torch.nn.Module):
         short_path: bool = True,
     ) -> None:
         super().__init__()
+        check_sizes("SpikingPatchSplitting", in_channels=in_channels, channels=channels, downsampling=downsampling)
         if channels % 8 or not 1 <= downsampling <= N_CONVS:
             raise InputError(
                 f"SpikingPatchSplitting: channels must be a multiple of 8 and downsampling 1 to {N_CONVS}, "
                 f"got {channels} and {downsampling}"
             )
+        self.in_channels = in_channels
         self.patch = 2**downsampling
         short = channels // 8 if short_path else 0
         widths = [in_channels, channels // 8, channels // 4, channels // 2, channels, channels - short]
@@ -77,10 +81,11 @@ class SpikingPatchSplitting(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> Current:
         """The current of the tokens."""
+        check_input("SpikingPatchSplitting", x, self.in_channels, image=True)
         if any(side % self.patch for side in x.shape[2:4]):
             raise InputError(
                 f"SpikingPatchSplitting: patches of {self.patch} x {self.patch} do not divide an image of "
-                f"{x.shape[2]} x {x.shape[3]}"
+                f"{x.shape[2]} x {x.shape[3]}; use another downsampling, or pad the image"
             )
         convs: Any = self.convs
         *hidden, last = convs

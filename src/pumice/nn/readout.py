@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from pumice.errors import InputError
 from pumice.nn.arms import AbstractArm
+from pumice.nn.checks import check_sizes
 from pumice.nn.layout import slayer_order, time_major
 
 
@@ -29,7 +30,7 @@ class LinearArm(AbstractArm):
         (batch, in_channels, ..., time) -> (batch, out_neurons, time).
 
     Raises:
-        InputError: The image has another number of positions.
+        InputError: A size is below 1, or the input has other channels or another number of positions.
 
     Example:
         >>> LinearArm(3, 2, positions=20)(torch.ones(1, 3, 4, 5, 6)).shape
@@ -37,7 +38,8 @@ class LinearArm(AbstractArm):
     """
 
     def __init__(self, in_channels: int, out_neurons: int, *, positions: int = 1) -> None:
-        super().__init__(out_neurons, None)
+        check_sizes("LinearArm", in_channels=in_channels, out_neurons=out_neurons, positions=positions)
+        super().__init__(out_neurons, None, in_channels=in_channels)
         linear = torch.nn.Linear(in_channels, out_neurons)
         self.weight, self.bias = linear.weight, linear.bias
         self.positions = positions
@@ -46,6 +48,7 @@ class LinearArm(AbstractArm):
         """The current that the arm adds."""
         if self.is_deployed:
             return super().forward(x)
+        self._check(x)
         # SLAYER's grid of weights is for sums; it would be too coarse for an average.
         return self.linear(x, self.weight) / self.positions + self.bias[:, None]
 
@@ -54,7 +57,10 @@ class LinearArm(AbstractArm):
         steps = time_major(x)
         if steps.shape[2:-1].numel() != self.positions:
             size = " x ".join(map(str, steps.shape[2:-1])) or "neurons without positions"
-            raise InputError(f"LinearArm averages {self.positions} positions, got {size}")
+            raise InputError(
+                f"LinearArm averages {self.positions} positions, got {size}; "
+                f"make it with positions={steps.shape[2:-1].numel()}"
+            )
         return slayer_order(F.linear(steps.flatten(2, -2).sum(2) if steps.ndim > 3 else steps, weight))
 
     def gain(self) -> torch.Tensor:

@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 
+from pumice.errors import InputError
 from pumice.nn.arms import AbstractArm, ConvArm, IdentityArm
+from pumice.nn.checks import check_sizes
 from pumice.nn.merge import Merge
 from pumice.nn.stbp import set_gradient
 
@@ -39,6 +41,7 @@ class _Residual(torch.nn.Module):
         gradient: str = "stbp",
     ) -> None:
         super().__init__()
+        check_sizes(type(self).__name__, in_channels=in_channels, channels=channels, stride=stride)
         lif, norm, half = split_norm(neuron_params)
         width, out_channels = in_channels, self.expansion * channels
         for index, (name, size) in enumerate(zip(self._before_sum(), self.kernels, strict=False)):
@@ -85,7 +88,12 @@ class ResidualBlock(_Residual):
         gradient: "stbp" (through the reset, as in the paper), "stbp-detached", or "slayer" (without the reset).
 
     Shape:
-        (batch, in_channels, height, width, time) -> (batch, channels, height / stride, width / stride, time).
+        (batch, in_channels, height, width, time) -> (batch, channels, height / stride, width / stride, time), rounded
+        up.
+
+    Raises:
+        InputError: A size is below 1, `neuron_params` lacks a number, its norm cannot be made for each arm, there is
+            no such gradient, or the input has other channels or axes.
 
     Example:
         >>> from pumice.nn import TDBN
@@ -100,7 +108,10 @@ class ResidualBlock(_Residual):
 
 
 class Bottleneck(_Residual):
-    """Three convolutions, 1x1, 3x3 and 1x1, and a shortcut; otherwise as `ResidualBlock`.
+    r"""Three convolutions, 1x1, 3x3 and 1x1, and a shortcut; otherwise as `ResidualBlock`.
+
+    .. math:: y = \mathrm{LIF}\big(\mathrm{norm}_{1/\sqrt2}(W_3 * h_2) + \mathrm{norm}_{1/\sqrt2}(W_s * x)\big),
+        \qquad h_i = \mathrm{LIF}(\mathrm{norm}_1(W_i * h_{i-1})), \quad h_0 = x
 
     He, Zhang, Ren, Sun, CVPR 2016, in the form of Zheng et al., AAAI 2021. The stride is the 3x3 convolution's.
     Deployed, the shortcut has a delay of two steps.
@@ -114,7 +125,11 @@ class Bottleneck(_Residual):
         gradient: As in `ResidualBlock`.
 
     Shape:
-        (batch, in_channels, height, width, time) -> (batch, 4 channels, height / stride, width / stride, time).
+        (batch, in_channels, height, width, time) -> (batch, 4 channels, height / stride, width / stride, time),
+        rounded up.
+
+    Raises:
+        InputError: As `ResidualBlock`.
 
     Example:
         >>> from pumice.nn import TDBN
@@ -131,6 +146,9 @@ class Bottleneck(_Residual):
 def split_norm(neuron_params: dict[str, Any]) -> tuple[dict[str, Any], Any, Any]:
     """The neuron's parameters without the norm, the norm for a lone arm, and the norm for one of two arms.
 
+    Raises:
+        InputError: The norm is none, or one already made: each arm needs one of its own.
+
     Example:
         >>> from pumice.nn import TDBN
         >>> lif, norm, half = split_norm({"threshold": 0.5, "norm": TDBN})
@@ -139,6 +157,10 @@ def split_norm(neuron_params: dict[str, Any]) -> tuple[dict[str, Any], Any, Any]
     """
     lif = {"surrogate": "rectangular", **neuron_params}
     norm = lif.pop("norm", None)
+    if norm is not None and (not callable(norm) or isinstance(norm, torch.nn.Module)):
+        raise InputError(
+            f"neuron_params['norm'] must be nn.TDBN, a partial of it, or None, got {norm!r}; each arm makes its own"
+        )
     return lif, norm, None if norm is None else partial(norm, alpha=TWO_ARMS)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from pumice.errors import InputError
 from pumice.nn.arms import ConvArm, NormFactory
 from pumice.nn.channel_mixer import ChannelMixerBlock
+from pumice.nn.checks import check_choice, check_sizes
 from pumice.nn.current import Current
 from pumice.nn.neurons import Activation
 from pumice.nn.selu import self_normalizing_
@@ -14,7 +14,7 @@ from pumice.nn.tdbn import TDBN
 from pumice.nn.token_mixer import TokenMixerBlock
 
 EXPANSION = 4
-_ACTIVATIONS: dict[str, type[torch.nn.Module]] = {"gelu": torch.nn.GELU, "selu": torch.nn.SELU}
+ACTIVATIONS: dict[str, type[torch.nn.Module]] = {"gelu": torch.nn.GELU, "selu": torch.nn.SELU}
 
 
 class SurrogateModule(torch.nn.Module):
@@ -42,7 +42,7 @@ class SurrogateModule(torch.nn.Module):
         (batch, D, height, width, time) -> (batch, n_classes).
 
     Raises:
-        InputError: There is no such activation.
+        InputError: A size is below 1, the heads do not divide the channels, or there is no such activation.
 
     Example:
         >>> SurrogateModule(8, tokens=6, n_classes=10, heads=2)(torch.ones(4, 8, 2, 3, 5)).shape
@@ -60,14 +60,12 @@ class SurrogateModule(torch.nn.Module):
         activation: str = "gelu",
     ) -> None:
         super().__init__()
-        if activation not in _ACTIVATIONS:
-            raise InputError(
-                f"SurrogateModule: activation must be one of {', '.join(_ACTIVATIONS)}, got {activation!r}"
-            )
+        check_sizes("SurrogateModule", n_classes=n_classes)
+        check_choice("SurrogateModule", "activation", activation, ACTIVATIONS)
         norm: NormFactory | None = (lambda: TDBN(threshold=1.0)) if activation == "gelu" else None
 
         def activate() -> torch.nn.Module:
-            return Activation(_ACTIVATIONS[activation]())
+            return Activation(ACTIVATIONS[activation]())
 
         self.stem = ConvArm(channels, channels, 1, norm=norm)
         self.fire = activate()
@@ -93,7 +91,8 @@ def surrogate_encoders(depth: int) -> list[int]:
     """How many encoders the surrogate modules of a network with `depth` encoders have, in their order.
 
     The first module reads the embedding, the next ones the stream after encoder 2, 4, ...; the deeper they read, the
-    shallower they are: max(m - i, 1), with m = 1, 2, 3 for a depth of 2, 4, 6 and more.
+    shallower they are: max(m - i, 1), with m = 1, 2, 3 for a depth of 2, 4, 6 and more. As in the program of Deng,
+    Wu, Du, Gu: Spiking Token Mixer, NeurIPS 2024.
 
     Example:
         >>> surrogate_encoders(1), surrogate_encoders(4), surrogate_encoders(10)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError, LoweringError
+from pumice.nn.checks import check_sizes
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.normalise import Normalise
 
@@ -22,7 +23,8 @@ class TDBN(torch.nn.Module):
 
     so that at the start (lambda 1, beta 0) each neuron's input has standard deviation alpha * V_th. In a
     deployed network it is folded into the synapse's integer weights and the neuron's bias, and no normalisation
-    is left. With several processes, `pumice.train` makes the statistics those of all of them.
+    is left. With several processes, `pumice.train` makes the statistics those of all of them
+    (`pumice.train.synchronise_norms`).
 
     A plain batch norm whose weight starts at alpha * V_th (spikingjelly's way to write it) is the same function;
     its state dictionary (`weight`, `bias`, ...) is loaded as lambda = weight / (alpha V_th), beta = bias.
@@ -31,7 +33,7 @@ class TDBN(torch.nn.Module):
 
     Args:
         num_features: Channels; taken from the first input (or from the block) if not given.
-        alpha: 1 in a chain, 1/sqrt(n) on each of n branches that are summed.
+        alpha: 1 in a chain (if not given), 1/sqrt(n) on each of n branches that are summed.
         threshold: V_th in SLAYER's units; the neuron that owns the norm sets it if not given.
         eps: Added to the variance.
         momentum: Weight of a new batch in the running estimates.
@@ -41,7 +43,7 @@ class TDBN(torch.nn.Module):
         (batch, channel, ..., time) -> the same.
 
     Raises:
-        InputError: The input has another number of channels, or the threshold is not known.
+        InputError: An argument is out of range, the input has other channels, or the threshold is not known.
 
     Example:
         >>> norm = TDBN(num_features=2, threshold=0.5)
@@ -56,7 +58,7 @@ class TDBN(torch.nn.Module):
     def __init__(
         self,
         num_features: int | None = None,
-        alpha: float = 1.0,
+        alpha: float | None = None,
         threshold: float | None = None,
         eps: float = 1e-5,
         momentum: float = 0.1,
@@ -65,11 +67,13 @@ class TDBN(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.num_features: int | None = None
-        self.alpha = alpha
+        self.alpha = 1.0 if alpha is None else alpha
+        self.alpha_is_given = alpha is not None
         self.threshold = threshold
         self.eps = eps
         self.momentum = momentum
         self.unbiased = unbiased
+        self._check_options()
         self.scale = torch.nn.Parameter(torch.ones(1))
         self.shift = torch.nn.Parameter(torch.zeros(1))
         self.register_buffer("running_mean", torch.zeros(1))
@@ -79,6 +83,7 @@ class TDBN(torch.nn.Module):
 
     def set_features(self, num_features: int) -> None:
         """Give every channel its own parameters; the parameter objects stay, so an optimiser keeps them."""
+        check_sizes(type(self).__name__, num_features=num_features)
         self.num_features = num_features
         for tensor in (self.scale, self.shift, self.running_mean, self.running_var):
             tensor.data = tensor.data.expand(num_features).clone()
@@ -96,12 +101,29 @@ class TDBN(torch.nn.Module):
             raise InputError("TDBN does not know the threshold: pass threshold=, or use it as a pumice block's norm")
         return self.threshold
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalise by the batch in training, by the running estimates otherwise."""
+    def _check_options(self) -> None:
+        for name, value, fits, allowed in (
+            ("alpha", self.alpha, self.alpha > 0, "> 0: 1, or 1/sqrt(n) for one of n arms"),
+            ("threshold", self.threshold, self.threshold is None or self.threshold > 0, "> 0, the neuron's"),
+            ("eps", self.eps, self.eps >= 0, ">= 0"),
+            ("momentum", self.momentum, 0 <= self.momentum <= 1, "0 to 1"),
+        ):
+            if not fits:
+                raise InputError(f"{type(self).__name__}: {name} must be {allowed}, got {value}")
+
+    def _check_channels(self, x: torch.Tensor) -> None:
+        """Take the number of channels from the first input; refuse another one afterwards."""
         if self.num_features is None:
             self.set_features(x.shape[1])
         if x.shape[1] != self.num_features:
-            raise InputError(f"TDBN has {self.num_features} channels, got input of shape {tuple(x.shape)}")
+            raise InputError(
+                f"{type(self).__name__} has {self.num_features} channels, got input of shape {tuple(x.shape)}; "
+                f"make it with num_features={x.shape[1]}, or without"
+            )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise by the batch in training, by the running estimates otherwise."""
+        self._check_channels(x)
         if self.training and x.dtype == torch.float32 and x.device.type == "cpu":
             gain = self.scale * (self.alpha * self._threshold())
             y, mean, var = Normalise.apply(time_major(x), gain, self.shift, self.eps, self.unbiased)

@@ -28,7 +28,7 @@ class TokenMixerBlock(torch.nn.Module):
         `Current` of (batch, D, height, width, time) -> the same.
 
     Raises:
-        InputError: The heads do not divide the channels.
+        InputError: A size is below 1, the heads do not divide the channels, or the image has other tokens.
 
     Example:
         >>> from pumice.nn import Neurons, TDBN

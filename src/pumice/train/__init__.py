@@ -9,6 +9,7 @@ from pumice.train.losses import SpikeCountCrossEntropy, SpikeRateLoss
 from pumice.train.memory import keep_large_tensors
 from pumice.train.presets import PRESETS, find_recipe
 from pumice.train.recipe import Recipe, load_recipe
+from pumice.train.sync_norm import synchronise_norms
 from pumice.train.trained import Trained, restore
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "predict_counts",
     "restore",
     "save_checkpoint",
+    "synchronise_norms",
     "total_batches",
     "train",
 ]

@@ -54,8 +54,20 @@ _SYNCHRONISED: dict[type, type[TDBN]] = {TDBN: SyncTDBN, BiasFreeNorm: SyncBiasF
 def synchronise_norms(model: torch.nn.Module) -> None:
     """Make every norm of the model one that looks at all processes' samples, in place.
 
+    The result is then that of one process with the whole batch, up to rounding. `train` does so where a recipe has
+    several devices (DDP); a training loop of one's own calls this before it wraps the model.
+
+    Args:
+        model: Its `TDBN` and `BiasFreeNorm` change their class; their parameters stay the same objects.
+
     Raises:
         InputError: There is a norm of the user's own, of which nobody knows how.
+
+    Example:
+        >>> model = torch.nn.Sequential(TDBN(2, threshold=1.0))
+        >>> synchronise_norms(model)
+        >>> type(model[0]).__name__
+        'SyncTDBN'
     """
     for name, module in model.named_modules():
         if not isinstance(module, TDBN) or type(module) in _SYNCHRONISED.values():

@@ -120,7 +120,7 @@ def test_it_is_found_by_name_and_ignores_a_recipes_norm():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"depth": 0}, "depth, heads and expansion must be >= 1"),
+        ({"depth": 0}, "depth must be a whole number >= 1, got 0"),
         ({"downsampling": 4}, "patches of 16 x 16 do not divide an image of 8 x 8"),
         ({"heads": 3}, "3 heads do not divide 16 channels"),
         ({"embed_dim": 12}, "multiple of 8"),

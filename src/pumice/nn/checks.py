@@ -1,0 +1,123 @@
+"""Checks of what a block is given: one clear error, at once, instead of torch's later one, or none.
+
+Every `where` is the block's name as the user writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from math import gcd
+from numbers import Integral
+from typing import Any
+
+import torch
+
+from pumice.errors import InputError
+
+
+def check_sizes(where: str, *, at_least: int = 1, **sizes: Any) -> None:
+    """Refuse what is no whole number, or too small a one.
+
+    Example:
+        >>> check_sizes("Block", channels=4, stride=0)
+        Traceback (most recent call last):
+        pumice.errors.InputError: Block: stride must be a whole number >= 1, got 0
+    """
+    for name, size in sizes.items():
+        if not _is_size(size, at_least):
+            raise InputError(f"{where}: {name} must be a whole number >= {at_least}, got {size!r}")
+
+
+def checked_pair(where: str, name: str, value: Any, at_least: int = 1) -> tuple[int, int]:
+    """(height, width), of two numbers or of one for both.
+
+    Example:
+        >>> checked_pair("Conv", "stride", 2)
+        (2, 2)
+        >>> checked_pair("Conv", "stride", (2, 0))
+        Traceback (most recent call last):
+        pumice.errors.InputError: Conv: stride must be one or two whole numbers >= 1, got (2, 0)
+    """
+    pair = value if isinstance(value, Sequence) else (value, value)
+    if len(pair) != 2 or not all(_is_size(size, at_least) for size in pair):
+        raise InputError(f"{where}: {name} must be one or two whole numbers >= {at_least}, got {value!r}")
+    return pair[0], pair[1]
+
+
+def check_choice(where: str, name: str, value: Any, allowed: Collection[str]) -> None:
+    """Refuse what is not in a list.
+
+    Example:
+        >>> check_choice("Block", "gradient", "bptt", ["stbp", "slayer"])
+        Traceback (most recent call last):
+        pumice.errors.InputError: Block: gradient must be one of stbp, slayer, got 'bptt'
+    """
+    if value not in allowed:
+        raise InputError(f"{where}: {name} must be one of {', '.join(allowed)}, got {value!r}")
+
+
+def check_divides(where: str, what: str, n: int, *channels: int) -> None:
+    """Refuse n parts of channels that cannot be as large as each other.
+
+    Example:
+        >>> check_divides("Mixer", "heads", 3, 8)
+        Traceback (most recent call last):
+        pumice.errors.InputError: Mixer: 3 heads do not divide 8 channels; use 1, 2, 4 or 8
+    """
+    common = gcd(*channels)
+    if common % n:
+        *most, last = [str(k) for k in range(1, common + 1) if common % k == 0]
+        use = f"{', '.join(most)} or {last}" if most else last
+        total = " and ".join(map(str, channels))
+        raise InputError(f"{where}: {n} {what} do not divide {total} channels; use {use}")
+
+
+def check_input(where: str, x: torch.Tensor, channels: int, *, image: bool = False) -> None:
+    """Refuse a tensor of another number of channels, which torch might broadcast, or of other axes.
+
+    Example:
+        >>> check_input("Arm", torch.ones(1, 4, 5), 3)
+        Traceback (most recent call last):
+        pumice.errors.InputError: Arm takes (batch, 3, ..., time), got (1, 4, 5); make it for 4 channels
+    """
+    axes_agree = x.ndim == 5 if image else x.ndim > 2
+    if not axes_agree or x.shape[1] != channels:
+        fix = f"make it for {x.shape[1]} channels" if axes_agree else "add or flatten axes"
+        axes = "height, width" if image else "..."
+        raise InputError(f"{where} takes (batch, {channels}, {axes}, time), got {tuple(x.shape)}; {fix}")
+
+
+def check_same_shape(where: str, currents: Sequence[torch.Tensor], *, concat: bool = False) -> None:
+    """Refuse currents that torch could only add by broadcasting; a chip cannot. With `concat`, channels are free.
+
+    Example:
+        >>> check_same_shape("Sum", [torch.ones(1, 4, 6, 6, 5), torch.ones(1, 4, 1, 1, 5)])  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        pumice.errors.InputError: Sum: currents must have the same shape, got (1, 4, 6, 6, 5) and (1, 4, 1, 1, 5); ...
+    """
+    shapes = [x.shape for x in currents]
+    compared = [shape[:1] + shape[2:] for shape in shapes] if concat else shapes
+    if any(shape != compared[0] for shape in compared[1:]):
+        found = " and ".join(str(tuple(shape)) for shape in shapes)
+        but = " but for their channels" if concat else ""
+        raise InputError(
+            f"{where}: currents must have the same shape{but}, got {found}; "
+            "give the arms strides and padding that agree, and inputs of the same batch and steps"
+        )
+
+
+def check_image(where: str, image_shape: Any) -> None:
+    """Refuse what is not (channel, height, width).
+
+    Example:
+        >>> check_image("net", (8, 8))
+        Traceback (most recent call last):
+        pumice.errors.InputError: net: image_shape must be (channel, height, width), each >= 1, got (8, 8)
+    """
+    is_shape = isinstance(image_shape, Sequence) and len(image_shape) == 3
+    if not is_shape or not all(_is_size(size, 1) for size in image_shape):
+        raise InputError(f"{where}: image_shape must be (channel, height, width), each >= 1, got {image_shape!r}")
+
+
+def _is_size(size: Any, at_least: int) -> bool:
+    return isinstance(size, Integral) and int(size) >= at_least

@@ -22,9 +22,7 @@ from pumice import nn
 from pumice.data import DirectEncoder, load_digits
 from pumice.ir import from_stream, to_stream, torch_to_lava
 from pumice.models import build_model
-from pumice.train import find_recipe, isometry
-from pumice.train.losses.membrane_cross_entropy import MembraneCrossEntropy
-from pumice.train.membrane import watch_membrane
+from pumice.train import MembraneCrossEntropy, find_recipe, isometry, watch_membrane
 
 small = "PUMICE_TUTORIAL_SMALL" in os.environ  # set in CI
 torch.manual_seed(0)

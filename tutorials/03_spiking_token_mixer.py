@@ -26,7 +26,7 @@ from pumice.data import DirectEncoder, load_digits
 from pumice.errors import PumiceWarning
 from pumice.ir import from_stream, to_stream, torch_to_lava
 from pumice.passes.cost import graph_cost
-from pumice.train.sml import SurrogateModuleLoss, watch_surrogates
+from pumice.train import SurrogateModuleLoss, watch_surrogates
 
 small = "PUMICE_TUTORIAL_SMALL" in os.environ  # set in CI
 torch.manual_seed(0)

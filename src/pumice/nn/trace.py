@@ -10,7 +10,7 @@ import torch
 from lava.lib.dl.slayer.block import base, cuba
 from torch.utils.hooks import RemovableHandle
 
-from pumice.errors import LoweringError, PumiceError, PumiceWarning
+from pumice.errors import InputError, LoweringError, PumiceError, PumiceWarning
 from pumice.nn.current import Current, Term
 from pumice.nn.linear_readout import LinearReadout
 from pumice.nn.merge import Merge
@@ -70,6 +70,7 @@ def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
         LoweringError: A block is of a kind that cannot be lowered, is called twice, gets something that is neither
             the input nor, unchanged, another block's output, or fails by itself; or what the model returns first is
             not, unchanged, the output of a block that no other block reads.
+        InputError: A block refuses what it gets.
     """
     watcher = _Watcher(model, example_input)
     handles = watcher.hooks()
@@ -78,6 +79,10 @@ def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
         model.eval()
         with torch.no_grad():
             returned = model(example_input)
+    except InputError as error:
+        if not watcher.running:
+            raise
+        raise InputError(f"block {watcher.names[watcher.running[-1]]!r}: {error}") from error
     except PumiceError:
         raise
     except Exception as error:

@@ -5,10 +5,20 @@ from pumice.train.evaluate import encode, predict, predict_counts
 from pumice.train.history import EpochRecord
 from pumice.train.isometry import Isometry, isometry
 from pumice.train.loop import total_batches, train
-from pumice.train.losses import SpikeCountCrossEntropy, SpikeRateLoss
+from pumice.train.losses import (
+    MembraneCrossEntropy,
+    SpikeCount,
+    SpikeCountCrossEntropy,
+    SpikeMax,
+    SpikeRateLoss,
+    SurrogateModuleLoss,
+    VanRossum,
+)
+from pumice.train.membrane import watch_membrane
 from pumice.train.memory import keep_large_tensors
 from pumice.train.presets import PRESETS, find_recipe
-from pumice.train.recipe import Recipe, load_recipe
+from pumice.train.recipe import Recipe, load_recipe, make_recipe
+from pumice.train.sml import watch_surrogates
 from pumice.train.sync_norm import synchronise_norms
 from pumice.train.trained import Trained, restore
 
@@ -17,16 +27,22 @@ __all__ = [
     "Checkpoint",
     "EpochRecord",
     "Isometry",
+    "MembraneCrossEntropy",
     "Recipe",
+    "SpikeCount",
     "SpikeCountCrossEntropy",
+    "SpikeMax",
     "SpikeRateLoss",
+    "SurrogateModuleLoss",
     "Trained",
+    "VanRossum",
     "encode",
     "find_recipe",
     "isometry",
     "keep_large_tensors",
     "load_checkpoint",
     "load_recipe",
+    "make_recipe",
     "predict",
     "predict_counts",
     "restore",
@@ -34,4 +50,6 @@ __all__ = [
     "synchronise_norms",
     "total_batches",
     "train",
+    "watch_membrane",
+    "watch_surrogates",
 ]

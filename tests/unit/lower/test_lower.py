@@ -31,10 +31,10 @@ def lively(model, x):
     return model.eval()
 
 
-def lower_quietly(model, x):
+def lower_quietly(model, x, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PumiceWarning)  # deep inhibition could clip the voltage, in theory
-        return pumice.lower(model, x)
+        return pumice.lower(model, x, **options)
 
 
 def networks():
@@ -92,9 +92,7 @@ def test_plain_slayer_layers_lower_without_any_loss(x):
 
 
 def test_names_shapes_and_timing(x):
-    model = networks()["tdbn conv net"]()
-    model(x)
-    graph = pumice.lower(model, x, input_range=(0, 16))
+    graph = lower_quietly(lively(networks()["tdbn conv net"](), x), x, input_range=(0, 16))
     assert [(p.name, p.shape) for p in graph.populations] == [
         ("conv0", (6, 8, 4)),
         ("pool1", (3, 4, 4)),

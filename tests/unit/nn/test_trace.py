@@ -6,7 +6,7 @@ from lava.lib.dl.slayer.block import adrf_iz, sigma_delta
 from lava.lib.dl.slayer.block import cuba as slayer
 
 from pumice import nn
-from pumice.errors import LoweringError, PumiceWarning
+from pumice.errors import InputError, LoweringError, PumiceWarning
 from pumice.nn.trace import trace
 
 ADAPTIVE = {
@@ -115,6 +115,12 @@ def test_a_block_that_fails_by_itself_is_named(params):
         trace(torch.nn.Sequential(adrf_iz.Dense({**ADAPTIVE}, 3, 3)), x)
     with pytest.raises(LoweringError, match=r"block 'model': its own forward pass fails, RuntimeError: .*must run"):
         trace(nn.Dense(params, 5, 3), x)
+
+
+def test_the_block_that_refuses_its_input_is_named(params):
+    model = torch.nn.Sequential(nn.Dense(params, 3, 3), torch.nn.Sequential(nn.Merge(params, nn.DenseArm(4, 2))))
+    with pytest.raises(InputError, match=r"block '1\.0': DenseArm"):
+        trace(model, torch.ones(1, 3, 4))
 
 
 def test_what_the_model_itself_raises_is_its_own(params):

@@ -111,6 +111,7 @@ def in_the_graph(model, x):
 def test_networks_of_several_arms_count_as_their_graph(network, arguments):
     params = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75, "norm": nn.TDBN}
     x = torch.randint(0, 9, (4, 2, 8, 12, 2), generator=torch.Generator().manual_seed(0)).float()
+    torch.manual_seed(0)
     model = build_model(network, params, (2, 8, 12), 5, **arguments)
     model(x)
     counted = fan_out(model.eval(), x)

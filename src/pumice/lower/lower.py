@@ -138,8 +138,9 @@ def _prove(graph: Graph, calls: list[Call], example_input: torch.Tensor) -> None
                 f"step {step}, neuron {tuple(neuron)}; {len(places)} spikes of it differ"
             )
     if silent:
+        more = f" and {len(silent) - 1} more blocks" if silent[1:] else ""
         warnings.warn(
-            f"nothing fires in {', '.join(map(repr, silent))} on the example's first samples, so the proof says "
+            f"nothing fires in {silent[0]!r}{more} on the example's first samples, so the proof says "
             "little about what follows; give an example that makes them fire, or look at their thresholds",
             PumiceWarning,
             stacklevel=3,

@@ -78,7 +78,7 @@ nn.set_gradient(model, "stbp")  # gradients go through the reset, too
 # ## Does it keep gradients?
 # For each block, phi is the mean squared singular value of its Jacobian: with all near 1, gradients neither vanish
 # nor explode. The stem has the image before it, so there is no phi; the last layer is a mean, which shrinks them
-# once, however deep the network is: the product of all phi below is small because of it alone.
+# once, however deep the network is: it is most of why the product of all phi is small.
 
 # %%
 table = isometry(model, x_train[:64])
@@ -158,6 +158,20 @@ assert (on_lava == spikes[:n_lava]).all()
 # `uv run python scripts/plot_training.py runs/exports/digits-resnet/checkpoint.pt -o tutorials/figures/resnet.svg`
 #
 # ![Loss and errors over the epochs of digits-resnet](figures/resnet.svg)
+#
+# The recipe `cifar10-resnet` is the same network on CIFAR-10: 16, 32 and 64 channels, T = 2, 9 epochs and 2 of
+# fine-tuning, 100 minutes on two cores that other work shared.
+#
+# `uv run python scripts/export_networks.py --data-root DIR cifar10-resnet`
+#
+# `uv run python scripts/plot_training.py runs/exports/cifar10-resnet/checkpoint.pt -o
+# tutorials/figures/cifar10_resnet.svg`
+#
+# ![Loss and errors over the epochs of cifar10-resnet](figures/cifar10_resnet.svg)
+#
+# Of the first 1,000 test images it recognises 68.0 % in real numbers and 67.8 % in integers; of all 10,000 in a copy
+# that JPEG has changed, 66.6 % in integers. All 1,000 on the fast backend and 20 on Lava: 392,439,082 integers
+# compared, none differs.
 
 # %% [markdown]
 # ## The paper's network

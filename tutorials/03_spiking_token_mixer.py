@@ -158,3 +158,21 @@ assert differences == 0
 # `uv run python scripts/plot_training.py runs/exports/mnist-stmixer/checkpoint.pt -o tutorials/figures/mixer.svg`
 #
 # ![Loss and errors over the epochs of mnist-stmixer](figures/mixer.svg)
+#
+# Of its read-out, the short path of the image is lost: beside the other branches' its weights are so small that all
+# of them round to 0, and lowering leaves the synapse out.
+#
+# ## CIFAR-10
+# The recipe `cifar10-stmixer`: 64 channels, 8x8 tokens, T = 1, 9 epochs and 2 of fine-tuning, 77 minutes on two cores
+# that other work shared.
+#
+# `uv run python scripts/export_networks.py --data-root DIR cifar10-stmixer`
+#
+# `uv run python scripts/plot_training.py runs/exports/cifar10-stmixer/checkpoint.pt -o
+# tutorials/figures/cifar10_stmixer.svg`
+#
+# ![Loss and errors over the epochs of cifar10-stmixer](figures/cifar10_stmixer.svg)
+#
+# Of the first 1,000 test images it recognises 73.0 % in real numbers and 74.8 % in integers; of all 10,000 in a copy
+# that JPEG has changed, 71.4 % in integers. All 1,000 on the fast backend and 20 on Lava: 157,485,956 integers
+# compared, none differs.

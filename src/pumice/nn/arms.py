@@ -25,7 +25,7 @@ class AbstractArm(torch.nn.Module, ABC):
     .. math:: c = \mathrm{norm}(W s)
 
     The norm is that of STBP-tdBN (Zheng et al., AAAI 2021); deployed, it is folded into W and a bias. An arm of one's
-    own sets `weight` and defines `linear`.
+    own sets `weight` and defines `linear`; it can be trained, but `lower` refuses what it does not know.
 
     Args:
         out_channels: Channels that the arm gives.

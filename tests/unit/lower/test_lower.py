@@ -192,7 +192,8 @@ def test_a_possible_clip_is_announced():
 
 
 def test_a_proof_without_spikes_is_announced():
-    model = torch.nn.Sequential(nn.Dense(LEAKY, 3, 3), nn.Dense({**LEAKY, "threshold": 60.0}, 3, 2))
+    silent = {**LEAKY, "threshold": 60.0}
+    model = torch.nn.Sequential(nn.Dense(LEAKY, 3, 3), nn.Dense(silent, 3, 3), nn.Dense(LEAKY, 3, 2))
     with torch.no_grad():
         model[0].synapse.weight.fill_(2.0)
     with pytest.warns(PumiceWarning, match="nothing fires in '1' on the example's first samples"):

@@ -44,7 +44,7 @@ def test_it_lowers_with_everything_on():
     torch.manual_seed(0)
     net = feedforward(LIF, (1, 12, 12), 4, layers="3c5-2a-8", delay=True, max_delay=3, dropout=0.5)
     x = torch.randint(0, 9, (4, 1, 12, 12, 6)).float()
-    for _ in range(3):
+    for _ in range(30):  # until the norms' statistics are those of x
         net(x)
     with torch.no_grad():
         for layer in (net.conv1, net.dense3):

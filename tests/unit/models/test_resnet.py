@@ -181,6 +181,7 @@ def test_the_membrane_as_read_out_lowers_without_difference(layers):
     assert_array_equal(got.sum(1).argmax(1), sums.argmax(1).numpy())
 
 
+@pytest.mark.filterwarnings("ignore:nothing fires in:pumice.errors.PumiceWarning")  # two epochs are not enough
 @pytest.mark.parametrize("loss", ["membrane_cross_entropy", "spike_count_cross_entropy"])
 def test_it_is_trained_by_recipe(loss, digits):
     recipe = Recipe(

@@ -177,11 +177,18 @@ def test_model_that_is_never_built(monkeypatch):
 
 def test_keyboard_interrupt(monkeypatch):
     monkeypatch.setattr(stream.PySourceModel, "run_spk", sleep_in_step_3)
-    timer = threading.Timer(2, os.kill, [os.getpid(), signal.SIGINT])
-    timer.start()
+    before = len(children())
+
+    def interrupt_the_models() -> None:
+        while len(children()) < before + 3:
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt_the_models)
+    thread.start()
     with pytest.raises(KeyboardInterrupt):
         LavaBackend().run(GRAPH, X)
-    timer.join()
+    thread.join()
 
 
 def test_run_from_a_thread():

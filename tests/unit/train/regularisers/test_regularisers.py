@@ -108,6 +108,7 @@ def in_the_graph(model, x):
         ("stmixer", {"embed_dim": 8, "depth": 1, "heads": 4, "downsampling": 1, "short_path": False}),
     ],
 )
+@pytest.mark.filterwarnings("ignore:nothing fires in:pumice.errors.PumiceWarning")  # connections are counted
 def test_networks_of_several_arms_count_as_their_graph(network, arguments):
     params = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75, "norm": nn.TDBN}
     x = torch.randint(0, 9, (4, 2, 8, 12, 2), generator=torch.Generator().manual_seed(0)).float()

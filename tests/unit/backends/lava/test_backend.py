@@ -185,9 +185,13 @@ def test_keyboard_interrupt(monkeypatch):
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt_the_models)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        LavaBackend().run(GRAPH, X)
+    before_test = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts behind "&" has none
+    try:
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            LavaBackend().run(GRAPH, X)
+    finally:
+        signal.signal(signal.SIGINT, before_test)
     thread.join()
 
 

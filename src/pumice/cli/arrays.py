@@ -87,15 +87,14 @@ def read_samples(path: Path, n_samples: int | None) -> tuple[npt.NDArray[np.inte
     return x[:n_samples], [int(label) for label in labels[:n_samples]]
 
 
-def result_path(path: Path) -> Path:
-    """The path, if a run's result may be written there.
+def check_result_path(path: Path) -> None:
+    """Refuse a name that a run's result may not have.
 
     Raises:
         InputError: It does not end in .npz.
     """
     if path.suffix != ".npz":
         raise InputError(f"--output must name a file that ends in .npz, got {str(path)!r}")
-    return path
 
 
 def write_result(path: Path, result: RunResult) -> None:

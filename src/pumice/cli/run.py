@@ -11,7 +11,7 @@ import numpy.typing as npt
 import typer
 
 from pumice.backends import BACKEND_NAMES, get_backend
-from pumice.cli.arrays import read_stream, result_path, write_result
+from pumice.cli.arrays import check_result_path, read_stream, write_result
 from pumice.errors import InputError, PumiceWarning
 from pumice.ir import Direct, Graph, with_reset_schedule
 from pumice.netx import load
@@ -38,7 +38,7 @@ def run(
     record: Annotated[bool, typer.Option("--record", help="Also write s, u, v of every population.")] = False,
 ) -> None:
     """Run FILE.net on X.npy and write the output spikes to Y.npz."""
-    result_path(output)  # before the work
+    check_result_path(output)  # before the work
     chosen = get_backend(backend)
     x = read_stream(input_, steps)
     graph = load(

@@ -56,22 +56,21 @@ def _actors(runtime: Runtime) -> dict[str, Any]:
 
 def _watch(runtime: Runtime, actors: dict[str, Any]) -> None:
     parent = os.getppid()
+    ends = {end: name for name, actor in actors.items() for end in (actor._pconn, actor.sentinel)}
     while not all(port.probe() for port in runtime.service_to_runtime):
-        _raise_if_ended(actors, timeout_s=POLL_S)
+        _raise_if_ended(ends, actors, timeout_s=POLL_S)
         if os.getppid() != parent:
             raise BackendError("the process that asked for this run is gone")
     for port in runtime.service_to_runtime:
         if not enum_equal(response := port.recv(), MGMT_RESPONSE.DONE):
-            _raise_if_ended(actors, timeout_s=DEATH_S)  # a model that raises tells its service first, then ends
+            _raise_if_ended(ends, actors, timeout_s=DEATH_S)  # a model that raises tells its service first, then ends
             raise BackendError(f"Lava's runtime service answered {response} instead of 'done'")
 
 
-def _raise_if_ended(actors: dict[str, Any], timeout_s: float) -> None:
+def _raise_if_ended(ends: dict[Any, str], actors: dict[str, Any], timeout_s: float) -> None:
     """No model ends before the run does, unless one of them failed."""
-    pipes = {actor._pconn: name for name, actor in actors.items()}
-    deaths = {actor.sentinel: name for name, actor in actors.items()}
-    for ready in wait([*pipes, *deaths], timeout=timeout_s):
-        raise BackendError("in Lava, " + _failure(pipes.get(ready) or deaths[ready], actors))
+    for end in wait(list(ends), timeout=timeout_s):
+        raise BackendError("in Lava, " + _failure(ends[end], actors))
 
 
 def _failure(noticed: str, actors: dict[str, Any]) -> str:

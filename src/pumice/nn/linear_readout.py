@@ -14,6 +14,7 @@ from pumice.errors import InputError, LoweringError, PumiceWarning
 from pumice.fixedpoint.bits import STATE_LIMIT
 from pumice.nn.checks import check_sizes
 from pumice.nn.current import Current, Term, check_current, sum_of_offsets
+from pumice.nn.exact import exactly_if_deployed
 from pumice.nn.quantise import round_even, round_integer
 from pumice.passes.rescale import MAX_BIAS_MANT, MAX_WEIGHT
 
@@ -117,6 +118,7 @@ class LinearReadout(torch.nn.Module):
                 stacklevel=4,
             )
 
+    @exactly_if_deployed
     def forward(self, current: Current) -> torch.Tensor:
         """The answer of every step; deployed, multiples of `unit`."""
         self._check(current)

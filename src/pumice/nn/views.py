@@ -39,9 +39,12 @@ class ArmView:
 
     def integers(self) -> torch.Tensor:
         """The deployed integer weight."""
-        hook: Any = self.owner.weight_hook if isinstance(self.owner, AbstractArm) else self.owner.pre_hook_fx
-        integers: torch.Tensor = hook(self.weight())
+        integers: torch.Tensor = self.hook()(self.weight())
         return integers
+
+    def hook(self) -> Any:
+        """What replaces the weight in the forward pass."""
+        return self.owner.weight_hook if isinstance(self.owner, AbstractArm) else self.owner.pre_hook_fx
 
     def folded_rows(self) -> torch.Tensor:
         """The folded real weights that can meet in one neuron, shape (rows, n)."""
@@ -52,6 +55,17 @@ class ArmView:
 def call_arms(call: Call) -> list[ArmView]:
     """The arms of a block in one of its calls: `arm_views`, or those of the current that entered it."""
     return [_arm_view(term.arm) for term in call.terms] if call.terms else arm_views(call.block)
+
+
+def synapse_owners(call: Call) -> list[Any]:
+    """The arms and SLAYER synapses whose weights a block uses in one of its calls."""
+    block = call.block
+    if call.terms:
+        return [term.arm for term in call.terms]
+    if isinstance(block, Merge):
+        return list(block.arms)
+    names = ("synapse", "input_synapse", "recurrent_synapse")
+    return [getattr(block, name) for name in names if hasattr(block, name)]
 
 
 def arm_views(block: Any) -> list[ArmView]:

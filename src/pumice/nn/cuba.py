@@ -95,7 +95,7 @@ class CubaNeuron(slayer_cuba.Neuron):
             return norm.gain()
         if isinstance(norm, WgtScaleBatchNorm):
             return 1 / norm.std(norm.running_var)
-        return torch.ones(1, device=self.device)
+        return torch.ones(1, dtype=torch.float32, device=self.device)
 
     def offset(self) -> torch.Tensor:
         """What the norm adds to the current in every step, per channel, in SLAYER's units (0 without a norm)."""
@@ -108,7 +108,7 @@ class CubaNeuron(slayer_cuba.Neuron):
             return -norm.pre_hook_fx(norm.running_mean) * self.gain()
         if norm is not None:
             raise LoweringError(f"cannot fold a norm of type {type(norm).__name__}; use TDBN or MeanOnlyBatchNorm")
-        return torch.zeros(1, device=self.device)
+        return torch.zeros(1, dtype=torch.float32, device=self.device)
 
     def integer_weight(self, weight: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
         """The folded weight on the chip's grid: even integers in [-256, 254], with gradient.

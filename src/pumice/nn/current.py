@@ -119,7 +119,7 @@ def _side_by_side(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 def sum_of_offsets(terms: tuple[Term, ...], channels: int) -> torch.Tensor:
     """What the norms of all terms add in every step, shape (channels,), with gradient."""
-    total = torch.zeros(channels, device=terms[0].arm.weight.device)
+    total = terms[0].arm.weight.new_zeros(channels)
     for term in terms:
         behind = channels - term.first_channel - term.arm.out_channels
         total = total + torch.nn.functional.pad(term.arm.offset(), (term.first_channel, behind))

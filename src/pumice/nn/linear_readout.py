@@ -102,7 +102,8 @@ class LinearReadout(torch.nn.Module):
             }
         fitting = {reason: limit / found for reason, (limit, found) in limits.items() if found > 0}
         reason = min(fitting, key=fitting.__getitem__, default=_WEIGHTS)
-        value = torch.tensor(2.0 ** math.floor(math.log2(fitting.get(reason, 1.0))), device=self.linear.weight.device)
+        scale = 2.0 ** math.floor(math.log2(fitting.get(reason, 1.0)))
+        value = torch.full((), scale, dtype=torch.float32, device=self.linear.weight.device)
         self.register_buffer("deployed_scale", value)
         self._warn_of_rounding(terms, sums, reason)
 
@@ -146,7 +147,7 @@ class LinearReadout(torch.nn.Module):
         folded, learns = arm.weight * arm.gain().reshape(-1, *[1] * (arm.weight.ndim - 1)), torch.is_grad_enabled()
         with torch.enable_grad():
             # The adjoint of the arm, applied to one row for each class.
-            x = torch.zeros(len(rows), *term.spikes.shape[1:-1], 1, device=rows.device, requires_grad=True)
+            x = rows.new_zeros(len(rows), *term.spikes.shape[1:-1], 1, requires_grad=True)
             y = arm.linear(x, folded)
             n_tokens = y[0, 0].numel()
             cotangent = (rows / n_tokens).reshape(*rows.shape, *[1] * (y.ndim - 2)).expand_as(y)

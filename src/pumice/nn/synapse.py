@@ -16,7 +16,7 @@ from lava.lib.dl.slayer.neuron import base as slayer_base
 
 from pumice.nn.cuba import CubaNeuron
 from pumice.nn.events import FEWEST_OUTPUTS, EventLinear, Events
-from pumice.nn.exact import exactly_if_deployed
+from pumice.nn.exact import direct_convolution, exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.quantise import wrap_sum
 
@@ -160,7 +160,8 @@ def convolve_steps(
     steps_and_batch = x.shape[:2]
     images = _images(x)
     kernel = weight.contiguous(memory_format=torch.channels_last) if weight.shape[1] > 1 else weight.contiguous()
-    y = F.conv2d(images, kernel, None, stride, padding, dilation, groups)
+    with direct_convolution():
+        y = F.conv2d(images, kernel, None, stride, padding, dilation, groups)
     return slayer_order(y.movedim(1, -1).unflatten(0, steps_and_batch))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from lava.lib.dl.slayer.block import cuba
 from pumice.errors import LoweringError, PumiceWarning
 from pumice.nn.blocks import Recurrent, rest
 from pumice.nn.cuba import CubaNeuron
-from pumice.nn.current import sum_of_offsets
+from pumice.nn.current import MergedOffset
 from pumice.nn.linear_readout import LinearReadout
 from pumice.nn.merge import Merge
 from pumice.nn.readout import LinearArm
@@ -177,7 +176,7 @@ def _vth_mant(call: Call, max_inputs: list[int]) -> int:
     if isinstance(block, Merge):
         neuron.merged_offset = block.offset
     elif call.terms:
-        neuron.merged_offset = partial(sum_of_offsets, call.terms, call.y.shape[1])
+        neuron.merged_offset = MergedOffset.of(call.terms, call.y.shape[1])
     return _rescaled_vth_mant(call, max_inputs) if _is_rescaled(call) else int(neuron.v_th_mant)
 
 

@@ -13,6 +13,7 @@ from pumice.nn import synapse
 from pumice.nn.computed_weight import weight_of
 from pumice.nn.cuba import CubaNeuron
 from pumice.nn.delay import Delay
+from pumice.nn.exact import exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.recurrent import recur
 from pumice.nn.slayer_state import draw_decays, resize_
@@ -156,6 +157,12 @@ class Recurrent(slayer.Recurrent):
         super().__init__(_own_params(neuron_params), in_neurons, out_neurons, **options)
         _adopt(self, neuron_params, out_neurons)
 
+    @property
+    def is_deployed(self) -> bool:
+        """Whether the forward pass is the chip's."""
+        return self.neuron.is_deployed
+
+    @exactly_if_deployed
     def forward(self, x: torch.Tensor) -> Any:
         """Spikes for spikes, from rest."""
         self.neuron.reset_state()

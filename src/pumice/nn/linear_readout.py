@@ -16,6 +16,7 @@ from pumice.nn.checks import check_sizes
 from pumice.nn.computed_weight import weight_of
 from pumice.nn.current import Current, Term, check_current, sum_of_offsets
 from pumice.nn.deployed import clip24, wrap24, wrap_int32
+from pumice.nn.exact import exactly_if_deployed
 from pumice.nn.quantise import round_even, round_integer, straight_through
 from pumice.passes.rescale import MAX_BIAS_MANT, MAX_WEIGHT
 
@@ -118,6 +119,7 @@ class LinearReadout(torch.nn.Module):
                 stacklevel=4,
             )
 
+    @exactly_if_deployed
     def forward(self, current: Current) -> torch.Tensor:
         """The answer of every step; deployed, multiples of `unit`."""
         self._check(current)

@@ -52,6 +52,8 @@ class TDBN(torch.nn.Module):
         0.5
     """
 
+    folds = True
+    """In evaluation mode, what this class's forward computes is gain() * x + offset()."""
     running_mean: torch.Tensor
     running_var: torch.Tensor
 

@@ -74,6 +74,17 @@ def call_arms(call: Call) -> list[ArmView]:
     return [ArmView(term.arm, term.arm) for term in call.terms] if call.terms else arm_views(call.block)
 
 
+def synapse_owners(call: Call) -> list[Any]:
+    """The arms and SLAYER synapses whose weights a block uses in one of its calls."""
+    block = call.block
+    if call.terms:
+        return [term.arm for term in call.terms]
+    if isinstance(block, Merge):
+        return list(block.arms)
+    names = ("synapse", "input_synapse", "recurrent_synapse")
+    return [getattr(block, name) for name in names if hasattr(block, name)]
+
+
 def arm_views(block: Any) -> list[ArmView]:
     """A block's arms, one for each of its inputs, and a recurrent one where there is one."""
     if isinstance(block, Merge):

@@ -14,6 +14,7 @@ from pumice.nn.checks import check_divides, check_input, check_sizes, checked_pa
 from pumice.nn.exact import exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.quantise import wrap_sum
+from pumice.nn.slayer_state import detached_state
 from pumice.nn.synapse import convolve_steps
 from pumice.nn.tdbn import TDBN
 
@@ -76,6 +77,9 @@ class AbstractArm(torch.nn.Module, ABC):
         self._check(x)
         z = self.linear(x, self.weight if self.weight_hook is None else self.weight_hook(self.weight))
         return z if self.norm is None or self.is_deployed else self.norm(z)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return detached_state(self)
 
     def _check(self, x: torch.Tensor) -> None:
         """Refuse an input of other channels, or of other axes."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from lava.lib.dl.slayer.block import cuba
 from pumice.errors import LoweringError, PumiceWarning
 from pumice.nn.blocks import Recurrent, rest
 from pumice.nn.cuba import CubaNeuron
-from pumice.nn.current import sum_of_offsets
+from pumice.nn.current import MergedOffset
 from pumice.nn.deployed_changes import warn_of_changes
 from pumice.nn.exact import exact_arithmetic
 from pumice.nn.known import check_finite, check_known, fires_at_threshold
@@ -232,7 +231,7 @@ def _vth_mant(call: Call, max_inputs: list[int]) -> int:
     if isinstance(block, Merge):
         neuron.merged_offset = block.offset
     elif call.terms:
-        neuron.merged_offset = partial(sum_of_offsets, call.terms, call.y.shape[1])
+        neuron.merged_offset = MergedOffset.of(call.terms, call.y.shape[1])
     return _rescaled_vth_mant(call, max_inputs) if _is_rescaled(call) else int(neuron.v_th_mant)
 
 
@@ -274,7 +273,9 @@ def _deploy_block(call: Call, vth_mant: int) -> None:
         )
     neuron.deploy(vth_mant)
     block.delay_shift = False
-    if isinstance(block, cuba.Recurrent) and not isinstance(block, Recurrent):
+    if type(block) is cuba.Recurrent:
+        block.__class__ = Recurrent
+    elif isinstance(block, cuba.Recurrent) and not isinstance(block, Recurrent):
         block.register_forward_pre_hook(rest)
 
 

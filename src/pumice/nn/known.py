@@ -13,6 +13,7 @@ from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 
 from pumice.errors import LoweringError
 from pumice.nn.arms import AbstractArm
+from pumice.nn.blocks import Recurrent
 from pumice.nn.cuba import CubaNeuron
 from pumice.nn.linear_readout import LinearReadout
 from pumice.nn.merge import Merge
@@ -21,7 +22,7 @@ from pumice.nn.stbp import STBPNeuron
 from pumice.nn.tdbn import TDBN
 from pumice.nn.views import synapse_owners
 
-_BLOCKS = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent, Merge, Neurons, LinearReadout)
+_BLOCKS = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent, Recurrent, Merge, Neurons, LinearReadout)
 _NEURONS = (slayer_cuba.Neuron, CubaNeuron, STBPNeuron)
 _FIXED_NORMS = (MeanOnlyBatchNorm, WgtScaleBatchNorm)
 _QUANTISERS = (slayer_base.Neuron.quantize_8bit, CubaNeuron.quantize_8bit)

@@ -88,7 +88,8 @@ class TDBN(torch.nn.Module):
         check_sizes(type(self).__name__, num_features=num_features)
         self.num_features = num_features
         for tensor in (self.scale, self.shift, self.running_mean, self.running_var):
-            tensor.data = tensor.data.expand(num_features).clone()
+            with torch.inference_mode(False), torch.no_grad():  # they may be trained later
+                tensor.data = tensor.data.expand(num_features).clone()
 
     def gain(self) -> torch.Tensor:
         """Per channel lambda * alpha * V_th / sqrt(running variance + eps): what the weights are multiplied by."""

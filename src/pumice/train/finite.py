@@ -87,11 +87,9 @@ def first_not_finite(tensors: Iterable[tuple[str, torch.Tensor]]) -> str | None:
     if not named:
         return None
     norms = torch._foreach_norm([tensor for _, tensor in named])
-    sizes = torch.stack([norm.to(norms[0]) for norm in norms])
-    fits = sizes <= LARGEST  # NaN does not
+    fits = torch.stack([norm.to(norms[0]) for norm in norms]) <= LARGEST  # NaN does not
     if bool(fits.all()):
         return None
-    first = fits.tolist().index(False)
-    name, tensor = named[first]
+    name, tensor = named[fits.tolist().index(False)]
     bad = tensor[~torch.isfinite(tensor)]
-    return f"{name} is {float(bad[0]) if len(bad) else f'as large as {float(sizes[first]):.1e}'}"
+    return f"{name} is {float(bad[0]) if len(bad) else f'as large as {float(tensor.abs().max()):.1e}'}"

@@ -118,8 +118,8 @@ def verify(graph: Graph, backends: str | Sequence[str] = ("reference",)) -> dict
 
     Raises:
         InputError: The graph has no certificate, no backend is named, or there is none of a name.
-        CheckFailedError: The first part of the graph that was changed; or the first difference of a run: backend,
-            population, step, neuron, expected, got.
+        CheckFailedError: The first part of the graph that was changed; or the first difference of a run: population,
+            step, neuron, expected, got.
     """
     certificate = checked_graph(graph).certificate
     if certificate is None:

@@ -17,23 +17,23 @@ def can_write(descriptor):
 
 @pytest.fixture
 def synced(monkeypatch):
-    """What was synced, in order; a descriptor that is not open for writing is refused, as by Windows."""
-    paths = []
+    """Inodes that were synced, in order; a descriptor that is not open for writing is refused, as by Windows."""
+    inodes = []
 
     def fsync(descriptor):
-        paths.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        inodes.append(os.fstat(descriptor).st_ino)
         if not can_write(descriptor):
             raise OSError(errno.EBADF, "Bad file descriptor")
 
     monkeypatch.setattr(os, "fsync", fsync)
-    return paths
+    return inodes
 
 
 def test_a_file_is_written_where_only_handles_for_writing_are_synced(synced, tmp_path):
     with replace_atomically(tmp_path / "a.txt") as temporary:
         temporary.write_text("new")
     assert (tmp_path / "a.txt").read_text() == "new"
-    assert synced == [str(temporary), str(tmp_path)]  # the content, then the name
+    assert synced == [(tmp_path / "a.txt").stat().st_ino, tmp_path.stat().st_ino]  # the content, then the name
 
 
 def test_a_file_is_written_where_folders_cannot_be_opened(monkeypatch, tmp_path):
@@ -52,9 +52,11 @@ def test_a_disk_that_fails_leaves_the_old_file(monkeypatch, tmp_path):
 
     (tmp_path / "a.txt").write_text("old")
     monkeypatch.setattr(os, "fsync", fsync)
-    with pytest.raises(InputError, match=r"a\.txt: cannot be written \(Input/output error\)"):
-        with replace_atomically(tmp_path / "a.txt") as temporary:
-            temporary.write_text("new")
+    with (
+        pytest.raises(InputError, match=r"a\.txt: cannot be written \(Input/output error\)"),
+        replace_atomically(tmp_path / "a.txt") as temporary,
+    ):
+        temporary.write_text("new")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert (tmp_path / "a.txt").read_text() == "old"
 
@@ -64,15 +66,19 @@ def test_a_temporary_file_that_cannot_be_removed_does_not_hide_the_reason(monkey
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(type(tmp_path), "unlink", refuses)
-    with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)"):
-        with replace_atomically(tmp_path / "a.txt"):
-            raise OSError(errno.ENOSPC, "No space left on device")
+    with (
+        pytest.raises(InputError, match=r"cannot be written \(No space left on device\)"),
+        replace_atomically(tmp_path / "a.txt"),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere.a\.txt: cannot be written \(No such file"):
-        with replace_atomically(tmp_path / "nowhere" / "a.txt") as temporary:
-            temporary.write_text("new")
+    with (
+        pytest.raises(InputError, match=r"nowhere.a\.txt: cannot be written \(No such file"),
+        replace_atomically(tmp_path / "nowhere" / "a.txt") as temporary,
+    ):
+        temporary.write_text("new")
 
 
 def test_threads_that_write_one_file_do_not_mix(tmp_path):

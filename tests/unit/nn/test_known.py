@@ -152,6 +152,7 @@ def wide():
     ("make", "message"),
     [(at_threshold, "SLAYER fires at its threshold 64"), (wide, r"deploying changes \d+ of its 720 values")],
 )
+@pytest.mark.filterwarnings("ignore:.*deploying changes")
 def test_spikes_that_deploying_changes_are_announced(make, message):
     model, x = trained(make)
     spikes = model(x).clone()

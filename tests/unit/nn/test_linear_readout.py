@@ -76,7 +76,7 @@ def test_fine_tuning_reaches_head_arms_and_norms(model, x):
 
 
 def test_sums_beyond_24_bits_are_refused(model, x):
-    nn.deploy(model, x)
+    nn.deploy(model, x, input_range=(0, 10_000))
     with pytest.raises(LoweringError, match="leave the accumulators' 24 bits"):
         model(1000 * x)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -17,7 +16,7 @@ from lava.lib.dl.slayer.utils.quantize import quantize
 
 from pumice.errors import InputError, LoweringError, PumiceWarning
 from pumice.nn.deployed import ChipCuba, ChipIntegrate, ChipSpike
-from pumice.nn.kernels import cpu
+from pumice.nn.kernels import operators
 from pumice.nn.layout import neuron_vector, slayer_order, time_major
 from pumice.nn.leaky import Cuba, Firing, Integrate, Threshold
 from pumice.nn.quantise import round_even, round_integer
@@ -270,7 +269,8 @@ class CubaNeuron(slayer_cuba.Neuron):
                 raise InputError(f"CubaNeuron has {len(per_channel)} channels, got input of shape {tuple(z.shape)}")
         states = [neuron_vector(self._state(name, z)) for name in ("current_state", "voltage_state")]
         constants = float(self.vth_mant), self.integer_scale, self.surrogate
-        spikes: torch.Tensor = ChipCuba.apply(x.view(len(x), -1), *numbers, *states, *constants)
+        spikes: torch.Tensor
+        spikes, *states = ChipCuba.apply(x.view(len(x), -1), *numbers, *states, *constants)
         if self.persistent_state:
             u, v = (state.view(x.shape[1:]).movedim(-1, 1) / 64 for state in states)
             self.current_state, self.voltage_state = u, v.to(torch.float32)
@@ -306,13 +306,15 @@ def _step(input: torch.Tensor) -> torch.Tensor:
     return torch.empty_like(input[..., 0]).movedim(1, -1).contiguous().movedim(-1, 1)
 
 
-@lru_cache(maxsize=1)
 def _clamp_passes_at_its_bounds() -> bool:
     """Whether this torch's clamp has derivative 1 at its bounds: versions differ, and with them SLAYER's weights."""
-    with torch.enable_grad():
+    with torch.inference_mode(mode=False), torch.enable_grad():
         x = torch.ones(1, requires_grad=True)
         x.clamp(0, 1).backward()
     return bool(x.grad)
+
+
+_EDGE = 0 if _clamp_passes_at_its_bounds() else 1
 
 
 class _Quantise(torch.autograd.Function):
@@ -323,13 +325,14 @@ class _Quantise(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, weight: torch.Tensor, step: float) -> torch.Tensor:
-        edge = 0 if _clamp_passes_at_its_bounds() else 1
+        weight = weight.detach()
         if weight.device.type == "cpu" and weight.dtype == torch.float32 and weight.is_contiguous():
-            quantised, passes = cpu.quantise(weight, step, edge)
+            quantised, passes = torch.empty_like(weight), torch.empty_like(weight)
+            operators.quantise(weight, step, _EDGE, quantised, passes)
         else:
             rounded = (weight / step).round_()
-            passes = (rounded == rounded.clamp(-128 + edge, 127 - edge)).to(weight.dtype)
-            quantised = rounded.clamp_(-128, 127).mul_(step)
+            passes = (rounded == rounded.clamp(-128 + _EDGE, 127 - _EDGE)).to(weight.dtype)
+            quantised = rounded.clamp_(-128, 127).mul_(step).sub_(weight - weight)  # no finite weight for infinity
         ctx.save_for_backward(passes)
         return quantised
 

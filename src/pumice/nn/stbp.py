@@ -9,7 +9,7 @@ from lava.lib.dl.slayer.utils.quantize import quantize
 
 from pumice.errors import InputError
 from pumice.nn.cuba import CubaNeuron
-from pumice.nn.kernels import cpu
+from pumice.nn.kernels import operators
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.leaky import Cuba, Integrate, derivative_at
 from pumice.nn.surrogate import Surrogate
@@ -95,14 +95,14 @@ class STBPNeuron(CubaNeuron):
         """Voltages of integer sums, before the reset and over 2^6, and spikes: those of `_deployed_states`."""
         if not self._chip_is_fused(z):
             voltage = self._deployed_states(z)[1]
-            return voltage, (voltage > self.vth_mant).to(voltage.dtype)
+            return voltage, (voltage > self.vth_mant).to(voltage.dtype) + (voltage - voltage)
         x = time_major(z)
         sums = x.view(len(x), -1)
         voltage, spikes = torch.empty_like(sums), torch.empty_like(sums)
         bias = self.integer_bias().double().expand(z.shape[1]).contiguous()
         tau = 1 - torch.tensor([float(self.cx_voltage_decay)], dtype=torch.float64) / FORGETS
         rest_u, rest_v = torch.zeros(2, sums.shape[1], dtype=torch.float64)
-        cpu.deployed_forward(
+        operators.deployed_forward(
             sums, bias, torch.zeros_like(tau), tau, rest_u, rest_v, float(self.vth_mant), voltage, spikes
         )
         return slayer_order(voltage.view(x.shape)), slayer_order(spikes.view(x.shape))
@@ -144,7 +144,7 @@ class _Fire(torch.autograd.Function):
         v, g = time_major(voltage), time_major(grads[0])
         out = derivative_at(v, threshold, surrogate, scale)
         if not v.is_cuda:
-            cpu.stbp_backward(g, v, tau, threshold, detaches_reset, out)
+            operators.stbp_backward(g, v, tau, threshold, detaches_reset, out)
             return slayer_order(out), *[None] * 7
         later = torch.zeros_like(g[0])
         for t in range(len(v) - 1, -1, -1):

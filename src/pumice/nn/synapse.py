@@ -102,7 +102,9 @@ def _weight(synapse: Any) -> torch.Tensor:
 
 
 def _may_be_sparse(x: torch.Tensor, weight: torch.Tensor) -> bool:
-    """Whether it pays to look for events: on the CPU, into enough neurons."""
+    """Whether it pays to look for events: on the CPU, into enough neurons, and not in a compiled graph."""
+    if torch.compiler.is_compiling():
+        return False
     on_cpu = x.device.type == weight.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
     return on_cpu and len(weight) >= FEWEST_OUTPUTS
 

@@ -35,7 +35,7 @@ def _leak(state: int, keep: int) -> int:
 @njit(nogil=True, cache=True)
 def flush(g: np.float32) -> np.float32:
     """Zero where a gradient underflows: denormal numbers would slow every product down, several times."""
-    return g if abs(g) >= TINY else np.float32(0)
+    return np.float32(0) if abs(g) < TINY else g  # NaN stays NaN
 
 
 @njit(nogil=True, cache=True)

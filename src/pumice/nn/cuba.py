@@ -45,6 +45,7 @@ class CubaNeuron(slayer_cuba.Neuron):
     chosen_surrogate: Surrogate | None = None
     deployed_vth_mant: torch.Tensor
     shape: torch.Size | None
+    _vth_mant: int
     merged_offset: Callable[[], torch.Tensor] | None = None
     """Where the norms belong to several arms: what all of them add."""
 
@@ -76,11 +77,18 @@ class CubaNeuron(slayer_cuba.Neuron):
         """
         value = torch.tensor(float(vth_mant), dtype=torch.float64, device=self.device)
         self.register_buffer("deployed_vth_mant", value)
+        self._vth_mant = vth_mant
 
     @property
     def vth_mant(self) -> int:
         """Integer threshold of the deployed neuron."""
-        return int(self.deployed_vth_mant.item())
+        # The buffer's value, which a compiled graph could not read.
+        return self._vth_mant if torch.compiler.is_compiling() else int(self.deployed_vth_mant.item())
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        if self.is_deployed:
+            self._vth_mant = int(self.deployed_vth_mant.item())
 
     @property
     def integer_scale(self) -> float:

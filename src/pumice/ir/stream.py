@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.errors import InputError
+from pumice.ir.schedule import latencies
 
 if TYPE_CHECKING:
     from pumice.ir.graph import Graph, Timing
@@ -29,7 +30,7 @@ def to_stream(graph: Graph, samples: IntArray) -> IntArray:
         samples: Integers (or bool), shape (n, sample_steps, *input shape).
 
     Returns:
-        Shape (lead_steps + n * period_steps + latency, *input shape).
+        Shape (lead_steps + n * period_steps + latency of the slowest output, *input shape).
 
     Raises:
         InputError: The graph states no timing, or the samples are of another shape or kind.
@@ -45,7 +46,8 @@ def to_stream(graph: Graph, samples: IntArray) -> IntArray:
         )
     n, shape = len(samples), graph.input.shape
     end = timing.lead_steps + n * timing.period_steps
-    stream = np.zeros((end + graph.latency, *shape), dtype=samples.dtype)
+    steps = latencies(graph)
+    stream = np.zeros((end + max(steps[name] for name in graph.outputs), *shape), dtype=samples.dtype)
     stream[timing.lead_steps : end].reshape(n, timing.period_steps, *shape)[:, : timing.sample_steps] = samples
     return stream
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 import numpy as np
@@ -23,7 +24,9 @@ from pumice.ir import (
 )
 from pumice.lower.blocks import lower_block, population_name, undelayed
 from pumice.nn.deploy import deploy, value_range
-from pumice.nn.trace import INPUT, SYNAPTIC, Call, trace
+from pumice.nn.exact import exact_arithmetic
+from pumice.nn.trace import INPUT, SYNAPTIC, Call, Trace, trace_model
+from pumice.nn.untouched import unchanged_on_error
 from pumice.passes.check_ranges import check_ranges
 from pumice.passes.cost import graph_cost
 from pumice.passes.order import run_passes
@@ -40,6 +43,7 @@ def lower(
     input_range: tuple[int, int] | None = None,
     period_steps: int | None = None,
     residual: Residual = "auto",
+    keep: Sequence[str] = (),
 ) -> Graph:
     """Turn a network into a graph that gives the same spikes, `graph.latency` steps later.
 
@@ -58,12 +62,16 @@ def lower(
             needed if not given, because chips reset in such intervals.
         residual: How a stream of currents reaches its readers: "synapses" from every branch, "relays" that send
             values, or for each sum what costs less (see `pumice.passes.share_currents`).
+        keep: Names of blocks that the model calls and does not return, to be outputs behind those that it returns.
 
     Returns:
-        The graph, verified, and equal to the network on the example's first samples at every layer and step.
+        The graph, verified, and equal to the network on the example's first samples at every layer and step. Its
+        outputs are what the model returns, in that order; where the model returns a dictionary, its keys are
+        `graph.info["outputs"]`. What is returned twice is one output.
 
     Raises:
-        LoweringError: A block cannot be lowered exactly; the message names it and the remedy.
+        LoweringError: A block cannot be lowered exactly; the message names it and the remedy. The model is then what
+            it was before.
 
     Example:
         >>> from pumice import nn
@@ -75,22 +83,38 @@ def lower(
     if residual not in get_args(Residual):  # before the network is changed
         raise LoweringError(f"residual must be one of {', '.join(get_args(Residual))}, got {residual!r}")
     input_range = value_range(example_input, input_range)
+    with torch.inference_mode(False), exact_arithmetic(), unchanged_on_error(model):
+        if example_input.is_inference():
+            example_input = example_input.clone()
+        return _lower(model, example_input, input_range, period_steps, residual, keep)
+
+
+def _lower(  # noqa: PLR0917
+    model: torch.nn.Module,
+    example_input: torch.Tensor,
+    input_range: tuple[int, int],
+    period_steps: int | None,
+    residual: Residual,
+    keep: Sequence[str],
+) -> Graph:
     deploy(model, example_input, input_range=input_range)
-    calls = trace(model, example_input)
+    traced = trace_model(model, example_input)
+    calls = traced.calls
     sample_steps = int(example_input.shape[-1])
     try:
-        graph = run_passes(_assemble(calls, example_input, input_range), sample_steps, period_steps, residual)
+        graph = run_passes(_assemble(traced, keep, example_input, input_range), sample_steps, period_steps, residual)
     except GraphError as error:
         raise LoweringError(str(error)) from error
     if broken := violations(graph):
         raise LoweringError("the chip cannot hold this network:\n  " + "\n  ".join(broken))
     for line in check_ranges(graph):
-        warnings.warn(line, PumiceWarning, stacklevel=2)
+        warnings.warn(line, PumiceWarning, stacklevel=3)
     _prove(graph, calls, example_input)
     return graph
 
 
-def _assemble(calls: list[Call], example_input: torch.Tensor, input_range: tuple[int, int]) -> Graph:
+def _assemble(traced: Trace, keep: Sequence[str], example_input: torch.Tensor, input_range: tuple[int, int]) -> Graph:
+    calls = traced.calls
     shape = tuple(int(n) for n in example_input.shape[1:-1][::-1])
     source = Input(INPUT, shape, input_range)
     sources: dict[str, Call | None] = {INPUT: None}
@@ -104,15 +128,37 @@ def _assemble(calls: list[Call], example_input: torch.Tensor, input_range: tuple
             sources[call.name] = call
         else:
             sources[call.name] = sources[call.sources[0]]
-    consumed = {s.source for s in synapses if not s.is_recurrent}
-    outputs = tuple(p.name for p in populations if p.name not in consumed)
-    for call in calls:
-        if isinstance(call.block, SYNAPTIC) and population_name(call) in outputs and call.block.delay is not None:
+    outputs = _outputs(traced, keep, sources)
+    for call in outputs:
+        if call.block.delay is not None:
             raise LoweringError(
                 f"block {call.name!r}: delay=True on an output layer: delays act on the next layer's synapses, "
-                "and there is none; leave out the delay"
+                "and what leaves the network here meets none; leave out the delay, or do not return it"
             )
-    return Graph(source, tuple(populations), tuple(synapses), outputs)
+    names = [name for name in traced.outputs.values() if not name.isdigit()]
+    info = {"outputs": ", ".join(names)} if names else {}
+    return Graph(source, tuple(populations), tuple(synapses), tuple(map(population_name, outputs)), info=info)
+
+
+def _outputs(traced: Trace, keep: Sequence[str], sources: Mapping[str, Call | None]) -> list[Call]:
+    """The blocks whose spikes leave: those that the model returns, in its order, then those to be kept."""
+    called = {call.name for call in traced.calls}
+    if unknown := [name for name in keep if name not in called]:
+        raise LoweringError(
+            f"keep names {unknown[0]!r}, which is no block that the model calls; there are: {', '.join(called)}"
+        )
+    found = [sources[name] for name in dict.fromkeys((*traced.outputs, *keep))]
+    outputs = [call for call in dict.fromkeys(found) if call is not None]
+    read = {source for call in traced.calls for source in call.sources} | {call.name for call in outputs}
+    unread = [call.name for call in traced.calls if call.name not in read and sources[call.name] not in outputs]
+    if unread:
+        warnings.warn(
+            f"the model calls {', '.join(map(repr, unread))} and does not return what it gives: left out of the "
+            f"graph; lower(..., keep={tuple(unread)}) keeps it as an output",
+            PumiceWarning,
+            stacklevel=5,
+        )
+    return outputs
 
 
 def _prove(graph: Graph, calls: list[Call], example_input: torch.Tensor) -> None:
@@ -127,6 +173,8 @@ def _prove(graph: Graph, calls: list[Call], example_input: torch.Tensor) -> None
         if not isinstance(call.block, SYNAPTIC):
             continue
         name = population_name(call)
+        if name not in records:  # nothing that leaves depends on it
+            continue
         expected = undelayed(call)[: len(samples)]
         if not expected.any() and call.name in read:
             silent.append(call.name)
@@ -143,5 +191,5 @@ def _prove(graph: Graph, calls: list[Call], example_input: torch.Tensor) -> None
             f"nothing fires in {silent[0]!r}{more} on the example's first samples, so the proof says "
             "little about what follows; give an example that makes them fire, or look at their thresholds",
             PumiceWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

@@ -11,7 +11,10 @@ import torch.nn.functional as F
 
 from pumice.errors import InputError
 from pumice.nn.checks import check_divides, check_input, check_sizes, checked_pair
+from pumice.nn.exact import exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
+from pumice.nn.quantise import wrap_sum
+from pumice.nn.slayer_state import detached_state
 from pumice.nn.synapse import convolve_steps
 from pumice.nn.tdbn import TDBN
 
@@ -68,11 +71,15 @@ class AbstractArm(torch.nn.Module, ABC):
         self.weight_hook = None
         self.is_deployed = False
 
+    @exactly_if_deployed
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The current that the arm adds; deployed, an integer sum whose norm is folded into weight and bias."""
         self._check(x)
         z = self.linear(x, self.weight if self.weight_hook is None else self.weight_hook(self.weight))
         return z if self.norm is None or self.is_deployed else self.norm(z)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return detached_state(self)
 
     def _check(self, x: torch.Tensor) -> None:
         """Refuse an input of other channels, or of other axes."""
@@ -187,7 +194,8 @@ class ConvArm(AbstractArm):
     def linear(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """A convolution over height and width, the same in every step."""
         over_image = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
-        return convolve_steps(x, weight[..., 0], **over_image, groups=self.groups)
+        sums = convolve_steps(x, weight[..., 0], **over_image, groups=self.groups)
+        return wrap_sum(sums) if getattr(self.weight_hook, "may_wrap", False) else sums
 
 
 class IdentityArm(AbstractArm):

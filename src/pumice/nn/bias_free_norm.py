@@ -32,6 +32,8 @@ class BiasFreeNorm(TDBN):
         ([1.0], [0.0, 0.0])
     """
 
+    folds = True
+
     def __init__(self, num_features: int | None = None, **options: Any) -> None:
         if "unbiased" in options:
             raise InputError("BiasFreeNorm: it has no mean, so n - 1 means nothing to it; leave out unbiased")

@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from lava.lib.dl.slayer.axon import delay
 from lava.lib.dl.slayer.block import cuba as slayer
+from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 
 from pumice.nn import synapse
+from pumice.nn.computed_weight import weight_of
 from pumice.nn.cuba import CubaNeuron
 from pumice.nn.delay import Delay
+from pumice.nn.exact import exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
+from pumice.nn.recurrent import recur
+from pumice.nn.slayer_state import draw_decays, resize_
 from pumice.nn.tdbn import TDBN
 
 
@@ -28,6 +34,11 @@ def _adopt(block: Any, neuron_params: dict[str, Any], out_features: int | None) 
     if block.delay is not None:
         block.delay = Delay(out_features)
     norm = block.neuron.norm
+    if out_features is not None:
+        draw_decays(block.neuron, out_features)
+        if isinstance(norm, (MeanOnlyBatchNorm, WgtScaleBatchNorm)) and norm.num_features is None:
+            norm.num_features = out_features
+            resize_(norm.running_mean, torch.Size([out_features]))
     if isinstance(norm, TDBN) and hasattr(block, "synapse"):
         if norm.num_features is None and out_features is not None:
             norm.set_features(out_features)
@@ -145,7 +156,26 @@ class Recurrent(slayer.Recurrent):
         options.setdefault("delay_shift", False)
         super().__init__(_own_params(neuron_params), in_neurons, out_neurons, **options)
         _adopt(self, neuron_params, out_neurons)
-        self.register_forward_pre_hook(rest)
+
+    @property
+    def is_deployed(self) -> bool:
+        """Whether the forward pass is the chip's."""
+        return self.neuron.is_deployed
+
+    @exactly_if_deployed
+    def forward(self, x: torch.Tensor) -> Any:
+        """Spikes for spikes, from rest."""
+        self.neuron.reset_state()
+        z = self.input_synapse(x)
+        weight, hook = weight_of(self.recurrent_synapse), self.recurrent_synapse.pre_hook_fx
+        matrix = weight.flatten(1) if hook is None else hook(weight.flatten(1))
+        spikes = recur(z if self.bias is None else z + self.bias, self.neuron, matrix)
+        self.neuron.reset_state()  # the last batch's is nobody's
+        if self.delay_shift:
+            spikes = delay(spikes, 1)
+        if self.delay is not None:
+            spikes = self.delay(spikes)
+        return (spikes, torch.mean(spikes > 0)) if self.count_log else spikes
 
 
 def rest(block: Any, _args: Any) -> None:

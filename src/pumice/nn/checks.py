@@ -121,3 +121,27 @@ def check_image(where: str, image_shape: Any) -> None:
 
 def _is_size(size: Any, at_least: int) -> bool:
     return isinstance(size, Integral) and int(size) >= at_least
+
+
+def check_deployed_alike(saved: bool, own: bool) -> None:
+    """Refuse parameters of a deployed network for one that is not, and the other way round.
+
+    Args:
+        saved: Whether the parameters are a deployed network's.
+        own: Whether the network that is to hold them is deployed.
+
+    Raises:
+        InputError: They are not alike.
+
+    Example:
+        >>> check_deployed_alike(saved=True, own=True)
+    """
+    if saved and not own:
+        raise InputError(
+            "this state_dict is a deployed network's, and the model is not deployed; call "
+            "pumice.nn.deploy(model, example_input) before loading it"
+        )
+    if own and not saved:
+        raise InputError(
+            "the model is deployed, and this state_dict is not a deployed network's; load it before pumice.nn.deploy"
+        )

@@ -15,6 +15,8 @@ from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 from lava.lib.dl.slayer.utils.quantize import quantize
 
 from pumice.errors import InputError, LoweringError, PumiceWarning
+from pumice.nn import carried_state, slayer_loops, slayer_state
+from pumice.nn.checks import check_deployed_alike
 from pumice.nn.deployed import ChipCuba, ChipIntegrate, ChipSpike
 from pumice.nn.kernels import operators
 from pumice.nn.layout import neuron_vector, slayer_order, time_major
@@ -22,6 +24,8 @@ from pumice.nn.leaky import Cuba, Firing, Integrate, Threshold
 from pumice.nn.quantise import round_even, round_integer
 from pumice.nn.surrogate import Exponential, GradedExponential, Surrogate, find_surrogate
 from pumice.nn.tdbn import TDBN
+
+slayer_state.install()
 
 
 class CubaNeuron(slayer_cuba.Neuron):
@@ -78,17 +82,14 @@ class CubaNeuron(slayer_cuba.Neuron):
         value = torch.tensor(float(vth_mant), dtype=torch.float64, device=self.device)
         self.register_buffer("deployed_vth_mant", value)
         self._vth_mant = vth_mant
+        self.reset_state()  # it is in other units
 
     @property
     def vth_mant(self) -> int:
         """Integer threshold of the deployed neuron."""
-        # The buffer's value, which a compiled graph could not read.
-        return self._vth_mant if torch.compiler.is_compiling() else int(self.deployed_vth_mant.item())
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        super()._load_from_state_dict(state_dict, prefix, *args)
-        if self.is_deployed:
-            self._vth_mant = int(self.deployed_vth_mant.item())
+        if torch.compiler.is_compiling():  # a graph cannot read the buffer
+            return self._vth_mant
+        return round(self.deployed_vth_mant.item())  # an average of weights (EMA) rounds it
 
     @property
     def integer_scale(self) -> float:
@@ -154,18 +155,17 @@ class CubaNeuron(slayer_cuba.Neuron):
         if self.is_deployed:
             return self._deployed_forward(input)
         if self._runs_slayers_loops(input):
-            return self.spike(super().dynamics(input)[1])
+            return self.spike(self._slayers(input)[1])
         current, voltage, spikes = self._fused(input, wants_current=self.persistent_state)
-        self._remember(current, voltage, spikes)
+        carried_state.keep(self, current, voltage, spikes)
         return self.drop(spikes) if self.drop is not None else spikes
 
     def dynamics(self, input: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Current (behind the norm) and voltage (before the reset) of every step, as SLAYER's method gives them."""
         if self._runs_slayers_loops(input):
-            states: tuple[torch.Tensor, torch.Tensor] = super().dynamics(input)
-            return states
+            return self._slayers(input)
         current, voltage, _ = self._fused(input, wants_current=True)
-        self._remember(current, voltage, None)
+        carried_state.keep(self, current, voltage)
         return current, voltage
 
     def spike(self, voltage: torch.Tensor) -> torch.Tensor:
@@ -203,7 +203,10 @@ class CubaNeuron(slayer_cuba.Neuron):
         x = time_major(input)
         steps = len(x)
         decays: list[torch.Tensor | None] = [quantize(self.current_decay), quantize(self.voltage_decay)]
-        states: list[torch.Tensor | None] = [neuron_vector(self.current_state), neuron_vector(self.voltage_state)]
+        states: list[torch.Tensor | None] = [
+            carried_state.start(self, "current_state", x),
+            carried_state.start(self, "voltage_state", x),
+        ]
         if self.norm is not None:
             current = slayer_order(
                 Integrate.apply(x.view(steps, -1), decays[0], states[0], self.s_scale).view(x.shape)
@@ -219,48 +222,55 @@ class CubaNeuron(slayer_cuba.Neuron):
             return normed, voltage, spikes
         return slayer_order(u.view(x.shape)) if wants_current else u, voltage, spikes
 
+    def _slayers(self, input: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Current and voltage by SLAYER's loops, in any dtype."""
+        self._settle(input)
+        starts = [carried_state.start(self, name, time_major(input)) for name in ("current_state", "voltage_state")]
+        current = slayer_loops.integrate(input, self.current_decay, starts[0], self.s_scale, debug=self.debug)
+        if self.norm is not None:
+            current = self.norm(current)
+        threshold = self.threshold + self.threshold_eps
+        voltage = slayer_loops.integrate(
+            current, self.voltage_decay, starts[1], self.s_scale, threshold, debug=self.debug
+        )
+        carried_state.keep(self, current, voltage)
+        return current, voltage
+
     def _settle(self, input: torch.Tensor) -> None:
-        """The first input fixes the neurons' shape and draws individual decays; states follow the batch."""
+        """The first input fixes the neurons' shape and draws individual decays."""
         if self.shape is None:
             if input.ndim < 3:
                 raise InputError(f"CubaNeuron takes (batch, ..., time), got input of shape {tuple(input.shape)}")
+            slayer_state.draw_decays(self, input.shape[1])
             self.shape = input.shape[1:-1]
             self.num_neurons = math.prod(self.shape)
-            if not self.shared_param:
-                for name in ("current_decay", "voltage_decay"):
-                    low, high = getattr(self, f"{name}_min"), getattr(self, f"{name}_max")
-                    drawn = low + (high - low) * torch.rand(self.shape[0]).to(self.device)
-                    getattr(self, name).data = self.p_scale * drawn
-                    delattr(self, f"{name}_min")
-                    delattr(self, f"{name}_max")
         elif input.shape[1:-1] != self.shape:
             raise InputError(f"CubaNeuron has neurons {tuple(self.shape)}, got input of shape {tuple(input.shape)}")
-        for name in ("current_state", "voltage_state"):
-            state = getattr(self, name)
-            if len(state) != len(input):
-                setattr(self, name, torch.zeros_like(_step(input)))
-            elif state.shape != input.shape[:-1]:
-                setattr(self, name, state * torch.ones_like(_step(input)))
         if self.requires_grad:
             self.clamp()
 
-    def _remember(self, current: torch.Tensor, voltage: torch.Tensor, spikes: torch.Tensor | None) -> None:
-        if self.persistent_state:
-            self.current_state = current[..., -1].detach().clone()
-            self.voltage_state = voltage[..., -1].detach().clone()
-            if spikes is not None:
-                self.voltage_state *= spikes[..., -1].detach() <= 0
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *args: Any
+    ) -> None:
+        holds_integers = prefix + "deployed_vth_mant" in state_dict
+        if strict:
+            check_deployed_alike(holds_integers, self.is_deployed)
+        super()._load_from_state_dict(state_dict, prefix, metadata, strict, *args)
+        if self.is_deployed:
+            self._vth_mant = self.vth_mant
 
     def _deployed_forward(self, input: torch.Tensor) -> torch.Tensor:
+        if input.dtype not in {torch.float32, torch.float64}:
+            raise InputError(
+                f"a deployed CubaNeuron computes with float32 or float64, which hold its integers, got {input.dtype}"
+            )
         self.shape = input.shape[1:-1]
         if self._chip_is_fused(input):
             spikes = self._deployed_fused(input)
         else:
             u, v = self._deployed_states(input)
             spikes = ChipSpike.apply(v, float(self.vth_mant), self.integer_scale, self.surrogate)
-            if self.persistent_state:
-                self.current_state = u[..., -1].detach()
-                self.voltage_state = (v[..., -1] * (1 - spikes[..., -1])).detach()
+            carried_state.keep(self, u, v, spikes)
         return self.drop(spikes) if self.drop is not None else spikes
 
     def _chip_is_fused(self, z: torch.Tensor) -> bool:
@@ -280,8 +290,9 @@ class CubaNeuron(slayer_cuba.Neuron):
         spikes: torch.Tensor
         spikes, *states = ChipCuba.apply(x.view(len(x), -1), *numbers, *states, *constants)
         if self.persistent_state:
-            u, v = (state.view(x.shape[1:]).movedim(-1, 1) / 64 for state in states)
-            self.current_state, self.voltage_state = u, v.to(torch.float32)
+            with torch.inference_mode(False), torch.no_grad():
+                u, v = (state.view(x.shape[1:]).movedim(-1, 1) / 64 for state in states)
+                self.current_state, self.voltage_state = u, v.to(torch.float32)
         return slayer_order(spikes.view(x.shape))
 
     def _deployed_states(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -291,12 +302,12 @@ class CubaNeuron(slayer_cuba.Neuron):
         """
         bias = self.integer_bias().reshape(-1, *[1] * (z.ndim - 2))
         # float64: a sum beyond +-2^18 leaves u with more than the 24 bits that float32 holds.
-        z = z.to(torch.float64)
+        dtype, z = z.dtype, z.to(torch.float64)
         u = ChipIntegrate.apply(z, self._decay(self.cx_current_decay, z), self._state("current_state", z), None)
         v = ChipIntegrate.apply(
             u + bias, self._decay(self.cx_voltage_decay, z), self._state("voltage_state", z), float(self.vth_mant)
         )
-        return u, v.to(torch.float32)
+        return u, v.to(dtype)
 
     def _decay(self, decay_q12: Any, z: torch.Tensor) -> torch.Tensor:
         values = torch.as_tensor(np.atleast_1d(decay_q12), dtype=torch.float64, device=z.device)
@@ -309,14 +320,9 @@ class CubaNeuron(slayer_cuba.Neuron):
         return state.to(torch.float64) * 64
 
 
-def _step(input: torch.Tensor) -> torch.Tensor:
-    """A tensor of one step's shape, with the order in memory of `time_major`."""
-    return torch.empty_like(input[..., 0]).movedim(1, -1).contiguous().movedim(-1, 1)
-
-
 def _clamp_passes_at_its_bounds() -> bool:
     """Whether this torch's clamp has derivative 1 at its bounds: versions differ, and with them SLAYER's weights."""
-    with torch.inference_mode(mode=False), torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
         x = torch.ones(1, requires_grad=True)
         x.clamp(0, 1).backward()
     return bool(x.grad)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -117,10 +118,31 @@ def _side_by_side(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.cat([a, b], 1)
 
 
-def sum_of_offsets(terms: tuple[Term, ...], channels: int) -> torch.Tensor:
+@dataclass(frozen=True, eq=False)
+class MergedOffset:
+    """What the norms of a current's arms add together; of its terms it keeps the arms, not the spikes.
+
+    Attributes:
+        places: Each arm, and where its channels begin in the sum.
+        channels: Of the sum.
+    """
+
+    places: tuple[tuple[AbstractArm, int], ...]
+    channels: int
+
+    @classmethod
+    def of(cls, terms: Sequence[Term], channels: int) -> MergedOffset:
+        """That of a current with these terms."""
+        return cls(tuple((term.arm, term.first_channel) for term in terms), channels)
+
+    def __call__(self) -> torch.Tensor:
+        """What is added in every step, shape (channels,), with gradient."""
+        total = torch.zeros(self.channels, device=self.places[0][0].weight.device)
+        for arm, first in self.places:
+            total = total + torch.nn.functional.pad(arm.offset(), (first, self.channels - first - arm.out_channels))
+        return total
+
+
+def sum_of_offsets(terms: Sequence[Term], channels: int) -> torch.Tensor:
     """What the norms of all terms add in every step, shape (channels,), with gradient."""
-    total = torch.zeros(channels, device=terms[0].arm.weight.device)
-    for term in terms:
-        behind = channels - term.first_channel - term.arm.out_channels
-        total = total + torch.nn.functional.pad(term.arm.offset(), (term.first_channel, behind))
-    return total
+    return MergedOffset.of(terms, channels)()

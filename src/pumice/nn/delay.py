@@ -8,7 +8,10 @@ import torch
 from lava.lib.dl.slayer import axon
 
 from pumice.errors import InputError
+from pumice.nn import slayer_state
 from pumice.nn.layout import slayer_order, time_major
+
+slayer_state.install()
 
 MAX_DELAY = 62
 """Steps: what 6 bits hold, less one, as in lava-dl and NetX."""
@@ -56,7 +59,8 @@ class Delay(axon.Delay):
 
     def _draw(self, channels: int) -> None:
         """SLAYER's initial delays: below one step, at random."""
-        self.delay.data = torch.rand(channels, device=self.delay.device)
+        with torch.inference_mode(False), torch.no_grad():  # a parameter, whatever the first batch is for
+            self.delay.data = torch.rand(channels, device=self.delay.device)
         self.init = True
 
     def clamp(self) -> None:
@@ -78,12 +82,6 @@ class Delay(axon.Delay):
             raise InputError(f"Delay has {len(self.delay)} channels, got input of shape {tuple(input.shape)}")
         self.clamp()
         return slayer_order(_Shift.apply(time_major(input), self.delay))
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        saved = state_dict.get(prefix + "delay")
-        if saved is not None and not self.init:
-            self._draw(len(saved))
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 class _Shift(torch.autograd.Function):

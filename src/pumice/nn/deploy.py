@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import warnings
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from lava.lib.dl.slayer.block import cuba
 
 from pumice.errors import LoweringError, PumiceWarning
 from pumice.nn.blocks import Recurrent, rest
 from pumice.nn.cuba import CubaNeuron
-from pumice.nn.current import sum_of_offsets
+from pumice.nn.current import MergedOffset
+from pumice.nn.deployed_changes import warn_of_changes
+from pumice.nn.exact import exact_arithmetic
+from pumice.nn.known import check_finite, check_known, fires_at_threshold
 from pumice.nn.linear_readout import LinearReadout
 from pumice.nn.merge import Merge
+from pumice.nn.quantise import SUM_LIMIT
 from pumice.nn.readout import LinearArm
+from pumice.nn.runtime_guard import RuntimeGuard
 from pumice.nn.shared_scale import share_scales
 from pumice.nn.tdbn import TDBN
 from pumice.nn.trace import INPUT, SYNAPTIC, Call, trace
+from pumice.nn.untouched import unchanged_on_error
 from pumice.nn.views import ArmView, call_arms
 from pumice.passes.rescale import choose_vth_mant
 
 MAX_EXACT_FLOAT32 = 1 << 24
+"""Below, whole numbers and their sums are float32s exactly."""
 FORGETS = 4096
 
 
@@ -60,32 +68,62 @@ def deploy(
         torch.Size([1, 2, 5])
     """
     low, high = value_range(example_input, input_range)
-    if is_deployed(model):
-        was = getattr(model, "deployed_range", (low, high))
-        if low < was[0] or high > was[1]:
-            raise LoweringError(
-                f"the network was deployed for input values {was[0]}..{was[1]}, got {low}..{high}; deploy a copy of "
-                "the trained network with the wider input_range"
-            )
-        return model
+    was = getattr(model, "deployed_range", (low, high))
+    if low < was[0] or high > was[1]:
+        raise LoweringError(
+            f"the network was deployed for input values {was[0]}..{was[1]}, got {low}..{high}; deploy a copy of "
+            "the trained network with the wider input_range"
+        )
+    with torch.inference_mode(False), exact_arithmetic(), unchanged_on_error(model):
+        if example_input.is_inference():
+            example_input = example_input.clone()
+        _deploy(model, example_input, low, high)
+    return model
+
+
+def _deploy(model: torch.nn.Module, example_input: torch.Tensor, low: int, high: int) -> None:
+    check_finite(model)
     calls = trace(model, example_input)
-    largest = {INPUT: max(abs(low), abs(high))}
-    for call in calls:
-        largest[call.name] = 1 if isinstance(call.block, SYNAPTIC) else largest[call.sources[0]]
     layers = [call for call in calls if isinstance(call.block, SYNAPTIC)]
+    new = [call for call in layers if not _has_integers(call.block)]
+    peaks = _peaks(calls, max(abs(low), abs(high)))
     for call in layers:
+        if call not in new:
+            _check_peaks(call, peaks[call.name])
+    if not new:
+        return
+    for call in new:
+        check_known(call)
         _check(call)
-    peaks = {call.name: [largest[source] for source in call.sources] for call in layers}
+    shifted = {call.name for call in new if getattr(call.block, "delay_shift", False)}
     spiking = [call for call in layers if not isinstance(call.block, LinearReadout)]
     with torch.no_grad():
-        vth_mants = share_scales(spiking, {call.name: _vth_mant(call, peaks[call.name]) for call in spiking})
-        for call in layers:
+        fixed = {call.name: call.block.neuron.vth_mant for call in spiking if call not in new}
+        vth_mants = {call.name: _vth_mant(call, peaks[call.name]) for call in spiking if call in new}
+        vth_mants = share_scales(spiking, vth_mants, fixed)
+        for call in new:
             if isinstance(call.block, LinearReadout):
                 call.block.deploy_for(call.terms)
-    for call in spiking:
-        _deploy_block(call, peaks[call.name], vth_mants[call.name])
-    model.deployed_range = (low, high)  # type: ignore[assignment]
-    return model
+    new_spiking = [call for call in spiking if call in new]
+    for call in new_spiking:
+        _deploy_block(call, vth_mants[call.name])
+    _set_integers(new_spiking, peaks)
+    warn_of_changes(model, new_spiking, {call.name for call in new_spiking if _is_rescaled(call)}, shifted)
+    if not hasattr(model, "deployed_range"):
+        RuntimeGuard((low, high), calls).attach(model, calls)
+        model.deployed_range = (low, high)  # type: ignore[assignment]
+
+
+def _has_integers(block: Any) -> bool:
+    return bool(getattr(block if isinstance(block, LinearReadout) else block.neuron, "is_deployed", False))
+
+
+def _peaks(calls: Sequence[Call], largest_input: int) -> dict[str, list[int]]:
+    """For each block the largest absolute value of each of its sources: spikes are 0 or 1."""
+    largest = {INPUT: largest_input}
+    for call in calls:
+        largest[call.name] = 1 if isinstance(call.block, SYNAPTIC) else largest[call.sources[0]]
+    return {call.name: [largest[source] for source in call.sources] for call in calls}
 
 
 def is_deployed(model: torch.nn.Module) -> bool:
@@ -123,17 +161,31 @@ def value_range(example_input: torch.Tensor, input_range: tuple[int, int] | None
 class _IntegerWeight:
     """The weight hook of a deployed synapse: its weight as the chip holds it."""
 
-    def __init__(self, arm: ArmView, neuron: CubaNeuron, max_input: int, where: str) -> None:
-        self._arm, self._neuron, self._max_input, self._where = arm, neuron, max_input, where
+    gives_integers = True
+    _may_wrap = False
+
+    def __init__(self, arm: ArmView, neuron: CubaNeuron, max_input: int, max_sum: int, where: str) -> None:
+        self._arm, self._neuron, self._where = arm, neuron, where
+        self.max_input, self._max_sum = max_input, max_sum
+
+    @property
+    def may_wrap(self) -> bool:
+        """Whether the sum of a convolution can reach 2^23, where Lava's wraps; always in a compiled graph."""
+        return self._may_wrap or torch.compiler.is_compiling()
 
     def __call__(self, weight: torch.Tensor, descale: bool = False) -> torch.Tensor:
         integers = self._neuron.integer_weight(weight, self._arm.gain())
-        largest = 0 if torch.compiler.is_compiling() else float(self._arm.rows(integers.detach().abs()).sum(1).max()) * self._max_input
-        if not torch.compiler.is_compiling() and largest >= MAX_EXACT_FLOAT32:
+        largest = self._arm.rows(integers.detach().abs()).sum(1).max() * self.max_input
+        must = f"its inputs, up to {self.max_input}, times its weights must add up to less than {self._max_sum}"
+        if torch.compiler.is_compiling():  # a graph cannot choose by a number
+            torch._assert_async(largest < self._max_sum, f"block {self._where!r}: {must}")
+        elif not largest < self._max_sum:
             raise LoweringError(
-                f"block {self._where!r}: its inputs times its weights can add up to {largest:.0f}; float32 is exact "
-                f"below {MAX_EXACT_FLOAT32}; use fewer input bits or smaller weights"
+                f"block {self._where!r}: {must}, where float32 is exact, got {float(largest):.0f}; "
+                "use fewer input bits (input_range), smaller weights or fewer synapses"
             )
+        else:
+            self._may_wrap = bool(largest >= SUM_LIMIT)
         return integers
 
 
@@ -142,7 +194,15 @@ def _check(call: Call) -> None:
     if isinstance(block, LinearReadout):
         return
     neuron = block.neuron
-    if any(map(_adds_bias, _arms(call))) and neuron.cx_current_decay != FORGETS:
+    if not _is_rescaled(call) and fires_at_threshold(neuron):
+        warnings.warn(
+            where + f"SLAYER fires at its threshold {neuron.threshold} already, because float32 does not hold the "
+            "hundredth of an integer that it adds, the chip above it: voltages that reach it exactly fire no more; "
+            "train on, deployed, or scale weights and threshold below 64",
+            PumiceWarning,
+            stacklevel=5,
+        )
+    if any(map(_adds_bias, _arms(call))) and np.any(np.asarray(neuron.cx_current_decay) != FORGETS):
         raise LoweringError(
             where + "arms with a norm or bias need current_decay=1: the bias acts on the voltage on the chip, here "
             "it would pass through the current's memory first"
@@ -177,11 +237,39 @@ def _vth_mant(call: Call, max_inputs: list[int]) -> int:
     if isinstance(block, Merge):
         neuron.merged_offset = block.offset
     elif call.terms:
-        neuron.merged_offset = partial(sum_of_offsets, call.terms, call.y.shape[1])
+        neuron.merged_offset = MergedOffset.of(call.terms, call.y.shape[1])
     return _rescaled_vth_mant(call, max_inputs) if _is_rescaled(call) else int(neuron.v_th_mant)
 
 
-def _deploy_block(call: Call, max_inputs: list[int], vth_mant: int) -> None:
+def _set_integers(calls: Sequence[Call], peaks: Mapping[str, list[int]]) -> None:
+    """Replace every weight by its integers: one that several blocks use, for the largest of their inputs."""
+    views: dict[int, tuple[ArmView, Call]] = {}
+    max_inputs: dict[int, int] = {}
+    max_sums: dict[int, int] = {}
+    for call in calls:
+        arms = _with_peaks(call, peaks[call.name])
+        together = 1 if getattr(call.block, "concat", False) else len(arms)
+        for arm, peak in arms:
+            key = id(arm.owner)
+            views.setdefault(key, (arm, call))
+            max_inputs[key] = max(peak, max_inputs.get(key, 0))
+            max_sums[key] = min(MAX_EXACT_FLOAT32 // together, max_sums.get(key, MAX_EXACT_FLOAT32))
+    for key, (arm, call) in views.items():
+        arm.set_hook(_IntegerWeight(arm, call.block.neuron, max_inputs[key], max_sums[key], call.name))
+
+
+def _check_peaks(call: Call, max_inputs: list[int]) -> None:
+    """A block that was deployed before, in another network perhaps, must have been for as large an input."""
+    for arm, peak in _with_peaks(call, max_inputs) if not isinstance(call.block, LinearReadout) else ():
+        hook: Any = arm.hook()
+        if peak > hook.max_input:
+            raise LoweringError(
+                f"block {call.name!r} was deployed for inputs up to {hook.max_input}, and gets up to {peak}; "
+                "deploy a copy of the trained network for this input"
+            )
+
+
+def _deploy_block(call: Call, vth_mant: int) -> None:
     block = call.block
     neuron = block.neuron
     if vth_mant < 1:
@@ -190,10 +278,10 @@ def _deploy_block(call: Call, max_inputs: list[int], vth_mant: int) -> None:
             "any integer threshold (or below 1/64, the smallest on SLAYER's grid); scale the weights down or it up"
         )
     neuron.deploy(vth_mant)
-    for arm, peak in _with_peaks(call, max_inputs):
-        arm.set_hook(_IntegerWeight(arm, neuron, peak, call.name))
     block.delay_shift = False
-    if isinstance(block, cuba.Recurrent) and not isinstance(block, Recurrent):
+    if type(block) is cuba.Recurrent:
+        block.__class__ = Recurrent
+    elif isinstance(block, cuba.Recurrent) and not isinstance(block, Recurrent):
         block.register_forward_pre_hook(rest)
 
 

@@ -36,8 +36,8 @@ class ChipIntegrate(torch.autograd.Function):
         injected = x * 64
         output = torch.empty_like(x)
         for t in range(x.shape[-1]):
-            state = _wrap_int32(torch.trunc(state * keep) + injected[..., t])
-            state = state.clamp(1 - STATE_LIMIT, STATE_LIMIT - 1) if vth_mant else _wrap24(state)
+            state = wrap_int32(torch.trunc(state * keep) + injected[..., t])
+            state = clip24(state) if vth_mant else wrap24(state)
             output[..., t] = state / 64
             if vth_mant:
                 state = torch.where(state > vth_mant * 64, 0.0, state)
@@ -123,10 +123,32 @@ class ChipCuba(torch.autograd.Function):
         return g, g_bias, *[None] * 7
 
 
-def _wrap_int32(x: torch.Tensor) -> torch.Tensor:
+def wrap_int32(x: torch.Tensor) -> torch.Tensor:
+    """Whole numbers as 32 bits hold them.
+
+    Example:
+        >>> wrap_int32(torch.tensor([2.0**31, -1.0], dtype=torch.float64)).tolist()
+        [-2147483648.0, -1.0]
+    """
     return x - INT32_SPAN * torch.floor((x + INT32_SPAN / 2) / INT32_SPAN)
 
 
-def _wrap24(x: torch.Tensor) -> torch.Tensor:
+def wrap24(x: torch.Tensor) -> torch.Tensor:
+    """The chip's current: beyond 24 bits it comes back once from the other side.
+
+    Example:
+        >>> wrap24(torch.tensor([2.0**23 + 1, 5.0])).tolist()
+        [-8388607.0, 5.0]
+    """
     x = torch.where(x > STATE_LIMIT, x - 2 * STATE_LIMIT, x)
     return torch.where(x <= -STATE_LIMIT, x + 2 * STATE_LIMIT, x)
+
+
+def clip24(x: torch.Tensor) -> torch.Tensor:
+    """The chip's voltage: it stays at the edge of its 24 bits.
+
+    Example:
+        >>> clip24(torch.tensor([2.0**23 + 1, 5.0])).tolist()
+        [8388607.0, 5.0]
+    """
+    return x.clamp(1 - STATE_LIMIT, STATE_LIMIT - 1)

@@ -10,11 +10,14 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from pumice.errors import InputError, LoweringError, PumiceWarning
+from pumice.errors import InputError, PumiceWarning
 from pumice.fixedpoint.bits import STATE_LIMIT
 from pumice.nn.checks import check_sizes
+from pumice.nn.computed_weight import weight_of
 from pumice.nn.current import Current, Term, check_current, sum_of_offsets
-from pumice.nn.quantise import round_even, round_integer
+from pumice.nn.deployed import clip24, wrap24, wrap_int32
+from pumice.nn.exact import exactly_if_deployed
+from pumice.nn.quantise import round_even, round_integer, straight_through
 from pumice.passes.rescale import MAX_BIAS_MANT, MAX_WEIGHT
 
 FRACTION_BITS = 6
@@ -51,7 +54,6 @@ class LinearReadout(torch.nn.Module):
 
     Raises:
         InputError: A size is below 1, or what enters is no `Current` of `channels` channels.
-        LoweringError: Deployed, an input makes sums that the accumulators do not hold.
 
     Example:
         >>> from pumice.nn import ConvArm
@@ -117,6 +119,7 @@ class LinearReadout(torch.nn.Module):
                 stacklevel=4,
             )
 
+    @exactly_if_deployed
     def forward(self, current: Current) -> torch.Tensor:
         """The answer of every step; deployed, multiples of `unit`."""
         self._check(current)
@@ -125,11 +128,8 @@ class LinearReadout(torch.nn.Module):
                 -1, 1
             )
         sums = _sum([self.integers(term) for term in current.terms], current.terms)
-        bias = self.integer_bias(current.terms)
-        largest = (sums.detach().abs().max() + bias.detach().abs().max()) * (1 << FRACTION_BITS)
-        if not torch.compiler.is_compiling() and float(largest) >= STATE_LIMIT:
-            raise LoweringError("LinearReadout: its sums leave the accumulators' 24 bits; use fewer input bits")
-        return ((sums + bias) / self.integer_scale).float().movedim(-1, 1)
+        voltage = _accumulated(sums, self.integer_bias(current.terms))
+        return (voltage / self.integer_scale).to(self.linear.weight.dtype).movedim(-1, 1)
 
     def _check(self, current: Current) -> None:
         check_current("LinearReadout", current)
@@ -141,16 +141,19 @@ class LinearReadout(torch.nn.Module):
 
     def real_weight(self, term: Term) -> torch.Tensor:
         """The matrix R_k, shape (n_classes, neurons of the term's source in torch's order), with gradient."""
-        arm, rows = term.arm, self.linear.weight[:, term.first_channel :][:, : term.arm.out_channels]
-        folded, learns = arm.weight * arm.gain().reshape(-1, *[1] * (arm.weight.ndim - 1)), torch.is_grad_enabled()
-        with torch.enable_grad():
+        learns = torch.is_grad_enabled()
+        with torch.inference_mode(False), torch.enable_grad():
+            arm, weight = term.arm, weight_of(term.arm)
+            rows = self.linear.weight[:, term.first_channel :][:, : arm.out_channels]
+            folded = weight * arm.gain().reshape(-1, *[1] * (weight.ndim - 1))
             # The adjoint of the arm, applied to one row for each class.
-            x = torch.zeros(len(rows), *term.spikes.shape[1:-1], 1, device=rows.device, requires_grad=True)
+            x = torch.zeros(len(rows), *term.spikes.shape[1:-1], 1, device=rows.device, dtype=rows.dtype)
+            x.requires_grad_()
             y = arm.linear(x, folded)
             n_tokens = y[0, 0].numel()
             cotangent = (rows / n_tokens).reshape(*rows.shape, *[1] * (y.ndim - 2)).expand_as(y)
-            (weight,) = torch.autograd.grad(y, x, cotangent, create_graph=learns)
-        return weight.flatten(1)
+            (matrix,) = torch.autograd.grad(y, x, cotangent, create_graph=learns)
+        return matrix.flatten(1)
 
     def real_bias(self, terms: tuple[Term, ...]) -> torch.Tensor:
         """The bias b', shape (n_classes,): b, and what the norms of the terms add to the mean."""
@@ -168,6 +171,13 @@ class LinearReadout(torch.nn.Module):
     def _rows(self) -> tuple[torch.Tensor, ...]:
         bias = self.linear.bias
         return (self.linear.weight,) if bias is None else (self.linear.weight, bias)
+
+
+def _accumulated(sums: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """The accumulators' voltage over 2^6, which wraps and clips as the chip's, with the gradient of sums + bias."""
+    whole = sums + bias
+    exact = clip24(wrap24(wrap_int32(sums.detach() * (1 << FRACTION_BITS))) + bias.detach() * (1 << FRACTION_BITS))
+    return straight_through(exact / (1 << FRACTION_BITS), whole)
 
 
 def _sum(weights: Sequence[torch.Tensor], terms: tuple[Term, ...]) -> torch.Tensor:

@@ -14,6 +14,7 @@ from pumice.nn.arms import AbstractArm, arm_list
 from pumice.nn.checks import check_same_shape
 from pumice.nn.delay import Delay
 from pumice.nn.neurons import make_neuron
+from pumice.nn.slayer_state import draw_decays
 
 
 class Merge(torch.nn.Module):
@@ -59,6 +60,7 @@ class Merge(torch.nn.Module):
         self.arms = arm_list(arms)
         self.concat = concat
         channels = self._channels()
+        draw_decays(self.neuron, channels)
         self.delay = Delay(channels) if delay else None
         if not concat:
             _warn_of_variance(arms)

@@ -56,6 +56,8 @@ class Neurons(torch.nn.Module):
     Shape:
         A `Current` of (batch, channel, ..., time) -> spikes of that shape.
 
+    An arm's norm that was given no threshold takes that of the first neurons that its current enters.
+
     Raises:
         InputError: `neuron_params` has a norm or lacks a number, or what enters is no `Current`.
 
@@ -74,6 +76,10 @@ class Neurons(torch.nn.Module):
     def forward(self, current: Current) -> torch.Tensor:
         """Spikes 0 or 1."""
         check_current("Neurons", current)
+        for term in current.terms:
+            norm = term.arm.norm
+            if norm is not None and norm.threshold is None:
+                norm.threshold = float(self.neuron.threshold)
         spikes: torch.Tensor = self.neuron(current.value)
         return spikes
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+SUM_LIMIT = float(1 << 23)
+
 
 def straight_through(exact: torch.Tensor, smooth: torch.Tensor) -> torch.Tensor:
     """The value of `exact` with the gradient of `smooth` (Bengio, Leonard, Courville, 2013).
@@ -34,6 +36,20 @@ def round_even(x: torch.Tensor, low: int, high: int) -> torch.Tensor:
     """
     clamped = _clamped(x, low, high)
     return straight_through((2 * torch.round(clamped.detach() / 2)).clamp(low, high), clamped)
+
+
+def wrap_sum(x: torch.Tensor) -> torch.Tensor:
+    """A convolution's sum as Lava's process holds it, in 24 bits with sign: [-2^23, 2^23); the gradient is 1.
+
+    Args:
+        x: Whole numbers within +-2^24.
+
+    Example:
+        >>> wrap_sum(torch.tensor([2.0**23 - 1, 2.0**23, -(2.0**23) - 2])).tolist()
+        [8388607.0, -8388608.0, 8388606.0]
+    """
+    wrapped = torch.where(x >= SUM_LIMIT, x - 2 * SUM_LIMIT, x)
+    return straight_through(torch.where(wrapped < -SUM_LIMIT, wrapped + 2 * SUM_LIMIT, wrapped), x)
 
 
 def round_integer(x: torch.Tensor, low: int, high: int) -> torch.Tensor:

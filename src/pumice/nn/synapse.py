@@ -16,16 +16,34 @@ from lava.lib.dl.slayer.neuron import base as slayer_base
 
 from pumice.nn.cuba import CubaNeuron
 from pumice.nn.events import FEWEST_OUTPUTS, EventLinear, Events
+from pumice.nn.exact import exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
+from pumice.nn.quantise import wrap_sum
 
 
-class Dense(slayer.Dense):
+class _Deployable:
+    """A synapse that computes exact integers once its weight is replaced by integers."""
+
+    pre_hook_fx: Any
+
+    @property
+    def is_deployed(self) -> bool:
+        """Whether the weight is replaced by the chip's integers."""
+        return getattr(self.pre_hook_fx, "gives_integers", False)
+
+    def _wrapped(self, sums: torch.Tensor) -> torch.Tensor:
+        """A deployed convolution's sums as the chip holds them."""
+        return wrap_sum(sums) if getattr(self.pre_hook_fx, "may_wrap", False) else sums
+
+
+class Dense(_Deployable, slayer.Dense):
     """`lava.lib.dl.slayer.synapse.Dense` as one matrix product, or over the non-zero inputs if they are few.
 
     Shape:
         (batch, in_neurons, time) -> (batch, out_neurons, time); (batch, channel, height, width, time) as in SLAYER.
     """
 
+    @exactly_if_deployed
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """The currents."""
         weight = _weight(self)
@@ -37,25 +55,27 @@ class Dense(slayer.Dense):
         return slayer_order(F.linear(time_major(input), weight))
 
 
-class Conv(slayer.Conv):
+class Conv(_Deployable, slayer.Conv):
     """`lava.lib.dl.slayer.synapse.Conv` as convolutions of images with channels last, one for each step.
 
     Shape:
         (batch, in_features, height, width, time) -> (batch, out_features, height', width', time).
     """
 
+    @exactly_if_deployed
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """The currents."""
-        return _conv(self, input, _weight(self))
+        return self._wrapped(_conv(self, input, _weight(self)))
 
 
-class Pool(slayer.Pool):
+class Pool(_Deployable, slayer.Pool):
     """`lava.lib.dl.slayer.synapse.Pool` as sums over windows, wherever SLAYER's stays within its channel.
 
     Shape:
         (batch, channel, height, width, time) -> (batch, channel, height / k, width / k, time).
     """
 
+    @exactly_if_deployed
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """The currents."""
         kernel = self.kernel_size[:2]
@@ -66,13 +86,14 @@ class Pool(slayer.Pool):
         if height % kernel[0] or width % kernel[1]:
             return super().forward(input)
         weight = _weight(self)
-        if not torch.all(weight == weight.view(-1)[0]):
-            return super().forward(input)
         x, missing = time_major(input), (0, 0, 0, width - input.shape[3], 0, height - input.shape[2])
         x = F.pad(x, missing) if any(missing) else x  # torch would copy for nothing
-        images = x.flatten(0, 1).movedim(-1, 1)
-        sums = F.avg_pool2d(images, kernel, divisor_override=1) * weight.view(-1)[0]
-        return slayer_order(sums.movedim(1, -1).unflatten(0, x.shape[:2]))
+        # A compiled graph cannot look at numbers.
+        if torch.compiler.is_compiling() or not torch.all(weight == weight.view(-1)[0]):
+            windows = x.unflatten(3, (-1, kernel[1])).unflatten(2, (-1, kernel[0]))
+            return self._wrapped(slayer_order((windows * weight.view(kernel[0], 1, kernel[1], 1)).sum((3, 5))))
+        sums = F.avg_pool2d(_images(x), kernel, divisor_override=1) * weight.view(-1)[0]
+        return self._wrapped(slayer_order(sums.movedim(1, -1).unflatten(0, x.shape[:2])))
 
 
 _FAST: dict[type, type] = {slayer.Dense: Dense, slayer.Conv: Conv, slayer.Pool: Pool}
@@ -140,7 +161,17 @@ def convolve_steps(
     """
     x = time_major(x)
     steps_and_batch = x.shape[:2]
-    images = x.flatten(0, 1).movedim(-1, 1)
-    kernel = weight.contiguous(memory_format=torch.channels_last)
+    images = _images(x)
+    kernel = weight.contiguous(memory_format=torch.channels_last) if weight.shape[1] > 1 else weight.contiguous()
     y = F.conv2d(images, kernel, None, stride, padding, dilation, groups)
     return slayer_order(y.movedim(1, -1).unflatten(0, steps_and_batch))
+
+
+def _images(x: torch.Tensor) -> torch.Tensor:
+    """Time-major (time, batch, height, width, channel) as images (time * batch, channel, height, width), not copied.
+
+    With one channel, "channels last" are the strides (height * width, 1, width, 1). oneDNN then gives numbers that it
+    never wrote where the output is one column wide (seen: torch 2.15, AVX-512); with contiguous strides it does not.
+    """
+    images = x.flatten(0, 1)
+    return images.squeeze(-1).unsqueeze(1) if images.shape[-1] == 1 else images.movedim(-1, 1)

@@ -52,6 +52,8 @@ class TDBN(torch.nn.Module):
         0.5
     """
 
+    folds = True
+    """In evaluation mode, what this class's forward computes is gain() * x + offset()."""
     running_mean: torch.Tensor
     running_var: torch.Tensor
 
@@ -86,7 +88,8 @@ class TDBN(torch.nn.Module):
         check_sizes(type(self).__name__, num_features=num_features)
         self.num_features = num_features
         for tensor in (self.scale, self.shift, self.running_mean, self.running_var):
-            tensor.data = tensor.data.expand(num_features).clone()
+            with torch.inference_mode(False), torch.no_grad():  # they may be trained later
+                tensor.data = tensor.data.expand(num_features).clone()
 
     def gain(self) -> torch.Tensor:
         """Per channel lambda * alpha * V_th / sqrt(running variance + eps): what the weights are multiplied by."""

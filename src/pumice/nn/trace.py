@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,21 +65,50 @@ class Call:
     terms: tuple[Term, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What a model computes.
+
+    Attributes:
+        calls: Its blocks' calls, in order.
+        outputs: For each tensor that the model returns, the block whose output it is, in order and once each; and
+            the tensor's name: its place in a tuple, or its key in a dictionary.
+    """
+
+    calls: list[Call]
+    outputs: dict[str, str]
+
+
+@contextmanager
+def in_evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
+    """Every module of the model is in evaluation mode until the context ends."""
+    was_training = {module: module.training for module in model.modules()}
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, training in was_training.items():
+            module.training = training
+
+
 def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
-    """Run `model` once in evaluation mode, without gradient, and list its blocks' calls in order.
+    """The calls of `trace_model`."""
+    return trace_model(model, example_input).calls
+
+
+def trace_model(model: torch.nn.Module, example_input: torch.Tensor) -> Trace:
+    """Run `model` once in evaluation mode, without gradient; list its blocks' calls, and which of them it returns.
 
     Raises:
         LoweringError: A block is of a kind that cannot be lowered, is called twice, gets something that is neither
             the input nor, unchanged, another block's output, or fails by itself; or what the model returns first is
-            not, unchanged, the output of a block that no other block reads.
+            not, unchanged, the output of a block.
         InputError: A block refuses what it gets.
     """
     watcher = _Watcher(model, example_input)
     handles = watcher.hooks()
-    was_training = {module: module.training for module in model.modules()}
     try:
-        model.eval()
-        with torch.no_grad():
+        with in_evaluation_mode(model), torch.no_grad():
             returned = model(example_input)
     except InputError as error:
         if not watcher.running:
@@ -93,10 +124,7 @@ def trace(model: torch.nn.Module, example_input: torch.Tensor) -> list[Call]:
     finally:
         for handle in handles:
             handle.remove()
-        for module, training in was_training.items():
-            module.training = training
-    watcher.check_answer(_tensors(returned))
-    return watcher.calls
+    return Trace(watcher.calls, watcher.outputs(_tensors(returned)))
 
 
 class _Watcher:
@@ -131,26 +159,30 @@ class _Watcher:
                 handles.append(hook)
         return handles
 
-    def check_answer(self, returned: list[torch.Tensor]) -> None:
-        """What a model computes behind its last block would be missing in the graph."""
+    def outputs(self, returned: dict[str, torch.Tensor]) -> dict[str, str]:
+        """The blocks whose outputs are returned; what a model computes behind them would be missing in the graph."""
         if not any(isinstance(call.block, SYNAPTIC) for call in self.calls):
             raise LoweringError(f"the model calls no block that can be lowered; use {_supported()}")
-        consumed = {name for call in self.calls for name in call.sources}
-        origins = [self._origin(x) for x in returned]
-        if not origins or origins[0] in {None, INPUT, *consumed}:
+        origins = [(name, self._origin(x)) for name, x in returned.items()]
+        if not origins or origins[0][1] in {None, INPUT}:
             if not origins:
                 got = "no tensor"
-            elif origins[0] is None:
-                got = f"a tensor of shape {tuple(returned[0].shape)} that no block made"
+            elif origins[0][1] is None:
+                got = f"a tensor of shape {tuple(returned[origins[0][0]].shape)} that no block made"
             else:
-                got = f"{origins[0]!r}, which blocks read" if origins[0] != INPUT else "its input"
+                got = "its input"
             raise LoweringError(
                 f"the model returns {got}; return first, unchanged, the output of a last block, as "
                 f"{self.calls[-1].name!r}, and do what comes after it outside the model"
             )
-        if None in origins:
+        found: dict[str, str] = {}
+        for name, origin in origins:
+            if origin is not None and origin != INPUT:
+                found.setdefault(origin, name)
+        if any(origin in {None, INPUT} for _, origin in origins):
             message = "what the model returns beside its blocks' outputs is not lowered"
             warnings.warn(message, PumiceWarning, stacklevel=3)
+        return found
 
     def _remember(self, name: str, tensor: torch.Tensor) -> None:
         self._origins[id(tensor)] = name, tensor, tensor._version
@@ -192,13 +224,16 @@ class _Watcher:
         self._made_by_others[id(output)] = self._others[module], output
 
 
-def _tensors(returned: Any) -> list[torch.Tensor]:
-    """The tensors in what a model returns, in order."""
-    if isinstance(returned, dict):
-        returned = list(returned.values())
+def _tensors(returned: Any, name: str = "") -> dict[str, torch.Tensor]:
+    """The tensors in what a model returns, in order, by their places in it ("0", "aux", "layers.1")."""
+    if isinstance(returned, torch.Tensor):
+        return {name or "0": returned}
     if isinstance(returned, (tuple, list)):
-        return [tensor for part in returned for tensor in _tensors(part)]
-    return [returned] if isinstance(returned, torch.Tensor) else []
+        returned = {str(index): part for index, part in enumerate(returned)}
+    if not isinstance(returned, Mapping):
+        return {}
+    parts = [_tensors(part, f"{name}.{key}".lstrip(".")) for key, part in returned.items()]
+    return {place: tensor for part in parts for place, tensor in part.items()}
 
 
 def _expanded(name: str, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Term, ...]]:

@@ -21,26 +21,46 @@ WeightHook = Callable[..., torch.Tensor]
 class ArmView:
     """The weight of one synapse, and what is folded into it.
 
+    It holds modules and no functions, so that a copy of a network looks at the copy's weights, and can be pickled.
+
     Attributes:
         owner: The arm, or SLAYER's synapse.
-        weight: Gives the real weight.
-        gain: Gives what the norm multiplies it by, per channel.
-        rows: Turns it into (target channels, sources of one neuron).
-        set_hook: Sets what replaces the weight in the forward pass.
+        folds: Has the gain of what is folded into the weight: the arm, or the neuron behind the synapse.
         recurrent: Whether the block's own spikes are the source.
     """
 
     owner: Any
-    weight: Callable[[], torch.Tensor]
-    gain: Callable[[], torch.Tensor]
-    rows: Callable[[torch.Tensor], torch.Tensor]
-    set_hook: Callable[[WeightHook], None]
+    folds: AbstractArm | CubaNeuron
     recurrent: bool = False
+
+    def weight(self) -> torch.Tensor:
+        """The real weight."""
+        weight: torch.Tensor = self.owner.weight
+        return weight
+
+    def gain(self) -> torch.Tensor:
+        """What the norm multiplies the weight by, per channel."""
+        return self.folds.gain()
+
+    def rows(self, weight: torch.Tensor) -> torch.Tensor:
+        """Weights as (target channels, sources of one neuron)."""
+        return self.owner.rows(weight) if isinstance(self.owner, AbstractArm) else weight.flatten(1)
+
+    def hook(self) -> Any:
+        """What replaces the weight in the forward pass."""
+        return self.owner.weight_hook if isinstance(self.owner, AbstractArm) else self.owner.pre_hook_fx
+
+    def set_hook(self, hook: WeightHook) -> None:
+        """Set what replaces the weight in the forward pass."""
+        if isinstance(self.owner, AbstractArm):
+            self.owner.weight_hook = hook
+            self.owner.is_deployed = True
+        else:
+            self.owner.pre_hook_fx = hook
 
     def integers(self) -> torch.Tensor:
         """The deployed integer weight."""
-        hook: Any = self.owner.weight_hook if isinstance(self.owner, AbstractArm) else self.owner.pre_hook_fx
-        integers: torch.Tensor = hook(self.weight())
+        integers: torch.Tensor = self.hook()(self.weight())
         return integers
 
     def folded_rows(self) -> torch.Tensor:
@@ -51,30 +71,26 @@ class ArmView:
 
 def call_arms(call: Call) -> list[ArmView]:
     """The arms of a block in one of its calls: `arm_views`, or those of the current that entered it."""
-    return [_arm_view(term.arm) for term in call.terms] if call.terms else arm_views(call.block)
+    return [ArmView(term.arm, term.arm) for term in call.terms] if call.terms else arm_views(call.block)
+
+
+def synapse_owners(call: Call) -> list[Any]:
+    """The arms and SLAYER synapses whose weights a block uses in one of its calls."""
+    block = call.block
+    if call.terms:
+        return [term.arm for term in call.terms]
+    if isinstance(block, Merge):
+        return list(block.arms)
+    names = ("synapse", "input_synapse", "recurrent_synapse")
+    return [getattr(block, name) for name in names if hasattr(block, name)]
 
 
 def arm_views(block: Any) -> list[ArmView]:
     """A block's arms, one for each of its inputs, and a recurrent one where there is one."""
     if isinstance(block, Merge):
         arms: Any = block.arms
-        return [_arm_view(arm) for arm in arms]
+        return [ArmView(arm, arm) for arm in arms]
     if isinstance(block, cuba.Recurrent):
         forward, back = block.input_synapse, block.recurrent_synapse
-        return [_synapse_view(forward, block.neuron), _synapse_view(back, block.neuron, recurrent=True)]
-    return [_synapse_view(block.synapse, block.neuron)]
-
-
-def _arm_view(arm: AbstractArm) -> ArmView:
-    def set_hook(hook: WeightHook) -> None:
-        arm.weight_hook = hook
-        arm.is_deployed = True
-
-    return ArmView(arm, lambda: arm.weight, arm.gain, arm.rows, set_hook)
-
-
-def _synapse_view(synapse: Any, neuron: CubaNeuron, recurrent: bool = False) -> ArmView:
-    def set_hook(hook: WeightHook) -> None:
-        synapse.pre_hook_fx = hook
-
-    return ArmView(synapse, lambda: synapse.weight, neuron.gain, lambda w: w.flatten(1), set_hook, recurrent)
+        return [ArmView(forward, block.neuron), ArmView(back, block.neuron, recurrent=True)]
+    return [ArmView(block.synapse, block.neuron)]

@@ -18,6 +18,8 @@ class SyncTDBN(TDBN):
     the same everywhere.
     """
 
+    folds = True
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise by the global batch in training, by the running estimates otherwise."""
         if not self.training:
@@ -36,6 +38,8 @@ class SyncTDBN(TDBN):
 
 class SyncBiasFreeNorm(BiasFreeNorm):
     """`BiasFreeNorm` whose mean square is that of all processes' samples together."""
+
+    folds = True
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise by the global batch in training, by the running estimate otherwise."""

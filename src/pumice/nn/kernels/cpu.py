@@ -89,10 +89,10 @@ def exponential_backward(
 
 
 def stbp_backward(
-    g_s: torch.Tensor, v: torch.Tensor, tau: float, threshold: float, detached: bool, g: torch.Tensor
+    g_s: torch.Tensor, v: torch.Tensor, tau: torch.Tensor, threshold: float, detached: bool, g: torch.Tensor
 ) -> None:
     """See `stbp.stbp_backward`; tensors contiguous, (time, ...)."""
-    steps, numbers = len(g), (np.float32(tau), np.float32(threshold), detached)
+    steps, numbers = len(g), (np.float32(tau.item()), np.float32(threshold), detached)
     g_s_, v_, g_ = (tensor.view(steps, -1).numpy() for tensor in (g_s, v, g))
     parallel_for(stbp.stbp_backward, g_.shape[1], g_s_, v_, *numbers, g_, grain=GRAIN)
 

@@ -83,7 +83,7 @@ deployed_backward = Operator(
     "deployed_backward(Tensor(a!) g, Tensor keep_u, Tensor keep_v, Tensor(b!) sums) -> ()"
 )
 stbp_backward = Operator(
-    "stbp_backward(Tensor g_s, Tensor v, float tau, float threshold, bool detached, Tensor(a!) g) -> ()"
+    "stbp_backward(Tensor g_s, Tensor v, Tensor tau, float threshold, bool detached, Tensor(a!) g) -> ()"
 )
 quantise = Operator("quantise(Tensor weight, float step, int edge, Tensor(a!) quantised, Tensor(b!) passes) -> ()")
 sum_powers = Operator("sum_powers(Tensor x, Tensor shift, Tensor(a!) sums) -> ()")

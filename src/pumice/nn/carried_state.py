@@ -1,0 +1,42 @@
+"""The states that neurons carry from one batch to the next, where `persistent_state` asks for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from pumice.nn.layout import neuron_vector
+
+
+def start(neuron: Any, name: str, x: torch.Tensor) -> torch.Tensor:
+    """The state before the first step: what was kept of a batch of this shape, or rest.
+
+    Args:
+        neuron: Has the state (batch, channel, ...) under that name.
+        name: Of the state.
+        x: The input, as `time_major` gives it.
+
+    Returns:
+        A number per neuron, in the order of a step of `x`, of its type.
+    """
+    state = getattr(neuron, name)
+    if state.shape != (x.shape[1], x.shape[-1], *x.shape[2:-1]):
+        return x.new_zeros(x[0].numel())
+    return neuron_vector(state).to(x)
+
+
+def keep(neuron: Any, current: torch.Tensor, voltage: torch.Tensor, spikes: torch.Tensor | None = None) -> None:
+    """Keep the last step for the next batch, if the neuron's state is persistent.
+
+    Args:
+        neuron: Gets `current_state` and `voltage_state`.
+        current: (batch, channel, ..., time), like the others.
+        voltage: Before the reset.
+        spikes: Where they are, the voltage is reset; None leaves that to the caller.
+    """
+    if neuron.persistent_state:
+        with torch.inference_mode(False), torch.no_grad():  # the next batch may be one to train with
+            neuron.current_state = current.detach()[..., -1].clone()
+            last = voltage.detach()[..., -1].clone()
+            neuron.voltage_state = last if spikes is None else last * (spikes.detach()[..., -1] <= 0)

@@ -1,0 +1,71 @@
+"""Deploying must round, and nothing else: each block's spikes before and after are compared on the example."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Sequence
+
+import torch
+
+from pumice.errors import PumiceWarning
+from pumice.nn.current import Current
+from pumice.nn.trace import Call, in_evaluation_mode
+
+ROUNDING = 0.2
+"""Share of its spikes that a rescaled block may change by rounding its weights to 8 bits; more is announced."""
+FEWEST = 20
+"""Changed spikes that are worth a word where rounding is expected."""
+
+
+def warn_of_changes(
+    model: torch.nn.Module, calls: Sequence[Call], rescaled: Collection[str], shifted: Collection[str]
+) -> None:
+    """Run each deployed block again on what it got, and name those that answer otherwise than rounding explains.
+
+    Args:
+        model: Of which the blocks are.
+        calls: Of the trace before deploying.
+        rescaled: Blocks whose weights were real numbers, which are rounded now. The others were trained in the
+            chip's own integers, so that none of their spikes may change.
+        shifted: Blocks that delayed their answer by one step.
+    """
+    with in_evaluation_mode(model), torch.no_grad():
+        for call in calls:
+            before, after = call.y, _again(call)
+            if call.name in shifted:
+                before, after = before[..., 1:], after[..., :-1]
+            changed = int((before != after).sum())
+            fired = max(int(before.count_nonzero()), int(after.count_nonzero()))
+            if changed > (max(FEWEST, ROUNDING * fired) if call.name in rescaled else 0):
+                warnings.warn(
+                    f"block {call.name!r}: deploying changes {changed} of its {before.numel()} values "
+                    f"on the example, with the same input (firing rate {before.mean():.3g} before, "
+                    f"{after.mean():.3g} after); " + _advice(call.name in rescaled),
+                    PumiceWarning,
+                    stacklevel=5,
+                )
+
+
+def _advice(is_rescaled: bool) -> str:
+    if is_rescaled:
+        return (
+            "8-bit weights hold less than it learned: look for one weight or bias far larger than the others, or "
+            "train on, deployed (quantisation-aware)"
+        )
+    return "it was not trained with the weights, norm or threshold that the chip will have: train on, deployed"
+
+
+def _again(call: Call) -> torch.Tensor:
+    answer = call.block(_current(call)) if call.terms else call.block(*call.xs)
+    y: torch.Tensor = answer[0] if isinstance(answer, tuple) else answer
+    return y
+
+
+def _current(call: Call) -> Current:
+    def value() -> torch.Tensor:
+        total = call.terms[0].arm(call.terms[0].spikes).new_zeros(call.y.shape)
+        for term in call.terms:
+            total[:, term.first_channel : term.first_channel + term.arm.out_channels] += term.arm(term.spikes)
+        return total
+
+    return Current(value, call.terms, call.y.shape[1])

@@ -1,0 +1,139 @@
+"""A deployed network refuses at run time what its graph would refuse or compute otherwise."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from pumice.errors import InputError, LoweringError
+from pumice.nn.current import Current
+
+INPUT = "input"
+
+
+class RuntimeGuard:
+    """Watches each forward pass of a deployed network, by hooks.
+
+    - What enters must be whole numbers within the range that the network was deployed for.
+    - Its blocks must be called in the order, and read each other, as in the pass from which the graph is made: a
+      choice that depends on data, or on `model.training`, cannot be in a graph.
+
+    Compiled by torch.compile, the network is not watched: torch's own guards look after its control flow.
+
+    Args:
+        input_range: Smallest and largest value.
+        calls: Of `pumice.nn.trace`, in order.
+
+    Raises:
+        InputError: In a forward pass: a value outside the range, or a fraction.
+        LoweringError: In a forward pass: another block is called, or it reads another one.
+    """
+
+    def __init__(self, input_range: tuple[int, int], calls: Sequence[Any]) -> None:
+        self.input_range = input_range
+        self.order = [(call.name, call.sources) for call in calls]
+        self._pass = _Pass()
+
+    def attach(self, model: torch.nn.Module, calls: Sequence[Any]) -> None:
+        """Begin to watch."""
+        for call in calls:
+            call.block.register_forward_hook(_Watch(self, call.name))
+        model.register_forward_pre_hook(self.enter, with_kwargs=True)
+        model.register_forward_hook(self.leave, always_call=True)
+
+    def enter(self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Check what enters, and expect the first block."""
+        if torch.compiler.is_compiling():
+            return
+        x = next((x for x in (*args, *kwargs.values()) if isinstance(x, torch.Tensor)), None)
+        self._pass.begin()
+        if x is not None:
+            self._check_values(x.detach())
+            self._pass.remember(INPUT, x)
+
+    def called(self, name: str, args: tuple[Any, ...], output: Any) -> None:
+        """Compare a block's call with the one that is expected."""
+        now = self._pass
+        if torch.compiler.is_compiling() or not now.active:
+            return
+        expected, sources = self.order[now.position] if now.position < len(self.order) else ("no block", ())
+        if name != expected:
+            self._refuse(f"block {name!r} is called where {expected!r} was")
+        first = args[0] if args else None
+        xs = [term.spikes for term in first.terms] if isinstance(first, Current) else args
+        for x, source in zip(xs, sources, strict=False):
+            found = now.maker(x)
+            if found is not None and found != source:
+                self._refuse(f"block {name!r} reads {found!r} where it read {source!r}")
+        now.position += 1
+        now.remember(name, output[0] if isinstance(output, tuple) else output)
+
+    def leave(self, model: Any, args: tuple[Any, ...], output: Any) -> None:
+        """Miss the blocks that were not called."""
+        now, position = self._pass, self._pass.position
+        if not now.active:
+            return
+        now.end()
+        if output is not None and position < len(self.order):
+            self._refuse(f"block {self.order[position][0]!r} is not called")
+
+    def _refuse(self, what: str) -> None:
+        self._pass.end()
+        raise LoweringError(
+            f"the deployed network does not compute what it did when it was deployed: {what}; a graph holds one "
+            "order of blocks, so make it depend neither on data nor on model.training"
+        )
+
+    def _check_values(self, x: torch.Tensor) -> None:
+        if x.numel() == 0 or x.dtype == torch.bool:
+            return
+        low, high = (float(value) for value in x.aminmax())
+        wanted = f"the network was deployed for whole numbers {self.input_range[0]}..{self.input_range[1]}"
+        if not self.input_range[0] <= low <= high <= self.input_range[1]:
+            raise InputError(f"{wanted}, got {low:g}..{high:g}; deploy a copy of it with the wider input_range")
+        if x.is_floating_point() and not torch.equal(x, x.round()):
+            raise InputError(f"{wanted}, got fractions; scale and round the input as the chip's must be")
+
+
+class _Watch:
+    """A block's forward hook."""
+
+    def __init__(self, guard: RuntimeGuard, name: str) -> None:
+        self.guard, self.name = guard, name
+
+    def __call__(self, block: Any, args: tuple[Any, ...], output: Any) -> None:
+        self.guard.called(self.name, args, output)
+
+
+class _Pass(threading.local):
+    """Where a thread's forward pass is; copies and pickles hold none."""
+
+    def __init__(self) -> None:
+        self.end()
+
+    def begin(self) -> None:
+        self.end()
+        self.active = True
+
+    def end(self) -> None:
+        self.active, self.position = False, 0
+        # By identity, without keeping the tensors alive.
+        self._makers: dict[int, tuple[str, weakref.ref[torch.Tensor]]] = {}
+
+    def remember(self, name: str, x: Any) -> None:
+        if isinstance(x, torch.Tensor):
+            self._makers[id(x)] = name, weakref.ref(x)
+
+    def maker(self, x: Any) -> str | None:
+        name, found = self._makers.get(id(x), (None, None))
+        return name if found is not None and found() is x else None
+
+    def __deepcopy__(self, memo: Any) -> _Pass:
+        return _Pass()
+
+    def __reduce__(self) -> Any:
+        return _Pass, ()

@@ -1,0 +1,42 @@
+"""SLAYER's own loops, for inputs that the compiled ones were not written for; with the decays where they belong."""
+
+from __future__ import annotations
+
+import torch
+from lava.lib.dl.slayer.neuron.dynamics import leaky_integrator
+from lava.lib.dl.slayer.utils.quantize import quantize
+
+
+def integrate(
+    x: torch.Tensor,
+    decay: torch.Tensor,
+    state: torch.Tensor,
+    scale: int,
+    threshold: float | None = None,
+    *,
+    debug: bool = False,
+) -> torch.Tensor:
+    """A leaky integrator in SLAYER's integers, of any dtype; it resets where a threshold is reached, if there is one.
+
+    lava-dl's loops on the CPU take decays for those of the axis before time, an image's columns. Here the channel
+    stands there.
+
+    Args:
+        x: (batch, channel, ..., time).
+        decay: 0 to 4096, per channel or one.
+        state: Before the first step, as one step of `time_major`, flat.
+        scale: Integers per unit.
+        threshold: In units.
+        debug: lava-dl's flag: it compares its loops with each other.
+
+    Example:
+        >>> x = torch.ones(1, 2, 1, 2, 3, dtype=torch.float64)
+        >>> integrate(x, torch.tensor([4096.0, 0.0]), torch.zeros(4), 64)[0, :, 0, 0].tolist()
+        [[1.0, 1.0, 1.0], [1.0, 2.0, 3.0]]
+    """
+    by_channel = x.movedim(1, -2)
+    flat = by_channel.reshape(-1, *by_channel.shape[-2:])
+    y = leaky_integrator.dynamics(
+        flat, quantize(decay), state.view(flat.shape[:-1]).to(flat), scale, threshold, debug=debug
+    )
+    return y.view(by_channel.shape).movedim(-2, 1).contiguous()

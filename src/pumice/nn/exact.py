@@ -31,7 +31,7 @@ def exact_arithmetic() -> Iterator[None]:
         ...     torch.nn.functional.linear(x, torch.ones(1, 2)).item()
         510.0
     """
-    if torch.compiler.is_compiling() or not (changed := _changed_modes()):
+    if torch.compiler.is_compiling() or (changed := _changed_modes()) is None:
         yield
         return
     with ExitStack() as stack:

@@ -18,6 +18,7 @@ def as_plain(value: Any) -> Any:
         (-128, dtype('int64'), (3, 4))
     """
     if isinstance(value, np.ndarray | np.generic):
+        value = np.asarray(value)
         if value.dtype == np.bool_ and value.ndim == 0:
             return bool(value)
         if value.dtype.kind not in "iu" or (value.dtype == np.uint64 and np.any(value >> np.uint64(63))):

@@ -142,17 +142,14 @@ class LinearReadout(torch.nn.Module):
 
     def real_weight(self, term: Term) -> torch.Tensor:
         """The matrix R_k, shape (n_classes, neurons of the term's source in torch's order), with gradient."""
-        learns = torch.is_grad_enabled()
-        with torch.inference_mode(False), torch.enable_grad():
-            arm, weight = term.arm, weight_of(term.arm)
-            rows = self.linear.weight[:, term.first_channel :][:, : arm.out_channels]
-            folded = weight * arm.gain().reshape(-1, *[1] * (weight.ndim - 1))
-            # The adjoint of the arm, applied to one row for each class.
-            x = rows.new_zeros(len(rows), *term.spikes.shape[1:-1], 1, requires_grad=True)
-            y = arm.linear(x, folded)
-            n_tokens = y[0, 0].numel()
-            cotangent = (rows / n_tokens).reshape(*rows.shape, *[1] * (y.ndim - 2)).expand_as(y)
-            (matrix,) = torch.autograd.grad(y, x, cotangent, create_graph=learns)
+        arm, weight = term.arm, weight_of(term.arm)
+        rows = self.linear.weight[:, term.first_channel :][:, : arm.out_channels]
+        folded = weight * arm.gain().reshape(-1, *[1] * (weight.ndim - 1))
+        # The adjoint of the arm, applied to one row for each class.
+        x = rows.new_zeros(len(rows), *term.spikes.shape[1:-1], 1)
+        y, adjoint = torch.func.vjp(lambda x: arm.linear(x, folded), x)
+        n_tokens = y[0, 0].numel()
+        (matrix,) = adjoint((rows / n_tokens).reshape(*rows.shape, *[1] * (y.ndim - 2)).expand_as(y))
         return matrix.flatten(1)
 
     def real_bias(self, terms: tuple[Term, ...]) -> torch.Tensor:

@@ -141,7 +141,7 @@ def _load_sizes(kind: Any, sizing: Sizing) -> None:
 
 
 def _size_decays(neuron: Any, state_dict: dict[str, Any], prefix: str) -> None:
-    saved = [state_dict.get(prefix + name) for name in DECAYS]
+    saved: list[Any] = [state_dict.get(prefix + name) for name in DECAYS]
     if not hasattr(neuron, "current_decay_min") or any(decay is None for decay in saved):
         return
     if all(len(d) == 1 and bool(d == getattr(neuron, name)) for name, d in zip(DECAYS, saved, strict=True)):

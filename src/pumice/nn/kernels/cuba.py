@@ -35,7 +35,7 @@ def _leak(state: int, keep: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _integer(x: np.float32) -> int:
+def _integer(x: np.float32) -> Any:
     """X without its fraction; `OVERFLOWS` for what has no integer: NaN, infinity, or as large a number."""
     return np.int64(x) if abs(x) < OVERFLOWS else OVERFLOWS
 

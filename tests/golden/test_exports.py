@@ -20,6 +20,7 @@ def test_there_are_exports():
 
 
 @pytest.mark.lava
+@pytest.mark.filterwarnings("ignore:the certificate is of an older pumice")
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
 def test_every_backend_holds_the_certificate(folder):
     graph = pumice.load(folder / "network.net")

@@ -40,3 +40,21 @@ def tiny_result(tiny_recipe, digits, tmp_path_factory):
 
     path = tmp_path_factory.mktemp("tiny") / "network.net"
     return run_pipeline(tiny_recipe, digits, path, lava_samples=3)
+
+
+@pytest.fixture
+def lowered_equals_model():
+    """Function: lower a model, and hold every output spike of its graph to the deployed model's; give the graph."""
+
+    def check(model, x, **options):
+        import pumice
+        from pumice import ir
+
+        graph = pumice.lower(model, x, **options)
+        expected = ir.torch_to_lava(model(x).detach().numpy())
+        stream = ir.to_stream(graph, ir.torch_to_lava(x.numpy()).astype(int))
+        got = ir.from_stream(graph, pumice.run(graph, stream).spikes, len(x))
+        assert np.array_equal(got.reshape(expected.shape), expected)
+        return graph
+
+    return check

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
@@ -10,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.backends import BACKEND_NAMES, get_backend
-from pumice.backends.base import Record, RunResult
-from pumice.errors import CheckFailedError, InputError
-from pumice.ir import Certificate, Graph
+from pumice.backends.base import Record, RunResult, checked_input
+from pumice.errors import CheckFailedError, InputError, PumiceWarning
+from pumice.ir import Certificate, Graph, graph_digests, verify_graph
+from pumice.ir.digest import first_changed_part
 from pumice.ir.verify import checked_graph
 
 IntArray = npt.NDArray[np.integer[Any]]
@@ -80,14 +82,15 @@ def first_difference(expected: dict[str, Record], got: dict[str, Record]) -> Dif
 
 
 def certify(graph: Graph, x: IntArray) -> Graph:
-    """Attach a certificate: the reference's answer to the stream `x`.
+    """Attach a certificate: the reference's answer to the stream `x`, and digests of the whole graph.
 
     Args:
-        graph: Any graph.
+        graph: Any graph. Whatever of it is changed afterwards (but `info`), `verify` refuses.
         x: A small stream, shape (T, *input shape); a few samples are enough.
     """
     result = get_backend("reference").run(graph, x, record=True)
-    return replace(graph, certificate=_certificate(np.asarray(x), result))
+    certificate = _certificate(checked_input(graph, x), result)
+    return replace(graph, certificate=replace(certificate, graph_digests=graph_digests(graph)))
 
 
 def _certificate(x: IntArray, result: RunResult) -> Certificate:
@@ -100,7 +103,11 @@ def _certificate(x: IntArray, result: RunResult) -> Certificate:
 
 
 def verify(graph: Graph, backends: str | Sequence[str] = ("reference",)) -> dict[str, int]:
-    """Hold backends to the graph's certificate: output, spike counts and every neuron's s, u and v at each step.
+    """Hold a graph and backends to the graph's certificate.
+
+    The graph must be the one that was certified, in every number; then each backend must give the same output, spike
+    counts and s, u and v of every neuron at each step. (A certificate of an older version knows only its run, in which
+    not every weight, threshold and step acts; a `PumiceWarning` says so.)
 
     Args:
         graph: A graph with a certificate.
@@ -111,7 +118,8 @@ def verify(graph: Graph, backends: str | Sequence[str] = ("reference",)) -> dict
 
     Raises:
         InputError: The graph has no certificate, no backend is named, or there is none of a name.
-        CheckFailedError: The first difference: backend, population, step, neuron, expected, got.
+        CheckFailedError: The first part of the graph that was changed; or the first difference of a run: population,
+            step, neuron, expected, got.
     """
     certificate = checked_graph(graph).certificate
     if certificate is None:
@@ -119,6 +127,7 @@ def verify(graph: Graph, backends: str | Sequence[str] = ("reference",)) -> dict
     chosen = [get_backend(name) for name in ([backends] if isinstance(backends, str) else backends)]
     if not chosen:
         raise InputError(f"backends is empty, so nothing would be verified; name some of: {', '.join(BACKEND_NAMES)}")
+    _check_graph(graph, certificate)
     compared = {}
     for backend in chosen:
         name = backend.name
@@ -128,6 +137,21 @@ def verify(graph: Graph, backends: str | Sequence[str] = ("reference",)) -> dict
             _raise_first_difference(graph, certificate, name, result, departure)
         compared[name] = sum(v.size for record in result.records.values() for v in record.values().values())
     return compared
+
+
+def _check_graph(graph: Graph, certificate: Certificate) -> None:
+    if certificate.graph_digests is None:
+        warnings.warn(
+            "the certificate is of an older pumice and is about its run only: a change of the graph that does not "
+            "show there is not noticed; if you trust the graph, renew it: pumice.certify(graph, graph.certificate.x)",
+            PumiceWarning,
+            stacklevel=3,
+        )
+    elif changed := first_changed_part(certificate.graph_digests, graph_digests(verify_graph(graph))):
+        raise CheckFailedError(
+            f"the graph was changed after it was certified; what differs first: {changed} (if that was meant, "
+            "certify it again: pumice.certify)"
+        )
 
 
 def _raise_first_difference(

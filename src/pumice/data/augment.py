@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.data.dataset import Dataset, EventDataset, ImageDataset
-from pumice.data.events import Events
+from pumice.data.events import Events, in_order
 from pumice.errors import InputError, MissingExtraError
 
 IntArray = npt.NDArray[np.integer[Any]]
@@ -53,6 +53,8 @@ class RandomShift:
 
 class Augmentation:
     """Several changes, one after the other, each drawn anew for each sample.
+
+    A recording without events stays as it is. Events are sorted by time after each change.
 
     Args:
         dataset: What the samples are of.
@@ -106,10 +108,14 @@ class Augmentation:
 
     def _changed(self, sample: Any) -> Any:
         for name, step in self._steps.items():
+            if not self._is_image and not len(sample):  # most of tonic's transforms fail, or divide by 0
+                return sample
             try:
                 sample = step(sample)
-            except (RuntimeError, TypeError, ValueError) as error:
-                raise InputError(f"data.augment.{name}: {error}") from error
+            except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
+                raise InputError(f"data.augment.{name}: {str(error) or 'an argument is out of range'}") from error
+            if not self._is_image:
+                sample = in_order(sample)  # tonic's TimeJitter leaves them mixed, others take them for sorted
         return sample
 
 
@@ -127,8 +133,8 @@ def _make(dataset: Dataset, name: str, arguments: dict[str, Any]) -> Callable[[A
         # Ranges are lists in a recipe; tonic tells them from numbers by their being tuples.
         ranges = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
         made: Callable[[Any], Any] = factory(**ranges)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"data.augment.{name}: {error}") from error
+    except (AssertionError, TypeError, ValueError) as error:
+        raise InputError(f"data.augment.{name}: {str(error) or 'an argument is out of range'}") from error
     return made
 
 

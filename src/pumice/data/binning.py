@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.data.encoders import AbstractEncoder
-from pumice.data.events import Events
-from pumice.errors import InputError
+from pumice.data.events import Events, EventSamples, in_order
+from pumice.errors import InputError, PumiceWarning
 
 BinMode = Literal["time", "count"]
 
@@ -22,7 +23,9 @@ class EventBinner(AbstractEncoder):
     .. math:: x_{pyx}[k] = \min\Bigl(c_{max},\; \bigl|\{i : p_i = p, y_i = y, x_i = x, b_i = k\}\bigr|\Bigr)
 
     In mode "time", b = floor(t / window), and later events are left out; in mode "count" each step takes an
-    equal share of the recording's N events in order, b_i = floor(i T / N), whatever their times.
+    equal share of the recording's N events in the order of their times, b_i = floor(i T / N).
+
+    A recording all of whose events are left out for their times becomes zeros, with a warning.
 
     Attributes:
         steps: Time steps per recording, T >= 1.
@@ -75,20 +78,42 @@ class EventBinner(AbstractEncoder):
 
     def encode(self, samples: Any, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
         """Bin each recording; `rng` is not used."""
-        return np.stack([self.bin(events) for events in samples])
+        name = samples.name if isinstance(samples, EventSamples) else lambda _: "a recording"
+        return np.stack([self.bin(events, name=name(index)) for index, events in enumerate(samples)])
 
-    def bin(self, events: Events) -> npt.NDArray[np.uint8]:
-        """One recording, shape (polarity, height, width, T)."""
+    def bin(self, events: Events, *, name: str = "a recording") -> npt.NDArray[np.uint8]:
+        """One recording, shape (polarity, height, width, T).
+
+        Args:
+            events: Its events, in any order.
+            name: What a warning calls it.
+        """
         polarities, height, width = self.sensor_shape
-        x, y, p = (events[name].astype(np.int64) for name in "xyp")
+        if self.mode == "count":
+            events = in_order(events)
+        x, y, p = (events[field].astype(np.int64) for field in "xyp")
         if self.mode == "time":
             step = np.floor(events["t"] / self.window).astype(np.int64)
         else:
             step = np.arange(len(events)) * self.steps // max(len(events), 1)
         # Augmentations may move events off the sensor or out of the recording.
-        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (p >= 0) & (p < polarities)
-        inside &= (step >= 0) & (step < self.steps)
+        inside = (step >= 0) & (step < self.steps)
+        if len(events) and not inside.any():
+            warnings.warn(f"{name}: {self.missed(events)}", PumiceWarning, stacklevel=2)
+        inside &= (x >= 0) & (x < width) & (y >= 0) & (y < height) & (p >= 0) & (p < polarities)
         shape = (*self.shape, self.steps)
         where = (p[inside], y[inside] // self.downsample, x[inside] // self.downsample, step[inside])
         counts = np.bincount(np.ravel_multi_index(where, shape), minlength=int(np.prod(shape)))
         return np.minimum(counts, self.max_count).astype(np.uint8).reshape(shape)
+
+    def missed(self, events: Events) -> str:
+        """What to say of a recording whose events are all left out for their times.
+
+        Args:
+            events: At least one event.
+        """
+        return (
+            f"no event lies in the {self.steps} steps of {self.window:g} microseconds, times are "
+            f"{events['t'].min()} to {events['t'].max()}; if its clock does not start at 0, make the dataset with "
+            "origin='first' (in a recipe data.args.origin='first'), else a longer window (data.window) is needed"
+        )

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from pumice.data.checked import Origin, check_origin, checked
 from pumice.data.events import EventSamples
 from pumice.errors import InputError
 
@@ -162,7 +163,11 @@ class ImageDataset(Dataset):
 
 @dataclass(frozen=True, eq=False)
 class EventDataset(Dataset):
-    """Labelled recordings of events, read one by one.
+    """Labelled recordings of events, read one by one, checked and sorted by time when they are read.
+
+    Time 0 of a recording is that of its own clock, however late its first event is. Where clocks run on from one
+    recording to the next, or count from the camera's start or from 1970, `origin="first"` makes the first event
+    of each recording its time 0. Which of the two holds is never guessed.
 
     Attributes:
         name: For messages and model cards.
@@ -171,10 +176,12 @@ class EventDataset(Dataset):
         class_names: Name of each label, in order.
         sensor_shape: (polarity, height, width): what an event's p, y and x are below.
         duration: Time that an encoder covers if it is not told another, in microseconds.
+        origin: "zero": times are those of the recordings; "first": from each recording's first event on.
         source: Where the data come from, and their licence.
 
     Raises:
-        InputError: The splits hold no recordings of events, or labels do not fit.
+        InputError: The splits hold no recordings of events, or labels do not fit. Later, when a recording is
+            read: an event lies outside the sensor, or before time 0.
 
     Example:
         >>> from pumice.data.events import pack_events
@@ -186,12 +193,17 @@ class EventDataset(Dataset):
 
     sensor_shape: tuple[int, int, int]
     duration: int
+    origin: Origin = field(default="zero", kw_only=True)
 
     def __post_init__(self) -> None:
+        check_origin(self.origin)
         for where, split in self._splits():
             if not isinstance(split.samples, EventSamples):
                 raise InputError(f"{where}: expected recordings of events, got {type(split.samples).__name__}")
         super().__post_init__()
+        for name, (where, split) in zip(("train", "test"), self._splits(), strict=True):
+            samples = checked(split.samples, where, self.sensor_shape, self.origin)
+            object.__setattr__(self, name, Split(samples, split.labels))  # the class is frozen
 
     @property
     def sample_shape(self) -> tuple[int, int, int]:

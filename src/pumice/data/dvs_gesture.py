@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pumice.data.checked import Origin
 from pumice.data.dataset import EventDataset
 from pumice.data.folders import find_layout
 from pumice.data.recordings import read_event_npz, read_tonic
@@ -19,7 +20,9 @@ LAYOUTS = {
 SOURCE = "DVS128 Gesture, A. Amir et al., CVPR 2017 (CC BY 4.0)"
 
 
-def load_dvs_gesture(root: str | Path | None, *, cache: str | Path | None = None) -> EventDataset:
+def load_dvs_gesture(
+    root: str | Path | None, *, cache: str | Path | None = None, origin: Origin = "zero"
+) -> EventDataset:
     """DVS128 Gesture: eleven gestures seen by an event camera, 128x128 pixels, ON and OFF.
 
     Two layouts are read: tonic's (`DVSGesture/ibmGestureTrain/USER_LIGHT/CLASS.npy`), one recording at a time;
@@ -29,6 +32,7 @@ def load_dvs_gesture(root: str | Path | None, *, cache: str | Path | None = None
     Args:
         root: The folder.
         cache: Folder for a copy of tonic's files that is read faster; None reads them as they are.
+        origin: "first" for recordings whose clock does not start at 0, see `EventDataset`.
 
     Raises:
         InputError: The folder or its files are missing or damaged.
@@ -40,4 +44,4 @@ def load_dvs_gesture(root: str | Path | None, *, cache: str | Path | None = None
     else:
         train, test = (read_tonic("DVSGesture", folder, train=train, cache=cache) for train in (True, False))
         source = SOURCE
-    return EventDataset("dvs_gesture", train, test, CLASSES, (2, 128, 128), 1_450_000, source=source)
+    return EventDataset("dvs_gesture", train, test, CLASSES, (2, 128, 128), 1_450_000, origin=origin, source=source)

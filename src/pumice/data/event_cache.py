@@ -6,14 +6,16 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pumice.data.events import EVENT, Events, EventSamples, PackedEvents, concatenate
+from pumice.data.events import EVENT, Events, EventSamples, concatenate
 from pumice.errors import InputError
+from pumice.netx.atomic import sync_file, sync_folder
 
 VERSION = 1
 
@@ -49,16 +51,48 @@ def cached_events(
     try:
         if not entry.is_dir():
             _write(entry, text, make())
-        return _read(entry)
     except OSError as error:
         raise InputError(f"{entry}: the cache cannot be used ({error.strerror or error})") from error
-    except ValueError as error:
-        raise InputError(f"{entry}: the cache is damaged ({error}); delete this folder") from error
+    mapped = MappedEvents(entry)
+    return EventSamples(mapped, np.arange(len(mapped.offsets) - 1))
+
+
+class MappedEvents:
+    """Reads recordings from a cache that is mapped into memory.
+
+    Args:
+        entry: Folder of the cache.
+
+    Raises:
+        InputError: The cache cannot be read, or is damaged.
+    """
+
+    def __init__(self, entry: Path) -> None:
+        self._entry = entry
+        try:
+            self.offsets = np.load(entry / "offsets.npy", allow_pickle=False)
+            path = entry / "events.bin"
+            if path.stat().st_size != int(self.offsets[-1]) * EVENT.itemsize:
+                raise ValueError("events.bin has another size than offsets.npy says")
+            empty = not int(self.offsets[-1])  # an empty file cannot be mapped
+            self._events: Events = np.zeros(0, EVENT) if empty else np.memmap(path, EVENT, mode="r")
+        except OSError as error:
+            raise InputError(f"{entry}: the cache cannot be used ({error.strerror or error})") from error
+        except ValueError as error:
+            raise InputError(f"{entry}: the cache is damaged ({error}); delete this folder") from error
+
+    def __call__(self, index: int) -> Events:
+        """One recording."""
+        return self._events[self.offsets[index] : self.offsets[index + 1]]
+
+    def __reduce__(self) -> tuple[type[MappedEvents], tuple[Path]]:
+        # A worker process opens the file itself; pickled as an array, it would be sent all events.
+        return MappedEvents, (self._entry,)
 
 
 def _write(entry: Path, text: str, recordings: Iterable[Events]) -> None:
     # Written aside and renamed: a run that is killed leaves no half of a cache, two runs do not mix.
-    aside = entry.with_name(f".{entry.name}.{os.getpid()}.tmp")
+    aside = entry.with_name(f".{entry.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
@@ -69,20 +103,13 @@ def _write(entry: Path, text: str, recordings: Iterable[Events]) -> None:
                 sizes.append(len(events))
         np.save(aside / "offsets.npy", np.cumsum(sizes))
         (aside / "key.json").write_text(text, encoding="utf-8")
+        for path in aside.iterdir():
+            sync_file(path)
         try:
             aside.rename(entry)
+            sync_folder(entry.parent)
         except OSError:
             if not entry.is_dir():  # else another run was faster
                 raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def _read(entry: Path) -> EventSamples:
-    offsets = np.load(entry / "offsets.npy", allow_pickle=False)
-    path = entry / "events.bin"
-    if path.stat().st_size != int(offsets[-1]) * EVENT.itemsize:
-        raise ValueError("events.bin has another size than offsets.npy says")
-    empty = not int(offsets[-1])  # an empty file cannot be mapped
-    events = np.zeros(0, EVENT) if empty else np.memmap(path, EVENT, mode="r")
-    return EventSamples(PackedEvents(events, offsets), np.arange(len(offsets) - 1))

@@ -9,6 +9,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from pumice.data.whole import whole_numbers
 from pumice.errors import InputError
 
 EVENT = np.dtype([("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.int8)])
@@ -18,11 +19,24 @@ Events = npt.NDArray[Any]
 """Events of one recording, sorted by time."""
 
 
+def in_order(events: Events) -> Events:
+    """Events by their times; of equal times in the order in which they were. Not copied if they are sorted.
+
+    Example:
+        >>> mixed = pack_events(x=[7, 8, 9], y=[0, 0, 0], t=[5, 2, 2], p=[0, 0, 0], offsets=[0, 3])[0]
+        >>> in_order(mixed)["x"].tolist()
+        [8, 9, 7]
+    """
+    t = events["t"]
+    return events[np.argsort(t, kind="stable")] if (t[1:] < t[:-1]).any() else events
+
+
 class EventSamples:
     """A list of recordings, each read by index; a slice or an array of indices gives a shorter list.
 
     Args:
-        read: Index -> the recording's events. Must be picklable for worker processes.
+        read: Index -> the recording's events. Must be picklable for worker processes. If it has a method
+            `name(index)`, messages call the recording so.
         indices: What to ask `read` for, in order.
 
     Example:
@@ -32,22 +46,33 @@ class EventSamples:
     """
 
     def __init__(self, read: Callable[[int], Events], indices: npt.NDArray[np.int64]) -> None:
-        self._read = read
-        self._indices = indices
+        self.read = read
+        self.indices = indices
 
     def __len__(self) -> int:
-        return len(self._indices)
+        return len(self.indices)
 
     @overload
     def __getitem__(self, key: int) -> Events: ...
     @overload
     def __getitem__(self, key: slice | npt.NDArray[Any]) -> EventSamples: ...
     def __getitem__(self, key: Any) -> Any:
-        chosen = self._indices[key]
-        return self._read(int(chosen)) if np.ndim(chosen) == 0 else EventSamples(self._read, chosen)
+        chosen = self.indices[key]
+        return self.read(int(chosen)) if np.ndim(chosen) == 0 else EventSamples(self.read, chosen)
 
     def __iter__(self) -> Iterator[Events]:
         return (self[index] for index in range(len(self)))
+
+    def name(self, index: int) -> str:
+        """What messages call a recording.
+
+        Example:
+            >>> pack_events(x=[1], y=[1], t=[0], p=[1], offsets=[0, 0, 1])[1:].name(0)
+            'recording 1'
+        """
+        chosen = int(self.indices[index])
+        name: Callable[[int], str] = getattr(self.read, "name", "recording {}".format)
+        return name(chosen)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,21 +98,22 @@ def pack_events(*, x: Any, y: Any, t: Any, p: Any, offsets: Any) -> EventSamples
     Args:
         x: Columns.
         y: Rows.
-        t: Times in microseconds.
+        t: Times in microseconds, whole numbers.
         p: Polarities.
         offsets: Recording i is offsets[i]:offsets[i+1].
 
     Raises:
-        InputError: The arrays' lengths do not fit each other.
+        InputError: The arrays' lengths do not fit each other, or a value is no whole number that fits an event.
     """
-    starts = np.asarray(offsets, np.int64)
+    starts = whole_numbers("offsets", offsets)
     fields = {"x": np.asarray(x), "y": np.asarray(y), "t": np.asarray(t), "p": np.asarray(p)}
-    sizes = {name: len(values) for name, values in fields.items()}
+    sizes = {name: values.size for name, values in fields.items()}
     if len(starts) < 1 or starts[0] != 0 or (np.diff(starts) < 0).any() or set(sizes.values()) != {int(starts[-1])}:
         raise InputError(f"events: offsets must rise from 0 to the number of events, which are {sizes}")
     events = np.empty(int(starts[-1]), EVENT)
     for name, values in fields.items():
-        events[name] = values
+        hint = "; times are microseconds: multiply seconds by 1e6 and round" if name == "t" else ""
+        events[name] = whole_numbers(name, values, EVENT[name], hint=hint)
     return EventSamples(PackedEvents(events, starts), np.arange(len(starts) - 1))
 
 

@@ -77,7 +77,8 @@ def _encoded(
         for start, end in pairwise(offsets):
             yield encoder.encode(audio[start:end])
 
-    key = {"name": "fsdd", "audio": hashlib.sha256(audio.tobytes()).hexdigest(), "encoder": asdict(encoder)}
+    digest = hashlib.sha256(audio.tobytes() + np.asarray(offsets, np.int64).tobytes()).hexdigest()
+    key = {"name": "fsdd", "audio": digest, "encoder": asdict(encoder)}
     split = Split(cached_events(cache, key, encode), label.astype(np.int64))
     return split, speaker, tuple(map(str, speakers)), encoder.sensor_shape
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pumice.data.checked import Origin
 from pumice.data.dataset import EventDataset
 from pumice.data.folders import find_layout
 from pumice.data.recordings import read_event_npz, read_tonic
@@ -12,7 +13,7 @@ LAYOUTS = {"arrays": ("train.npz", "test.npz"), "tonic's": ("NMNIST/Train", "NMN
 SOURCE = "N-MNIST, G. Orchard et al., Frontiers in Neuroscience 2015 (CC BY-SA 4.0)"
 
 
-def load_nmnist(root: str | Path | None, *, cache: str | Path | None = None) -> EventDataset:
+def load_nmnist(root: str | Path | None, *, cache: str | Path | None = None, origin: Origin = "zero") -> EventDataset:
     """N-MNIST: digits seen by a moving event camera, 34x34 pixels, ON and OFF, three saccades in about 300 ms.
 
     Two layouts are read: `train.npz` and `test.npz`, each with `x`, `y`, `p`, `t` (microseconds), `offsets` and
@@ -21,6 +22,7 @@ def load_nmnist(root: str | Path | None, *, cache: str | Path | None = None) -> 
     Args:
         root: The folder.
         cache: Folder for a copy of tonic's files that is read faster; None reads them as they are.
+        origin: "first" for recordings whose clock does not start at 0, see `EventDataset`.
 
     Raises:
         InputError: The folder or its files are missing or damaged.
@@ -31,4 +33,5 @@ def load_nmnist(root: str | Path | None, *, cache: str | Path | None = None) -> 
     else:
         train, test = (read_tonic("NMNIST", folder, train=train, cache=cache) for train in (True, False))
     subset = "" if len(train) == 60_000 else f"; a subset: {len(train)} to train with, {len(test)} held back"
-    return EventDataset("nmnist", train, test, tuple("0123456789"), (2, 34, 34), 300_000, source=SOURCE + subset)
+    names, shape = tuple("0123456789"), (2, 34, 34)
+    return EventDataset("nmnist", train, test, names, shape, 300_000, origin=origin, source=SOURCE + subset)

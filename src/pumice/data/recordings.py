@@ -13,6 +13,7 @@ from pumice.data.dataset import Split
 from pumice.data.event_cache import cached_events
 from pumice.data.events import EVENT, Events, EventSamples, pack_events
 from pumice.data.npz import read_npz
+from pumice.data.whole import whole_numbers
 from pumice.errors import InputError, MissingExtraError
 
 
@@ -26,8 +27,8 @@ def read_event_npz(path: Path) -> Split:
     arrays = dict(zip(names, read_npz(path, names), strict=True))
     labels = arrays.pop("label")
     try:
-        return Split(pack_events(**arrays), labels.astype(np.int64))
-    except (InputError, ValueError, TypeError) as error:
+        return Split(pack_events(**arrays), whole_numbers("label", labels))
+    except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
@@ -41,6 +42,10 @@ class TonicReader:
 
     dataset: Any
 
+    def name(self, index: int) -> str:
+        """The recording's file."""
+        return str(self.dataset.data[index])
+
     def __call__(self, index: int) -> Events:
         """One recording.
 
@@ -53,7 +58,7 @@ class TonicReader:
             for name in ("x", "y", "t", "p"):
                 events[name] = found[name]
         except (OSError, ValueError, IndexError, TypeError) as error:
-            raise InputError(f"{self.dataset.data[index]}: cannot be read as events ({error})") from error
+            raise InputError(f"{self.name(index)}: cannot be read as events ({error})") from error
         return events
 
 
@@ -77,11 +82,19 @@ def read_tonic(kind: str, folder: Path, *, train: bool, cache: str | Path | None
     # tonic would download where the archive (not only its contents) is missing; the folder is what counts here.
     local = type(kind, (original,), {"_check_exists": lambda self: True})
     dataset = local(str(folder), train=train)
+    dataset.__class__ = original  # a class that is made here could not be pickled for worker processes
     if not len(dataset):
         raise InputError(f"{folder / kind / dataset.folder_name}: holds no recordings of tonic's {kind} layout")
     order = np.argsort(dataset.data)  # tonic lists some folders in the file system's order
     samples = EventSamples(TonicReader(dataset), order)
     if cache is not None:
-        files = [(name, Path(name).stat().st_size) for name in np.array(dataset.data)[order].tolist()]
+        names = np.array(dataset.data)[order].tolist()
+        files = [(name, *_stamp(Path(name))) for name in names]
         samples = cached_events(cache, {"name": kind.lower(), "files": files}, lambda: samples)
     return Split(samples, np.array(dataset.targets, np.int64)[order])
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    """What changes when a file is written or replaced, even by one of equal size and date."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -1,7 +1,9 @@
 """The graph of integer populations and synapses: the only thing passes, the file format and backends know."""
 
 from pumice.ir.certificate import Certificate
+from pumice.ir.digest import graph_digests
 from pumice.ir.graph import Graph, Timing
+from pumice.ir.kinds import check_known
 from pumice.ir.layout import flatten_whc, lava_to_torch, torch_to_lava, unflatten_whc
 from pumice.ir.population import Accumulator, Cuba, Delta, Input, Population, Reset, Resonator, Sigma, SigmaDelta
 from pumice.ir.schedule import latencies, with_reset_schedule, without_resets
@@ -29,8 +31,10 @@ __all__ = [
     "Synapse",
     "Timing",
     "TokenMixing",
+    "check_known",
     "flatten_whc",
     "from_stream",
+    "graph_digests",
     "latencies",
     "lava_to_torch",
     "to_stream",

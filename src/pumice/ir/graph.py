@@ -9,13 +9,14 @@ from typing import Any
 
 from pumice.errors import GraphError
 from pumice.ir.certificate import Certificate
+from pumice.ir.integers import PlainIntegers
 from pumice.ir.population import Input, Population
 from pumice.ir.schedule import latencies
 from pumice.ir.synapse import Synapse
 
 
 @dataclass(frozen=True)
-class Timing:
+class Timing(PlainIntegers):
     """How samples stream through the graph back to back.
 
     Attributes:

@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from pumice.ir.integers import PlainIntegers
+
 IntArray = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
-class Reset:
+class Reset(PlainIntegers):
     """u and v become 0 in every time step t (counted from 1) with t % interval == offset % interval.
 
     The reset comes after the step's input has arrived and before it is integrated.
@@ -36,7 +38,7 @@ class Reset:
 
 
 @dataclass(frozen=True)
-class Input:
+class Input(PlainIntegers):
     """The network's input: one integer array per time step.
 
     Attributes:
@@ -56,7 +58,7 @@ class Input:
 
 
 @dataclass(frozen=True, eq=False)
-class Population:
+class Population(PlainIntegers):
     """Neurons of one kind and one shape.
 
     Parameters broadcast against `shape` (so a per-channel array has shape (channel,)).

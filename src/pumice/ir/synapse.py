@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from pumice.ir.integers import PlainIntegers
+
 IntArray = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class Synapse:
+class Synapse(PlainIntegers):
     """A linear map from a source (the input or a population) into one population's current.
 
     A value that leaves the source in step t acts in step t + `latency_steps` + `delay_steps`.

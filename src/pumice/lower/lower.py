@@ -142,7 +142,7 @@ def _assemble(traced: Trace, keep: Sequence[str], example_input: torch.Tensor, i
 
 def _outputs(traced: Trace, keep: Sequence[str], sources: Mapping[str, Call | None]) -> list[Call]:
     """The blocks whose spikes leave: those that the model returns, in its order, then those to be kept."""
-    called = {call.name for call in traced.calls}
+    called = [call.name for call in traced.calls]
     if unknown := [name for name in keep if name not in called]:
         raise LoweringError(
             f"keep names {unknown[0]!r}, which is no block that the model calls; there are: {', '.join(called)}"

@@ -30,7 +30,8 @@ def dense_delays(layer: Layer, n_out: int, n_in: int, *, as_stock: bool) -> tupl
         raise FileFormatError(f"{layer.where}/delay: stock netx cannot run a recurrent layer of this shape")
     if is_complex and delay.any():
         warn_of_stock(layer.where, "drops the delays of a complex layer")
-    if delay.size == 1 or delay.shape == (n_out,):
+    # A matrix (out, in) says where each delay acts, also where it holds a single one.
+    if delay.shape != (n_out, n_in) and (delay.size == 1 or delay.shape == (n_out,)):
         rows = np.broadcast_to(delay.reshape(-1, 1), (n_out, 1))
         if not delay.any():
             return none, None

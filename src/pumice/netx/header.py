@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from pumice.errors import InputError
 from pumice.ir import Certificate, Graph, Input, Population, Reset, Timing
+from pumice.ir.digest import part_names
 from pumice.netx.fields import LARGE, MAX_TEXT_BYTES, Node
 
 FORMAT_VERSION = 2
@@ -81,13 +82,29 @@ def write_header(root: h5py.Group, graph: Graph, form: str) -> h5py.Group:
 
 def _write_certificate(group: h5py.Group, graph: Graph, certificate: Certificate) -> None:
     names = [p.name for p in graph.populations]
+    parts = {*part_names(graph)}
+    if (
+        {*certificate.spikes} != {*graph.outputs}
+        or {*certificate.spike_counts} != {*names}
+        or {*(certificate.graph_digests or parts)} != parts
+    ):
+        raise InputError(
+            "the certificate is of a graph with other populations or outputs; certify this one (pumice.certify), or "
+            "save it without: graph.replace(certificate=None)"
+        )
     put_packed(group, "x", certificate.x)
     spikes = group.create_group("spikes")
     for index, name in enumerate(graph.outputs):
         put_packed(spikes, str(index), certificate.spikes[name])
     group.create_dataset("spike_counts", data=np.array([certificate.spike_counts[n] for n in names], np.int64))
-    digests = b"".join(bytes.fromhex(certificate.state_digests[n]) for n in names)
-    group.create_dataset("state_digests", data=np.frombuffer(digests, np.uint8).reshape(len(names), 32))
+    group.create_dataset("state_digests", data=_packed([certificate.state_digests[n] for n in names]))
+    if certificate.graph_digests is not None:
+        group.create_dataset("graph_digests", data=_packed([certificate.graph_digests[n] for n in part_names(graph)]))
+
+
+def _packed(digests: list[str]) -> npt.NDArray[np.uint8]:
+    """Digests of 32 bytes each."""
+    return np.frombuffer(bytes.fromhex("".join(digests)), np.uint8).reshape(-1, 32)
 
 
 def check_version(head: Node) -> str:
@@ -174,7 +191,7 @@ def _read_info(head: Node) -> dict[str, str]:
 
 
 def _read_certificate(node: Node, graph: Graph) -> Certificate:
-    known_only(node, ("x", "spikes", "spike_counts", "state_digests"))
+    known_only(node, ("x", "spikes", "spike_counts", "state_digests", "graph_digests"))
     names = [p.name for p in graph.populations]
     x = node.integers("x", -(2**23), 2**23 - 1)
     if x.shape[1:] != graph.input.shape or not len(x):
@@ -183,16 +200,23 @@ def _read_certificate(node: Node, graph: Graph) -> Certificate:
     known_only(group, [str(i) for i in range(len(graph.outputs))])
     spikes = {}
     for index, name in enumerate(graph.outputs):
-        spikes[name] = group.integers(str(index), -LARGE, LARGE)
+        spikes[name] = group.integers(str(index), -LARGE - 1, LARGE)
         if spikes[name].shape != (len(x), *graph.shape_of(name)):
             raise group.error(f"must have shape {(len(x), *graph.shape_of(name))}", str(index))
     counts = node.integers("spike_counts", 0, 2**62)
-    digests = node.integers("state_digests", 0, 255)
-    if counts.shape != (len(names),) or digests.shape != (len(names), 32):
-        raise node.error(f"must have one spike count and one digest of 32 bytes for each of {len(names)} populations")
+    if counts.shape != (len(names),):
+        raise node.error(f"must be one for each of {len(names)} populations", "spike_counts")
     return Certificate(
         x=x.astype(np.int32),
         spikes={name: values.astype(np.int32) for name, values in spikes.items()},
         spike_counts={name: int(n) for name, n in zip(names, counts, strict=True)},
-        state_digests={name: bytes(d.astype(np.uint8)).hex() for name, d in zip(names, digests, strict=True)},
+        state_digests=_read_digests(node, "state_digests", names),
+        graph_digests=_read_digests(node, "graph_digests", part_names(graph)) if "graph_digests" in node else None,
     )
+
+
+def _read_digests(node: Node, name: str, of: list[str]) -> dict[str, str]:
+    digests = node.integers(name, 0, 255)
+    if digests.shape != (len(of), 32):
+        raise node.error(f"must be {len(of)} digests of 32 bytes, got shape {digests.shape}", name)
+    return {key: bytes(digest.astype(np.uint8)).hex() for key, digest in zip(of, digests, strict=True)}

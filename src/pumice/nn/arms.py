@@ -92,11 +92,15 @@ class AbstractArm(torch.nn.Module, ABC):
 
     def gain(self) -> torch.Tensor:
         """What the norm multiplies the current by, per channel (1 without a norm)."""
-        return torch.ones(1, device=self.weight.device) if self.norm is None else self.norm.gain()
+        return (
+            torch.ones(1, dtype=self.weight.dtype, device=self.weight.device)
+            if self.norm is None
+            else self.norm.gain()
+        )
 
     def offset(self) -> torch.Tensor:
         """What the norm adds in every step, per channel (0 without a norm)."""
-        zeros = torch.zeros(self.out_channels, device=self.weight.device)
+        zeros = torch.zeros(self.out_channels, dtype=self.weight.dtype, device=self.weight.device)
         return zeros if self.norm is None else self.norm.offset()
 
     def rows(self, weight: torch.Tensor) -> torch.Tensor:

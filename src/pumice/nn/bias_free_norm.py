@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError
-from pumice.nn.tdbn import TDBN
+from pumice.nn.tdbn import TDBN, at_least_float32
 
 
 class BiasFreeNorm(TDBN):
@@ -45,10 +45,11 @@ class BiasFreeNorm(TDBN):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise by the batch's mean square in training, by the running estimate otherwise."""
         self._check_channels(x)
+        x = at_least_float32(x)
         if self.training:
             square = x.square().mean([d for d in range(x.ndim) if d != 1])
-            with torch.no_grad():
-                self.running_var.lerp_(square, self.momentum)
+            if not self._is_single(x):
+                self._remember(None, square)
             gain = self.scale * (self.alpha * self._threshold()) / torch.sqrt(square + self.eps)
         else:
             gain = self.gain()

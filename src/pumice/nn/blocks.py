@@ -9,6 +9,7 @@ from lava.lib.dl.slayer.axon import delay
 from lava.lib.dl.slayer.block import cuba as slayer
 from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 
+from pumice.errors import LoweringError
 from pumice.nn import synapse
 from pumice.nn.computed_weight import weight_of
 from pumice.nn.cuba import CubaNeuron
@@ -46,7 +47,30 @@ def _adopt(block: Any, neuron_params: dict[str, Any], out_features: int | None) 
         block.synapse.pre_hook_fx = None
 
 
-class Dense(slayer.Dense):
+class _Exporting:
+    """lava-dl's export of a block, where it writes what the block computes.
+
+    It reads weights as SLAYER rounds them, and the bias of its own norms. A `TDBN` is folded by `pumice.lower` only.
+    """
+
+    neuron: CubaNeuron
+
+    def export_hdf5(self, handle: Any) -> None:
+        """Write the block into an open group, as lava-dl does.
+
+        Raises:
+            LoweringError: The block has a `TDBN`, or is deployed: lava-dl would write other weights.
+        """
+        if isinstance(self.neuron.norm, TDBN) or self.neuron.is_deployed:
+            what = "integers of its own" if self.neuron.is_deployed else f"a {type(self.neuron.norm).__name__}"
+            raise LoweringError(
+                f"lava-dl's export_hdf5 cannot write a {type(self).__name__} with {what}; use "
+                "pumice.lower(model, example_input) and pumice.save(graph, path)"
+            )
+        super().export_hdf5(handle)  # type: ignore[misc]
+
+
+class Dense(_Exporting, slayer.Dense):
     """Fully connected layer of CUBA neurons: `lava.lib.dl.slayer.block.cuba.Dense`, zero latency in training.
 
     Args:
@@ -72,7 +96,7 @@ class Dense(slayer.Dense):
         _adopt(self, neuron_params, out_neurons)
 
 
-class Conv(slayer.Conv):
+class Conv(_Exporting, slayer.Conv):
     """Convolution layer of CUBA neurons: `lava.lib.dl.slayer.block.cuba.Conv`, zero latency in training.
 
     Args:
@@ -107,7 +131,7 @@ class Conv(slayer.Conv):
         _adopt(self, neuron_params, out_features)
 
 
-class Pool(slayer.Pool):
+class Pool(_Exporting, slayer.Pool):
     """Sum pooling into CUBA neurons, `lava.lib.dl.slayer.block.cuba.Pool`; deployed as a grouped convolution.
 
     Args:
@@ -131,7 +155,7 @@ class Pool(slayer.Pool):
         _adopt(self, neuron_params, None)
 
 
-class Recurrent(slayer.Recurrent):
+class Recurrent(_Exporting, slayer.Recurrent):
     """Fully connected layer with recurrent synapses: `lava.lib.dl.slayer.block.cuba.Recurrent`, zero latency.
 
     Each call starts from rest: lava-dl's block would carry the neurons' state from one batch to the next.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -19,7 +18,7 @@ from pumice.errors import InputError, LoweringError, PumiceWarning
 from pumice.nn import carried_state, slayer_loops, slayer_state
 from pumice.nn.checks import check_deployed_alike
 from pumice.nn.deployed import ChipCuba, ChipIntegrate, ChipSpike
-from pumice.nn.kernels import cpu
+from pumice.nn.kernels import operators
 from pumice.nn.layout import neuron_vector, slayer_order, time_major
 from pumice.nn.leaky import Cuba, Firing, Integrate, Threshold
 from pumice.nn.quantise import round_even, round_integer
@@ -50,6 +49,7 @@ class CubaNeuron(slayer_cuba.Neuron):
     chosen_surrogate: Surrogate | None = None
     deployed_vth_mant: torch.Tensor
     shape: torch.Size | None
+    _vth_mant: int
     merged_offset: Callable[[], torch.Tensor] | None = None
     """Where the norms belong to several arms: what all of them add."""
 
@@ -81,11 +81,14 @@ class CubaNeuron(slayer_cuba.Neuron):
         """
         value = torch.tensor(float(vth_mant), dtype=torch.float64, device=self.device)
         self.register_buffer("deployed_vth_mant", value)
+        self._vth_mant = vth_mant
         self.reset_state()  # it is in other units
 
     @property
     def vth_mant(self) -> int:
         """Integer threshold of the deployed neuron."""
+        if torch.compiler.is_compiling():  # a graph cannot read the buffer
+            return self._vth_mant
         return round(self.deployed_vth_mant.item())  # an average of weights (EMA) rounds it
 
     @property
@@ -100,7 +103,7 @@ class CubaNeuron(slayer_cuba.Neuron):
             return norm.gain()
         if isinstance(norm, WgtScaleBatchNorm):
             return 1 / norm.std(norm.running_var)
-        return torch.ones(1, device=self.device)
+        return torch.ones(1, dtype=torch.float32, device=self.device)
 
     def offset(self) -> torch.Tensor:
         """What the norm adds to the current in every step, per channel, in SLAYER's units (0 without a norm)."""
@@ -113,7 +116,7 @@ class CubaNeuron(slayer_cuba.Neuron):
             return -norm.pre_hook_fx(norm.running_mean) * self.gain()
         if norm is not None:
             raise LoweringError(f"cannot fold a norm of type {type(norm).__name__}; use TDBN or MeanOnlyBatchNorm")
-        return torch.zeros(1, device=self.device)
+        return torch.zeros(1, dtype=torch.float32, device=self.device)
 
     def integer_weight(self, weight: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
         """The folded weight on the chip's grid: even integers in [-256, 254], with gradient.
@@ -253,6 +256,8 @@ class CubaNeuron(slayer_cuba.Neuron):
         if strict:
             check_deployed_alike(holds_integers, self.is_deployed)
         super()._load_from_state_dict(state_dict, prefix, metadata, strict, *args)
+        if self.is_deployed:
+            self._vth_mant = self.vth_mant
 
     def _deployed_forward(self, input: torch.Tensor) -> torch.Tensor:
         if input.dtype not in {torch.float32, torch.float64}:
@@ -282,7 +287,8 @@ class CubaNeuron(slayer_cuba.Neuron):
                 raise InputError(f"CubaNeuron has {len(per_channel)} channels, got input of shape {tuple(z.shape)}")
         states = [neuron_vector(self._state(name, z)) for name in ("current_state", "voltage_state")]
         constants = float(self.vth_mant), self.integer_scale, self.surrogate
-        spikes: torch.Tensor = ChipCuba.apply(x.view(len(x), -1), *numbers, *states, *constants)
+        spikes: torch.Tensor
+        spikes, *states = ChipCuba.apply(x.view(len(x), -1), *numbers, *states, *constants)
         if self.persistent_state:
             with torch.inference_mode(False), torch.no_grad():
                 u, v = (state.view(x.shape[1:]).movedim(-1, 1) / 64 for state in states)
@@ -314,13 +320,15 @@ class CubaNeuron(slayer_cuba.Neuron):
         return state.to(torch.float64) * 64
 
 
-@lru_cache(maxsize=1)
 def _clamp_passes_at_its_bounds() -> bool:
     """Whether this torch's clamp has derivative 1 at its bounds: versions differ, and with them SLAYER's weights."""
     with torch.inference_mode(False), torch.enable_grad():
         x = torch.ones(1, requires_grad=True)
         x.clamp(0, 1).backward()
     return bool(x.grad)
+
+
+_EDGE = 0 if _clamp_passes_at_its_bounds() else 1
 
 
 class _Quantise(torch.autograd.Function):
@@ -331,13 +339,14 @@ class _Quantise(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, weight: torch.Tensor, step: float) -> torch.Tensor:
-        edge = 0 if _clamp_passes_at_its_bounds() else 1
+        weight = weight.detach()
         if weight.device.type == "cpu" and weight.dtype == torch.float32 and weight.is_contiguous():
-            quantised, passes = cpu.quantise(weight, step, edge)
+            quantised, passes = torch.empty_like(weight), torch.empty_like(weight)
+            operators.quantise(weight, step, _EDGE, quantised, passes)
         else:
             rounded = (weight / step).round_()
-            passes = (rounded == rounded.clamp(-128 + edge, 127 - edge)).to(weight.dtype)
-            quantised = rounded.clamp_(-128, 127).mul_(step)
+            passes = (rounded == rounded.clamp(-128 + _EDGE, 127 - _EDGE)).to(weight.dtype)
+            quantised = rounded.clamp_(-128, 127).mul_(step).sub_(weight - weight)  # no finite weight for infinity
         ctx.save_for_backward(passes)
         return quantised
 

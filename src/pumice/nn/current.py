@@ -137,7 +137,7 @@ class MergedOffset:
 
     def __call__(self) -> torch.Tensor:
         """What is added in every step, shape (channels,), with gradient."""
-        total = torch.zeros(self.channels, device=self.places[0][0].weight.device)
+        total = self.places[0][0].weight.new_zeros(self.channels)
         for arm, first in self.places:
             total = total + torch.nn.functional.pad(arm.offset(), (first, self.channels - first - arm.out_channels))
         return total

@@ -63,6 +63,12 @@ class Delay(axon.Delay):
             self.delay.data = torch.rand(channels, device=self.delay.device)
         self.init = True
 
+    def clamp(self) -> None:
+        """Keep delays in their range; infinity becomes NaN, which stays."""
+        if self.init:
+            values = self.delay.data
+            values.copy_(values.clamp(0, self.max_delay) + (values - values))
+
     def steps(self) -> torch.Tensor:
         """The delays as the chip has them, int64."""
         self.clamp()
@@ -74,14 +80,16 @@ class Delay(axon.Delay):
             self._draw(input.shape[1])
         if len(self.delay) != input.shape[1]:
             raise InputError(f"Delay has {len(self.delay)} channels, got input of shape {tuple(input.shape)}")
-        return slayer_order(_Shift.apply(time_major(input), self.delay, self.steps()))
+        self.clamp()
+        return slayer_order(_Shift.apply(time_major(input), self.delay))
 
 
 class _Shift(torch.autograd.Function):
     """The shift of time-major spikes, with the gradients of input and delays."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, _delay: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, delay: torch.Tensor) -> torch.Tensor:
+        steps = delay.detach().floor()
         y = shift(x, steps)
         ctx.save_for_backward(y, steps)
         return y
@@ -93,7 +101,7 @@ class _Shift(torch.autograd.Function):
         g = grads[0]
         others = list(range(g.ndim - 1))
         g_delay = (g[1:] * y[:-1]).sum(others) - (g * y).sum(others) if ctx.needs_input_grad[1] else None
-        return shift(g, -steps) if ctx.needs_input_grad[0] else None, g_delay, None
+        return shift(g, -steps) if ctx.needs_input_grad[0] else None, g_delay
 
 
 def shift(x: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
@@ -101,14 +109,14 @@ def shift(x: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
 
     Args:
         x: (time, ..., channel).
-        steps: Per channel, int64.
+        steps: Per channel, whole numbers; where one is NaN, so is the channel.
 
     Example:
-        >>> shift(torch.tensor([[1.0, 1.0], [2.0, 2.0]]), torch.tensor([1, 0])).tolist()
+        >>> shift(torch.tensor([[1.0, 1.0], [2.0, 2.0]]), torch.tensor([1.0, 0.0])).tolist()
         [[0.0, 1.0], [1.0, 2.0]]
     """
-    source = torch.arange(len(x), device=x.device)[:, None] - steps
-    inside = (source >= 0) & (source < len(x))
+    source = torch.arange(len(x), device=x.device)[:, None] - steps.to(torch.int64)
+    inside = ((source >= 0) & (source < len(x))).to(x.dtype) + (steps - steps)
     shape = (len(x), *[1] * (x.ndim - 2), x.shape[-1])
     index = source.clamp(0, len(x) - 1).view(shape).expand(x.shape)
     return x.gather(0, index) * inside.view(shape)

@@ -162,24 +162,30 @@ class _IntegerWeight:
     """The weight hook of a deployed synapse: its weight as the chip holds it."""
 
     gives_integers = True
-    may_wrap = False
-    """Whether the sum of a convolution can reach 2^23, where Lava's wraps."""
+    _may_wrap = False
 
     def __init__(self, arm: ArmView, neuron: CubaNeuron, max_input: int, max_sum: int, where: str) -> None:
         self._arm, self._neuron, self._where = arm, neuron, where
         self.max_input, self._max_sum = max_input, max_sum
 
+    @property
+    def may_wrap(self) -> bool:
+        """Whether the sum of a convolution can reach 2^23, where Lava's wraps; always in a compiled graph."""
+        return self._may_wrap or torch.compiler.is_compiling()
+
     def __call__(self, weight: torch.Tensor, descale: bool = False) -> torch.Tensor:
         integers = self._neuron.integer_weight(weight, self._arm.gain())
-        if not torch.compiler.is_compiling():
-            largest = float(self._arm.rows(integers.detach().abs()).sum(1).max()) * self.max_input
-            if not largest < self._max_sum:
-                raise LoweringError(
-                    f"block {self._where!r}: its inputs, up to {self.max_input}, times its weights can add up to "
-                    f"{largest:.0f}, and must stay below {self._max_sum}, where float32 is exact; "
-                    "use fewer input bits (input_range), smaller weights or fewer synapses"
-                )
-            self.may_wrap = largest >= SUM_LIMIT
+        largest = self._arm.rows(integers.detach().abs()).sum(1).max() * self.max_input
+        must = f"its inputs, up to {self.max_input}, times its weights must add up to less than {self._max_sum}"
+        if torch.compiler.is_compiling():  # a graph cannot choose by a number
+            torch._assert_async(largest < self._max_sum, f"block {self._where!r}: {must}")
+        elif not largest < self._max_sum:
+            raise LoweringError(
+                f"block {self._where!r}: {must}, where float32 is exact, got {float(largest):.0f}; "
+                "use fewer input bits (input_range), smaller weights or fewer synapses"
+            )
+        else:
+            self._may_wrap = bool(largest >= SUM_LIMIT)
         return integers
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from pumice.nn.kernels import cpu
+from pumice.nn.kernels import operators
 from pumice.nn.leaky import through_spike
 from pumice.nn.surrogate import Surrogate
 
@@ -65,7 +65,7 @@ class ChipSpike(torch.autograd.Function):
         """As the class says."""
         ctx.save_for_backward(v)
         ctx.constants = vth_mant, scale, surrogate
-        return (v > vth_mant).to(v.dtype)
+        return (v > vth_mant).to(v.dtype) + (v - v)  # NaN stays NaN
 
     @staticmethod
     def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -79,8 +79,11 @@ class ChipCuba(torch.autograd.Function):
     """Spikes of deployed neurons, every one that of the functions above.
 
     Args of `apply`: x (time, neuron) float32; bias (channel,) or (1,); decays of current and voltage, 0 to 4096, per
-    channel or one, float64; integer states before the first step per neuron, float64, which move to the last step;
-    the threshold's mantissa; integers per unit; the surrogate. The channel runs fastest among the neurons.
+    channel or one, float64; integer states before the first step per neuron, float64; the threshold's mantissa;
+    integers per unit; the surrogate. The channel runs fastest among the neurons.
+
+    Returns:
+        Spikes, and the integer states behind the last step.
     """
 
     @staticmethod
@@ -95,15 +98,17 @@ class ChipCuba(torch.autograd.Function):
         vth_mant: float,
         scale: float,
         surrogate: Surrogate,
-    ) -> torch.Tensor:
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """As the class says."""
+        state_u, state_v = state_u.clone(), state_v.clone()
         v = torch.empty_like(x) if any(ctx.needs_input_grad) else x.new_empty(0, 0)
         s = torch.empty_like(x)
         keep_u, keep_v = 1 - decay_u / 4096, 1 - decay_v / 4096
-        cpu.deployed_forward(x, bias.detach().double(), keep_u, keep_v, state_u, state_v, vth_mant, v, s)
+        operators.deployed_forward(x, bias.detach().double(), keep_u, keep_v, state_u, state_v, vth_mant, v, s)
         ctx.save_for_backward(v, keep_u, keep_v)
         ctx.constants = vth_mant, scale, surrogate, bias.shape
-        return s
+        ctx.mark_non_differentiable(state_u, state_v)
+        return s, state_u, state_v
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -113,7 +118,7 @@ class ChipCuba(torch.autograd.Function):
         vth_mant, scale, surrogate, channels = ctx.constants
         g = through_spike(grads[0].contiguous(), v, vth_mant, surrogate, scale)
         sums = g.new_empty(g.shape[1], dtype=torch.float64)
-        cpu.deployed_backward(g, keep_u.float(), keep_v.float(), sums)
+        operators.deployed_backward(g, keep_u.float(), keep_v.float(), sums)
         g_bias = sums.view(-1, *channels).sum(0).float()
         return g, g_bias, *[None] * 7
 

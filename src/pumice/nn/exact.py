@@ -35,11 +35,31 @@ def exact_arithmetic() -> Iterator[None]:
         yield
         return
     with ExitStack() as stack:
-        for device in _DEVICES:
+        for device in filter(torch.is_autocast_enabled, _DEVICES):
             stack.enter_context(torch.autocast(device, enabled=False))
         for place, name, value in changed:
             stack.callback(setattr, place, name, getattr(place, name))
             setattr(place, name, value)
+        yield
+
+
+@contextmanager
+def direct_convolution() -> Iterator[None]:
+    """Convolve by sums of products until the context ends.
+
+    NNPACK, which torch takes where oneDNN is off or missing, convolves by Winograd's transforms, which round: sums of
+    integers are integers no more.
+
+    Example:
+        >>> with direct_convolution():
+        ...     torch.nn.functional.conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 3, 3)).item()
+        9.0
+    """
+    nnpack: Any = torch.backends.nnpack
+    if torch.compiler.is_compiling() or (torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled):
+        yield
+        return
+    with nnpack.flags(enabled=False):
         yield
 
 
@@ -94,6 +114,7 @@ def _precisions() -> Iterator[tuple[Any, str, Any, tuple[Any, ...]]]:
         places = [backends.mkldnn.conv, backends.mkldnn.matmul]
         if torch.cuda.is_available():
             places += [backends.cuda.matmul, backends.cudnn.conv]
+            yield backends.cudnn, "enabled", False, (False,)  # cuDNN may choose Winograd's or Fourier's transforms
         # "none" asks the level above.
         fine = _IEEE if getattr(backends, "fp32_precision", "none") in _IEEE else _IEEE[:1]
         for place in places:
@@ -101,3 +122,4 @@ def _precisions() -> Iterator[tuple[Any, str, Any, tuple[Any, ...]]]:
     elif torch.cuda.is_available():
         yield backends.cuda.matmul, "allow_tf32", False, (False,)
         yield backends.cudnn, "allow_tf32", False, (False,)
+        yield backends.cudnn, "enabled", False, (False,)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from pumice.nn.kernels import cpu
+from pumice.nn.kernels import operators
 from pumice.nn.surrogate import Exponential, Surrogate
 
 SLAB = 1 << 16  # numbers that stay in the cache while a surrogate is evaluated
@@ -32,15 +32,6 @@ class Firing:
     surrogate: Surrogate
 
 
-def kernels(x: torch.Tensor) -> Any:
-    """The module of loops for the device of `x`."""
-    if x.is_cuda:
-        from pumice.nn.kernels import cuda
-
-        return cuda
-    return cpu
-
-
 class Integrate(torch.autograd.Function):
     r"""A leaky integrator in SLAYER's integers.
 
@@ -54,7 +45,7 @@ class Integrate(torch.autograd.Function):
     def forward(ctx: Any, x: torch.Tensor, decay: torch.Tensor, state: torch.Tensor, scale: float) -> torch.Tensor:
         """As the class says."""
         y = torch.empty_like(x)
-        kernels(x).integrate_forward(x, _kept_integer(decay), state, scale, y)
+        operators.integrate_forward(x, _kept_integer(decay), state, scale, y)
         ctx.save_for_backward(decay, y)
         return y
 
@@ -101,7 +92,7 @@ class Cuba(torch.autograd.Function):
         u = torch.empty_like(x) if wants_current or ctx.needs_input_grad[1] else x.new_empty(0, 0)
         v, s = torch.empty_like(x), torch.empty_like(x)
         resets_at, none = firing.threshold * firing.scale, decay_v.new_empty(0, dtype=torch.int64)
-        kernels(x).cuba_forward(
+        operators.cuba_forward(
             x,
             none if decay_u is None else _kept_integer(decay_u),
             _kept_integer(decay_v),
@@ -126,13 +117,15 @@ class Cuba(torch.autograd.Function):
         """Gradients of the arguments."""
         decay_u, decay_v, u, v = ctx.saved_tensors
         g_u, g_v, g_s = grads
+        if not u.numel():
+            g_u = None  # torch.compile makes zeros of what does not exist
         threshold, surrogate = ctx.firing.threshold, ctx.firing.surrogate
         g = torch.zeros_like(v) if g_s is None else through_spike(g_s.contiguous(), v, threshold, surrogate)
         if g_v is not None:
             g += g_v
         _, learns_u, learns_v, *_ = ctx.needs_input_grad
         if decay_u is not None and g_u is None and not learns_u and not learns_v:
-            kernels(g).cuba_backward(g, _kept(decay_u), _kept(decay_v))
+            operators.cuba_backward(g, _kept(decay_u), _kept(decay_v))
             return g, *[None] * 6
         g_decay_v = _adjoint(g, decay_v, v, learns_v)
         if g_u is not None:
@@ -150,7 +143,7 @@ class Threshold(torch.autograd.Function):
         ctx.firing = firing
         ctx.save_for_backward(v)
         fires = (v >= firing.threshold).to(v.dtype)
-        return fires * v if firing.graded else fires
+        return fires * v if firing.graded else fires + (v - v)  # NaN stays NaN
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -171,7 +164,7 @@ def _kept(decay: torch.Tensor) -> torch.Tensor:
 def _adjoint(g: torch.Tensor, decay: torch.Tensor, y: torch.Tensor, learns: bool) -> torch.Tensor | None:
     """Turn the gradient of y into that of the integrator's input, in place; return the decay's if it learns."""
     sums = torch.zeros(g.shape[1] if learns else 0, dtype=torch.float64, device=g.device)
-    kernels(g).integrate_backward(g, _kept(decay), y if learns else g.new_empty(0, 0), sums)
+    operators.integrate_backward(g, _kept(decay), y if learns else g.new_empty(0, 0), sums)
     return sums.view(-1, len(decay)).sum(0).to(decay.dtype) if learns else None
 
 
@@ -181,7 +174,7 @@ def through_spike(
     """Spike gradient times surrogate, for voltages and a threshold in units of 1 / scale of the surrogate's."""
     if isinstance(surrogate, Exponential) and surrogate.tau > 0 and not g_s.is_cuda:
         g = torch.empty_like(g_s)
-        cpu.exponential_backward(g_s, v, threshold, surrogate.tau * scale, surrogate.height / scale, g)
+        operators.exponential_backward(g_s, v, threshold, surrogate.tau * scale, surrogate.height / scale, g)
         return g
     return derivative_at(v, threshold, surrogate, scale, g_s)
 

@@ -104,7 +104,8 @@ class LinearReadout(torch.nn.Module):
             }
         fitting = {reason: limit / found for reason, (limit, found) in limits.items() if found > 0}
         reason = min(fitting, key=fitting.__getitem__, default=_WEIGHTS)
-        value = torch.tensor(2.0 ** math.floor(math.log2(fitting.get(reason, 1.0))), device=self.linear.weight.device)
+        scale = 2.0 ** math.floor(math.log2(fitting.get(reason, 1.0)))
+        value = torch.full((), scale, dtype=torch.float32, device=self.linear.weight.device)
         self.register_buffer("deployed_scale", value)
         self._warn_of_rounding(terms, sums, reason)
 
@@ -148,8 +149,7 @@ class LinearReadout(torch.nn.Module):
             rows = self.linear.weight[:, term.first_channel :][:, : arm.out_channels]
             folded = weight * arm.gain().reshape(-1, *[1] * (weight.ndim - 1))
             # The adjoint of the arm, applied to one row for each class.
-            x = torch.zeros(len(rows), *term.spikes.shape[1:-1], 1, device=rows.device, dtype=rows.dtype)
-            x.requires_grad_()
+            x = rows.new_zeros(len(rows), *term.spikes.shape[1:-1], 1, requires_grad=True)
             y = arm.linear(x, folded)
             n_tokens = y[0, 0].numel()
             cotangent = (rows / n_tokens).reshape(*rows.shape, *[1] * (y.ndim - 2)).expand_as(y)

@@ -34,7 +34,7 @@ def round_even(x: torch.Tensor, low: int, high: int) -> torch.Tensor:
         >>> round_even(torch.tensor([2.9, 3.1, 400.0]), -256, 254).tolist()
         [2.0, 4.0, 254.0]
     """
-    clamped = x.clamp(low, high)
+    clamped = _clamped(x, low, high)
     return straight_through((2 * torch.round(clamped.detach() / 2)).clamp(low, high), clamped)
 
 
@@ -59,5 +59,11 @@ def round_integer(x: torch.Tensor, low: int, high: int) -> torch.Tensor:
         >>> round_integer(torch.tensor([2.9, -5000.0]), -4096, 4095).tolist()
         [3.0, -4096.0]
     """
-    clamped = x.clamp(low, high)
+    clamped = _clamped(x, low, high)
     return straight_through(torch.round(clamped.detach()), clamped)
+
+
+def _clamped(x: torch.Tensor, low: int, high: int) -> torch.Tensor:
+    """As torch's clamp, but infinity becomes NaN."""
+    constant = x.detach()
+    return x.clamp(low, high) + (constant - constant)

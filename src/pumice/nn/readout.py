@@ -65,7 +65,7 @@ class LinearArm(AbstractArm):
 
     def gain(self) -> torch.Tensor:
         """What turns the sum into an average."""
-        return torch.full((1,), 1 / self.positions, device=self.weight.device)
+        return self.weight.new_full((1,), 1 / self.positions)
 
     def offset(self) -> torch.Tensor:
         """The bias."""

@@ -9,7 +9,7 @@ from lava.lib.dl.slayer.utils.quantize import quantize
 
 from pumice.errors import InputError
 from pumice.nn.cuba import CubaNeuron
-from pumice.nn.kernels import cpu
+from pumice.nn.kernels import operators
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.leaky import Cuba, Integrate, derivative_at
 from pumice.nn.surrogate import Surrogate
@@ -80,9 +80,13 @@ class STBPNeuron(CubaNeuron):
             with torch.no_grad():
                 voltage, spikes = self._voltage(current)
             threshold, scale = self.threshold + self.threshold_eps, 1.0
-        tau = 1 - float(self.cx_voltage_decay) / FORGETS
+        tau = self._tau()
         spikes = _Fire.apply(current, voltage, spikes, tau, threshold, scale, self.surrogate, self.detaches_reset)
         return self.drop(spikes) if self.drop is not None else spikes
+
+    def _tau(self) -> torch.Tensor:
+        """What a step leaves of the voltage: one number, in float64."""
+        return 1 - quantize(self.voltage_decay.detach()).to(torch.float64) / FORGETS
 
     def _voltage(self, current: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """SLAYER's voltages, before the reset, and spikes, for a current behind the norm."""
@@ -95,14 +99,14 @@ class STBPNeuron(CubaNeuron):
         """Voltages of integer sums, before the reset and over 2^6, and spikes: those of `_deployed_states`."""
         if not self._chip_is_fused(z):
             voltage = self._deployed_states(z)[1]
-            return voltage, (voltage > self.vth_mant).to(voltage.dtype)
+            return voltage, (voltage > self.vth_mant).to(voltage.dtype) + (voltage - voltage)
         x = time_major(z)
         sums = x.view(len(x), -1)
         voltage, spikes = torch.empty_like(sums), torch.empty_like(sums)
         bias = self.integer_bias().double().expand(z.shape[1]).contiguous()
-        tau = 1 - torch.tensor([float(self.cx_voltage_decay)], dtype=torch.float64) / FORGETS
+        tau = self._tau()
         rest_u, rest_v = torch.zeros(2, sums.shape[1], dtype=torch.float64)
-        cpu.deployed_forward(
+        operators.deployed_forward(
             sums, bias, torch.zeros_like(tau), tau, rest_u, rest_v, float(self.vth_mant), voltage, spikes
         )
         return slayer_order(voltage.view(x.shape)), slayer_order(spikes.view(x.shape))
@@ -124,29 +128,29 @@ class _Fire(torch.autograd.Function):
         current: torch.Tensor,
         voltage: torch.Tensor,
         spikes: torch.Tensor,
-        tau: float,
+        tau: torch.Tensor,
         threshold: float,
         scale: float,
         surrogate: Surrogate,
         detaches_reset: bool,
     ) -> torch.Tensor:
         """As the class says."""
-        ctx.save_for_backward(voltage)
-        ctx.constants = tau, threshold, scale, surrogate, detaches_reset
+        ctx.save_for_backward(voltage, tau)
+        ctx.constants = threshold, scale, surrogate, detaches_reset
         return spikes.view_as(spikes)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Gradient of the current, from the last step to the first."""
-        (voltage,) = ctx.saved_tensors
-        tau, threshold, scale, surrogate, detaches_reset = ctx.constants
+        voltage, tau = ctx.saved_tensors
+        threshold, scale, surrogate, detaches_reset = ctx.constants
         v, g = time_major(voltage), time_major(grads[0])
         out = derivative_at(v, threshold, surrogate, scale)
         if not v.is_cuda:
-            cpu.stbp_backward(g, v, tau, threshold, detaches_reset, out)
+            operators.stbp_backward(g, v, tau, threshold, detaches_reset, out)
             return slayer_order(out), *[None] * 7
-        later = torch.zeros_like(g[0])
+        later, tau = torch.zeros_like(g[0]), tau.to(v)
         for t in range(len(v) - 1, -1, -1):
             of_spike = g[t] if detaches_reset else g[t] - tau * v[t] * later
             later = of_spike * out[t] + tau * later * (v[t] <= threshold)

@@ -16,7 +16,7 @@ from lava.lib.dl.slayer.neuron import base as slayer_base
 
 from pumice.nn.cuba import CubaNeuron
 from pumice.nn.events import FEWEST_OUTPUTS, EventLinear, Events
-from pumice.nn.exact import exactly_if_deployed
+from pumice.nn.exact import direct_convolution, exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.quantise import wrap_sum
 
@@ -86,12 +86,13 @@ class Pool(_Deployable, slayer.Pool):
         if height % kernel[0] or width % kernel[1]:
             return super().forward(input)
         weight = _weight(self)
-        if not torch.all(weight == weight.view(-1)[0]):
-            return super().forward(input)
         x, missing = time_major(input), (0, 0, 0, width - input.shape[3], 0, height - input.shape[2])
         x = F.pad(x, missing) if any(missing) else x  # torch would copy for nothing
-        images = _images(x)
-        sums = F.avg_pool2d(images, kernel, divisor_override=1) * weight.view(-1)[0]
+        # A compiled graph cannot look at numbers.
+        if torch.compiler.is_compiling() or not torch.all(weight == weight.view(-1)[0]):
+            windows = x.unflatten(3, (-1, kernel[1])).unflatten(2, (-1, kernel[0]))
+            return self._wrapped(slayer_order((windows * weight.view(kernel[0], 1, kernel[1], 1)).sum((3, 5))))
+        sums = F.avg_pool2d(_images(x), kernel, divisor_override=1) * weight.view(-1)[0]
         return self._wrapped(slayer_order(sums.movedim(1, -1).unflatten(0, x.shape[:2])))
 
 
@@ -122,7 +123,9 @@ def _weight(synapse: Any) -> torch.Tensor:
 
 
 def _may_be_sparse(x: torch.Tensor, weight: torch.Tensor) -> bool:
-    """Whether it pays to look for events: on the CPU, into enough neurons."""
+    """Whether it pays to look for events: on the CPU, into enough neurons, and not in a compiled graph."""
+    if torch.compiler.is_compiling():
+        return False
     on_cpu = x.device.type == weight.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
     return on_cpu and len(weight) >= FEWEST_OUTPUTS
 
@@ -160,7 +163,8 @@ def convolve_steps(
     steps_and_batch = x.shape[:2]
     images = _images(x)
     kernel = weight.contiguous(memory_format=torch.channels_last) if weight.shape[1] > 1 else weight.contiguous()
-    y = F.conv2d(images, kernel, None, stride, padding, dilation, groups)
+    with direct_convolution():
+        y = F.conv2d(images, kernel, None, stride, padding, dilation, groups)
     return slayer_order(y.movedim(1, -1).unflatten(0, steps_and_batch))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from pumice.errors import InputError, LoweringError
+from pumice.errors import InputError, PumiceWarning
 from pumice.nn.checks import check_sizes
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.normalise import Normalise
@@ -41,6 +42,9 @@ class TDBN(torch.nn.Module):
 
     Shape:
         (batch, channel, ..., time) -> the same.
+
+    In training, one value per channel (one sample of one step, no image) is its own mean: y is beta then, the running
+    estimates stay as they are, and there is a `PumiceWarning`.
 
     Raises:
         InputError: An argument is out of range, the input has other channels, or the threshold is not known.
@@ -125,30 +129,45 @@ class TDBN(torch.nn.Module):
             )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalise by the batch in training, by the running estimates otherwise."""
+        """Normalise by the batch in training, by the running estimates otherwise; never in less than float32."""
         self._check_channels(x)
-        if self.training and x.dtype == torch.float32 and x.device.type == "cpu":
-            gain = self.scale * (self.alpha * self._threshold())
-            y, mean, var = Normalise.apply(time_major(x), gain, self.shift, self.eps, self.unbiased)
-            with torch.no_grad():
-                self.running_mean.lerp_(mean, self.momentum)
-                self.running_var.lerp_(var, self.momentum)
+        x = at_least_float32(x)
+        if not self.training:
+            return _scaled(x, self.gain(), self.offset())
+        if self._is_single(x):
+            return _scaled(x, 0 * self.scale, self.shift)
+        gain = self.scale * (self.alpha * self._threshold())
+        if x.dtype == torch.float32 and x.device.type == "cpu":
+            y, mean, with_n_minus_1 = Normalise.apply(time_major(x), gain, self.shift, self.eps, self.unbiased)
+            self._remember(mean, with_n_minus_1)
             return slayer_order(y)
-        if self.training:
-            dims = [d for d in range(x.ndim) if d != 1]
-            mean, var = x.mean(dims), x.var(dims, unbiased=False)
-            n = x.numel() / x.shape[1]
-            unbiased = var * (n / max(n - 1, 1))
-            with torch.no_grad():
-                self.running_mean.lerp_(mean, self.momentum)
-                self.running_var.lerp_(unbiased, self.momentum)
-            var = unbiased if self.unbiased else var
-            gain = self.scale * (self.alpha * self._threshold()) / torch.sqrt(var + self.eps)
-            offset = self.shift - gain * mean
-        else:
-            gain, offset = self.gain(), self.offset()
-        shape = (1, -1, *[1] * (x.ndim - 2))
-        return x * gain.view(shape) + offset.view(shape)
+        dims = [d for d in range(x.ndim) if d != 1]
+        mean, var = x.mean(dims), x.var(dims, unbiased=False)
+        n = x.numel() / x.shape[1]
+        with_n_minus_1 = var * (n / (n - 1))
+        self._remember(mean, with_n_minus_1)
+        gain = gain / torch.sqrt((with_n_minus_1 if self.unbiased else var) + self.eps)
+        return _scaled(x, gain, self.shift - gain * mean)
+
+    def _is_single(self, x: torch.Tensor) -> bool:
+        """Whether a channel is one value, which is its own mean and says nothing of the variance; warns."""
+        is_single = x.numel() <= x.shape[1]
+        if is_single:
+            warnings.warn(
+                f"{type(self).__name__}: nothing is learned from one value per channel, in an input of shape "
+                f"{tuple(x.shape)}, and the running estimates stay as they are; train with batches of two or more "
+                "samples (drop_last=True leaves out a last one of 1), or more steps",
+                PumiceWarning,
+                stacklevel=3,
+            )
+        return is_single
+
+    def _remember(self, mean: torch.Tensor | None, var: torch.Tensor) -> None:
+        """Move the running estimates, in their own precision, towards a batch's."""
+        with torch.no_grad():
+            if mean is not None:
+                self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+            self.running_var.lerp_(var.to(self.running_var.dtype), self.momentum)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         if prefix + "weight" in state_dict:
@@ -164,13 +183,20 @@ class TDBN(torch.nn.Module):
         state_dict[prefix + "shift"] = state_dict.pop(prefix + "bias")
         state_dict.pop(prefix + "num_batches_tracked", None)
 
-    @property
-    def bias(self) -> torch.Tensor:
-        """Not what lava-dl's exporter takes it for: it would write weights that are not folded."""
-        raise LoweringError(
-            "lava-dl's export_hdf5 cannot fold a TDBN into weights and bias; "
-            "use pumice.lower(model, example_input) and pumice.save(graph, path)"
-        )
+
+def at_least_float32(x: torch.Tensor) -> torch.Tensor:
+    """Widen half precision: sums over a batch, and the grid of the neuron behind a norm, need more.
+
+    Example:
+        >>> at_least_float32(torch.ones(2, dtype=torch.bfloat16)).dtype
+        torch.float32
+    """
+    return x.float() if x.dtype in {torch.float16, torch.bfloat16} else x
+
+
+def _scaled(x: torch.Tensor, gain: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+    shape = (1, -1, *[1] * (x.ndim - 2))
+    return x * gain.view(shape) + offset.view(shape)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from pumice.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pumice.train.evaluate import encode, predict, predict_counts
+from pumice.train.finite import check_finite
 from pumice.train.history import EpochRecord
 from pumice.train.isometry import Isometry, isometry
 from pumice.train.loop import total_batches, train
@@ -36,6 +37,7 @@ __all__ = [
     "SurrogateModuleLoss",
     "Trained",
     "VanRossum",
+    "check_finite",
     "encode",
     "find_recipe",
     "isometry",

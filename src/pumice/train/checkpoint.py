@@ -15,6 +15,7 @@ from pumice.data import Dataset, EventDataset, EventSamples, ImageDataset, Split
 from pumice.data.events import EVENT, concatenate
 from pumice.errors import FileFormatError, InputError
 from pumice.netx.atomic import replace_atomically
+from pumice.train.finite import first_not_finite
 from pumice.train.history import EpochRecord
 from pumice.train.position import Position
 from pumice.train.recipe import Recipe, make_recipe
@@ -84,7 +85,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read a checkpoint; only tensors and plain values are loaded, never pickled objects.
 
     Raises:
-        FileFormatError: The file is missing, damaged, or no checkpoint of this version.
+        FileFormatError: The file is missing, damaged, or no checkpoint of this version, or a weight is not finite.
     """
     file = Path(path)
     if not file.is_file():
@@ -104,7 +105,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     if values.get("version") != VERSION:
         raise FileFormatError(f"{file}: checkpoint version {values.get('version')}, this pumice reads {VERSION}")
     try:
-        return Checkpoint(
+        checkpoint = Checkpoint(
             recipe=make_recipe(values["recipe"], str(file)),
             excerpt=_unpack(values["excerpt"]),
             history=tuple(EpochRecord(**record) for record in values["history"]),
@@ -114,6 +115,12 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:  # InputError is a ValueError
         raise FileFormatError(f"{file}: the checkpoint is damaged ({error})") from error
+    numbers = [(name, value) for name, value in checkpoint.model_state.items() if torch.is_tensor(value)]
+    if (found := first_not_finite(numbers)) is not None:
+        raise FileFormatError(
+            f"{file}: {found}: its training diverged; train anew with a smaller learning rate (training.lr)"
+        )
+    return checkpoint
 
 
 def excerpt(dataset: Dataset) -> Dataset:

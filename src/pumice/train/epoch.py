@@ -15,6 +15,7 @@ from pumice.errors import InputError
 from pumice.train.answer import Reader, watch_answer
 from pumice.train.batches import batch_sizes, epoch_batches
 from pumice.train.fabric import gathered, summed
+from pumice.train.finite import FiniteCheck
 from pumice.train.firing import FiringRates, watch_firing
 from pumice.train.history import EpochRecord
 from pumice.train.logs import RunLogs
@@ -71,7 +72,7 @@ def train_epoch(run: Run, phase: str, epoch: int) -> EpochRecord:
         epoch: Counted from 1 within the phase.
 
     Raises:
-        InputError: The loss is not finite, or the checkpoint cannot be written.
+        InputError: A number is not finite, or the checkpoint cannot be written.
     """
     trained, position, fabric = run.trained, run.position, run.fabric
     settings = trained.recipe.training
@@ -115,6 +116,7 @@ class _Step:
         if recipe.training.regularisers:
             example = run.fabric.to_device(run.trained.example)
             self._penalties = make_regularisers(recipe.training.regularisers, run.trained.model, example)
+        self._finite = FiniteCheck(run.trained.model)
         self._firing = FiringRates()
         self._answer_of: Reader
         self._group = (0.0, 0, 0)  # loss, correct answers and samples since the last step of the optimiser
@@ -144,13 +146,10 @@ class _Step:
             loss = self.loss_of(self._answer_of(output), labels)
             for penalty in self._penalties:
                 loss = loss + penalty(self._firing.latest)
-            self._count(loss, output, labels, index)
+            self._count(loss, output, labels, x, index)
             fabric.backward(loss * (len(labels) * fabric.world_size / sum(group)))
         if is_due:
-            if training.clip_norm is not None:
-                fabric.clip_gradients(run.model, run.optimizer, max_norm=training.clip_norm)
-            run.optimizer.step()
-            run.optimizer.zero_grad()
+            self._step(index)
             position.steps += 1
             loss_sum, correct, samples = self._group
             run.logs.step(
@@ -165,6 +164,25 @@ class _Step:
             self._group = (0.0, 0, 0)
         return is_due
 
+    def _step(self, index: int) -> None:
+        """Make the optimiser's step, unless gradients, or the weights behind it, are not finite."""
+        run, most = self._run, self._run.trained.recipe.training.clip_norm
+        if (found := self._finite.gradients()) is not None:
+            raise self._diverged(f"the {found}", index)
+        if most is not None:
+            run.fabric.clip_gradients(run.model, run.optimizer, max_norm=most)
+        run.optimizer.step()
+        run.optimizer.zero_grad()
+        if (found := self._finite.weights()) is not None:
+            raise self._diverged(found, index)
+
+    def _diverged(self, what: str, index: int) -> InputError:
+        return InputError(
+            f"training diverged: {what} in {self._phase} epoch {self._epoch}, batch {index + 1} of {self.n_batches}, "
+            f"step {self._run.position.steps + 1}; use a smaller learning rate (training.lr, training.finetune_lr) "
+            "or clip gradients (training.clip_norm); the last checkpoint is from before"
+        )
+
     def _set_progress(self, index: int) -> float:
         """Set what changes from batch to batch; return the learning rate."""
         recipe, done = self._run.trained.recipe, self._epoch - 1 + index / self.n_batches
@@ -175,7 +193,9 @@ class _Step:
             group["lr"] = lr * group.get("lr_scale", 1.0)
         return lr
 
-    def _count(self, loss: torch.Tensor, output: torch.Tensor, labels: torch.Tensor, index: int) -> None:
+    def _count(
+        self, loss: torch.Tensor, output: torch.Tensor, labels: torch.Tensor, x: torch.Tensor, index: int
+    ) -> None:
         """Add the batch's figures, of all processes, to the epoch's."""
         sums, samples, mine = self._run.position.sums, self._sizes[index], len(labels)
         fired = self._firing.take()
@@ -183,18 +203,23 @@ class _Step:
         figures = [float(loss.detach()) * mine, float(correct), *(total for total, _ in fired.values())]
         figures = summed(self._run.fabric, figures)
         loss_sum, correct = figures[0], int(figures[1])
-        if not math.isfinite(loss_sum):
-            raise InputError(
-                f"training diverged: the loss is {loss_sum / samples} in {self._phase} epoch {self._epoch}, batch "
-                f"{index + 1} of {self.n_batches}; use a smaller learning rate (training.lr, training.finetune_lr); "
-                "the last checkpoint is from before"
-            )
+        if not all(map(math.isfinite, figures)):
+            blocks = [name for name, total in zip(fired, figures[2:], strict=True) if not math.isfinite(total)]
+            raise self._diverged(f"the loss is {loss_sum / samples} ({self._origin(x, blocks)})", index)
         sums.loss, sums.correct, sums.samples = sums.loss + loss_sum, sums.correct + correct, sums.samples + samples
         for (name, (_, size)), total in zip(fired.items(), figures[2:], strict=True):
             sums.spikes[name] = sums.spikes.get(name, 0.0) + total
             sums.sizes[name] = sums.sizes.get(name, 0) + size // mine * samples
         before = self._group
         self._group = before[0] + loss_sum, before[1] + correct, before[2] + samples
+
+    def _origin(self, x: torch.Tensor, blocks: list[str]) -> str:
+        """What in the forward pass is not finite first, as far as that is known."""
+        if not bool(torch.isfinite(x).all()):
+            return "the batch itself is not finite: check the data"
+        if (found := self._finite.weights()) is not None:
+            return found
+        return f"block {blocks[0]!r} is the first to give it" if blocks else "all blocks' spikes are finite"
 
 
 @contextmanager

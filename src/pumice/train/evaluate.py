@@ -10,6 +10,8 @@ import numpy.typing as npt
 import torch
 
 from pumice.data import AbstractEncoder
+from pumice.errors import InputError
+from pumice.train.finite import FiniteCheck
 
 IntArray = npt.NDArray[np.integer[Any]]
 TEST_STREAM = 0
@@ -30,6 +32,9 @@ def predict_counts(
         images: Images of shape (n, channel, height, width), or n recordings of events.
         seed: Of a random encoding.
         batch_size: Samples at a time; None for as many as memory should be used for.
+
+    Raises:
+        InputError: The network answers NaN or infinity, which is no class.
     """
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     was_training = model.training
@@ -40,8 +45,15 @@ def predict_counts(
             output = model(to_tensor(stream).to(device))
             # float64 holds a deployed read-out's sums, integers times a power of two, exactly.
             counts.append(output.numpy(force=True).sum(-1, dtype=np.float64))
+            if not np.isfinite(counts[-1]).all():
+                raise InputError(f"the network's answers are not finite{_reason(model)}")
     model.train(was_training)
     return np.concatenate(counts)
+
+
+def _reason(model: torch.nn.Module) -> str:
+    found = FiniteCheck(model).weights()
+    return f": its {found}" if found else ", while its weights are; its inputs may be too large"
 
 
 def encode(

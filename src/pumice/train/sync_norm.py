@@ -9,6 +9,7 @@ from torch import distributed
 
 from pumice.errors import InputError
 from pumice.nn import TDBN, BiasFreeNorm
+from pumice.nn.tdbn import at_least_float32
 
 
 class SyncTDBN(TDBN):
@@ -22,15 +23,14 @@ class SyncTDBN(TDBN):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise by the global batch in training, by the running estimates otherwise."""
-        if not self.training:
+        if not (self.training and _is_shared()):
             return super().forward(x)
+        x = at_least_float32(x)
         shape, size = (1, -1, *[1] * (x.ndim - 2)), _global_size(x)
         mean = _global_sum(x) / size
         squares = _global_sum((x - mean.view(shape)).square())
         var, with_n_minus_1 = squares / size, squares / (size - 1).clamp(min=1)
-        with torch.no_grad():
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(with_n_minus_1, self.momentum)
+        self._remember(mean, with_n_minus_1)
         gain = self.scale * (self.alpha * self._threshold())
         gain = gain / torch.sqrt((with_n_minus_1 if self.unbiased else var) + self.eps)
         return (x - mean.view(shape)) * gain.view(shape) + self.shift.view(shape)
@@ -43,11 +43,11 @@ class SyncBiasFreeNorm(BiasFreeNorm):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise by the global batch in training, by the running estimate otherwise."""
-        if not self.training:
+        if not (self.training and _is_shared()):
             return super().forward(x)
+        x = at_least_float32(x)
         square = _global_sum(x.square()) / _global_size(x)
-        with torch.no_grad():
-            self.running_var.lerp_(square, self.momentum)
+        self._remember(None, square)
         gain = self.scale * (self.alpha * self._threshold()) / torch.sqrt(square + self.eps)
         return x * gain.view(1, -1, *[1] * (x.ndim - 2))
 
@@ -98,6 +98,11 @@ class _SumOverProcesses(torch.autograd.Function):
         total = grad_output.clone()
         distributed.all_reduce(total)
         return total
+
+
+def _is_shared() -> bool:
+    """Whether other processes have a share of the batch."""
+    return distributed.is_initialized() and distributed.get_world_size() > 1
 
 
 def _global_sum(x: torch.Tensor) -> torch.Tensor:

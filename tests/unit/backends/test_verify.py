@@ -8,7 +8,7 @@ from pumice.backends import run
 from pumice.backends.base import Record
 from pumice.backends.reference import ReferenceBackend
 from pumice.backends.verify import certify, first_difference, verify
-from pumice.errors import CheckFailedError, InputError
+from pumice.errors import CheckFailedError, InputError, PumiceWarning
 from pumice.ir.builder import chain
 
 
@@ -48,11 +48,25 @@ def test_a_path_is_no_graph(path):
         verify(path)
 
 
-def test_a_changed_weight_is_found(certified):
+@pytest.fixture
+def changed(certified):
     synapse = certified.synapses[0]
-    changed = replace(synapse, weight=synapse.weight + 2 * (np.arange(12).reshape(3, 4) == 5))
-    with pytest.raises(CheckFailedError, match=r"population dense|output"):
-        verify(certified.replace(synapses=(changed, *certified.synapses[1:])))
+    weight = synapse.weight + 2 * (np.arange(12).reshape(3, 4) == 5)
+    return certified.replace(synapses=(replace(synapse, weight=weight), *certified.synapses[1:]))
+
+
+def test_a_changed_weight_is_found(changed):
+    with pytest.raises(CheckFailedError, match="what differs first: the synapses into dense0"):
+        verify(changed)
+
+
+def test_a_certificate_without_digests_of_the_graph_finds_it_in_the_run(changed):
+    older = changed.replace(certificate=replace(changed.certificate, graph_digests=None))
+    with (
+        pytest.warns(PumiceWarning, match="about its run only"),
+        pytest.raises(CheckFailedError, match=r"population dense|output"),
+    ):
+        verify(older)
 
 
 @pytest.mark.parametrize(

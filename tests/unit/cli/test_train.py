@@ -41,6 +41,14 @@ def test_a_finished_run_is_kept_and_can_be_resumed(command, refused):
     assert "training.lr differ" in refused("train digits -o a.pt --resume --set training.lr=1" + TINY)
 
 
+def test_a_diverging_run_ends_with_code_2_and_no_checkpoint(command, tmp_path):
+    code, out, err = command("train digits --set training.lr=1e10 -o a.pt" + TINY)
+    assert (code, out) == (2, "")
+    assert "pumice: error: training diverged: " in err
+    assert " in float epoch 1, batch 2 of 2, step 2; use a smaller learning rate" in err
+    assert not (tmp_path / "a.pt").exists()
+
+
 def test_resume_without_a_checkpoint_starts(command):
     assert command("train digits --resume" + TINY)[0] == 0
 

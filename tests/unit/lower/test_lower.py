@@ -168,6 +168,7 @@ def test_a_period_shorter_than_a_sample_is_refused(x):
         pumice.lower(networks()["an image straight into dense"]().eval(), x, period_steps=8)
 
 
+@pytest.mark.filterwarnings("ignore:.*SLAYER fires at its threshold")
 def test_what_the_chip_cannot_hold_is_refused_by_name():
     model = torch.nn.Sequential(nn.Dense({**LEAKY, "threshold": 2048.0}, 3, 3))
     with pytest.raises(LoweringError, match=r"population dense0: vth_mant must lie in 0\.\.131071, got 131072"):
@@ -183,6 +184,7 @@ def test_a_bias_beyond_13_bits_is_not_cut_off_silently():
         pumice.lower(model.eval(), torch.ones(1, 3, 4))
 
 
+@pytest.mark.filterwarnings("ignore:.*deploying changes")
 def test_a_possible_clip_is_announced():
     model = torch.nn.Sequential(
         nn.Dense({**LEAKY, "current_decay": 0.0, "voltage_decay": 0.0}, 300, 2, weight_scale=90)

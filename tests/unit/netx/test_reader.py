@@ -68,7 +68,7 @@ def version(number):
         (put("pumice/info", '{"a": 3}'), "info: must be a JSON object of strings"),
         (put("pumice/certificate/x", np.ones((5, 3), int)), "certificate/x: must have shape"),
         (put("pumice/certificate/spikes/0", np.ones((4, 3), int)), "spikes/0: must have shape"),
-        (put("pumice/certificate/spike_counts", [1]), "must have one spike count and one digest"),
+        (put("pumice/certificate/spike_counts", [1]), "spike_counts: must be one for each of 2 populations"),
         (lambda f: f.__delitem__("pumice/input"), "has no 'input'"),
     ],
 )

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from pumice import nn
+from pumice.errors import PumiceWarning
 
 
 def test_it_keeps_zero_and_normalises_the_mean_square():
@@ -25,3 +26,11 @@ def test_it_folds_into_a_gain_alone():
 
 def test_it_has_no_shift_to_learn():
     assert [name for name, _ in nn.BiasFreeNorm(3).named_parameters()] == ["scale"]
+
+
+def test_one_value_per_channel_moves_no_estimate():
+    """Divided by its own size it is +1 or -1, whatever it was."""
+    norm = nn.BiasFreeNorm(3, threshold=1.0)
+    with pytest.warns(PumiceWarning, match="BiasFreeNorm: nothing is learned from one value per channel"):
+        norm(torch.full((1, 3, 1), 5.0))
+    assert norm.running_var.tolist() == [1, 1, 1]

@@ -80,7 +80,7 @@ def test_a_deployed_model_loads_its_own_checkpoint(params):
     ("block", "message"),
     [
         (lambda p: nn.Dense({**p, "graded_spike": True}, 3, 3), "block '0': graded_spike=True"),
-        (lambda p: nn.Dense({**p, "threshold": 0.01}, 3, 3), "below 1/64"),
+        (lambda p: nn.Dense({**p, "threshold": 0.01}, 3, 3), "grid begins at 1/64"),
         (lambda p: nn.Dense({**p, "norm": torch.nn.Identity}, 3, 3), "cannot fold a norm of type Identity"),
     ],
 )
@@ -102,7 +102,7 @@ def test_input_must_be_whole_numbers(params, value):
 
 def test_sums_beyond_exact_floats_are_refused(params):
     model = torch.nn.Sequential(nn.Dense(params, 3, 3, weight_scale=8))
-    with pytest.raises(LoweringError, match="float32 is exact below"):
+    with pytest.raises(LoweringError, match="must stay below 16777216, where float32 is exact"):
         nn.deploy(model, X, input_range=(0, 2**22))(X)
 
 

@@ -1,11 +1,13 @@
+import inspect
+
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
 
 import pumice
-from pumice.errors import InputError, LoweringError
-from pumice.nn import TDBN, ConvArm, Dense, Merge
+from pumice.errors import InputError, PumiceWarning
+from pumice.nn import TDBN, BiasFreeNorm, ConvArm, Dense, Merge
 from pumice.nn.tdbn import momentum_of
 
 # Oracle 3a: x[T=2, N=2, C=2]
@@ -87,8 +89,78 @@ def test_errors_say_what_is_missing(norm):
         TDBN(2)(torch.randn(2, 2, 2))
     with pytest.raises(InputError, match="has 2 channels"):
         norm(torch.randn(2, 3, 2))
-    with pytest.raises(LoweringError, match="export_hdf5 cannot fold"):
-        _ = norm.bias
+
+
+def test_a_walk_over_modules_finds_no_bias(norm):
+    """`hasattr(module, "bias")` is how weights are initialised; a property that raises would stop it."""
+    assert not hasattr(norm, "bias")
+    assert getattr(norm, "bias", None) is None
+    assert "bias" not in dict(inspect.getmembers(norm))
+
+
+def test_one_value_per_channel_moves_no_estimate(norm):
+    """Its variance is 0: the estimate would fall to 0, and the gain rise to 1 / sqrt(eps)."""
+    x = torch.tensor([[[5.0], [-3.0]]], requires_grad=True)
+    before = {name: value.clone() for name, value in norm.state_dict().items()}
+    with pytest.warns(PumiceWarning, match=r"TDBN: nothing is learned from one value per channel.*\(1, 2, 1\)"):
+        y = norm(x)
+    assert y.flatten().tolist() == pytest.approx([0.0, 0.1])  # beta
+    y.sum().backward()
+    assert not x.grad.any()
+    assert not norm.scale.grad.any()
+    assert all(torch.equal(value, before[name]) for name, value in norm.state_dict().items())
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 1), (1, 2, 2), (1, 2, 1, 2, 1)])
+def test_two_values_per_channel_are_a_batch(norm, shape):
+    norm(torch.randn(shape))
+    assert norm.running_var.ne(1).all()
+
+
+def test_one_value_per_channel_is_fine_in_evaluation(norm):
+    assert norm.eval()(torch.zeros(1, 2, 1)).shape == (1, 2, 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("kind", [TDBN, BiasFreeNorm])
+def test_half_precision_is_widened_before_the_sums(dtype, kind):
+    torch.manual_seed(0)
+    x = (torch.randn(64, 3, 40) * 3 + 100).to(dtype)
+    half, full = kind(3, threshold=0.5), kind(3, threshold=0.5)
+    for training in (True, False):
+        half.train(training), full.train(training)
+        y, expected = half(x), full(x.float())
+        assert y.dtype == torch.float32
+        assert torch.equal(y, expected)
+    assert torch.equal(half.running_var, full.running_var)
+
+
+@pytest.mark.parametrize("kind", [TDBN, BiasFreeNorm])
+@pytest.mark.parametrize("module_is_double", [True, False])
+def test_double_precision_trains(kind, module_is_double):
+    torch.manual_seed(0)
+    x = torch.randn(8, 3, 5) + 2
+    norm, expected = kind(3, threshold=0.5), kind(3, threshold=0.5)
+    if module_is_double:
+        norm.double()
+    y, y_expected = norm(x.double()), expected(x)
+    y.sum().backward()
+    torch.testing.assert_close(y.float(), y_expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(norm.running_var.float(), expected.running_var)
+    assert norm.running_var.dtype == (torch.float64 if module_is_double else torch.float32)
+
+
+@pytest.mark.filterwarnings("ignore:CubaNeuron uses SLAYER's own loops")
+@pytest.mark.parametrize("norm", [TDBN, BiasFreeNorm])
+def test_a_network_trains_under_autocast(norm):
+    torch.manual_seed(0)
+    params = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.25, "norm": norm}
+    model = torch.nn.Sequential(Dense(params, 20, 16), Dense(params, 16, 10))
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = model(torch.rand(8, 20, 5)).float().square().mean()
+    loss.backward()
+    assert all(float(block.synapse.weight.grad.abs().sum()) > 0 for block in model)
+    assert all(block.neuron.norm.running_var.dtype == torch.float32 for block in model)
 
 
 def test_unbiased_normalises_by_n_minus_1():

@@ -61,7 +61,7 @@ def test_what_happens_between_blocks_is_refused(params, step):
         (lambda a, b: b.mean(-1), r"a tensor of shape \(1, 3\) that no block made"),
         (lambda a, b: a * b, r"a tensor of shape \(1, 3, 4\) that no block made"),
         (lambda a, b: b.mul_(2), r"a tensor of shape \(1, 3, 4\) that no block made"),
-        (lambda a, b: (a, b), "'a', which blocks read"),
+        (lambda a, b: (a * b, b), r"a tensor of shape \(1, 3, 4\) that no block made"),
         (lambda a, b: None, "no tensor"),
     ],
 )

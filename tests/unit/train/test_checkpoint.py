@@ -32,6 +32,15 @@ def test_what_is_saved_is_loaded(checkpoint, tmp_path):
     assert len(loaded.excerpt.train) == 4
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused_by_name(checkpoint, tmp_path, value):
+    checkpoint.model_state["conv1.synapse.weight"] = torch.tensor([0.0, value])
+    checkpoint.model_state["count"] = torch.tensor(3)  # whole numbers always are
+    save_checkpoint(checkpoint, tmp_path / "c.pt")
+    with pytest.raises(FileFormatError, match=rf"c\.pt: conv1\.synapse\.weight is {value}: its training diverged"):
+        load_checkpoint(tmp_path / "c.pt")
+
+
 def test_a_failed_write_leaves_the_old_file(checkpoint, tmp_path):
     save_checkpoint(checkpoint, tmp_path / "c.pt")
     before = (tmp_path / "c.pt").read_bytes()

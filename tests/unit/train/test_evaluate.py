@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 import torch
 
 from pumice.data import RateEncoder
+from pumice.errors import InputError
 from pumice.train import encode, predict, predict_counts
 
 
@@ -23,3 +25,11 @@ def test_the_mode_is_restored(digits):
     model = torch.nn.Flatten(1, 3).train()
     predict_counts(model, RateEncoder(1, (0, 16)), digits.test.images[:2])
     assert model.training
+
+
+def test_an_answer_that_is_not_finite_is_no_class(digits):
+    """numpy's argmax takes NaN for the largest."""
+    model = torch.nn.Sequential(torch.nn.Flatten(1, 3), torch.nn.Linear(1, 1))
+    model[1].bias.data[:] = torch.nan
+    with pytest.raises(InputError, match=r"answers are not finite: its 1\.bias is nan"):
+        predict_counts(model, RateEncoder(1, (0, 16)), digits.test.images[:2])

@@ -258,7 +258,7 @@ def test_other_recipes_run(tiny_recipe, digits, settings):
 
 def test_a_loss_that_is_not_finite_is_an_error(tiny_recipe, digits):
     recipe = tiny_recipe.overridden(["training.loss_args.beta=1e39"])
-    with pytest.raises(InputError, match=r"training diverged: the loss is nan in float epoch 1, batch \d of 3"):
+    with pytest.raises(InputError, match=r"diverged: the loss is nan .* in float epoch 1, batch \d of 3"):
         train(recipe, digits)
 
 

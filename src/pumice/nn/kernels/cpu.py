@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
-from pumice.nn.kernels import cuba, deployed, stbp
+from pumice.nn.kernels import cuba, deployed, norm, stbp
 from pumice.nn.kernels import quantise as grid
 from pumice.nn.kernels.threads import parallel_for
 
 GRAIN = 4 * cuba.BLOCK
+WIDEST = 256  # numbers in a row of the norm's loops, where channels are few
 
 
 def integrate_forward(
@@ -86,17 +89,75 @@ def exponential_backward(
 
 
 def stbp_backward(
-    g_s: torch.Tensor, v: torch.Tensor, tau: float, threshold: float, detached: bool, g: torch.Tensor
+    g_s: torch.Tensor, v: torch.Tensor, tau: torch.Tensor, threshold: float, detached: bool, g: torch.Tensor
 ) -> None:
     """See `stbp.stbp_backward`; tensors contiguous, (time, ...)."""
-    steps, numbers = len(g), (np.float32(tau), np.float32(threshold), detached)
+    steps, numbers = len(g), (np.float32(tau.item()), np.float32(threshold), detached)
     g_s_, v_, g_ = (tensor.view(steps, -1).numpy() for tensor in (g_s, v, g))
     parallel_for(stbp.stbp_backward, g_.shape[1], g_s_, v_, *numbers, g_, grain=GRAIN)
 
 
-def quantise(weight: torch.Tensor, step: float, edge: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """See `quantise.quantise`; the weight contiguous, of any shape."""
-    found = torch.empty_like(weight), torch.empty_like(weight)
-    numbers, arrays = (np.float32(step), np.float32(edge)), (t.view(-1).numpy() for t in found)
-    parallel_for(grid.quantise, weight.numel(), weight.detach().view(-1).numpy(), *numbers, *arrays, grain=GRAIN)
-    return found
+def quantise(weight: torch.Tensor, step: float, edge: int, quantised: torch.Tensor, passes: torch.Tensor) -> None:
+    """See `quantise.quantise`; tensors contiguous, of any shape."""
+    numbers, arrays = (np.float32(step), np.float32(edge)), (t.view(-1).numpy() for t in (quantised, passes))
+    parallel_for(grid.quantise, weight.numel(), weight.view(-1).numpy(), *numbers, *arrays, grain=GRAIN)
+
+
+def sum_powers(x: torch.Tensor, shift: torch.Tensor, sums: torch.Tensor) -> None:
+    """Sums over all rows of what `norm.sum_powers` adds up, (2, channel) in float64; x (..., channel), contiguous."""
+    tile = _tile(x)
+    sums.copy_(_sums(norm.sum_powers, x, tile, x.view(-1).numpy(), _row(shift, tile)))
+
+
+def sum_products(x: torch.Tensor, g: torch.Tensor, mean: torch.Tensor, sums: torch.Tensor) -> None:
+    """See `norm.sum_products`; otherwise as `sum_powers`."""
+    tile = _tile(x)
+    sums.copy_(_sums(norm.sum_products, x, tile, x.view(-1).numpy(), g.view(-1).numpy(), _row(mean, tile)))
+
+
+def scale_rows(x: torch.Tensor, gain: torch.Tensor, offset: torch.Tensor, y: torch.Tensor) -> None:
+    """See `norm.scale`; x and y (..., channel), contiguous."""
+    tile = _tile(x)
+    rows = _row(gain, tile), _row(offset, tile)
+    parallel_for(norm.scale, _rows(x, tile), x.view(-1).numpy(), *rows, y.view(-1).numpy(), grain=norm.ROWS)
+
+
+def adjoint_rows(
+    x: torch.Tensor,
+    g: torch.Tensor,
+    mean: torch.Tensor,
+    gain: torch.Tensor,
+    of_mean: torch.Tensor,
+    of_var: torch.Tensor,
+    out: torch.Tensor,
+) -> None:
+    """See `norm.adjoint`; x, g and out (..., channel), contiguous."""
+    tile = _tile(x)
+    rows = (_row(r, tile) for r in (mean, gain, of_mean, of_var))
+    arrays = x.view(-1).numpy(), g.view(-1).numpy(), *rows, out.view(-1).numpy()
+    parallel_for(norm.adjoint, _rows(x, tile), *arrays, grain=norm.ROWS)
+
+
+def _tile(x: torch.Tensor) -> int:
+    """How often a row holds all channels."""
+    n, tile = x.numel() // x.shape[-1], 1
+    while n % (2 * tile) == 0 and 2 * tile * x.shape[-1] <= WIDEST:
+        tile *= 2
+    return tile
+
+
+def _rows(x: torch.Tensor, tile: int) -> int:
+    return x.numel() // (tile * x.shape[-1])
+
+
+def _row(per_channel: torch.Tensor, tile: int) -> Any:
+    return per_channel.detach().float().repeat(tile).numpy()
+
+
+def _sums(loop: Any, x: torch.Tensor, tile: int, *arrays: Any) -> torch.Tensor:
+    """The two sums that a loop gives for every number of a row, per channel, in float64."""
+    channels = x.shape[-1]
+    groups = -(-_rows(x, tile) // norm.ROWS)
+    found = np.empty((2, groups, tile * channels), np.float32)
+    parallel_for(loop, groups, *arrays, *found)
+    return torch.from_numpy(found.sum(1, dtype=np.float64)).view(2, tile, channels).sum(1)

@@ -22,6 +22,8 @@ Array = npt.NDArray[Any]
 BLOCK = 512
 TINY = np.float32(2.0**-100)
 FRACTION_BITS = 12  # of a decay
+OVERFLOWS = 1 << 50  # integers from here on, times a decay, may leave 64 bits
+NAN = np.float32(np.nan)
 C0, C1, C2, C3, C4, C5, C6 = (np.float32(math.log(2) ** n / math.factorial(n)) for n in range(7))  # of 2^f
 
 
@@ -33,9 +35,15 @@ def _leak(state: int, keep: int) -> int:
 
 
 @njit(nogil=True, cache=True)
+def _integer(x: np.float32) -> int:
+    """X without its fraction; `OVERFLOWS` for what has no integer: NaN, infinity, or as large a number."""
+    return np.int64(x) if abs(x) < OVERFLOWS else OVERFLOWS
+
+
+@njit(nogil=True, cache=True)
 def flush(g: np.float32) -> np.float32:
     """Zero where a gradient underflows: denormal numbers would slow every product down, several times."""
-    return g if abs(g) >= TINY else np.float32(0)
+    return np.float32(0) if abs(g) < TINY else g  # NaN stays NaN
 
 
 @njit(nogil=True, cache=True)
@@ -43,6 +51,8 @@ def integrate_forward(
     start: int, stop: int, x: Array, keep: Array, state: Array, scale: np.float32, y: Array
 ) -> None:
     """A leaky integrator in integers: y = trunc(y * keep / 2^12) + trunc(x * scale), stored divided by `scale`.
+
+    What has no integer, such as NaN, makes y NaN from there on.
 
     Args:
         start: First neuron.
@@ -54,16 +64,19 @@ def integrate_forward(
         y: Output, float32.
     """
     n, k = np.zeros(BLOCK, np.int64), np.empty(BLOCK, np.int64)
+    lost = np.empty(BLOCK, np.float32)  # NaN once an integer was
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
         spread(keep, first, k[:size])
         for i in range(size):
-            n[i] = np.int64(state[first + i] * scale)
+            n[i], lost[i] = _integer(state[first + i] * scale), 0
         for t in range(len(x)):
             x_t, y_t = x[t, first : first + size], y[t, first : first + size]
             for i in range(size):
-                n[i] = _leak(n[i], k[i]) + np.int64(x_t[i] * scale)
-                y_t[i] = np.float32(n[i]) / scale
+                n[i] = _leak(n[i], k[i]) + _integer(x_t[i] * scale)
+                if abs(n[i]) >= OVERFLOWS:
+                    n[i], lost[i] = 0, NAN
+                y_t[i] = np.float32(n[i]) / scale + lost[i]
 
 
 @njit(nogil=True, cache=True)
@@ -86,7 +99,8 @@ def cuba_forward(
     """Two leaky integrators, the second with a hard reset, and spikes.
 
     Thresholds are compared in float32, as SLAYER does: `resets_at` with the integer voltage (infinite: no reset),
-    `threshold` with the voltage in units. A block of neurons is first tried in 32 bits, several times faster.
+    `threshold` with the voltage in units. What has no integer, such as NaN, makes everything NaN from there on.
+    A block of neurons is first tried in 32 bits, several times faster.
 
     Args:
         start: First neuron.
@@ -107,6 +121,7 @@ def cuba_forward(
     n_u, n_v = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
     k_u, k_v = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
     arriving = np.empty(BLOCK, np.int64)
+    lost = np.empty(BLOCK, np.float32)
     may_be_narrow = math.frexp(scale)[0] == 0.5  # a power of two
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
@@ -131,23 +146,27 @@ def cuba_forward(
         if len(keep_u):
             spread(keep_u, first, k_u[:size])
             for i in range(size):
-                n_u[i] = np.int64(state_u[first + i] * scale)
+                n_u[i] = _integer(state_u[first + i] * scale)
         for i in range(size):
-            n_v[i] = np.int64(state_v[first + i] * scale)
+            n_v[i], lost[i] = _integer(state_v[first + i] * scale), 0
         for t in range(len(x)):
             x_t, v_t, s_t = x[t, first : first + size], v[t, first : first + size], s[t, first : first + size]
             if len(keep_u):
                 for i in range(size):
-                    n_u[i] = _leak(n_u[i], k_u[i]) + np.int64(x_t[i] * scale)
+                    n_u[i] = _leak(n_u[i], k_u[i]) + _integer(x_t[i] * scale)
+                    if abs(n_u[i]) >= OVERFLOWS:
+                        n_u[i], lost[i] = 0, NAN
                     # SLAYER hands it on in float32, which rounds beyond 2^24 or if scale is no power of two.
                     arriving[i] = np.int64(np.float32(n_u[i]) / scale * scale)
             else:
                 for i in range(size):
-                    arriving[i] = np.int64(x_t[i] * scale)
+                    arriving[i] = _integer(x_t[i] * scale)
             for i in range(size):
                 voltage = _leak(n_v[i], k_v[i]) + arriving[i]
-                v_t[i] = np.float32(voltage) / scale
-                s_t[i] = np.float32(v_t[i] >= threshold)
+                if abs(voltage) >= OVERFLOWS:
+                    voltage, lost[i] = 0, NAN
+                v_t[i] = np.float32(voltage) / scale + lost[i]
+                s_t[i] = np.float32(v_t[i] >= threshold) + lost[i]
                 n_v[i] = 0 if np.float32(voltage) >= resets_at else voltage
             if graded:
                 for i in range(size):
@@ -155,7 +174,7 @@ def cuba_forward(
             if u.size:
                 u_t = u[t, first : first + size]
                 for i in range(size):
-                    u_t[i] = np.float32(n_u[i]) / scale
+                    u_t[i] = np.float32(n_u[i]) / scale + lost[i]
 
 
 @njit(nogil=True, cache=True)

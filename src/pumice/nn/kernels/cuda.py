@@ -15,6 +15,7 @@ import triton
 import triton.language as tl
 
 BLOCK = 256
+OVERFLOWS = tl.constexpr(1 << 50)  # see `kernels.cuba`
 
 
 @triton.jit
@@ -24,14 +25,29 @@ def _leak(state, keep):
 
 
 @triton.jit
+def _integer(x):
+    """As in `kernels.cuba`."""
+    return tl.where(tl.abs(x) < OVERFLOWS, x, OVERFLOWS).to(tl.int64)
+
+
+@triton.jit
+def _lost(integer, lost):
+    """NaN once an integer was as large as what has none."""
+    return tl.where(tl.abs(integer) < OVERFLOWS, lost, float("nan"))
+
+
+@triton.jit
 def _integrate_forward(x, keep, state, scale, y, steps, n, channels, block: tl.constexpr):
     i = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     inside = i < n
     k = tl.load(keep + i % channels)
-    integer = (tl.load(state + i, inside, 0.0) * scale).to(tl.int64)
+    integer = _integer(tl.load(state + i, inside, 0.0) * scale)
+    unit = tl.full((block,), scale, tl.float32)
+    lost = tl.full((block,), 0, tl.float32)
     for t in range(steps):
-        integer = _leak(integer, k) + (tl.load(x + t * n + i, inside, 0.0) * scale).to(tl.int64)
-        tl.store(y + t * n + i, tl.div_rn(integer.to(tl.float32), tl.full((block,), scale, tl.float32)), inside)
+        integer = _leak(integer, k) + _integer(tl.load(x + t * n + i, inside, 0.0) * scale)
+        lost = _lost(integer, lost)
+        tl.store(y + t * n + i, tl.div_rn(integer.to(tl.float32), unit) + lost, inside)
 
 
 @triton.jit
@@ -60,23 +76,26 @@ def _cuba_forward(
     inside = i < n
     unit = tl.full((block,), scale, tl.float32)
     k_v = tl.load(keep_v + i % channels_v)
-    n_v = (tl.load(state_v + i, inside, 0.0) * scale).to(tl.int64)
+    n_v = _integer(tl.load(state_v + i, inside, 0.0) * scale)
     k_u, n_u = k_v, n_v
+    lost = tl.full((block,), 0, tl.float32)
     if filters:
         k_u = tl.load(keep_u + i % channels_u)
-        n_u = (tl.load(state_u + i, inside, 0.0) * scale).to(tl.int64)
+        n_u = _integer(tl.load(state_u + i, inside, 0.0) * scale)
     for t in range(steps):
         at = t * n + i
-        arriving = (tl.load(x + at, inside, 0.0) * scale).to(tl.int64)
+        arriving = _integer(tl.load(x + at, inside, 0.0) * scale)
         if filters:
             n_u = _leak(n_u, k_u) + arriving
+            lost = _lost(n_u, lost)
             current = tl.div_rn(n_u.to(tl.float32), unit)
-            arriving = (current * scale).to(tl.int64)
+            arriving = _integer(current * scale)
             if wants_u:
-                tl.store(u + at, current, inside)
+                tl.store(u + at, current + lost, inside)
         n_v = _leak(n_v, k_v) + arriving
-        voltage = tl.div_rn(n_v.to(tl.float32), unit)
-        spike = (voltage >= threshold).to(tl.float32)
+        lost = _lost(n_v, lost)
+        voltage = tl.div_rn(n_v.to(tl.float32), unit) + lost
+        spike = (voltage >= threshold).to(tl.float32) + lost
         tl.store(v + at, voltage, inside)
         tl.store(s + at, spike * voltage if graded else spike, inside)
         n_v = tl.where(n_v.to(tl.float32) >= resets_at, 0, n_v)

@@ -81,7 +81,7 @@ def deployed_forward(
                 voltage[i] = _clip24(_wrap_int32(np.trunc(n_v[i] * k_v[i]) + (n_u[i] + b[i] * 64.0)))
             for i in range(size):
                 fires = voltage[i] > threshold
-                s_t[i] = np.float32(fires)
+                s_t[i] = np.float32(fires) + np.float32(voltage[i] - voltage[i])  # NaN stays NaN
                 n_v[i] = 0.0 if fires else voltage[i]
             if v.size:
                 v_t = v[t, first : first + size]

@@ -9,6 +9,7 @@ sum wraps.
 
 from __future__ import annotations
 
+import platform
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from pumice.nn.kernels.spread import Array, spread
 EXACT = 1 << 24
 BEYOND_CURRENT = np.int32(0x7FFFFFFF & -EXACT)  # bits that only numbers of at least 2^24 have
 BEYOND_VOLTAGE = np.int32(1 << 30)
+NAN_IS_WIDE = platform.machine().lower() in {"x86_64", "amd64"}
+"""Whether the processor makes the smallest int32 of NaN, as of what is out of range; others make 0."""
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -32,6 +35,11 @@ def _leak(n: Any, keep: Any) -> Any:
 def _size(n: Any) -> Any:
     """A number that is not negative, with the leading bit of n."""
     return n ^ (n >> np.int32(31))
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _is_nan(x: Any) -> Any:
+    return np.int32(0) if x == x else BEYOND_CURRENT
 
 
 @njit(nogil=True, cache=True)
@@ -54,20 +62,20 @@ def cuba_forward(
     """Neurons `first` to `first + size`, for a scale that is a power of two; other arguments as in `kernels.cuba`.
 
     Returns:
-        Whether all integers were small enough; if not, what was written is worthless.
+        Whether all integers were small enough, and nothing NaN; if not, what was written is worthless.
     """
     if not (abs(threshold * scale) < EXACT and (resets_at < EXACT or np.isinf(resets_at))):
         return False
-    n_u, n_v, wide = np.zeros(size, np.int32), np.empty(size, np.int32), np.empty(size, np.int32)
+    n_u, n_v, wide = np.zeros(size, np.int32), np.empty(size, np.int32), np.zeros(size, np.int32)
     k_u, k_v = np.zeros(size, np.int32), np.empty(size, np.int32)  # a current that is given: nothing is kept
     spread(keep_v, first, k_v)
     if len(keep_u):
         spread(keep_u, first, k_u)
         for i in range(size):
-            n_u[i] = np.int32(state_u[first + i] * scale)
+            n_u[i], wide[i] = np.int32(state_u[first + i] * scale), _is_nan(state_u[first + i])
     for i in range(size):
         n_v[i] = np.int32(state_v[first + i] * scale)
-        wide[i] = (_size(n_u[i]) & BEYOND_CURRENT) | (_size(n_v[i]) & BEYOND_VOLTAGE)
+        wide[i] |= (_size(n_u[i]) & BEYOND_CURRENT) | (_size(n_v[i]) & BEYOND_VOLTAGE) | _is_nan(state_v[first + i])
     fires_at, unit = np.int32(np.ceil(threshold * scale)), np.float32(1) / scale
     zero_at = BEYOND_VOLTAGE if np.isinf(resets_at) else np.int32(np.ceil(resets_at))
     # Flat arrays and unsigned indices: slices count references, and signed indices may mean "from the end".
@@ -75,9 +83,11 @@ def cuba_forward(
     for t in range(len(x)):
         at = np.uintp(t * x.shape[1] + first)
         for i in range(np.uintp(size)):
-            n_u[i] = _leak(n_u[i], k_u[i]) + np.int32(x_[at + i] * scale)  # out of range: the smallest int32
+            n_u[i] = _leak(n_u[i], k_u[i]) + np.int32(x_[at + i] * scale)
             voltage = np.int32(_leak(n_v[i], k_v[i]) + n_u[i])
             wide[i] |= (_size(n_u[i]) & BEYOND_CURRENT) | (_size(voltage) & BEYOND_VOLTAGE)
+            if not NAN_IS_WIDE:
+                wide[i] |= _is_nan(x_[at + i])
             v_[at + i] = np.float32(voltage) * unit
             s_[at + i] = np.float32(voltage >= fires_at)
             n_v[i] = np.int32(0) if voltage >= zero_at else voltage

@@ -33,6 +33,6 @@ def quantise(
         rounded = np.float32(np.rint(weight[i] / step))
         inside = rounded >= LOWEST + edge and rounded <= HIGHEST - edge
         passes[i] = np.float32(1) if inside else np.float32(0)
-        # NaN stays NaN: it is neither below nor above.
+        # NaN stays NaN, being neither below nor above, and infinity becomes NaN.
         clamped = LOWEST if rounded < LOWEST else rounded
-        quantised[i] = (HIGHEST if clamped > HIGHEST else clamped) * step
+        quantised[i] = (HIGHEST if clamped > HIGHEST else clamped) * step - (weight[i] - weight[i])

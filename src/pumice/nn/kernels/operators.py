@@ -1,0 +1,90 @@
+"""The compiled loops as operators of torch, so that torch.compile and torch.export take each for one opaque call.
+
+Every operator writes into tensors that it is given and returns nothing; then its shapes need no rule of their own. In
+eager mode a call goes straight to the loops: torch's dispatcher costs more than a short loop does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from pumice.nn.kernels import cpu
+
+NAMESPACE = "pumice"
+_LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
+
+
+class Operator:
+    """A function of `kernels.cpu`, and of `kernels.cuda` if that has it, known to torch as `pumice::name`.
+
+    Args:
+        schema: In torch's notation; the first argument is a tensor.
+
+    Example:
+        >>> g, keep = torch.tensor([[0.0], [1.0]]), torch.tensor([0.5])
+        >>> cuba_backward(g, keep, keep)
+        >>> g.tolist(), str(torch.ops.pumice.cuba_backward.default._schema)
+        ([[1.0], [1.0]], 'pumice::cuba_backward(Tensor(a!) g, Tensor keep_u, Tensor keep_v) -> ()')
+    """
+
+    def __init__(self, schema: str) -> None:
+        self.name = schema.partition("(")[0]
+        _LIBRARY.define(schema)
+        for device in ("CPU", "CUDA"):
+            _LIBRARY.impl(self.name, self.run, device)
+        torch.library.register_fake(f"{NAMESPACE}::{self.name}", _writes_nothing, lib=_LIBRARY)
+        self.traced = getattr(getattr(torch.ops, NAMESPACE), self.name).default
+
+    def __call__(self, *args: Any) -> None:
+        """Run the loops, or, where torch only looks at what is called, the operator."""
+        if torch.compiler.is_compiling() or type(args[0]) is not torch.Tensor:
+            self.traced(*args)
+        else:
+            self.run(*args)
+
+    def run(self, *args: Any) -> None:
+        """The loops for the device of the first tensor."""
+        getattr(_loops(args[0]), self.name)(*args)
+
+
+def _loops(x: torch.Tensor) -> Any:
+    if x.is_cuda:
+        from pumice.nn.kernels import cuda
+
+        return cuda
+    return cpu
+
+
+def _writes_nothing(*_args: Any) -> None:
+    """On tensors without data."""
+
+
+integrate_forward = Operator(
+    "integrate_forward(Tensor x, Tensor keep, Tensor state, float scale, Tensor(a!) y) -> ()"
+)
+integrate_backward = Operator("integrate_backward(Tensor(a!) g, Tensor keep, Tensor y, Tensor(b!) g_decay) -> ()")
+cuba_forward = Operator(
+    "cuba_forward(Tensor x, Tensor keep_u, Tensor keep_v, Tensor state_u, Tensor state_v, float scale, "
+    "float threshold, float resets_at, bool graded, Tensor(a!) u, Tensor(b!) v, Tensor(c!) s) -> ()"
+)
+cuba_backward = Operator("cuba_backward(Tensor(a!) g, Tensor keep_u, Tensor keep_v) -> ()")
+exponential_backward = Operator(
+    "exponential_backward(Tensor g_s, Tensor v, float threshold, float tau, float height, Tensor(a!) g) -> ()"
+)
+deployed_forward = Operator(
+    "deployed_forward(Tensor x, Tensor bias, Tensor keep_u, Tensor keep_v, Tensor(a!) state_u, Tensor(b!) state_v, "
+    "float vth_mant, Tensor(c!) v, Tensor(d!) s) -> ()"
+)
+deployed_backward = Operator("deployed_backward(Tensor(a!) g, Tensor keep_u, Tensor keep_v, Tensor(b!) sums) -> ()")
+stbp_backward = Operator(
+    "stbp_backward(Tensor g_s, Tensor v, Tensor tau, float threshold, bool detached, Tensor(a!) g) -> ()"
+)
+quantise = Operator("quantise(Tensor weight, float step, int edge, Tensor(a!) quantised, Tensor(b!) passes) -> ()")
+sum_powers = Operator("sum_powers(Tensor x, Tensor shift, Tensor(a!) sums) -> ()")
+sum_products = Operator("sum_products(Tensor x, Tensor g, Tensor mean, Tensor(a!) sums) -> ()")
+scale_rows = Operator("scale_rows(Tensor x, Tensor gain, Tensor offset, Tensor(a!) y) -> ()")
+adjoint_rows = Operator(
+    "adjoint_rows(Tensor x, Tensor g, Tensor mean, Tensor gain, Tensor of_mean, Tensor of_var, Tensor(a!) out) -> ()"
+)

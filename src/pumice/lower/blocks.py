@@ -51,6 +51,11 @@ def lower_block(
     if isinstance(block, LinearReadout):
         return _readout(call, block, sources, value_range)
     neuron = block.neuron
+    if neuron.persistent_state and not isinstance(block, slayer.Recurrent):
+        raise LoweringError(
+            f"block {call.name!r}: persistent_state=True, and a graph's populations are reset before every sample; "
+            "set block.neuron.persistent_state = False, and give a stream as one long sample"
+        )
     name = population_name(call)
     bias = _bias(call)
     population = Cuba(

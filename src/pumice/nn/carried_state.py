@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from lava.lib.dl.slayer.neuron import cuba
 
 from pumice.nn.layout import neuron_vector
 
@@ -40,3 +43,28 @@ def keep(neuron: Any, current: torch.Tensor, voltage: torch.Tensor, spikes: torc
             neuron.current_state = current.detach()[..., -1].clone()
             last = voltage.detach()[..., -1].clone()
             neuron.voltage_state = last if spikes is None else last * (spikes.detach()[..., -1] <= 0)
+
+
+@contextmanager
+def at_rest(model: torch.nn.Module) -> Iterator[None]:
+    """Every neuron of the model is at rest now, and has its state back when the context ends.
+
+    Example:
+        >>> from pumice.nn import CubaNeuron
+        >>> neuron = CubaNeuron(threshold=9.0, current_decay=1.0, voltage_decay=0.0, persistent_state=True)
+        >>> x = torch.ones(1, 1, 1)
+        >>> _ = neuron(x)
+        >>> with at_rest(neuron):
+        ...     _ = neuron(x)
+        >>> neuron.voltage_state.item()
+        1.0
+    """
+    neurons = [m for m in model.modules() if isinstance(m, cuba.Neuron) and m.persistent_state]
+    states = [(neuron.current_state, neuron.voltage_state) for neuron in neurons]
+    try:
+        for neuron in neurons:
+            neuron.current_state = neuron.voltage_state = torch.zeros(1, device=neuron.device)
+        yield
+    finally:
+        for neuron, (current, voltage) in zip(neurons, states, strict=True):
+            neuron.current_state, neuron.voltage_state = current, voltage

@@ -209,8 +209,6 @@ def _check(call: Call) -> None:
         )
     if getattr(neuron, "graded_spike", False):
         raise LoweringError(where + "graded_spike=True sends the voltage, which Lava's LIF cannot; use spikes")
-    if neuron.persistent_state and not isinstance(block, cuba.Recurrent):
-        raise LoweringError(where + "persistent_state=True: a deployed network starts every sample from rest")
     if getattr(block, "bias", None) is not None:
         raise LoweringError(where + "a block's own bias has no place in NetX; use a norm, which folds into one")
     if isinstance(block, cuba.Pool):

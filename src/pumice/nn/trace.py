@@ -13,6 +13,7 @@ from lava.lib.dl.slayer.block import base, cuba
 from torch.utils.hooks import RemovableHandle
 
 from pumice.errors import InputError, LoweringError, PumiceError, PumiceWarning
+from pumice.nn.carried_state import at_rest
 from pumice.nn.current import Current, Term
 from pumice.nn.linear_readout import LinearReadout
 from pumice.nn.merge import Merge
@@ -81,11 +82,12 @@ class Trace:
 
 @contextmanager
 def in_evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
-    """Every module of the model is in evaluation mode until the context ends."""
+    """Every module of the model is in evaluation mode, and starts from rest, until the context ends."""
     was_training = {module: module.training for module in model.modules()}
     try:
         model.eval()
-        yield
+        with at_rest(model):
+            yield
     finally:
         for module, training in was_training.items():
             module.training = training

@@ -235,3 +235,21 @@ def test_the_proof_finds_planted_defects(defect, x, monkeypatch):
     )
     with pytest.raises(InternalError, match="differs from the deployed network first at block"):
         pumice.lower(model, x.repeat(1, 1, 1, 1, 6))
+
+
+def test_a_persistent_state_is_deployed_but_not_lowered(x):
+    """The deployed network goes on from batch to batch; a graph's populations begin each sample at rest."""
+    stream = torch.randint(0, 2, (2, 6, 12)).float()
+    model = torch.nn.Sequential(nn.Dense({**LEAKY, "persistent_state": True}, 6, 5, weight_scale=3))
+    whole = torch.nn.Sequential(nn.Dense(LEAKY, 6, 5))
+    whole.load_state_dict(model.state_dict())
+    nn.deploy(whole, stream)
+    with pytest.raises(LoweringError, match="persistent_state=True, and a graph's populations are reset"):
+        pumice.lower(model, stream)
+    assert not is_deployed(model)
+    nn.deploy(model, stream)
+    parts = torch.cat([model(part) for part in stream.split(4, -1)], -1)
+    assert parts.sum() > 0
+    assert torch.equal(parts, whole(stream))
+    model[0].neuron.reset_state()
+    assert torch.equal(model(stream), whole(stream))

@@ -80,7 +80,6 @@ def test_a_deployed_model_loads_its_own_checkpoint(params):
     ("block", "message"),
     [
         (lambda p: nn.Dense({**p, "graded_spike": True}, 3, 3), "block '0': graded_spike=True"),
-        (lambda p: nn.Dense({**p, "persistent_state": True}, 3, 3), "block '0': persistent_state=True"),
         (lambda p: nn.Dense({**p, "threshold": 0.01}, 3, 3), "grid begins at 1/64"),
         (lambda p: nn.Dense({**p, "norm": torch.nn.Identity}, 3, 3), "cannot fold a norm of type Identity"),
     ],

@@ -23,6 +23,8 @@ TONIC = (
     "TimeJitter", "TimeSkew", "UniformNoise",
 )  # fmt: skip
 """Of `tonic.transforms`, by their own names."""
+INDEX_BY_PIXEL = ("Denoise", "RefractoryPeriod")
+"""They take column -1, where an earlier change has moved an event, for the last one."""
 TORCHVISION = ("RandomAffine", "RandomCrop", "RandomErasing", "RandomHorizontalFlip", "RandomRotation")
 """Of `torchvision.transforms`, by their own names."""
 
@@ -74,14 +76,16 @@ class Augmentation:
 
     def __init__(self, dataset: Dataset, chosen: Mapping[str, Mapping[str, Any]]) -> None:
         self._is_image = isinstance(dataset, ImageDataset)
+        self._shape = dataset.sample_shape
         self._steps = {name: _make(dataset, name, dict(arguments)) for name, arguments in chosen.items()}
 
-    def __call__(self, sample: Any, rng: np.random.Generator) -> Any:
+    def __call__(self, sample: Any, rng: np.random.Generator, *, name: str = "") -> Any:
         """A changed copy of one sample.
 
         Args:
             sample: An image (channel, height, width), or events.
             rng: Source of chance.
+            name: What messages call a recording of events.
 
         Raises:
             InputError: A change does not fit the sample, or an image's shape is not kept.
@@ -90,15 +94,23 @@ class Augmentation:
             return sample
         seed = int(rng.integers(2**32))
         if not self._is_image:
-            with _numpy_seeded(seed):
-                return self._changed(sample)
+            try:
+                with _numpy_seeded(seed):
+                    return self._changed_events(sample)
+            except InputError as error:
+                if not name:
+                    raise
+                raise InputError(f"{name}: {error}") from error
         import torch
 
         image, state = torch.from_numpy(np.ascontiguousarray(sample)), torch.get_rng_state()
         # Not torch.manual_seed: where CUDA sleeps, it notes each call, with its traceback, for later.
         torch.default_generator.manual_seed(seed)
-        image = self._changed(image)
-        torch.set_rng_state(state)
+        try:
+            for step_name, step in self._steps.items():
+                image = _apply(step_name, step, image)
+        finally:
+            torch.set_rng_state(state)
         if image.shape != sample.shape:
             raise InputError(
                 f"data.augment: an image of shape {sample.shape} became {tuple(image.shape)}; "
@@ -106,17 +118,28 @@ class Augmentation:
             )
         return image.numpy()
 
-    def _changed(self, sample: Any) -> Any:
+    def _changed_events(self, events: Events) -> Events:
+        polarities, height, width = self._shape
         for name, step in self._steps.items():
-            if not self._is_image and not len(sample):  # most of tonic's transforms fail, or divide by 0
-                return sample
-            try:
-                sample = step(sample)
-            except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
-                raise InputError(f"data.augment.{name}: {str(error) or 'an argument is out of range'}") from error
-            if not self._is_image:
-                sample = in_order(sample)  # tonic's TimeJitter leaves them mixed, others take them for sorted
-        return sample
+            if name in INDEX_BY_PIXEL:
+                x, y = events["x"], events["y"]
+                events = events[(x >= 0) & (x < width) & (y >= 0) & (y < height)]
+            if not len(events):  # tonic's transforms take minima and maxima
+                break
+            events = in_order(_apply(name, step, events))  # tonic's TimeJitter mixes what others take for sorted
+            if len(events) and int(events["p"].max()) >= polarities:
+                raise InputError(
+                    f"data.augment.{name}: makes polarity {events['p'].max()}, the sensor has {polarities}; "
+                    "leave it out, or give it flip_polarities=false"
+                )
+        return events
+
+
+def _apply(name: str, step: Callable[[Any], Any], sample: Any) -> Any:
+    try:
+        return step(sample)
+    except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"data.augment.{name}: {str(error) or 'an argument is out of range'}") from error
 
 
 def _make(dataset: Dataset, name: str, arguments: dict[str, Any]) -> Callable[[Any], Any]:

@@ -81,6 +81,22 @@ class EventBinner(AbstractEncoder):
         name = samples.name if isinstance(samples, EventSamples) else lambda _: "a recording"
         return np.stack([self.bin(events, name=name(index)) for index, events in enumerate(samples)])
 
+    def steps_of(self, events: Events) -> npt.NDArray[np.int64]:
+        """The step of each event, b; an event whose step is not in 0..T - 1 is left out.
+
+        Args:
+            events: Of one recording, sorted by time.
+
+        Example:
+            >>> from pumice.data.events import pack_events
+            >>> events = pack_events(x=[0, 0], y=[0, 0], t=[9, 99], p=[0, 0], offsets=[0, 2])[0]
+            >>> EventBinner(steps=2, sensor_shape=(1, 1, 1), window=10).steps_of(events).tolist()
+            [0, 9]
+        """
+        if self.mode == "time":
+            return np.floor(events["t"] / self.window).astype(np.int64)
+        return np.arange(len(events)) * self.steps // max(len(events), 1)
+
     def bin(self, events: Events, *, name: str = "a recording") -> npt.NDArray[np.uint8]:
         """One recording, shape (polarity, height, width, T).
 
@@ -92,10 +108,7 @@ class EventBinner(AbstractEncoder):
         if self.mode == "count":
             events = in_order(events)
         x, y, p = (events[field].astype(np.int64) for field in "xyp")
-        if self.mode == "time":
-            step = np.floor(events["t"] / self.window).astype(np.int64)
-        else:
-            step = np.arange(len(events)) * self.steps // max(len(events), 1)
+        step = self.steps_of(events)
         # Augmentations may move events off the sensor or out of the recording.
         inside = (step >= 0) & (step < self.steps)
         if len(events) and not inside.any():

@@ -11,6 +11,7 @@ import numpy as np
 from pumice.data.dataset import ImageDataset, Split
 from pumice.data.folders import find_layout
 from pumice.data.npz import read_npz
+from pumice.data.whole import whole_numbers
 from pumice.errors import InputError, MissingExtraError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -84,4 +85,4 @@ def _split(path: Path, images: np.ndarray, labels: np.ndarray) -> Split:  # type
         raise InputError(
             f"{path}: expected images (N, 3, 32, 32) and labels (N,), got {images.shape} and {labels.shape}"
         )
-    return Split(images, labels.astype(np.int64))
+    return Split(images, whole_numbers(f"{path}: labels", labels))

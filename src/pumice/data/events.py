@@ -117,6 +117,37 @@ def pack_events(*, x: Any, y: Any, t: Any, p: Any, offsets: Any) -> EventSamples
     return EventSamples(PackedEvents(events, starts), np.arange(len(starts) - 1))
 
 
+@dataclass(frozen=True, eq=False)
+class NamedRecording:
+    """One recording in memory, and what messages call it.
+
+    Attributes:
+        events: The recording.
+        called: Its name.
+    """
+
+    events: Events
+    called: str
+
+    def __call__(self, index: int) -> Events:
+        """The recording."""
+        return self.events
+
+    def name(self, index: int) -> str:
+        """Its name."""
+        return self.called
+
+
+def one_recording(events: Events, name: str) -> EventSamples:
+    """A list of one recording that is in memory.
+
+    Example:
+        >>> one_recording(np.zeros(3, EVENT), "clap.bin").name(0)
+        'clap.bin'
+    """
+    return EventSamples(NamedRecording(events, name), np.zeros(1, np.int64))
+
+
 def concatenate(recordings: list[Events]) -> EventSamples:
     """Recordings in memory, from a list.
 

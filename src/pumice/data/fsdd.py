@@ -18,6 +18,7 @@ from pumice.data.event_cache import cached_events
 from pumice.data.events import EventSamples
 from pumice.data.folders import find_layout
 from pumice.data.npz import read_npz
+from pumice.data.whole import whole_numbers
 from pumice.errors import InputError
 
 LAYOUTS = {"arrays": ("train.npz", "test.npz")}
@@ -69,7 +70,9 @@ def _encoded(
 ) -> tuple[Split, npt.NDArray[Any], tuple[str, ...], tuple[int, int, int]]:
     names = ("audio", "offsets", "label", "speaker", "speakers", "rate")
     audio, offsets, label, speaker, speakers, rate = read_npz(path, names)
-    if offsets.shape != (len(label) + 1,) or label.shape != speaker.shape or len(audio) != offsets[-1]:
+    offsets, label = whole_numbers(f"{path}: offsets", offsets), whole_numbers(f"{path}: label", label)
+    rises = len(offsets) == len(label) + 1 and offsets[0] == 0 and (np.diff(offsets) > 0).all()
+    if not rises or label.shape != speaker.shape or len(audio) != offsets[-1]:
         raise InputError(f"{path}: audio, offsets, label and speaker do not fit each other")
     encoder = CrossingEncoder(rate=int(rate), bands=bands, spacing=spacing)
 
@@ -77,9 +80,9 @@ def _encoded(
         for start, end in pairwise(offsets):
             yield encoder.encode(audio[start:end])
 
-    digest = hashlib.sha256(audio.tobytes() + np.asarray(offsets, np.int64).tobytes()).hexdigest()
+    digest = hashlib.sha256(audio.tobytes() + offsets.tobytes()).hexdigest()
     key = {"name": "fsdd", "audio": digest, "encoder": asdict(encoder)}
-    split = Split(cached_events(cache, key, encode), label.astype(np.int64))
+    split = Split(cached_events(cache, key, encode), label)
     return split, speaker, tuple(map(str, speakers)), encoder.sensor_shape
 
 

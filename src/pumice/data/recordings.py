@@ -16,6 +16,9 @@ from pumice.data.npz import read_npz
 from pumice.data.whole import whole_numbers
 from pumice.errors import InputError, MissingExtraError
 
+ATIS_BYTES = 5
+"""Bytes of an event in N-MNIST's files; tonic reads a file that ends within one as if it had fewer events."""
+
 
 def read_event_npz(path: Path) -> Split:
     """A split from one .npz file with `x`, `y`, `t`, `p`, `offsets` and `label`.
@@ -53,6 +56,8 @@ class TonicReader:
             InputError: Its file is missing or damaged.
         """
         try:
+            if self.name(index).endswith(".bin") and Path(self.name(index)).stat().st_size % ATIS_BYTES:
+                raise ValueError("its last event is cut off")
             found = self.dataset[index][0]
             events = np.empty(len(found), EVENT)
             for name in ("x", "y", "t", "p"):

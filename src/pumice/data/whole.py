@@ -35,9 +35,8 @@ def whole_numbers(what: str, values: Any, dtype: npt.DTypeLike = np.int64, *, hi
         cast = array.astype(dtype)
     changed = np.flatnonzero(cast != array)
     if changed.size:
-        limits = np.iinfo(dtype)
-        raise InputError(
-            f"{what}: must be whole numbers in {limits.min}..{limits.max}, "
-            f"got {array[changed[0]]} at index {changed[0]}{hint}"
-        )
+        index, value, limits = changed[0], array[changed[0]], np.iinfo(dtype)
+        if value != np.floor(value):  # a fraction, or NaN
+            raise InputError(f"{what}: must be whole numbers, got {value} at index {index}{hint}")
+        raise InputError(f"{what}: must lie in {limits.min}..{limits.max}, got {value} at index {index}")
     return cast

@@ -10,13 +10,16 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from pumice.data import ImageDataset
+from pumice.data import EventSamples, ImageDataset
 from pumice.data.augment import Augmentation, with_noise
+from pumice.data.events import one_recording
+from pumice.errors import InputError
 from pumice.train.evaluate import to_tensor
 from pumice.train.trained import Trained
 
 Noise = npt.NDArray[np.float64]
 Item = tuple[int, Noise | None]  # a sample's index, and what is added to it
+Sample = tuple[npt.NDArray[Any], int]  # as it enters the network, and its label
 
 
 def batch_sizes(n_samples: int, batch_size: int) -> list[int]:
@@ -52,7 +55,10 @@ def epoch_batches(
         collate_fn=_collate,
         generator=torch.Generator(),  # else torch's global one would be used, and changed
     )
-    for samples, labels in loader:
+    for batch in loader:
+        if isinstance(batch, InputError):
+            raise batch
+        samples, labels = batch
         yield to_tensor(samples), torch.from_numpy(labels)
 
 
@@ -84,20 +90,37 @@ class _Prepared(Dataset[Any]):
     """Samples as they enter the network: augmented, with noise, encoded."""
 
     def __init__(self, trained: Trained, stream: int) -> None:
-        self._split, self._dataset = trained.dataset.train, trained.dataset
+        dataset = trained.dataset
+        self._split = dataset.train
+        self._value_range = dataset.value_range if isinstance(dataset, ImageDataset) else None
         self._encoder = trained.encoder
         self._augment = Augmentation(trained.dataset, trained.recipe.data.augment)
         self._seed = trained.recipe.seed, stream
 
-    def __getitem__(self, item: Item) -> tuple[npt.NDArray[Any], int]:
-        index, noise = item
+    def __getitem__(self, item: Item) -> Sample | InputError:
+        # Handed over, not raised: of an error in a worker process, DataLoader makes one with its traceback as text.
+        try:
+            return self._prepared(*item)
+        except InputError as error:
+            return error
+
+    def _prepared(self, index: int, noise: Noise | None) -> Sample:
         rng = np.random.default_rng([*self._seed, index])
-        sample = self._augment(self._split.samples[index], rng)
-        if noise is not None and isinstance(self._dataset, ImageDataset):
-            sample = with_noise(sample, noise, self._dataset.value_range)
-        one = sample[None] if isinstance(self._dataset, ImageDataset) else [sample]
-        return self._encoder.encode(one, rng)[0], int(self._split.labels[index])
+        samples = self._split.samples
+        if isinstance(samples, EventSamples):
+            name = samples.name(index)
+            one: Any = one_recording(self._augment(samples[index], rng, name=name), name)
+            return self._encoder.encode(one, rng)[0], int(self._split.labels[index])
+        sample = self._augment(samples[index], rng)
+        if noise is not None and self._value_range is not None:
+            sample = with_noise(sample, noise, self._value_range)
+        return self._encoder.encode(sample[None], rng)[0], int(self._split.labels[index])
 
 
-def _collate(samples: list[tuple[npt.NDArray[Any], int]]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    return np.stack([x for x, _ in samples]), np.array([label for _, label in samples], np.int64)
+def _collate(samples: list[Sample | InputError]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]] | InputError:
+    good: list[Sample] = []
+    for sample in samples:
+        if isinstance(sample, InputError):
+            return sample
+        good.append(sample)
+    return np.stack([x for x, _ in good]), np.array([label for _, label in good], np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from pumice.data import (
     Dataset,
     EventBinner,
     EventDataset,
+    EventSamples,
     ImageDataset,
     Split,
     hold_out,
@@ -20,7 +22,7 @@ from pumice.data import (
     take_fold,
 )
 from pumice.data.encoders import IMAGE_ENCODERS
-from pumice.errors import InputError
+from pumice.errors import InputError, PumiceWarning
 from pumice.models import build_model
 from pumice.nn.surrogate import SURROGATES, Surrogate
 from pumice.train.evaluate import to_tensor
@@ -112,9 +114,35 @@ def _surrogate(neuron: NeuronSection) -> Surrogate | None:
 
 
 def example_input(recipe: Recipe, dataset: Dataset) -> torch.Tensor:
-    """A few encoded training samples, shape (n, channel, height, width, time)."""
+    """A few encoded training samples, shape (n, channel, height, width, time).
+
+    Raises:
+        InputError: They are recordings of events, and no event lies within the steps: another clock or unit.
+    """
     rng = np.random.default_rng(recipe.seed)
-    return to_tensor(build_encoder(recipe, dataset).encode(dataset.train.samples[:EXAMPLE_SIZE], rng))
+    samples = dataset.train.samples[:EXAMPLE_SIZE]
+    encoder = build_encoder(recipe, dataset)
+    if isinstance(encoder, EventBinner):
+        _check_times(samples, encoder)
+    return to_tensor(encoder.encode(samples, rng))
+
+
+def _check_times(samples: EventSamples, binner: EventBinner) -> None:
+    """A recording that begins late is one of its kind; where all miss the steps, it is their clock or their unit."""
+    named = [(samples.name(index), events) for index, events in enumerate(samples) if len(events)]
+    steps = [binner.steps_of(events) for _, events in named]
+    if not named:
+        return
+    name, events = named[0]
+    if all(((at < 0) | (at >= binner.steps)).all() for at in steps):
+        raise InputError(f"{name}, and all of the first {len(samples)}: {binner.missed(events)}")
+    if all(len(at) > binner.steps > 1 and (at == 0).all() for at in steps):
+        warnings.warn(
+            f"{name}, and all of the first {len(samples)}: every event lies in the first of {binner.steps} steps of "
+            f"{binner.window:g} microseconds; times in another unit must be multiplied",
+            PumiceWarning,
+            stacklevel=2,
+        )
 
 
 def deploy(model: torch.nn.Module, recipe: Recipe, dataset: Dataset) -> torch.nn.Module:

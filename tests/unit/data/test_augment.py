@@ -4,7 +4,7 @@ import torch
 
 from pumice.data import EventBinner, EventDataset, Split, load_digits
 from pumice.data.augment import TONIC, Augmentation, with_noise
-from pumice.data.events import pack_events
+from pumice.data.events import EVENT, pack_events
 from pumice.errors import InputError
 
 
@@ -34,24 +34,77 @@ def event_data():
     return EventDataset("e", split, split, ("a",), (2, 4, 4), 40)
 
 
+NEEDED = {
+    "Denoise": {"filter_time": 100},
+    "DropEvent": {"p": [0.1, 0.5]},
+    "DropEventByArea": {"area_ratio": 0.3},
+    "DropPixel": {"coordinates": [[1, 1]]},
+    "RandomDropPixel": {"p": 0.5},
+    "RefractoryPeriod": {"delta": 5},
+    "TimeJitter": {"std": 2.0},
+    "TimeSkew": {"coefficient": [0.9, 1.1]},
+    "UniformNoise": {"n": 3},
+}
+
+
 @pytest.mark.parametrize("name", TONIC)
 def test_tonics_transforms_take_our_events(name):
-    needed = {
-        "Denoise": {"filter_time": 100},
-        "DropEvent": {"p": [0.1, 0.5]},
-        "DropEventByArea": {"area_ratio": 0.3},
-        "DropPixel": {"coordinates": [[1, 1]]},
-        "RandomDropPixel": {"p": 0.5},
-        "RefractoryPeriod": {"delta": 5},
-        "TimeJitter": {"std": 2.0},
-        "TimeSkew": {"coefficient": [0.9, 1.1]},
-        "UniformNoise": {"n": 3},
-    }
     data = event_data()
-    change = Augmentation(data, {name: needed.get(name, {})})
+    change = Augmentation(data, {name: NEEDED.get(name, {})})
     changed = change(data.train.samples[0], np.random.default_rng(0))
     assert set(changed.dtype.names) >= {"x", "y", "t", "p"}
     assert EventBinner(2, (2, 4, 4), window=20).bin(changed).shape == (2, 4, 4, 2)
+
+
+@pytest.mark.parametrize("name", [*TONIC, "RandomShift"])
+def test_a_recording_without_events_stays_as_it_is(name):
+    empty = np.zeros(0, EVENT)
+    for chosen in ({name: NEEDED.get(name, {})}, {"DropEvent": {"p": 1.0}, name: NEEDED.get(name, {})}):
+        change = Augmentation(event_data(), chosen)
+        for seed in range(8):
+            assert change(empty, np.random.default_rng(seed)).tolist() == []
+
+
+@pytest.mark.parametrize("name", [*TONIC, "RandomShift"])
+def test_events_are_sorted_after_each_change(name, rng):
+    events = np.zeros(400, EVENT)
+    events["t"] = np.sort(rng.integers(0, 40, 400))
+    events["x"], events["y"] = rng.integers(0, 4, (2, 400))
+    for seed in range(4):
+        chosen = {"TimeJitter": {"std": 9.0}, name: NEEDED.get(name, {})}
+        changed = Augmentation(event_data(), chosen)(events, np.random.default_rng(seed))
+        assert (np.diff(changed["t"]) >= 0).all()
+
+
+@pytest.mark.parametrize("name", ["Denoise", "RefractoryPeriod"])
+def test_an_event_that_left_the_sensor_does_not_act_on_the_other_edge(name, monkeypatch):
+    change = Augmentation(event_data(), {"RandomShift": {"x": 1}, name: {**NEEDED[name]}})
+    pair = np.array([(0, 0, 10, 0), (3, 0, 11, 0), (2, 0, 12, 0)], EVENT)
+    alone = pair[1:]
+    monkeypatch.setattr(np.random, "randint", lambda low, high: low)  # to the left by 1
+    with_lost, without = (change(events, np.random.default_rng(0)).tolist() for events in (pair, alone))
+    assert with_lost == without != []
+
+
+@pytest.mark.parametrize("name", ["RandomFlipPolarity", "RandomTimeReversal"])
+def test_a_sensor_of_one_polarity_has_no_other(name):
+    events = pack_events(x=[0, 1], y=[0, 1], t=[0, 10], p=[0, 0], offsets=[0, 2])
+    split = Split(events, np.array([0]))
+    data = EventDataset("e", split, split, ("a",), (1, 4, 4), 40)
+    with pytest.raises(InputError, match=rf"^clip 7: data\.augment\.{name}: makes polarity 1, the sensor has 1; "):
+        Augmentation(data, {name: {"p": 1.0}})(events[0], np.random.default_rng(0), name="clip 7")
+    kept = Augmentation(data, {"RandomTimeReversal": {"p": 1.0, "flip_polarities": False}})
+    assert kept(events[0], np.random.default_rng(0))["t"].tolist() == [0, 10]
+
+
+def test_values_that_tonic_asserts_are_refused_as_input():
+    with pytest.raises(InputError, match=r"data\.augment\.RandomFlipLR: an argument is out of range"):
+        Augmentation(event_data(), {"RandomFlipLR": {"p": 2.0}})
+    data = event_data()
+    with pytest.raises(InputError, match=r"data\.augment\.DropEventByTime: an argument is out of range"):
+        Augmentation(data, {"DropEventByTime": {"duration_ratio": 2.0}})(
+            data.train.samples[0], np.random.default_rng(0)
+        )
 
 
 def test_a_shift_moves_all_events_alike():

@@ -3,8 +3,8 @@ import pytest
 from tonic.transforms import ToFrame
 
 from pumice.data import EventBinner
-from pumice.data.events import EVENT, pack_events
-from pumice.errors import InputError
+from pumice.data.events import EVENT, one_recording, pack_events
+from pumice.errors import InputError, PumiceWarning
 
 NO_CHANCE = np.random.default_rng(0)
 
@@ -50,9 +50,51 @@ def test_events_that_left_the_sensor_are_dropped():
     assert EventBinner(2, (2, 4, 6), window=100).bin(events).sum() == 1
 
 
-def test_an_empty_recording():
-    for mode in ("time", "count"):
-        assert EventBinner(3, (2, 4, 6), window=100, mode=mode).bin(np.zeros(0, EVENT)).shape == (2, 4, 6, 3)
+@pytest.mark.parametrize("mode", ["time", "count"])
+def test_an_empty_recording_becomes_zeros_without_a_warning(mode):
+    binned = EventBinner(3, (2, 4, 6), window=100, mode=mode).bin(np.zeros(0, EVENT))
+    assert (binned.shape, binned.any()) == ((2, 4, 6, 3), False)
+
+
+@pytest.mark.parametrize("mode", ["time", "count"])
+def test_the_order_of_the_events_does_not_matter(samples, rng, mode):
+    events = samples[0].copy()
+    events["t"] = np.sort(rng.permutation(1000)[: len(events)])  # no two at once
+    binner = EventBinner(7, (2, 4, 6), window=100, mode=mode, max_count=255)
+    for _ in range(5):
+        np.testing.assert_array_equal(binner.bin(rng.permutation(events)), binner.bin(events))
+
+
+@pytest.mark.parametrize("mode", ["time", "count"])
+def test_bins_are_those_of_a_count_by_hand(rng, mode):
+    for _ in range(50):
+        polarities, height, width, steps, n = (int(v) for v in rng.integers(1, 6, 5))
+        window, limit, side = float(rng.uniform(0.5, 40)), int(rng.integers(1, 4)), int(rng.integers(1, 3))
+        events = np.zeros(5 * n, EVENT)
+        events["t"] = np.concatenate([[0], rng.integers(0, 100, 5 * n - 1)])
+        for field, size in zip("pyx", (polarities, height, width), strict=True):
+            events[field] = rng.integers(0, size, 5 * n)
+        binner = EventBinner(steps, (polarities, height, width), window, mode, limit)
+        if not any(edge > 1 and edge % side for edge in (height, width)):
+            binner = EventBinner(steps, (polarities, height, width), window, mode, limit, side)
+        expected = np.zeros((*binner.shape, steps), int)
+        for i, event in enumerate(sorted(events.tolist(), key=lambda event: event[2])):
+            x, y, t, p = event
+            step = int(t // window) if mode == "time" else i * steps // len(events)
+            if step < steps:
+                expected[p, y // binner.downsample, x // binner.downsample, step] += 1
+        np.testing.assert_array_equal(binner.bin(events), expected.clip(max=limit))
+
+
+@pytest.mark.parametrize("times", [[80_048_239, 80_048_500], [-5, -1], [300, 301]])
+def test_a_recording_whose_events_miss_every_step_is_named(times):
+    events = pack_events(x=[0, 1], y=[0, 0], t=times, p=[0, 1], offsets=[0, 2])[0]
+    binner = EventBinner(3, (2, 4, 6), window=100)
+    with pytest.warns(PumiceWarning, match=rf"^clap\.bin: no event lies in .* {times[0]} to {times[1]}; if"):
+        assert not binner.encode(one_recording(events, "clap.bin"), NO_CHANCE).any()
+    with pytest.warns(PumiceWarning, match="a recording: no event lies in"):
+        binner.encode([events], NO_CHANCE)
+    assert EventBinner(3, (2, 4, 6), window=100, mode="count").bin(events).any()
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,15 @@ def test_another_key_is_another_entry(tmp_path):
 def test_no_events_at_all(tmp_path):
     for _ in range(2):
         assert [len(e) for e in cached_events(tmp_path, {"a": 1}, made(0, 0))] == [0, 0]
+
+
+def test_a_worker_process_is_not_sent_the_events(tmp_path):
+    samples = cached_events(tmp_path, {"a": 1}, made(100_000, 3))
+    sent = pickle.dumps(samples)
+    assert len(sent) < 2000
+    again = pickle.loads(sent)
+    assert again[1]["t"].tolist() == [0, 1, 2]
+    assert isinstance(again[1].base, np.memmap)
 
 
 def test_an_interrupted_write_leaves_nothing(tmp_path):

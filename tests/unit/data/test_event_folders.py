@@ -1,5 +1,8 @@
 """N-MNIST and DVS Gesture in each of their layouts, with made-up recordings."""
 
+import os
+import pickle
+
 import numpy as np
 import pytest
 
@@ -49,6 +52,57 @@ def test_nmnist_in_tonics_layout(tonic_nmnist, tmp_path, cached):
     assert data.train.labels.tolist() == [0, 0, 3, 3]
     for index, key in enumerate([(0, "00001"), (0, "00002"), (3, "00001"), (3, "00002")]):
         assert data.test.samples[index].tolist() == expected[("Test", *key)]
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_dataset_in_tonics_layout_pickles_for_worker_processes(tonic_nmnist, tmp_path, cached):
+    folder, expected = tonic_nmnist
+    data = load_nmnist(folder, cache=tmp_path / "cache" if cached else None)
+    again = pickle.loads(pickle.dumps(data))
+    assert again.train.samples[1].tolist() == expected["Train", 0, "00002"]
+
+
+@pytest.mark.parametrize("keeps_date", [False, True])
+def test_the_cache_notices_a_file_that_was_replaced_by_one_of_equal_size(tonic_nmnist, tmp_path, keeps_date):
+    folder, _ = tonic_nmnist
+    path = folder / "NMNIST" / "Train" / "0" / "00001.bin"
+    load_nmnist(folder, cache=tmp_path / "cache")
+    other, before = [(1, 2, 3, 1)] * 20, path.stat()
+    new = path.with_suffix(".new")
+    new.write_bytes(atis_bytes(other))
+    if keeps_date:
+        os.utime(new, ns=(before.st_atime_ns, before.st_mtime_ns))
+    new.replace(path)
+    assert path.stat().st_size == before.st_size
+    assert load_nmnist(folder, cache=tmp_path / "cache").train.samples[0].tolist() == other
+
+
+def test_a_file_whose_last_event_is_cut_off(tonic_nmnist):
+    folder, _ = tonic_nmnist
+    path = folder / "NMNIST" / "Train" / "0" / "00001.bin"
+    whole = path.read_bytes()
+    for length in range(len(whole) - 4, len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r"00001\.bin: cannot be read as events \(its last event is cut off\)"):
+            load_nmnist(folder).train.samples[0]
+
+
+def test_an_event_outside_the_sensor_is_refused_by_the_files_name(tonic_nmnist):
+    folder, _ = tonic_nmnist
+    (folder / "NMNIST" / "Test" / "3" / "00002.bin").write_bytes(atis_bytes([(3, 40, 5, 1)]))
+    with pytest.raises(InputError, match=r"dataset nmnist, test split, .*00002\.bin: y must lie in 0\.\.33, got 40"):
+        load_nmnist(folder).test.samples[3]
+
+
+def test_recordings_whose_clock_does_not_start_at_0(nmnist_folder):
+    plain = load_nmnist(nmnist_folder, origin="first").train.samples
+    with np.load(nmnist_folder / "train.npz") as z:
+        arrays = dict(z)
+    arrays["t"] = arrays["t"].astype(np.int64) + 1_700_000_000_000_000
+    np.savez(nmnist_folder / "train.npz", **arrays)
+    moved = load_nmnist(nmnist_folder, origin="first").train.samples
+    assert [events.tolist() for events in moved] == [events.tolist() for events in plain]
+    assert {int(events["t"][0]) for events in moved} == {0}
 
 
 def test_a_recording_that_was_lost(tonic_nmnist):
@@ -102,6 +156,12 @@ def test_damaged_arrays(nmnist_folder):
         arrays = dict(z)
     np.savez(nmnist_folder / "test.npz", **{**arrays, "x": arrays["x"][1:]})
     with pytest.raises(InputError, match=r"test\.npz: events: offsets must rise"):
+        load_nmnist(nmnist_folder)
+    np.savez(nmnist_folder / "test.npz", **{**arrays, "t": arrays["t"] / 1e6})
+    with pytest.raises(InputError, match=r"test\.npz: t: must be whole numbers, got 0\..*multiply seconds by 1e6"):
+        load_nmnist(nmnist_folder)
+    np.savez(nmnist_folder / "test.npz", **{**arrays, "label": arrays["label"] + 0.9})
+    with pytest.raises(InputError, match=r"test\.npz: label: must be whole numbers, got \d\.9 at index 0"):
         load_nmnist(nmnist_folder)
     np.savez(nmnist_folder / "test.npz", x=arrays["x"])
     with pytest.raises(InputError, match=r"test\.npz: must hold the arrays"):

@@ -36,6 +36,16 @@ def test_the_cache_holds_the_same(fsdd_folder, tmp_path):
     assert len(list(cache.iterdir())) == 4
 
 
+def test_the_cache_notices_that_the_same_sound_is_cut_elsewhere(fsdd_folder, tmp_path):
+    load_fsdd(fsdd_folder, bands=8, cache=tmp_path / "cache")
+    with np.load(fsdd_folder / "test.npz") as z:
+        arrays = dict(z)
+    arrays["offsets"][1] += 500
+    np.savez(fsdd_folder / "test.npz", **arrays)
+    fresh, cached = (load_fsdd(fsdd_folder, bands=8, cache=cache).test for cache in (None, tmp_path / "cache"))
+    assert cached.samples[0].tolist() == fresh.samples[0].tolist()
+
+
 def test_an_unknown_speaker(fsdd_folder):
     with pytest.raises(InputError, match="no speaker 'eve' to leave out; there are: ann, bob"):
         load_fsdd(fsdd_folder, leave_out="eve")
@@ -44,9 +54,15 @@ def test_an_unknown_speaker(fsdd_folder):
 def test_files_that_do_not_fit(fsdd_folder):
     with np.load(fsdd_folder / "test.npz") as z:
         arrays = dict(z)
-    np.savez(fsdd_folder / "test.npz", **{**arrays, "offsets": arrays["offsets"][:-1]})
-    with pytest.raises(InputError, match=r"test\.npz: audio, offsets, label and speaker do not fit"):
-        load_fsdd(fsdd_folder)
+    offsets = arrays["offsets"]
+    for wrong in (offsets[:-1], [0, *offsets[2:0:-1], *offsets[3:]], [1, *offsets[1:]]):
+        np.savez(fsdd_folder / "test.npz", **{**arrays, "offsets": wrong})
+        with pytest.raises(InputError, match=r"test\.npz: audio, offsets, label and speaker do not fit"):
+            load_fsdd(fsdd_folder)
+    for name, values in (("offsets", offsets + 0.5), ("label", arrays["label"] + 0.9)):
+        np.savez(fsdd_folder / "test.npz", **{**arrays, name: values})
+        with pytest.raises(InputError, match=rf"test\.npz: {name}: must be whole numbers, got 0\."):
+            load_fsdd(fsdd_folder)
     (fsdd_folder / "test.npz").unlink()
     with pytest.raises(InputError, match=r"fsdd is not there; looked for train\.npz, test\.npz"):
         load_fsdd(fsdd_folder)

@@ -1,9 +1,14 @@
+import pickle
+
 import numpy as np
 import pytest
 import torch
 
+from pumice.data import EventDataset, Split
+from pumice.data.events import EVENT, concatenate
+from pumice.errors import InputError, PumiceWarning
 from pumice.train import Recipe
-from pumice.train.batches import epoch_batches
+from pumice.train.batches import _Prepared, epoch_batches
 from pumice.train.trained import start
 
 
@@ -76,3 +81,52 @@ def test_noise_is_drawn_for_the_whole_batch_at_once(digits):
     expected = np.rint(images + rng.normal(0.0, 1.5, images.shape)).clip(0, 16)
     ((x, _),) = epoch_batches(trained, 1)
     np.testing.assert_array_equal(x[..., 0].numpy(), expected)
+
+
+def event_run(workers, *overrides, late=()):
+    """Six recordings of 100 microseconds, of which some begin after them."""
+    recordings = [np.array([(0, 0, 10, 0), (1, 1, 90, 1)], EVENT) for _ in range(6)]
+    for index in late:
+        recordings[index]["t"] += 100
+    split = Split(concatenate(recordings), np.arange(6) % 2)
+    data = EventDataset("clicks", split, split, ("a", "b"), (2, 4, 4), 100)
+    recipe = Recipe(
+        data={"encoding": "time", "steps": 2, "augment": {"RandomShift": {"x": 1}}, "workers": workers},
+        training={"batch_size": 3},
+        network={"name": "feedforward", "args": {"layers": "8"}},
+    )
+    return start(recipe.overridden(list(overrides)), data)
+
+
+def test_what_a_spawned_worker_is_sent_pickles(trained):
+    for run, item in ((trained, (3, None)), (event_run(1), (3, None))):
+        prepared = _Prepared(run, 1)
+        (x, label), (x2, label2) = prepared[item], pickle.loads(pickle.dumps(prepared))[item]
+        np.testing.assert_array_equal(x, x2)
+        assert label == label2
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_recording_that_cannot_be_changed_is_named_in_one_line(workers):
+    run = event_run(workers, 'data.augment={"DropEventByTime": {"duration_ratio": 2.0}}')
+    with pytest.raises(InputError, match=r"^dataset clicks, train split, recording \d: data\.augment\.[^\n]*$"):
+        list(epoch_batches(run, 1))
+
+
+def test_a_recording_that_begins_after_the_last_step_is_named():
+    with pytest.warns(PumiceWarning, match=r"train split, recording 5: no event lies in the 2 steps of 50 micros"):
+        batches = list(epoch_batches(event_run(0, late=[5]), 1))
+    assert sum(int(x.flatten(1).any(1).sum()) for x, _ in batches) == 5
+
+
+def test_a_clock_that_does_not_start_at_0_is_refused_before_training():
+    with pytest.raises(InputError, match=r"recording 0, and all of the first 4: no event lies in .*origin='first'"):
+        event_run(0, late=range(6))
+
+
+def test_times_in_another_unit_are_noticed():
+    many = [np.array([(0, 0, t, 0) for t in range(40)], EVENT)] * 4
+    split = Split(concatenate(many), np.arange(4) % 2)
+    data, recipe = EventDataset("clicks", split, split, ("a", "b"), (2, 4, 4), 100_000), event_run(0).recipe
+    with pytest.warns(PumiceWarning, match="recording 0, and all of the first 4: every event lies in the first of"):
+        start(recipe, data)

@@ -69,6 +69,26 @@ def test_the_checkpoint_lowers_without_the_data(trained):
     assert graph.info["data"] == "made up"
 
 
+def test_a_clock_that_starts_elsewhere_trains_the_same_network(data):
+    def moved(split, by):
+        recordings = [events.copy() for events in split.samples]
+        for index, events in enumerate(recordings):
+            events["t"] += by * (index + 1)
+        return Split(concatenate(recordings), split.labels)
+
+    one, other = (
+        train(
+            RECIPE.overridden(["training.epochs=1"]),
+            EventDataset(
+                "halves", moved(data.train, by), moved(data.test, by), ("up", "down"), (1, 6, 6), 1000, origin="first"
+            ),
+        )
+        for by in (0, 80_048_239)
+    )
+    for key, value in one.model.state_dict().items():
+        assert torch.equal(other.model.state_dict()[key], value)
+
+
 def test_workers_change_nothing(data, trained):
     again = train(RECIPE.overridden(["data.workers=2"]), data)
     for key, value in trained[0].model.state_dict().items():

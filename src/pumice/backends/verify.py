@@ -105,8 +105,8 @@ def _certificate(x: IntArray, result: RunResult) -> Certificate:
 def verify(graph: Graph, backends: str | Sequence[str] = ("reference",)) -> dict[str, int]:
     """Hold a graph and backends to the graph's certificate.
 
-    The graph must be the one that was certified, in every number; then each backend must give the same output, spike
-    counts and s, u and v of every neuron at each step. (A certificate of an older version knows only its run, in
+    The graph must be the one that was certified, in every number; then each backend must give the same outputs,
+    spike counts and states of every neuron at each step. (A certificate of an older version knows only its run, in
     which not every weight, threshold and step acts; a `PumiceWarning` says so.)
 
     Args:

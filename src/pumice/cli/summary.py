@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pumice.ir import Graph, Population, Synapse, latencies
+from pumice.ir import Graph, Population, Synapse, check_known, latencies
+from pumice.ir.weights import weights_of
 
 WEIGHT_BYTES = 1
 STATE_BYTES = 3
@@ -21,11 +22,15 @@ def summarise(graph: Graph) -> dict[str, Any]:
     Args:
         graph: A valid graph.
 
+    Raises:
+        GraphError: It holds a kind of population or synapse that is not known.
+
     Example:
         >>> from pumice.ir.builder import chain
         >>> summarise(chain((4,), [3, 2], seed=0))["totals"]["parameters"]
         18
     """
+    check_known(graph)
     steps = latencies(graph)
     populations = [_population(p, steps.get(p.name)) for p in graph.populations]
     synapses = [_synapse(s) for s in graph.synapses]
@@ -68,7 +73,7 @@ def _population(p: Population, latency: int | None) -> dict[str, Any]:
 
 
 def _synapse(s: Synapse) -> dict[str, Any]:
-    weight = np.asarray(getattr(s, "values", getattr(s, "weight", np.zeros(0, np.int64))))
+    weight = weights_of(s)
     return {
         "source": s.source,
         "target": s.target,

@@ -9,7 +9,20 @@ from typing import Any
 import numpy as np
 
 from pumice.fixedpoint import weight_form
-from pumice.ir import Accumulator, Cuba, Graph, Population, Synapse
+from pumice.ir import (
+    Accumulator,
+    Cuba,
+    Delta,
+    Graph,
+    Population,
+    Resonator,
+    Sigma,
+    SigmaDelta,
+    Synapse,
+    check_known,
+)
+from pumice.ir.kinds import rule_for
+from pumice.ir.weights import weights_of
 
 
 @dataclass(frozen=True)
@@ -21,12 +34,15 @@ class ChipLimits:
         bias_mant: Bias mantissa, signed 13 bits (ibid.).
         bias_exp: Bias exponent, unsigned 3 bits (ibid.).
         delay_steps: Synaptic delay; 6 bits hold 63, lava-dl and NetX stop at 62 (lava-dl's axon.Delay).
+        state: A state variable, signed 24 bits, and what is compared with it or added to it in the same unit: the
+            thresholds and biases of sigma-delta neurons and resonators (`precision` in Lava's models of them).
     """
 
     vth_mant: tuple[int, int] = (0, (1 << 17) - 1)
     bias_mant: tuple[int, int] = (-(1 << 12), (1 << 12) - 1)
     bias_exp: tuple[int, int] = (0, 7)
     delay_steps: tuple[int, int] = (0, 62)
+    state: tuple[int, int] = (-(1 << 23), (1 << 23) - 1)
 
 
 LOIHI2 = ChipLimits()
@@ -42,11 +58,15 @@ def violations(graph: Graph, limits: ChipLimits = LOIHI2) -> list[str]:
     Returns:
         One line per violation: where, what is allowed, what was found; empty if the graph fits.
 
+    Raises:
+        GraphError: A kind of population or synapse whose limits are not known.
+
     Example:
         >>> from pumice.ir.builder import chain
         >>> violations(chain((4,), [3], seed=0, vth_mant=200_000))
         ['population dense0: vth_mant must lie in 0..131071, got 200000']
     """
+    check_known(graph)
     found = [f"population {p.name}: {line}" for p in graph.populations for line in _population(p, limits)]
     for synapse in graph.synapses:
         found += [f"synapse {synapse.source} -> {synapse.target}: {line}" for line in _synapse(synapse, limits)]
@@ -54,15 +74,23 @@ def violations(graph: Graph, limits: ChipLimits = LOIHI2) -> list[str]:
 
 
 def _population(p: Population, limits: ChipLimits) -> Iterator[str]:
-    if isinstance(p, Cuba):
-        yield from _within("vth_mant", p.vth_mant, limits.vth_mant)
-    if isinstance(p, (Cuba, Accumulator)):
-        yield from _within("bias_mant", p.bias_mant, limits.bias_mant)
-        yield from _within("bias_exp", p.bias_exp, limits.bias_exp)
+    for parameter, register in rule_for(_REGISTERS, p, "the limits of the chip").items():
+        yield from _within(parameter, getattr(p, parameter), getattr(limits, register))
+
+
+_REGISTERS: dict[type[Population], dict[str, str]] = {
+    Cuba: {"vth_mant": "vth_mant", "bias_mant": "bias_mant", "bias_exp": "bias_exp"},
+    Accumulator: {"bias_mant": "bias_mant", "bias_exp": "bias_exp"},
+    Sigma: {},
+    Delta: {"vth": "state"},
+    SigmaDelta: {"vth": "state", "bias": "state"},
+    Resonator: {"vth": "state"},
+}
+"""Which limit holds for which parameter of a kind."""
 
 
 def _synapse(s: Synapse, limits: ChipLimits) -> Iterator[str]:
-    weight = np.asarray(getattr(s, "weight", getattr(s, "values", 0)))
+    weight = weights_of(s)
     if weight_form(weight) is None:
         yield (
             "weights must fit 8 bits (even numbers in -256..254, or one sign within 255), "

@@ -17,11 +17,10 @@ def as_plain(value: Any) -> Any:
         >>> as_plain(np.int8(-128)), as_plain(np.arange(2, dtype=np.uint8)).dtype, as_plain([np.int8(3), 4])
         (-128, dtype('int64'), (3, 4))
     """
-    if isinstance(value, np.ndarray | np.generic):
-        value = np.asarray(value)
-        if value.dtype == np.bool_ and value.ndim == 0:
-            return bool(value)
-        if value.dtype.kind not in "iu" or (value.dtype == np.uint64 and np.any(value >> np.uint64(63))):
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "iu" or (value.dtype == np.uint64 and np.any(value >= 2**63)):
             return value
         return int(value) if value.ndim == 0 else value.astype(np.int64, copy=False)
     if isinstance(value, tuple | list):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from pumice.errors import GraphError, PumiceError
@@ -61,7 +61,7 @@ def rule_for(
     return rules[type(value)]
 
 
-def unknown_kind(value: Population | Synapse, known: Any, whose: str = "") -> str:
+def unknown_kind(value: Population | Synapse, known: Iterable[type[Any]], whose: str = "") -> str:
     """The message: where, what, and what there is."""
     if isinstance(value, Population):
         where = f"population {value.name}"

@@ -27,6 +27,7 @@ from pumice.ir import (
     Synapse,
     TokenMixing,
 )
+from pumice.ir.kinds import rule_for
 from pumice.netx.fields import LARGE, Node
 from pumice.netx.header import known_only, put_packed, put_text
 
@@ -177,8 +178,12 @@ def write_fields(
         kinds: `POPULATIONS` or `SYNAPSES`.
         common: Fields that all kinds have.
         value: A population or synapse.
+
+    Raises:
+        GraphError: The format has no such kind.
     """
-    name, kind = next((name, kind) for name, kind in kinds.items() if type(value) is kind.made)
+    made = {kind.made: (name, kind) for name, kind in kinds.items()}
+    name, kind = rule_for(made, value, "the file format")
     put_text(group, "type", name)
     for field in (*common, *kind.fields):
         found = getattr(value, field.attribute)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pumice.errors import GraphError
-from pumice.ir import Direct, Graph, Synapse
+from pumice.ir import Direct, Graph, Synapse, check_known
 from pumice.passes.base import PassResult
 
 
@@ -23,7 +23,7 @@ def balance_latency(graph: Graph) -> PassResult:
         The balanced graph. Running the pass again changes nothing.
 
     Raises:
-        GraphError: A direct input, which has no delay, arrives too early.
+        GraphError: A direct input, which has no delay, arrives too early; or a kind is not known.
 
     Example:
         >>> from pumice.ir import OneToOne
@@ -34,6 +34,7 @@ def balance_latency(graph: Graph) -> PassResult:
         >>> [s.balance_steps for s in balanced.synapses], balanced.latency
         ([0, 0, 1], 2)
     """
+    check_known(graph)
     latency = {graph.input.name: 0}
     balanced: dict[int, Synapse] = {}
     for population in graph.populations:

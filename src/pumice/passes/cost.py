@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from pumice.ir import Conv, Dense, Direct, Graph, OneToOne, Sparse, Synapse, TokenMixing
+from pumice.ir import Conv, Dense, Direct, Graph, OneToOne, Sparse, Synapse, TokenMixing, check_known
+from pumice.ir.kinds import rule_for
 
 
 class Cost(NamedTuple):
     """Counts of a graph.
 
     Attributes:
-        synapses: Connections between single neurons; shared weights count once for each pair that they connect.
+        synapses: Connections between single neurons; shared weights count once for each pair that they connect. A
+            weight of 0 has its place in a matrix or kernel, and so counts there; a stored zero of a sparse synapse
+            has none.
         delays: Spikes that must be kept on their way: steps of delay times neurons of the source, over all synapses.
     """
 
@@ -29,11 +34,15 @@ class Cost(NamedTuple):
 def graph_cost(graph: Graph) -> Cost:
     """Count a graph's connections and delayed spikes.
 
+    Raises:
+        GraphError: The graph holds a kind of population or synapse that is not known.
+
     Example:
         >>> from pumice.ir.builder import chain
         >>> graph_cost(chain((4,), [3, 2], seed=0))
         Cost(synapses=18, delays=0)
     """
+    check_known(graph)
     return Cost(
         sum(_connections(graph, s) for s in graph.synapses),
         sum(_kept(graph, s) for s in graph.synapses),
@@ -41,20 +50,19 @@ def graph_cost(graph: Graph) -> Cost:
 
 
 def _connections(graph: Graph, s: Synapse) -> int:
-    source, target = (int(np.prod(graph.shape_of(name))) for name in (s.source, s.target))
-    if isinstance(s, Dense):
-        return int(s.weight.size)
-    if isinstance(s, Sparse):
-        return int(s.values.size)
-    if isinstance(s, Conv):
-        positions = target // graph.shape_of(s.target)[-1]
-        return int(s.weight.size) * positions  # the border's missing pixels count too
-    if isinstance(s, TokenMixing):
-        tokens = s.weight.shape[-1]
-        return tokens * source
-    if isinstance(s, (OneToOne, Direct)):
-        return source
-    raise TypeError(f"no cost for a synapse of kind {type(s).__name__}")
+    source, target = (graph.shape_of(name) for name in (s.source, s.target))
+    return rule_for(_CONNECTIONS, s, "the table of costs")(s, source, target)
+
+
+Shape = tuple[int, ...]
+_CONNECTIONS: dict[type[Synapse], Callable[[Any, Shape, Shape], int]] = {
+    Dense: lambda s, _, __: s.weight.size,
+    Sparse: lambda s, _, __: np.count_nonzero(s.values),
+    Conv: lambda s, _, to: s.weight.size * math.prod(to[:-1]),  # the border's missing pixels count too
+    TokenMixing: lambda s, source, _: s.weight.shape[-1] * math.prod(source),
+    OneToOne: lambda _, source, __: math.prod(source),
+    Direct: lambda _, source, __: math.prod(source),
+}
 
 
 def _kept(graph: Graph, s: Synapse) -> int:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from pumice.errors import GraphError
-from pumice.ir import Cuba, Graph, OneToOne, Population, SigmaDelta, Synapse
+from pumice.ir import Cuba, Graph, OneToOne, Population, SigmaDelta, Synapse, check_known
 from pumice.ir.verify import MAX_DELAY_STEPS
 from pumice.passes.base import PassResult
 
@@ -30,8 +30,9 @@ def insert_relays(graph: Graph, *, allowed: bool = True) -> PassResult:
         A graph in which no synapse delays longer than 62 steps. Running the pass again changes nothing.
 
     Raises:
-        GraphError: Relays are needed and forbidden.
+        GraphError: Relays are needed and forbidden; or a kind of population or synapse is not known.
     """
+    check_known(graph)
     populations: list[Population] = list(graph.populations)
     synapses: list[Synapse] = []
     for synapse in graph.synapses:

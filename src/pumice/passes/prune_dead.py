@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from pumice.ir import Conv, Dense, Graph, OneToOne, Sparse, Synapse, TokenMixing
+from pumice.ir import Direct, Graph, Sparse, Synapse, check_known
+from pumice.ir.weights import weights_of
 from pumice.passes.base import PassResult
 
 
@@ -21,12 +22,16 @@ def prune_dead(graph: Graph) -> PassResult:
     Returns:
         The smaller graph. Running the pass again changes nothing.
 
+    Raises:
+        GraphError: The graph holds a kind of population or synapse that is not known.
+
     Example:
         >>> from pumice.ir.builder import chain
         >>> graph = chain((4,), [3, 2], seed=0)
         >>> [p.name for p in prune_dead(graph.replace(outputs=("dense0",))).graph.populations]
         ['dense0']
     """
+    check_known(graph)
     synapses = [_without_zeros(s) for s in graph.synapses]
     alive = [s for s in synapses if not _is_zero(s) or _is_last_into(graph, s)]
     kept_graph = graph.replace(synapses=tuple(alive))
@@ -56,9 +61,7 @@ def _without_zeros(synapse: Synapse) -> Synapse:
 
 
 def _is_zero(synapse: Synapse) -> bool:
-    if isinstance(synapse, Sparse):
-        return not np.any(synapse.values)
-    return isinstance(synapse, (Dense, Conv, OneToOne, TokenMixing)) and not np.any(synapse.weight)
+    return not isinstance(synapse, Direct) and not np.any(weights_of(synapse))
 
 
 def _is_last_into(graph: Graph, synapse: Synapse) -> bool:

@@ -16,11 +16,12 @@ from pumice.ir import (
     Sparse,
     Synapse,
     Timing,
+    check_known,
     latencies,
     with_reset_schedule,
 )
 from pumice.passes.base import PassResult
-from pumice.passes.check_ranges import current_bounds
+from pumice.passes.current_bounds import current_bounds
 
 MAX_GATE_STRENGTH = 256 << 7
 MAX_SUM = 1 << 17
@@ -48,7 +49,7 @@ def schedule_resets(graph: Graph, sample_steps: int, period_steps: int | None = 
         The graph with resets, clocks and timing. Running the pass again with the same arguments changes nothing.
 
     Raises:
-        GraphError: The period is too short, or a population cannot be held below its threshold.
+        GraphError: The period is too short, a population cannot be held below its threshold, or a kind is not known.
 
     Example:
         >>> from pumice.ir.builder import chain
@@ -56,6 +57,7 @@ def schedule_resets(graph: Graph, sample_steps: int, period_steps: int | None = 
         >>> graph.timing.period_steps, [p.reset.offset for p in graph.populations]
         (8, [2, 3])
     """
+    check_known(graph)
     if graph.timing is not None:
         if graph.timing.sample_steps == sample_steps and period_steps in (None, graph.timing.period_steps):
             return PassResult(graph, False)

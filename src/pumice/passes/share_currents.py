@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from pumice.errors import GraphError
-from pumice.ir import Graph, OneToOne, Synapse
+from pumice.ir import Graph, OneToOne, Synapse, check_known
 from pumice.passes.balance_latency import balance_latency
 from pumice.passes.base import PassResult
 from pumice.passes.cost import graph_cost
@@ -45,10 +45,11 @@ def share_currents(graph: Graph, residual: Residual = "auto") -> PassResult:
         The graph with relays. Running the pass again changes nothing.
 
     Raises:
-        GraphError: There is no such way.
+        GraphError: There is no such way; or a kind of population or synapse is not known.
     """
     if residual not in get_args(Residual):
         raise GraphError(f"residual must be one of {', '.join(get_args(Residual))}, got {residual!r}")
+    check_known(graph)
     modified, contents = False, _Contents()
     for population in graph.populations if residual != "synapses" else ():
         relayed = _with_relay(graph, population.name, contents)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pumice.hardware import violations
-from pumice.ir import Direct
+from pumice.ir import Delta, Direct, Resonator, SigmaDelta
 from pumice.ir.builder import chain
 
 
@@ -44,3 +44,17 @@ def test_all_are_listed():
     graph = with_weight(300)
     population = replace(graph.populations[0], vth_mant=2**17, bias_mant=-5000)
     assert len(violations(graph.replace(populations=(population,)))) == 3
+
+
+@pytest.mark.parametrize(
+    ("population", "parameter"),
+    [
+        (Delta("dense0", (3,), vth=2**23), "vth"),
+        (SigmaDelta("dense0", (3,), vth=2**23), "vth"),
+        (SigmaDelta("dense0", (3,), vth=1, bias=np.array([0, 2**23, 1])), "bias"),
+        (Resonator("dense0", (3,), 2**23, 0, 0), "vth"),
+    ],
+)
+def test_what_is_compared_with_a_state_has_its_bits(population, parameter):
+    (line,) = violations(chain((4,), [3], seed=0).replace(populations=(population,)))
+    assert f"population dense0: {parameter} must lie in -8388608..8388607, got" in line

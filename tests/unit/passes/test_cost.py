@@ -13,6 +13,7 @@ from pumice.passes.cost import Cost, graph_cost
         (TokenMixing("input", "a", weight=np.full((2, 6, 6), 2)), 6 * 6 * 4),
         (OneToOne("input", "a", weight=2), 24),
         (Sparse("input", "a", rows=np.arange(5), columns=np.arange(5), values=np.full(5, 2)), 5),
+        (Sparse("input", "a", rows=np.arange(5), columns=np.arange(5), values=np.array([2, 0, 3, 0, 0])), 2),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from pumice.ir import Accumulator, Conv, Cuba, Dense, Graph, OneToOne, Sparse, Synapse, TokenMixing
+from pumice.errors import BackendError
+from pumice.ir import (
+    Accumulator,
+    Conv,
+    Cuba,
+    Delta,
+    Dense,
+    Direct,
+    Graph,
+    OneToOne,
+    Population,
+    Resonator,
+    Sigma,
+    SigmaDelta,
+    Sparse,
+    Synapse,
+    TokenMixing,
+)
+from pumice.ir.kinds import rule_for
 
 WRAP_LIMIT = 1 << 23
 """Sums of a convolution wrap beyond it."""
@@ -45,13 +65,29 @@ def largest_sum(s: Synapse, value: int) -> int:
         >>> largest_sum(Dense("a", "b", weight=np.array([[3, -4], [1, 2]]), weight_exp=1), value=5)
         70
     """
-    if isinstance(s, Sparse):
-        sums = np.bincount(s.rows, weights=np.abs(s.values)) if s.rows.size else np.zeros(1)
-    else:
-        weight = np.abs(np.asarray(getattr(s, "weight", 1)).astype(np.int64))
-        axes = {Dense: (1,), Conv: (1, 2, 3), TokenMixing: (2,), OneToOne: ()}.get(type(s), ())
-        sums = weight.sum(axes)
-    return (int(sums.max()) * value) << getattr(s, "weight_exp", 0)
+    sums = rule_for(_SUMS_OF_SIZES, s, "the fast backend", BackendError)(s)
+    return (int(np.max(sums, initial=0)) * value) << getattr(s, "weight_exp", 0)
+
+
+_SUMS_OF_SIZES: dict[type[Synapse], Callable[[Any], npt.NDArray[Any]]] = {
+    Direct: lambda s: np.ones(1, np.int64),
+    Dense: lambda s: np.abs(s.weight).sum(1),
+    Sparse: lambda s: np.bincount(s.rows, weights=np.abs(s.values)),
+    Conv: lambda s: np.abs(s.weight).sum((1, 2, 3)),
+    OneToOne: lambda s: np.abs(s.weight),
+    TokenMixing: lambda s: np.abs(s.weight).sum(2),
+}
+"""For each target, what the sizes of the weights into it add up to."""
+
+_MAY_BE_NARROW: dict[type[Population], bool] = {
+    Cuba: True,
+    Accumulator: True,
+    Sigma: False,
+    Delta: False,
+    SigmaDelta: False,
+    Resonator: False,
+}
+"""Whether the step takes a 16-bit activation."""
 
 
 def activation_types(graph: Graph) -> dict[str, type[np.signedinteger[Any]]]:
@@ -62,6 +98,6 @@ def activation_types(graph: Graph) -> dict[str, type[np.signedinteger[Any]]]:
     found: dict[str, type[np.signedinteger[Any]]] = {}
     for p in graph.populations:
         total = sum(largest_sum(s, largest_value(graph, s)) for s in graph.into(p.name))
-        fits = isinstance(p, (Cuba, Accumulator)) and total <= INT16_LIMIT
-        found[p.name] = np.int16 if fits else np.int32
+        narrow = rule_for(_MAY_BE_NARROW, p, "the fast backend", BackendError)
+        found[p.name] = np.int16 if narrow and total <= INT16_LIMIT else np.int32
     return found

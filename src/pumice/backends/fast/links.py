@@ -18,6 +18,7 @@ from pumice.backends.fast.kernels.products import add_conv, add_dense, add_spars
 from pumice.backends.fast.matrix import ConvMatrix, Matrix
 from pumice.errors import BackendError
 from pumice.ir import Conv, Dense, Direct, Graph, OneToOne, Sparse, Synapse, TokenMixing, flatten_whc
+from pumice.ir.kinds import unknown_kind
 
 Array = npt.NDArray[Any]
 
@@ -166,7 +167,8 @@ class SparseLink(Link):
 
     def __init__(self, synapse: Synapse, ends: Ends, delay: int | Array, entries: tuple[Array, Array, Array]) -> None:
         super().__init__(synapse, ends, delay)
-        target, source, weight = entries
+        # A stored 0 adds nothing and is no synaptic event.
+        target, source, weight = (array[entries[2] != 0] for array in entries)
         order = np.argsort(source, kind="stable")
         self._start = np.searchsorted(source[order], np.arange(ends.n_source + 1))
         self._target = target[order].astype(np.int64)
@@ -335,7 +337,8 @@ def _ends(graph: Graph, s: Synapse, dtype: type[np.signedinteger[Any]]) -> Ends:
 
 @singledispatch
 def _prepare(synapse: Synapse, ends: Ends) -> Iterator[Link]:
-    raise BackendError(f"the fast backend has no synapse of kind {type(synapse).__name__}")
+    known = (kind for kind in _prepare.registry if kind is not object)
+    raise BackendError(unknown_kind(synapse, known, "the fast backend"))
 
 
 @_prepare.register

@@ -13,6 +13,7 @@ from pumice.backends.fast.kernels.graded import delta_steps, resonator_steps, si
 from pumice.errors import BackendError
 from pumice.fixedpoint.cuba import THRESHOLD_SHIFT, effective_bias
 from pumice.ir import Accumulator, Cuba, Delta, Population, Resonator, Sigma, SigmaDelta
+from pumice.ir.kinds import rule_for
 
 Array = npt.NDArray[Any]
 P = TypeVar("P", bound=Population)
@@ -151,7 +152,4 @@ _KINDS: dict[type[Population], type[AbstractNeurons[Any]]] = {
 
 def neurons(population: Population, batch: int) -> AbstractNeurons[Any]:
     """The states and step of a population."""
-    for kind, simulated in _KINDS.items():
-        if isinstance(population, kind):
-            return simulated(population, batch)
-    raise BackendError(f"the fast backend has no population of kind {type(population).__name__}")
+    return rule_for(_KINDS, population, "the fast backend", BackendError)(population, batch)

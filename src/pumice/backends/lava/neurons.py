@@ -14,6 +14,7 @@ from lava.proc.sdn.process import ActivationMode, Delta, Sigma, SigmaDelta
 
 from pumice import ir
 from pumice.errors import BackendError
+from pumice.ir.kinds import rule_for
 
 NEVER_FIRES_VTH_MANT = 1 << 17
 """Times 64 this is the largest voltage there is."""
@@ -31,16 +32,9 @@ def neuron_process(population: ir.Population) -> AbstractProcess:
     Raises:
         BackendError: The kind is unknown here.
     """
-    for kind, build in _KINDS.items():
-        if isinstance(population, kind):
-            process = build(population)
-            process.name = population.name
-            return process
-    known = ", ".join(kind.__name__ for kind in _KINDS)
-    raise BackendError(
-        f"population {population.name!r}: Lava has no process for the kind {type(population).__name__}; "
-        f"it has one for {known}"
-    )
+    process: AbstractProcess = rule_for(_KINDS, population, "Lava's processes", BackendError)(population)
+    process.name = population.name
+    return process
 
 
 def current_port(process: AbstractProcess, part: str) -> InPort:

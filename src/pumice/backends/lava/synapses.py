@@ -21,6 +21,7 @@ from pumice.backends.lava.unroll import SingleWeights, unroll
 from pumice.backends.lava.weights import largest_conv_sum, largest_value, message_bits, stored
 from pumice.errors import BackendError
 from pumice.ir import Accumulator, Conv, Dense, Direct, Graph, OneToOne, Sparse, Synapse, TokenMixing
+from pumice.ir.kinds import rule_for
 
 Port: TypeAlias = OutPort | InPort
 IntArray = npt.NDArray[np.integer[Any]]
@@ -32,17 +33,11 @@ def connect(graph: Graph, synapse: Synapse, source: Port, target: InPort) -> Non
     Raises:
         BackendError: Lava has no process for it, or none that is exact.
     """
-    rule = _RULES.get(type(synapse))
-    where = f"synapse {synapse.source} -> {synapse.target}"
-    if rule is None:
-        known = ", ".join(kind.__name__ for kind in _RULES)
-        raise BackendError(
-            f"{where}: Lava has no process for the kind {type(synapse).__name__}; it has one for {known}"
-        )
+    rule = rule_for(_RULES, synapse, "Lava's processes", BackendError)
     if any(isinstance(p, Accumulator) and p.name == synapse.source for p in graph.populations):
         raise BackendError(
-            f"{where}: an Accumulator never sends anything on Lava, its value can only be read; let it be an "
-            "output, or feed the target from what the accumulator receives"
+            f"synapse {synapse.source} -> {synapse.target}: an Accumulator never sends anything on Lava, its value "
+            "can only be read; let it be an output, or feed the target from what the accumulator receives"
         )
     rule(graph, synapse, source, target)
 

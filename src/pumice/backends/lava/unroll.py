@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pumice.errors import BackendError
 from pumice.ir import Graph, OneToOne, Sparse, TokenMixing, unflatten_whc
+from pumice.ir.kinds import rule_for
 
 IntArray = npt.NDArray[np.integer[Any]]
 Shape = tuple[int, ...]
@@ -51,12 +53,7 @@ def unroll(graph: Graph, synapse: Sparse | OneToOne | TokenMixing) -> SingleWeig
     if synapse.target_channels is not None:
         targets = targets[..., slice(*synapse.target_channels)]
     sources = np.arange(int(np.prod(source))).reshape(source)
-    if isinstance(synapse, Sparse):
-        found = _sparse(synapse, sources, targets)
-    elif isinstance(synapse, OneToOne):
-        found = _one_to_one(synapse, sources, targets)
-    else:
-        found = _token_mixing(synapse, sources, targets)
+    found: Arrays = rule_for(_RULES, synapse, "single weights", BackendError)(synapse, sources, targets)
     rows, columns, values, delays = (np.broadcast_to(a, found[0].shape).reshape(-1) for a in found)
     kept = values != 0
     return SingleWeights(rows[kept], columns[kept], values[kept], delays[kept] + synapse.balance_steps)
@@ -89,3 +86,6 @@ def _token_mixing(s: TokenMixing, sources: IntArray, targets: IntArray) -> Array
     values = np.repeat(s.weight.transpose(1, 2, 0), channels // heads, axis=2)
     shape = (tokens, tokens, channels)
     return np.broadcast_to(rows[:, None], shape), columns[None], values, np.asarray(s.delay_steps)
+
+
+_RULES: dict[type[Any], Any] = {Sparse: _sparse, OneToOne: _one_to_one, TokenMixing: _token_mixing}

@@ -20,6 +20,7 @@ from pumice.fixedpoint import (
 )
 from pumice.fixedpoint.cuba import effective_bias
 from pumice.ir import Accumulator, Cuba, Delta, Population, Resonator, Sigma, SigmaDelta
+from pumice.ir.kinds import rule_for
 
 Int32Array = npt.NDArray[np.int32]
 P = TypeVar("P", bound=Population)
@@ -54,10 +55,7 @@ class AbstractNeurons(ABC, Generic[P]):
 
 def neurons(population: Population) -> AbstractNeurons[Any]:
     """The states and step of a population."""
-    for kind, simulated in _KINDS.items():
-        if isinstance(population, kind):
-            return simulated(population)
-    raise TypeError(f"no arithmetic for a population of kind {type(population).__name__}")
+    return rule_for(_KINDS, population, "the reference backend")(population)
 
 
 class _LeakyIntegrators(AbstractNeurons[Any]):

@@ -15,6 +15,7 @@ from pumice.fixedpoint import (
     token_mixing_accumulate,
 )
 from pumice.ir import Conv, Dense, Direct, Graph, OneToOne, Sparse, Synapse, TokenMixing, flatten_whc, unflatten_whc
+from pumice.ir.kinds import rule_for
 
 Int32Array = npt.NDArray[np.int32]
 Shape = tuple[int, ...]
@@ -53,11 +54,9 @@ def _values(synapse: Synapse, sent: Int32Array) -> Int32Array:
 
 def accumulate(synapse: Synapse, sent: Int32Array, delay: int, shape: Shape) -> Int32Array:
     """What the values sent now add, `delay` steps later than usual, to a target of the given shape."""
-    values = _values(synapse, sent)
-    for kind, rule in _RULES.items():
-        if isinstance(synapse, kind):
-            return rule(synapse, values, delay, shape)
-    raise TypeError(f"no arithmetic for a synapse of kind {type(synapse).__name__}")
+    rule = rule_for(_RULES, synapse, "the reference backend")
+    found: Int32Array = rule(synapse, _values(synapse, sent), delay, shape)
+    return found
 
 
 def _dense(synapse: Dense, values: Int32Array, delay: int, shape: Shape) -> Int32Array:

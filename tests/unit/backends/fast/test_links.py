@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pumice.backends import get_backend
 from pumice.backends.fast.links import ConvLink, DenseLink, SparseLink, TargetDelayLink, links
+from pumice.backends.reference.synapses import accumulate
 from pumice.backends.verify import first_difference
-from pumice.ir import Conv, Cuba, Dense, Graph, Input, verify_graph
+from pumice.ir import Conv, Cuba, Dense, Graph, Input, OneToOne, Sparse, TokenMixing, verify_graph
 
 RNG = np.random.default_rng(0)
 N_IN, N_OUT = 9, 5
@@ -78,3 +81,35 @@ def test_sums_beyond_24_bits_of_different_delays_wrap_apart():
     expected, got = (get_backend(name).run(graph, x, record=True).records for name in ("reference", "fast"))
     assert first_difference(expected, got) is None
     assert expected["a"].u.any()
+
+
+IMAGE = (2, 2, 3)
+HOLED = RNG.integers(-2, 3, (12, 12))
+ROWS, COLUMNS = (a.ravel() for a in np.indices(HOLED.shape))
+
+
+@pytest.mark.parametrize(
+    "synapse",
+    [
+        Sparse("input", "a", rows=ROWS, columns=COLUMNS, values=HOLED.ravel()),
+        Sparse("input", "a", rows=ROWS, columns=COLUMNS, values=HOLED.ravel(), delay_steps=ROWS % 3),
+        OneToOne("input", "a", weight=np.array([4, 0, 2])),
+        OneToOne("input", "a", weight=0),
+        OneToOne("input", "a", weight=HOLED[0].reshape(IMAGE), delay_steps=np.arange(3)),
+        TokenMixing("input", "a", weight=HOLED[:12, :4].reshape(3, 4, 4), delay_steps=np.arange(3)),
+        Conv("input", "a", weight=HOLED.reshape(3, 4, 4, 3)[:, :3, :3], padding=(1, 1), delay_steps=np.arange(3)),
+    ],
+    ids=lambda s: type(s).__name__,
+)
+def test_events_are_counted_where_a_weight_is_not_zero(synapse):
+    """By the definition: what one spike changes in the targets, one source at a time, every weight being 1."""
+    graph = graph_with(synapse, IMAGE, IMAGE)
+    field = "values" if isinstance(synapse, Sparse) else "weight"
+    ones = replace(synapse, **{field: (np.asarray(getattr(synapse, field)) != 0).astype(int)})
+    expected = []
+    for source in range(12):
+        spike = np.zeros(12, np.int32)
+        spike[source] = 1
+        delays = np.unique(synapse.delay_steps)
+        expected.append(sum(accumulate(ones, spike.reshape(IMAGE), int(d), IMAGE).sum() for d in delays))
+    np.testing.assert_array_equal(sum(link.fan_out for link in links(graph)), expected)

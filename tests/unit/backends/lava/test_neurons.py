@@ -73,5 +73,5 @@ def test_the_states_are_variables_of_that_name():
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(BackendError, match="'x': Lava has no process for the kind Population; it has one for Cuba"):
+    with pytest.raises(BackendError, match="population x: unknown kind Population in Lava's processes; known: Cuba"):
         neuron_process(ir.Population("x", (2,)))

@@ -111,10 +111,10 @@ def _surrogate(neuron: NeuronSection) -> Surrogate | None:
         raise InputError(f"neuron.surrogate {neuron.surrogate!r}: {error}; its arguments are: {allowed}") from error
 
 
-def example_input(recipe: Recipe, dataset: Dataset) -> torch.Tensor:
-    """A few encoded training samples, shape (n, channel, height, width, time)."""
+def example_input(recipe: Recipe, dataset: Dataset, size: int = EXAMPLE_SIZE) -> torch.Tensor:
+    """The first `size` training samples, encoded, shape (n, channel, height, width, time)."""
     rng = np.random.default_rng(recipe.seed)
-    return to_tensor(build_encoder(recipe, dataset).encode(dataset.train.samples[:EXAMPLE_SIZE], rng))
+    return to_tensor(build_encoder(recipe, dataset).encode(dataset.train.samples[:size], rng))
 
 
 def deploy(model: torch.nn.Module, recipe: Recipe, dataset: Dataset) -> torch.nn.Module:

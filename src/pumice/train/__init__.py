@@ -4,6 +4,7 @@ from pumice.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pumice.train.evaluate import encode, predict, predict_counts
 from pumice.train.finite import check_finite
 from pumice.train.history import EpochRecord
+from pumice.train.initialise import initialise_by_data_
 from pumice.train.isometry import Isometry, isometry
 from pumice.train.loop import total_batches, train
 from pumice.train.losses import (
@@ -40,6 +41,7 @@ __all__ = [
     "check_finite",
     "encode",
     "find_recipe",
+    "initialise_by_data_",
     "isometry",
     "keep_large_tensors",
     "load_checkpoint",

@@ -113,14 +113,14 @@ def _surrogate(neuron: NeuronSection) -> Surrogate | None:
         raise InputError(f"neuron.surrogate {neuron.surrogate!r}: {error}; its arguments are: {allowed}") from error
 
 
-def example_input(recipe: Recipe, dataset: Dataset) -> torch.Tensor:
-    """A few encoded training samples, shape (n, channel, height, width, time).
+def example_input(recipe: Recipe, dataset: Dataset, size: int = EXAMPLE_SIZE) -> torch.Tensor:
+    """The first `size` training samples, encoded, shape (n, channel, height, width, time).
 
     Raises:
         InputError: They are recordings of events, and no event lies within the steps: another clock or unit.
     """
     rng = np.random.default_rng(recipe.seed)
-    samples = dataset.train.samples[:EXAMPLE_SIZE]
+    samples = dataset.train.samples[:size]
     encoder = build_encoder(recipe, dataset)
     if isinstance(encoder, EventBinner):
         _check_times(samples, encoder)

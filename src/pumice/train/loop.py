@@ -11,11 +11,12 @@ from typing import Any
 from pumice.data import Dataset
 from pumice.errors import FileFormatError, InputError
 from pumice.train.batches import batch_sizes
-from pumice.train.build import deploy, prepare_data
+from pumice.train.build import deploy, example_input, prepare_data
 from pumice.train.checkpoint import Checkpoint, excerpt, save_checkpoint
 from pumice.train.epoch import Run, batches_per_epoch, train_epoch
 from pumice.train.fabric import make_fabric
 from pumice.train.history import FINETUNE, EpochRecord
+from pumice.train.initialise import initialise_by_data_
 from pumice.train.logs import RunLogs
 from pumice.train.memory import keep_large_tensors
 from pumice.train.optimizer import make_optimizer
@@ -23,6 +24,7 @@ from pumice.train.position import Position
 from pumice.train.recipe import Recipe
 from pumice.train.schedule import next_epoch
 from pumice.train.sml import freeze_surrogates
+from pumice.train.stuck import warn_of_stuck_layers
 from pumice.train.sync_norm import synchronise_norms
 from pumice.train.threads import cpu_threads
 from pumice.train.trained import Trained, restore, start
@@ -62,8 +64,8 @@ def train(
         on_batch: Called after every batch.
 
     Raises:
-        InputError: The loss is not finite, a file cannot be written, the device is not there, or the checkpoint is
-            of another recipe. The last checkpoint is whole then.
+        InputError: A weight, a statistic, a gradient or the loss is not finite, a file cannot be written, the device
+            is not there, or the checkpoint is of another recipe. The last checkpoint is whole then.
         LoweringError: The network cannot be deployed.
     """
     keep_large_tensors()
@@ -74,6 +76,9 @@ def train(
     optimizer_state = None if resume_from is None else resume_from.optimizer_state
     run: Run | None = None
     with cpu_threads(recipe.training.threads):
+        if resume_from is None and recipe.training.initial_rate is not None:
+            batch = example_input(recipe, trained.dataset, recipe.training.batch_size)
+            initialise_by_data_(trained.model, batch, recipe.training.initial_rate)
         while (following := next_epoch(recipe, trained.history)) is not None:
             phase, epoch = following
             if (phase, epoch, position.batches) == (FINETUNE, 1, 0):
@@ -87,6 +92,8 @@ def train(
             trained.history = (*trained.history, record)
             run.logs.epoch(trained.history, position.steps)
             run.save()
+            if run.fabric.global_rank == 0:
+                warn_of_stuck_layers(trained.history)
             on_epoch(record)
     if logs is not None:
         logs.close()

@@ -124,6 +124,8 @@ class TrainingSection(_Section):
         finetune_epochs: Further passes through the chip's integers (quantisation-aware).
         batch_size: Samples per batch, of all processes together.
         accumulate: Batches whose mean gradient makes one step of the optimiser.
+        initial_rate: Spikes per neuron and step to which every layer is brought before the first epoch, on the first
+            `batch_size` training samples (`initialise_by_data_`); None leaves the weights as drawn.
         threads: CPU threads of torch; part of the recipe because sums in another order give other bits. One is
             fastest for small networks (and on a busy machine); None leaves torch's own choice.
         optimizer: "adamw", "adam" or "sgd".
@@ -145,6 +147,7 @@ class TrainingSection(_Section):
     finetune_epochs: Annotated[int, Field(ge=0)] = 4
     batch_size: Annotated[int, Field(ge=2)] = 64
     accumulate: Annotated[int, Field(ge=1)] = 1
+    initial_rate: Annotated[float | None, Field(gt=0, lt=1)] = None
     threads: Annotated[int | None, Field(ge=1)] = 1
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9

@@ -11,7 +11,7 @@ import torch
 from pumice.errors import InputError, LoweringError
 from pumice.nn.checks import check_sizes
 from pumice.nn.layout import slayer_order, time_major
-from pumice.nn.normalise import Normalise
+from pumice.nn.normalise import Normalise, deviation
 
 
 class TDBN(torch.nn.Module):
@@ -93,7 +93,7 @@ class TDBN(torch.nn.Module):
 
     def gain(self) -> torch.Tensor:
         """Per channel lambda * alpha * V_th / sqrt(running variance + eps): what the weights are multiplied by."""
-        return self.scale * (self.alpha * self._threshold()) / torch.sqrt(self.running_var + self.eps)
+        return self.scale * (self.alpha * self._threshold()) / deviation(self.running_var + self.eps)
 
     def offset(self) -> torch.Tensor:
         """Per channel beta - gain * running mean, in SLAYER's units: what is added in every step."""
@@ -143,7 +143,7 @@ class TDBN(torch.nn.Module):
                 self.running_mean.lerp_(mean, self.momentum)
                 self.running_var.lerp_(unbiased, self.momentum)
             var = unbiased if self.unbiased else var
-            gain = self.scale * (self.alpha * self._threshold()) / torch.sqrt(var + self.eps)
+            gain = self.scale * (self.alpha * self._threshold()) / deviation(var + self.eps)
             offset = self.shift - gain * mean
         else:
             gain, offset = self.gain(), self.offset()

@@ -64,9 +64,7 @@ def _writes_nothing(*_args: Any) -> None:
 integrate_forward = Operator(
     "integrate_forward(Tensor x, Tensor keep, Tensor state, float scale, Tensor(a!) y) -> ()"
 )
-integrate_backward = Operator(
-    "integrate_backward(Tensor(a!) g, Tensor keep, Tensor y, Tensor(b!) g_decay) -> ()"
-)
+integrate_backward = Operator("integrate_backward(Tensor(a!) g, Tensor keep, Tensor y, Tensor(b!) g_decay) -> ()")
 cuba_forward = Operator(
     "cuba_forward(Tensor x, Tensor keep_u, Tensor keep_v, Tensor state_u, Tensor state_v, float scale, "
     "float threshold, float resets_at, bool graded, Tensor(a!) u, Tensor(b!) v, Tensor(c!) s) -> ()"
@@ -79,9 +77,7 @@ deployed_forward = Operator(
     "deployed_forward(Tensor x, Tensor bias, Tensor keep_u, Tensor keep_v, Tensor(a!) state_u, Tensor(b!) state_v, "
     "float vth_mant, Tensor(c!) v, Tensor(d!) s) -> ()"
 )
-deployed_backward = Operator(
-    "deployed_backward(Tensor(a!) g, Tensor keep_u, Tensor keep_v, Tensor(b!) sums) -> ()"
-)
+deployed_backward = Operator("deployed_backward(Tensor(a!) g, Tensor keep_u, Tensor keep_v, Tensor(b!) sums) -> ()")
 stbp_backward = Operator(
     "stbp_backward(Tensor g_s, Tensor v, Tensor tau, float threshold, bool detached, Tensor(a!) g) -> ()"
 )

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError
+from pumice.nn.normalise import deviation
 from pumice.nn.tdbn import TDBN, at_least_float32
 
 
@@ -50,7 +51,7 @@ class BiasFreeNorm(TDBN):
             square = x.square().mean([d for d in range(x.ndim) if d != 1])
             if not self._is_single(x):
                 self._remember(None, square)
-            gain = self.scale * (self.alpha * self._threshold()) / torch.sqrt(square + self.eps)
+            gain = self.scale * (self.alpha * self._threshold()) / deviation(square + self.eps)
         else:
             gain = self.gain()
         return x * gain.view(1, -1, *[1] * (x.ndim - 2))

@@ -29,12 +29,14 @@ def _own_params(neuron_params: dict[str, Any]) -> dict[str, Any]:
 def _adopt(block: Any, neuron_params: dict[str, Any], out_features: int | None) -> None:
     """Make SLAYER's block fast and lowerable; `out_features` is None where only the input tells it."""
     block.neuron = CubaNeuron.adopt(block.neuron, neuron_params.get("surrogate"))
-    for name in ("synapse", "input_synapse"):
+    for name in ("synapse", "input_synapse", "recurrent_synapse"):
         if hasattr(block, name):
             synapse.adopt(getattr(block, name), block.neuron)
     if block.delay is not None:
         block.delay = Delay(out_features)
     norm = block.neuron.norm
+    if hasattr(norm, "pre_hook_fx"):
+        norm.pre_hook_fx = block.neuron.quantize_8bit
     if out_features is not None:
         draw_decays(block.neuron, out_features)
         if isinstance(norm, (MeanOnlyBatchNorm, WgtScaleBatchNorm)) and norm.num_features is None:

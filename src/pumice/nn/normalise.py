@@ -32,8 +32,7 @@ class Normalise(torch.autograd.Function):
         first, second = _sums(operators.sum_powers, x, near)
         mean, var = first / n + near, (second - first * first / n) / n
         with_n_minus_1 = var * (n / max(n - 1, 1))
-        var = (with_n_minus_1 if unbiased else var) + eps
-        inverse = 1 / torch.sqrt(var) + (var - var)  # an infinite variance is no gain of 0
+        inverse = 1 / deviation((with_n_minus_1 if unbiased else var) + eps)
         total_gain = gain * inverse
         y = torch.empty_like(x)
         operators.scale_rows(x, total_gain, shift - total_gain * mean, y)
@@ -54,6 +53,16 @@ class Normalise(torch.autograd.Function):
         of_mean, of_var = total / n, product * inverse * inverse / ctx.freedom
         operators.adjoint_rows(x, g, mean, total_gain, of_mean, of_var, out)
         return out, (product * inverse).float(), total.float(), None, None
+
+
+def deviation(var: torch.Tensor) -> torch.Tensor:
+    """Square root of a variance, and NaN where that is infinite: a gain of 0 would hide it.
+
+    Example:
+        >>> deviation(torch.tensor([4.0, torch.inf])).tolist()
+        [2.0, nan]
+    """
+    return torch.sqrt(var) + (var - var)
 
 
 def _sums(operator: operators.Operator, x: torch.Tensor, *args: torch.Tensor) -> torch.Tensor:

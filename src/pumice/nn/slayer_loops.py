@@ -39,4 +39,5 @@ def integrate(
     y = leaky_integrator.dynamics(
         flat, quantize(decay), state.view(flat.shape[:-1]).to(flat), scale, threshold, debug=debug
     )
+    y = y + (flat - flat).cumsum(-1)  # an integer hides NaN and infinity; from there on nothing is known
     return y.view(by_channel.shape).movedim(-2, 1).contiguous()

@@ -114,7 +114,7 @@ class _Spike(torch.autograd.Function):
     ) -> torch.Tensor:
         ctx.save_for_backward(membrane)
         ctx.constants = threshold, surrogate
-        return (membrane >= threshold).to(membrane)
+        return (membrane >= threshold).to(membrane) + (membrane - membrane)  # NaN stays NaN
 
     @staticmethod
     @torch.autograd.function.once_differentiable

@@ -7,6 +7,7 @@ are not quantised in training; there the order of summation shows in the last bi
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -50,7 +51,7 @@ class Dense(_Deployable, slayer.Dense):
         if weight[0, 0].numel() > 1:  # a kernel as large as the image
             return _conv(self, input, weight)
         weight = weight.flatten(1)
-        if input.ndim == 3 and _may_be_sparse(input, weight) and (found := Events.find(input)) is not None:
+        if _may_be_sparse(input, weight) and (found := Events.find(input)) is not None:
             return slayer_order(EventLinear.apply(input, weight, found))
         return slayer_order(F.linear(time_major(input), weight))
 
@@ -123,11 +124,14 @@ def _weight(synapse: Any) -> torch.Tensor:
 
 
 def _may_be_sparse(x: torch.Tensor, weight: torch.Tensor) -> bool:
-    """Whether it pays to look for events: on the CPU, into enough neurons, and not in a compiled graph."""
-    if torch.compiler.is_compiling():
+    """Whether it pays to look for events: of neurons, on the CPU, into enough of them, and not in a compiled graph.
+
+    A weight that is not finite must show, wherever it is; a product over events reads some weights only.
+    """
+    if torch.compiler.is_compiling() or x.ndim != 3 or len(weight) < FEWEST_OUTPUTS:
         return False
     on_cpu = x.device.type == weight.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
-    return on_cpu and len(weight) >= FEWEST_OUTPUTS
+    return on_cpu and math.isfinite(weight.detach().sum().item())
 
 
 def _conv(synapse: Any, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -12,7 +12,7 @@ import torch
 from pumice.errors import InputError, PumiceWarning
 from pumice.nn.checks import check_sizes
 from pumice.nn.layout import slayer_order, time_major
-from pumice.nn.normalise import Normalise
+from pumice.nn.normalise import Normalise, deviation
 
 
 class TDBN(torch.nn.Module):
@@ -97,7 +97,7 @@ class TDBN(torch.nn.Module):
 
     def gain(self) -> torch.Tensor:
         """Per channel lambda * alpha * V_th / sqrt(running variance + eps): what the weights are multiplied by."""
-        return self.scale * (self.alpha * self._threshold()) / torch.sqrt(self.running_var + self.eps)
+        return self.scale * (self.alpha * self._threshold()) / deviation(self.running_var + self.eps)
 
     def offset(self) -> torch.Tensor:
         """Per channel beta - gain * running mean, in SLAYER's units: what is added in every step."""
@@ -146,7 +146,7 @@ class TDBN(torch.nn.Module):
         n = x.numel() / x.shape[1]
         with_n_minus_1 = var * (n / (n - 1))
         self._remember(mean, with_n_minus_1)
-        gain = gain / torch.sqrt((with_n_minus_1 if self.unbiased else var) + self.eps)
+        gain = gain / deviation((with_n_minus_1 if self.unbiased else var) + self.eps)
         return _scaled(x, gain, self.shift - gain * mean)
 
     def _is_single(self, x: torch.Tensor) -> bool:

@@ -9,6 +9,7 @@ from torch import distributed
 
 from pumice.errors import InputError
 from pumice.nn import TDBN, BiasFreeNorm
+from pumice.nn.normalise import deviation
 from pumice.nn.tdbn import at_least_float32
 
 
@@ -32,7 +33,7 @@ class SyncTDBN(TDBN):
         var, with_n_minus_1 = squares / size, squares / (size - 1).clamp(min=1)
         self._remember(mean, with_n_minus_1)
         gain = self.scale * (self.alpha * self._threshold())
-        gain = gain / torch.sqrt((with_n_minus_1 if self.unbiased else var) + self.eps)
+        gain = gain / deviation((with_n_minus_1 if self.unbiased else var) + self.eps)
         return (x - mean.view(shape)) * gain.view(shape) + self.shift.view(shape)
 
 
@@ -48,7 +49,7 @@ class SyncBiasFreeNorm(BiasFreeNorm):
         x = at_least_float32(x)
         square = _global_sum(x.square()) / _global_size(x)
         self._remember(None, square)
-        gain = self.scale * (self.alpha * self._threshold()) / torch.sqrt(square + self.eps)
+        gain = self.scale * (self.alpha * self._threshold()) / deviation(square + self.eps)
         return x * gain.view(1, -1, *[1] * (x.ndim - 2))
 
 

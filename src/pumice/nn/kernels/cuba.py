@@ -36,8 +36,8 @@ def _leak(state: int, keep: int) -> int:
 
 @njit(nogil=True, cache=True)
 def _integer(x: np.float32) -> Any:
-    """X without its fraction; `OVERFLOWS` for what has no integer: NaN, infinity, or as large a number."""
-    return np.int64(x) if abs(x) < OVERFLOWS else OVERFLOWS
+    """X without its fraction; for what has none, such as NaN, a sum with which no state is below `OVERFLOWS`."""
+    return np.int64(x) if abs(x) < OVERFLOWS else 2 * OVERFLOWS
 
 
 @njit(nogil=True, cache=True)
@@ -70,6 +70,8 @@ def integrate_forward(
         spread(keep, first, k[:size])
         for i in range(size):
             n[i], lost[i] = _integer(state[first + i] * scale), 0
+            if n[i] >= OVERFLOWS:
+                n[i], lost[i] = 0, NAN
         for t in range(len(x)):
             x_t, y_t = x[t, first : first + size], y[t, first : first + size]
             for i in range(size):
@@ -143,12 +145,16 @@ def cuba_forward(
         ):
             continue
         spread(keep_v, first, k_v[:size])
+        for i in range(size):
+            n_v[i], lost[i] = _integer(state_v[first + i] * scale), 0
+            if n_v[i] >= OVERFLOWS:
+                n_v[i], lost[i] = 0, NAN
         if len(keep_u):
             spread(keep_u, first, k_u[:size])
             for i in range(size):
                 n_u[i] = _integer(state_u[first + i] * scale)
-        for i in range(size):
-            n_v[i], lost[i] = _integer(state_v[first + i] * scale), 0
+                if n_u[i] >= OVERFLOWS:
+                    n_u[i], lost[i] = 0, NAN
         for t in range(len(x)):
             x_t, v_t, s_t = x[t, first : first + size], v[t, first : first + size], s[t, first : first + size]
             if len(keep_u):

@@ -27,7 +27,7 @@ def _leak(state, keep):
 @triton.jit
 def _integer(x):
     """As in `kernels.cuba`."""
-    return tl.where(tl.abs(x) < OVERFLOWS, x, OVERFLOWS).to(tl.int64)
+    return tl.where(tl.abs(x) < OVERFLOWS, x, 2 * OVERFLOWS).to(tl.int64)
 
 
 @triton.jit
@@ -43,7 +43,7 @@ def _integrate_forward(x, keep, state, scale, y, steps, n, channels, block: tl.c
     k = tl.load(keep + i % channels)
     integer = _integer(tl.load(state + i, inside, 0.0) * scale)
     unit = tl.full((block,), scale, tl.float32)
-    lost = tl.full((block,), 0, tl.float32)
+    lost = _lost(integer, tl.full((block,), 0, tl.float32))
     for t in range(steps):
         integer = _leak(integer, k) + _integer(tl.load(x + t * n + i, inside, 0.0) * scale)
         lost = _lost(integer, lost)
@@ -78,10 +78,11 @@ def _cuba_forward(
     k_v = tl.load(keep_v + i % channels_v)
     n_v = _integer(tl.load(state_v + i, inside, 0.0) * scale)
     k_u, n_u = k_v, n_v
-    lost = tl.full((block,), 0, tl.float32)
+    lost = _lost(n_v, tl.full((block,), 0, tl.float32))
     if filters:
         k_u = tl.load(keep_u + i % channels_u)
         n_u = _integer(tl.load(state_u + i, inside, 0.0) * scale)
+        lost = _lost(n_u, lost)
     for t in range(steps):
         at = t * n + i
         arriving = _integer(tl.load(x + at, inside, 0.0) * scale)

@@ -39,7 +39,7 @@ def _size(n: Any) -> Any:
 
 @njit(nogil=True, cache=True, inline="always")
 def _is_nan(x: Any) -> Any:
-    return np.int32(0) if x == x else BEYOND_CURRENT  # noqa: PLR0124 -- NaN alone does not
+    return BEYOND_CURRENT if np.isnan(x) else np.int32(0)
 
 
 @njit(nogil=True, cache=True)

@@ -148,7 +148,8 @@ class LinearReadout(torch.nn.Module):
         folded = weight * arm.gain().reshape(-1, *[1] * (weight.ndim - 1))
         # The adjoint of the arm, applied to one row for each class.
         x = rows.new_zeros(len(rows), *term.spikes.shape[1:-1], 1)
-        y, adjoint = torch.func.vjp(lambda x: arm.linear(x, folded), x)
+        found: Any = torch.func.vjp(lambda x: arm.linear(x, folded), x)
+        y, adjoint = found
         n_tokens = y[0, 0].numel()
         (matrix,) = adjoint((rows / n_tokens).reshape(*rows.shape, *[1] * (y.ndim - 2)).expand_as(y))
         return matrix.flatten(1)

@@ -88,8 +88,8 @@ class LinearReadout(torch.nn.Module):
         """Switch to the chip's arithmetic, at the largest power of two that fits its formats.
 
         Weights and bias must fit 8 and 13 bits, and `MARGIN` times the largest sum of the example 17 bits. A proof
-        from the worst case, as for neurons, would leave nothing for the sum over a whole image. A larger sum wraps, here
-        as on the chip; `lower` says where one could.
+        from the worst case, as for neurons, would leave nothing for the sum over a whole image. A larger sum wraps,
+        here as on the chip; `lower` says where one could.
 
         Args:
             terms: Of the example's current, with its spikes.

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 
 from pumice.errors import InputError
 from pumice.nn.checks import check_divides, check_input, check_sizes, checked_pair
+from pumice.nn.computed_weight import detached_state
 from pumice.nn.exact import exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.quantise import wrap_sum
-from pumice.nn.slayer_state import detached_state
 from pumice.nn.synapse import convolve_steps
 from pumice.nn.tdbn import TDBN
 

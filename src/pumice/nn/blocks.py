@@ -183,6 +183,12 @@ class Recurrent(_Exporting, slayer.Recurrent):
         super().__init__(_own_params(neuron_params), in_neurons, out_neurons, **options)
         _adopt(self, neuron_params, out_neurons)
 
+    @classmethod
+    def adopt(cls, block: slayer.Recurrent) -> None:
+        """Turn lava-dl's block into this class, in place; its parts stay the same objects."""
+        block.__class__ = cls
+        block.spike_state = torch.zeros(1)  # of the last batch; not read here
+
     @property
     def is_deployed(self) -> bool:
         """Whether the forward pass is the chip's."""

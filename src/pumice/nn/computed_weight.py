@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
@@ -22,3 +24,21 @@ def weight_of(module: torch.nn.Module) -> torch.Tensor:
             hook(module, ())
     weight: torch.Tensor = module.weight  # type: ignore[assignment]
     return weight
+
+
+def detached_state(module: torch.nn.Module) -> dict[str, Any]:
+    """A module's attributes without the history of computed weights, which torch refuses to copy.
+
+    Weight norm and pruning keep the weight as a tensor that is computed when the module is called. The copy computes
+    its own when it is called.
+
+    Example:
+        >>> module = torch.nn.Module()
+        >>> module.weight = 2 * torch.ones(1, requires_grad=True)
+        >>> detached_state(module)["weight"]
+        tensor([2.])
+    """
+    return {
+        name: value.detach() if isinstance(value, torch.Tensor) and not value.is_leaf else value
+        for name, value in vars(module).items()
+    }

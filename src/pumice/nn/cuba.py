@@ -249,13 +249,10 @@ class CubaNeuron(slayer_cuba.Neuron):
         if self.requires_grad:
             self.clamp()
 
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, metadata: Any, strict: bool, *args: Any
-    ) -> None:
-        holds_integers = prefix + "deployed_vth_mant" in state_dict
-        if strict:
-            check_deployed_alike(holds_integers, self.is_deployed)
-        super()._load_from_state_dict(state_dict, prefix, metadata, strict, *args)
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        if prefix + "current_decay" in state_dict:  # a part of a network may leave out this neuron
+            check_deployed_alike(saved=prefix + "deployed_vth_mant" in state_dict, own=self.is_deployed)
+        super()._load_from_state_dict(state_dict, prefix, *args)
         if self.is_deployed:
             self._vth_mant = self.vth_mant
 

@@ -278,7 +278,7 @@ def _deploy_block(call: Call, vth_mant: int) -> None:
     neuron.deploy(vth_mant)
     block.delay_shift = False
     if type(block) is cuba.Recurrent:
-        block.__class__ = Recurrent
+        Recurrent.adopt(block)
     elif isinstance(block, cuba.Recurrent) and not isinstance(block, Recurrent):
         block.register_forward_pre_hook(rest)
 

@@ -20,6 +20,7 @@ from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 from lava.lib.dl.slayer.synapse.layer import GenericLayer
 
 from pumice.errors import InputError
+from pumice.nn.computed_weight import detached_state
 
 STATES: dict[type, tuple[str, ...]] = {
     cuba.Neuron: ("current_state", "voltage_state"),
@@ -49,24 +50,6 @@ def install() -> None:
     _load_sizes(axon.Delay, _size_delay)
     for norm in (MeanOnlyBatchNorm, WgtScaleBatchNorm):
         _load_sizes(norm, _size_mean)
-
-
-def detached_state(module: torch.nn.Module) -> dict[str, Any]:
-    """What a module's `__getstate__` returns so that it can be copied: without the history of computed weights.
-
-    torch's weight norm and pruning keep the weight as a tensor that is computed when the module is called; torch
-    refuses to copy those. The copy computes its own when it is called.
-
-    Example:
-        >>> module = torch.nn.Module()
-        >>> module.weight = 2 * torch.ones(1, requires_grad=True)
-        >>> detached_state(module)["weight"]
-        tensor([2.])
-    """
-    return {
-        name: value.detach() if isinstance(value, torch.Tensor) and not value.is_leaf else value
-        for name, value in vars(module).items()
-    }
 
 
 def resize_(tensor: torch.Tensor, shape: torch.Size) -> None:

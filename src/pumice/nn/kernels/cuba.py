@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 BLOCK = 512
 TINY = np.float32(2.0**-100)
 FRACTION_BITS = 12  # of a decay
-OVERFLOWS = 1 << 50  # integers from here on, times a decay, may leave 64 bits
+LARGEST = np.float32(2.0**63)
 NAN = np.float32(np.nan)
 C0, C1, C2, C3, C4, C5, C6 = (np.float32(math.log(2) ** n / math.factorial(n)) for n in range(7))  # of 2^f
 
@@ -36,8 +36,14 @@ def _leak(state: int, keep: int) -> int:
 
 @njit(nogil=True, cache=True)
 def _integer(x: np.float32) -> Any:
-    """X without its fraction; for what has none, such as NaN, a sum with which no state is below `OVERFLOWS`."""
-    return np.int64(x) if abs(x) < OVERFLOWS else 2 * OVERFLOWS
+    """X without its fraction; 0 for what `_lost` says has none."""
+    return np.int64(x) if abs(x) < LARGEST else 0
+
+
+@njit(nogil=True, cache=True)
+def _lost(x: np.float32, lost: np.float32) -> np.float32:
+    """NaN once something had no integer: NaN, infinity, or what 64 bits do not hold."""
+    return lost if abs(x) < LARGEST else NAN
 
 
 @njit(nogil=True, cache=True)
@@ -69,15 +75,12 @@ def integrate_forward(
         size = min(BLOCK, stop - first)
         spread(keep, first, k[:size])
         for i in range(size):
-            n[i], lost[i] = _integer(state[first + i] * scale), 0
-            if n[i] >= OVERFLOWS:
-                n[i], lost[i] = 0, NAN
+            n[i], lost[i] = _integer(state[first + i] * scale), _lost(state[first + i] * scale, np.float32(0))
         for t in range(len(x)):
             x_t, y_t = x[t, first : first + size], y[t, first : first + size]
             for i in range(size):
                 n[i] = _leak(n[i], k[i]) + _integer(x_t[i] * scale)
-                if abs(n[i]) >= OVERFLOWS:
-                    n[i], lost[i] = 0, NAN
+                lost[i] = _lost(x_t[i] * scale, lost[i])
                 y_t[i] = np.float32(n[i]) / scale + lost[i]
 
 
@@ -146,31 +149,26 @@ def cuba_forward(
             continue
         spread(keep_v, first, k_v[:size])
         for i in range(size):
-            n_v[i], lost[i] = _integer(state_v[first + i] * scale), 0
-            if n_v[i] >= OVERFLOWS:
-                n_v[i], lost[i] = 0, NAN
+            n_v[i], lost[i] = _integer(state_v[first + i] * scale), _lost(state_v[first + i] * scale, np.float32(0))
         if len(keep_u):
             spread(keep_u, first, k_u[:size])
             for i in range(size):
                 n_u[i] = _integer(state_u[first + i] * scale)
-                if n_u[i] >= OVERFLOWS:
-                    n_u[i], lost[i] = 0, NAN
+                lost[i] = _lost(state_u[first + i] * scale, lost[i])
         for t in range(len(x)):
             x_t, v_t, s_t = x[t, first : first + size], v[t, first : first + size], s[t, first : first + size]
             if len(keep_u):
                 for i in range(size):
                     n_u[i] = _leak(n_u[i], k_u[i]) + _integer(x_t[i] * scale)
-                    if abs(n_u[i]) >= OVERFLOWS:
-                        n_u[i], lost[i] = 0, NAN
+                    lost[i] = _lost(x_t[i] * scale, lost[i])
                     # SLAYER hands it on in float32, which rounds beyond 2^24 or if scale is no power of two.
                     arriving[i] = np.int64(np.float32(n_u[i]) / scale * scale)
             else:
                 for i in range(size):
                     arriving[i] = _integer(x_t[i] * scale)
+                    lost[i] = _lost(x_t[i] * scale, lost[i])
             for i in range(size):
                 voltage = _leak(n_v[i], k_v[i]) + arriving[i]
-                if abs(voltage) >= OVERFLOWS:
-                    voltage, lost[i] = 0, NAN
                 v_t[i] = np.float32(voltage) / scale + lost[i]
                 s_t[i] = np.float32(v_t[i] >= threshold) + lost[i]
                 n_v[i] = 0 if np.float32(voltage) >= resets_at else voltage

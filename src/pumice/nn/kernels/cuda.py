@@ -15,7 +15,7 @@ import triton
 import triton.language as tl
 
 BLOCK = 256
-OVERFLOWS = tl.constexpr(1 << 50)  # see `kernels.cuba`
+LARGEST = tl.constexpr(2.0**63)
 
 
 @triton.jit
@@ -27,13 +27,13 @@ def _leak(state, keep):
 @triton.jit
 def _integer(x):
     """As in `kernels.cuba`."""
-    return tl.where(tl.abs(x) < OVERFLOWS, x, 2 * OVERFLOWS).to(tl.int64)
+    return tl.where(tl.abs(x) < LARGEST, x, 0).to(tl.int64)
 
 
 @triton.jit
-def _lost(integer, lost):
-    """NaN once an integer was as large as what has none."""
-    return tl.where(tl.abs(integer) < OVERFLOWS, lost, float("nan"))
+def _lost(x, lost):
+    """As in `kernels.cuba`."""
+    return tl.where(tl.abs(x) < LARGEST, lost, float("nan"))
 
 
 @triton.jit
@@ -41,12 +41,12 @@ def _integrate_forward(x, keep, state, scale, y, steps, n, channels, block: tl.c
     i = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     inside = i < n
     k = tl.load(keep + i % channels)
-    integer = _integer(tl.load(state + i, inside, 0.0) * scale)
+    before = tl.load(state + i, inside, 0.0) * scale
+    integer, lost = _integer(before), _lost(before, tl.full((block,), 0, tl.float32))
     unit = tl.full((block,), scale, tl.float32)
-    lost = _lost(integer, tl.full((block,), 0, tl.float32))
     for t in range(steps):
-        integer = _leak(integer, k) + _integer(tl.load(x + t * n + i, inside, 0.0) * scale)
-        lost = _lost(integer, lost)
+        value = tl.load(x + t * n + i, inside, 0.0) * scale
+        integer, lost = _leak(integer, k) + _integer(value), _lost(value, lost)
         tl.store(y + t * n + i, tl.div_rn(integer.to(tl.float32), unit) + lost, inside)
 
 
@@ -76,25 +76,24 @@ def _cuba_forward(
     inside = i < n
     unit = tl.full((block,), scale, tl.float32)
     k_v = tl.load(keep_v + i % channels_v)
-    n_v = _integer(tl.load(state_v + i, inside, 0.0) * scale)
+    before = tl.load(state_v + i, inside, 0.0) * scale
+    n_v, lost = _integer(before), _lost(before, tl.full((block,), 0, tl.float32))
     k_u, n_u = k_v, n_v
-    lost = _lost(n_v, tl.full((block,), 0, tl.float32))
     if filters:
         k_u = tl.load(keep_u + i % channels_u)
-        n_u = _integer(tl.load(state_u + i, inside, 0.0) * scale)
-        lost = _lost(n_u, lost)
+        before = tl.load(state_u + i, inside, 0.0) * scale
+        n_u, lost = _integer(before), _lost(before, lost)
     for t in range(steps):
         at = t * n + i
-        arriving = _integer(tl.load(x + at, inside, 0.0) * scale)
+        value = tl.load(x + at, inside, 0.0) * scale
+        arriving, lost = _integer(value), _lost(value, lost)
         if filters:
             n_u = _leak(n_u, k_u) + arriving
-            lost = _lost(n_u, lost)
             current = tl.div_rn(n_u.to(tl.float32), unit)
             arriving = _integer(current * scale)
             if wants_u:
                 tl.store(u + at, current + lost, inside)
         n_v = _leak(n_v, k_v) + arriving
-        lost = _lost(n_v, lost)
         voltage = tl.div_rn(n_v.to(tl.float32), unit) + lost
         spike = (voltage >= threshold).to(tl.float32) + lost
         tl.store(v + at, voltage, inside)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -60,7 +61,7 @@ def check_exact(
         340
     """
     x = torch_to_lava(samples.numpy(force=True)).astype(np.int32)
-    stream = to_stream(graph, x)
+    stream = _padded(graph, to_stream(graph, x))
     records = get_backend("reference").run(graph, stream, record=True).records
     compared = _check_model(model, graph, samples, records)
     for backend in (get_backend(b) if isinstance(b, str) else b for b in backends):
@@ -88,22 +89,48 @@ def lower_checked(model: torch.nn.Module, example_input: torch.Tensor, **options
         Traceback (most recent call last):
         pumice.errors.LoweringError: block '0': its threshold ...
     """
-    state = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    twin = _twin(model)
     modes = [module.training for module in model.modules()]
     was_deployed = is_deployed(model)
     try:
         return lower(model, example_input, **options)
     except PumiceError as error:
+        changed = None
         if is_deployed(model) != was_deployed:
-            raise CheckFailedError(f"lower refused the network and left it deployed in part: {error}") from error
-        if [module.training for module in model.modules()] != modes:
-            raise CheckFailedError(f"lower refused the network and left its training mode changed: {error}") from error
-        for name, tensor in model.state_dict().items():
-            before = state.get(name)
-            # What the first forward pass draws has another shape before it.
-            if before is not None and before.shape == tensor.shape and not _equal(before, tensor):
-                raise CheckFailedError(f"lower refused the network and changed its {name}: {error}") from error
+            changed = "is deployed in part"
+        elif [module.training for module in model.modules()] != modes:
+            changed = "is in another mode"
+        elif twin is not None:
+            changed = _change(twin, model, example_input)
+        if changed is not None:
+            raise CheckFailedError(f"refused, but the network {changed}: {error}") from error
         raise
+
+
+def _twin(model: torch.nn.Module) -> torch.nn.Module | None:
+    """A copy, if the network can be copied."""
+    try:
+        return copy.deepcopy(model)
+    except Exception:
+        return None
+
+
+def _change(twin: torch.nn.Module, model: torch.nn.Module, example_input: torch.Tensor) -> str | None:
+    """What else happened to a network than a forward pass."""
+    try:
+        with torch.no_grad():
+            twin.eval()(example_input)
+    except Exception:
+        return None  # it was refused because it cannot run
+    before, after = twin.state_dict(), model.state_dict()
+    if before.keys() != after.keys():
+        return f"has other state: {', '.join(sorted(before.keys() ^ after.keys()))}"
+    for name, tensor in after.items():
+        # What the first forward pass draws differs in its values.
+        drawn = name.endswith(("_decay", "delay"))
+        if before[name].shape != tensor.shape or not (drawn or _equal(before[name], tensor)):
+            return f"has another {name}"
+    return None
 
 
 def tensors(returned: Any) -> list[torch.Tensor]:
@@ -121,13 +148,15 @@ def tensors(returned: Any) -> list[torch.Tensor]:
 
 
 def _equal(a: torch.Tensor, b: torch.Tensor) -> bool:
-    return a.dtype == b.dtype and bool(((a == b) | ((a != a) & (b != b))).all())
+    return a.dtype == b.dtype and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
 
 
 def _check_model(model: torch.nn.Module, graph: Graph, samples: torch.Tensor, records: Mapping[str, Record]) -> int:
     returned = tensors(model(samples))
     if len(returned) != len(graph.outputs):
-        raise CheckFailedError(f"model and graph: {len(returned)} tensors are returned, the outputs are {graph.outputs}")
+        raise CheckFailedError(
+            f"model and outputs: {len(returned)} tensors are returned, the outputs are {graph.outputs}"
+        )
     alone = tensors(model(samples[:1]))
     units = _units(model)
     compared = 0
@@ -154,6 +183,12 @@ def _in_lavas_order(tensor: torch.Tensor, unit: float, shape: tuple[int, ...]) -
     values = torch_to_lava((tensor.detach().to(torch.float64) / unit).numpy(force=True))
     # A dense layer over an image returns (batch, n, 1, 1, time).
     return values.reshape(shape) if values.size == np.prod(shape) else values
+
+
+def _padded(graph: Graph, stream: IntArray) -> IntArray:
+    """The stream, and time for the last sample to come out of every output."""
+    rest = max(latencies(graph).values()) - graph.latency
+    return np.concatenate([stream, np.zeros((rest, *stream.shape[1:]), stream.dtype)])
 
 
 def _window(graph: Graph, records: Mapping[str, Record], name: str, n: int) -> IntArray:
@@ -186,10 +221,12 @@ def _through_a_file(graph: Graph, stream: IntArray) -> dict[str, Record]:
 
 
 def _check_samples_alone(graph: Graph, x: IntArray, records: Mapping[str, Record]) -> int:
-    padded = np.stack([to_stream(graph, sample[None]) for sample in x])
+    padded = np.stack([_padded(graph, to_stream(graph, sample[None])) for sample in x])
     outputs = get_backend("fast").run_batch(graph, padded).outputs
     compared = 0
     for name in graph.outputs:
         got = np.concatenate([from_stream(graph, of, 1, latency=latencies(graph)[name]) for of in outputs[name]])
-        compared += _check_equal("sample alone and reference", f"output {name}", _window(graph, records, name, len(x)), got)
+        compared += _check_equal(
+            "sample alone and reference", f"output {name}", _window(graph, records, name, len(x)), got
+        )
     return compared

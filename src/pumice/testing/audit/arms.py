@@ -27,7 +27,9 @@ def conv_options(shape: Shape, out: int, wishes: Options) -> tuple[dict[str, Any
         >>> conv_options((2, 4, 3), 6, {"kernel": [3, 5], "groups": 4})
         ({'kernel_size': (3, 3), 'groups': 2}, (6, 2, 1))
     """
-    axes = [_axis(n, *(wishes.get(name, default)[i] for name, default in _PLAIN.items())) for i, n in enumerate(shape[1:])]
+    axes = [
+        _axis(n, *(wishes.get(name, plain)[i] for name, plain in _PLAIN.items())) for i, n in enumerate(shape[1:])
+    ]
     behind = (out, *(_behind(n, *axis) for n, axis in zip(shape[1:], axes, strict=True)))
     kernel, stride, padding, dilation = (tuple(pair) for pair in zip(*axes, strict=True))
     groups = gcd(int(wishes.get("groups", 1)), shape[0], out)
@@ -44,7 +46,7 @@ def write_arm(
     Args:
         pen: Writes it.
         value: Spikes.
-        wishes: kind ("conv", "dense", "identity", "mixing" or "linear"), out, norm, alpha, tag, and what the kind has.
+        wishes: kind ("conv", "dense", "identity", "mixing", "linear"), out, norm, alpha, tag, and what the kind has.
         target: Shape that its current must have; any, if None.
         threshold: What the norm has to be told, where the arm's block does not do it.
 
@@ -80,7 +82,10 @@ def _attempts(value: Value, wishes: Options, target: Shape | None) -> Iterator[t
     if len(target) == 1:
         yield ("linear" if value.is_image else "dense"), wished
     elif value.is_image:
-        fits = [[a for a in product((1, 2, 3, 4), (1, 2, 3, 4), (0, 1, 2), (1,)) if _leads(n, to, a)] for n, to in zip(value.shape[1:], target[1:], strict=True)]
+        fits = [
+            [a for a in product((1, 2, 3, 4), (1, 2, 3, 4), (0, 1, 2), (1,)) if _leads(n, to, a)]
+            for n, to in zip(value.shape[1:], target[1:], strict=True)
+        ]
         if all(fits):
             names = list(_PLAIN)
             yield "conv", {**wished, **{names[i]: [fits[0][0][i], fits[1][0][i]] for i in range(4)}}

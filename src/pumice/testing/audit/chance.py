@@ -33,10 +33,10 @@ def _decay(rng: Rng) -> float:
 
 def threshold(rng: Rng) -> float:
     """Mostly near 1; sometimes the smallest, or a large one."""
-    kind = whole(rng, 0, 9)
+    kind = whole(rng, 0, 19)
     if kind == 0:
         return whole(rng, 1, 3) / 64
-    if kind == 1:
+    if kind in {1, 2}:
         return pick(rng, [8.0, 63.984375, 64.0, 100.0])
     return pick(rng, [0.25, 0.5, 0.5, 1.0, 1.25, real(rng, 0.1, 2)])
 
@@ -116,7 +116,9 @@ def block(rng: Rng) -> Drawn:
 
 def arm(rng: Rng, *, image: bool, tags: bool = True) -> Drawn:
     """One of the arms that are used on images, or on rows of neurons."""
-    kind = pick(rng, ["conv", "conv", "identity", "mixing", "linear"] if image else ["dense", "dense", "identity", "linear"])
+    kind = pick(
+        rng, ["conv", "conv", "identity", "mixing", "linear"] if image else ["dense", "dense", "identity", "linear"]
+    )
     drawn: Drawn = {"kind": kind, "out": pick(rng, [1, 2, 3, 4, 4, 8])}
     if kind == "conv":
         drawn |= conv(rng)

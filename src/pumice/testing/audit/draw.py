@@ -10,7 +10,7 @@ import numpy as np
 from pumice.testing.audit import chance
 from pumice.testing.audit.arms import Options
 from pumice.testing.audit.case import Case, Part, Step
-from pumice.testing.audit.chance import Drawn, pair, real, whole
+from pumice.testing.audit.chance import Drawn, pair, whole
 from pumice.testing.audit.parts import write_part
 from pumice.testing.audit.pen import Pen
 from pumice.testing.audit.script import LAVA
@@ -153,7 +153,7 @@ def _life(rng: Rng) -> list[Step]:
         steps.append(Step("weights", {"by": pick(rng, [0.1, 2.0, 4.0, 16.0, 1000.0])}))
     if one_in(rng, 3):
         steps.append(Step("delays", {"to": pick(rng, [1.0, 4.0, 4.0, 10.0, 62.0, 70.0])}))
-    if one_in(rng, 12):
+    if one_in(rng, 25):
         steps.append(Step("gradient", {"kind": pick(rng, ["stbp", "stbp-detached", "slayer"])}))
     if rng.integers(4):
         steps.append(Step("statistics", {"batches": whole(rng, 1, 3)} | _other_batch(rng)))
@@ -253,7 +253,10 @@ def _merge(sketch: _Sketch, source: int) -> tuple[tuple[int, ...], Drawn]:
 
 def _residual(sketch: _Sketch, source: int) -> tuple[tuple[int, ...], Drawn]:
     rng = sketch.rng
-    params = chance.neuron_of_arms(rng) | {"current_decay": 1.0, "norm": pick(rng, ["TDBN", "TDBN", None, "BiasFreeNorm"])}
+    params = chance.neuron_of_arms(rng) | {
+        "current_decay": 1.0,
+        "norm": pick(rng, ["TDBN", "TDBN", None, "BiasFreeNorm"]),
+    }
     drawn: Drawn = {"params": params, "out": pick(rng, [1, 2, 4])} | _tag(rng)
     if one_in(rng, 3):
         drawn["bottleneck"] = True
@@ -324,7 +327,20 @@ _DRAWN: dict[str, Callable[[_Sketch, int], tuple[tuple[int, ...], Drawn]]] = {
 }
 
 _FOR: dict[str, list[str]] = {
-    "spikes": ["conv", "conv", "conv", "pool", "dense", "merge", "merge", "residual", "current", "mixer", "patches", "flatten"],
+    "spikes": [
+        "conv",
+        "conv",
+        "conv",
+        "pool",
+        "dense",
+        "merge",
+        "merge",
+        "residual",
+        "current",
+        "mixer",
+        "patches",
+        "flatten",
+    ],
     "row": ["dense", "dense", "recurrent", "merge", "merge", "current", "add"],
     "current": ["neurons", "neurons", "neurons", "add", "mixer", "conv", "dense", "merge"],
 }

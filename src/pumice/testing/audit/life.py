@@ -26,7 +26,11 @@ def _norms(options: Options) -> list[str]:
         "    for module in model.modules():",
         "        if isinstance(module, nn.TDBN):",
         f"            module.scale.copy_(torch.randn_like(module.scale) * {options.get('scale', 1.0)!r})",
-        *([f"            module.scale[torch.rand_like(module.scale) < {options['zero']!r}] = 0"] if "zero" in options else []),
+        *(
+            [f"            module.scale[torch.rand_like(module.scale) < {options['zero']!r}] = 0"]
+            if "zero" in options
+            else []
+        ),
         "            if isinstance(module.shift, torch.nn.Parameter):",
         f"                module.shift.copy_(torch.randn_like(module.shift) * {options.get('shift', 0.3)!r})",
     ]

@@ -23,9 +23,10 @@ def write_part(pen: Pen, kind: str, sources: Sequence[int], options: Options) ->
 def _block(pen: Pen, prefix: str, kind: str, options: Options, *args: Any, **own: Any) -> str:
     """A block of SLAYER's kinds, ours or lava-dl's own."""
     params = dict(options.get("params", LIF))
-    given = {"weight_scale": options.get("scale", 1), "weight_norm": options.get("weight_norm", False)}
-    given |= {"delay": options.get("delay", False)}
-    given = {name: value for name, value in given.items() if value not in (1, False)} | own
+    given: dict[str, Any] = {name: True for name in ("weight_norm", "delay") if options.get(name, False)}
+    if options.get("scale", 1) != 1:
+        given["weight_scale"] = options["scale"]
+    given |= own
     library = "nn"
     if options.get("library") == "lava-dl":
         library = "slayer"
@@ -76,7 +77,9 @@ def _pool(pen: Pen, values: Sequence[Value], options: Options) -> Value:
         return value
     wished = options.get("kernel", [2, 2])
     sides = value.shape[1:]
-    kernel = tuple(max(k for k in range(1, n + 1) if n % k == 0 and k <= max(w, 1)) for n, w in zip(sides, wished, strict=True))
+    kernel = tuple(
+        max(k for k in range(1, n + 1) if n % k == 0 and k <= max(w, 1)) for n, w in zip(sides, wished, strict=True)
+    )
     block = _block(pen, "pool", "Pool", options, kernel)
     return pen.let(f"{block}({value.name})", (value.shape[0], *(n // k for n, k in zip(sides, kernel, strict=True))))
 
@@ -126,7 +129,7 @@ def _residual(pen: Pen, values: Sequence[Value], options: Options) -> Value:
 
 
 def _current(pen: Pen, values: Sequence[Value], options: Options) -> Value:
-    return _as_current(pen, values[0], options.get("arm", {}), threshold=_threshold(options))
+    return _as_current(pen, values[0], options.get("arm", {}), threshold=_threshold(pen, options))
 
 
 def _as_current(pen: Pen, value: Value, wishes: Options, *, threshold: float, target: Any = None) -> Value:
@@ -140,13 +143,15 @@ def _as_current(pen: Pen, value: Value, wishes: Options, *, threshold: float, ta
     return pen.let(f"nn.Current.of({written[0]}, {value.name})", written[1], "current")
 
 
-def _threshold(options: Options) -> float:
-    return float(options.get("params", LIF)["threshold"])
+def _threshold(pen: Pen, options: Options) -> float:
+    """Of the neurons that a current is for, which the pen remembers."""
+    pen.stream = options.get("params", pen.stream)
+    return float(pen.stream["threshold"])
 
 
 def _add(pen: Pen, values: Sequence[Value], options: Options) -> Value:
     """A sum of currents, or, with `beside`, their channels side by side."""
-    threshold = _threshold(options)
+    threshold = _threshold(pen, options)
     total = _as_current(pen, values[0], options.get("arm", {}), threshold=threshold)
     for value in values[1:]:
         target = total.shape
@@ -172,12 +177,14 @@ def _mixer(pen: Pen, values: Sequence[Value], options: Options) -> Value:
     params = options.get("params", LIF)
     value = values[0]
     if value.kind != "current":
-        value = _as_current(pen, value, {**options.get("arm", {}), "kind": "conv"}, threshold=_threshold(options))
+        value = _as_current(
+            pen, value, {**options.get("arm", {}), "kind": "conv"}, threshold=_threshold(pen, options)
+        )
     if not value.is_image:
         return value
     channels, height, width = value.shape
     own: dict[str, Any] = {"neurons": f"partial(nn.Neurons, {params_source(params, norm=False)})"}
-    own["norm"] = norm_source(options.get("norm"), threshold=_threshold(options))
+    own["norm"] = norm_source(options.get("norm"), threshold=_threshold(pen, options))
     if options.get("over", "tokens") == "tokens":
         own |= {"tokens": height * width, "heads": gcd(int(options.get("heads", 1)), channels)}
         source = call_source("nn.TokenMixerBlock", channels, **own)
@@ -193,10 +200,10 @@ def _patches(pen: Pen, values: Sequence[Value], options: Options) -> Value:
     common = gcd(*value.shape[1:]) if value.is_image else 1
     depth = max((d for d in range(6) if common % 2**d == 0 and d <= int(options.get("downsampling", 1))), default=0)
     if not depth:
-        return _as_current(pen, value, options.get("arm", {}), threshold=_threshold(options))
+        return _as_current(pen, value, options.get("arm", {}), threshold=_threshold(pen, options))
     channels = 8 * int(options.get("eighths", 1))
     neurons = f"partial(nn.Neurons, {params_source(options.get('params', LIF), norm=False)})"
-    norm = norm_source(options.get("norm"), threshold=_threshold(options))
+    norm = norm_source(options.get("norm"), threshold=_threshold(pen, options))
     own = {} if options.get("short_path", True) else {"short_path": False}
     source = call_source("nn.SpikingPatchSplitting", value.shape[0], channels, depth, neurons, norm, **own)
     block = pen.module("patches", source)
@@ -204,7 +211,7 @@ def _patches(pen: Pen, values: Sequence[Value], options: Options) -> Value:
 
 
 def _readout(pen: Pen, values: Sequence[Value], options: Options) -> Value:
-    value = _as_current(pen, values[0], options.get("arm", {}), threshold=_threshold(options))
+    value = _as_current(pen, values[0], options.get("arm", {}), threshold=_threshold(pen, options))
     if value.kind != "current":
         return value
     n = int(options.get("out", 4))

@@ -51,6 +51,9 @@ class Pen:
     Args:
         input_shape: (n,) or (channel, height, width).
 
+    Attributes:
+        stream: Neurons of the currents so far: those that share a term must have the same threshold.
+
     Example:
         >>> pen = Pen((3,))
         >>> block = pen.module("dense", "nn.Dense({}, 3, 2)")
@@ -64,6 +67,7 @@ class Pen:
         self.values = [Value("x", tuple(input_shape))]
         self.made: list[str] = []
         self.computed: list[str] = []
+        self.stream: Mapping[str, Any] = LIF
         self._shared: dict[tuple[str, str], str] = {}
 
     def module(self, prefix: str, source: str, tag: str = "") -> str:
@@ -86,7 +90,7 @@ class Pen:
         """The value, or the spikes that neurons make of it if it is a current."""
         if value.kind != "current":
             return value
-        neurons = self.module("neurons", f"nn.Neurons({params_source(params or LIF, norm=False)})")
+        neurons = self.module("neurons", f"nn.Neurons({params_source(params or self.stream, norm=False)})")
         return self.let(f"{neurons}({value.name})", value.shape)
 
     def flat(self, value: Value) -> Value:

@@ -77,7 +77,11 @@ def write_script(case: Case, why: str = "") -> str:
     constants = (
         f"INPUT_SHAPE, TIME, INPUT_RANGE = {tuple(case.input_shape)!r}, {case.time}, {tuple(case.input_range)!r}"
     )
-    heading = '"""' + textwrap.dedent(why or "A case of `pumice audit`.").replace("\\", "/").replace('"""', "'''").strip() + '\n"""'
+    heading = (
+        '"""'
+        + textwrap.dedent(why or "A case of `pumice audit`.").replace("\\", "/").replace('"""', "'''").strip()
+        + '\n"""'
+    )
     return "\n".join([heading, "", *standard, "", *others, "", constants, "", "", body])
 
 
@@ -119,10 +123,15 @@ def _main(case: Case) -> str:
     lowering = call_source("lower_checked", "model", "example", input_range="INPUT_RANGE", **_quoted(case.lower))
     lines = [
         'warnings.simplefilter("ignore")',
+        "torch.set_num_threads(1)",
         f"torch.manual_seed({case.seed})",
         "model = Net().eval()",
         f"example = {layouts[0].format(_draw(case.batch, case.example))}",
-        *(line.replace("EXAMPLE", f'"{case.example}"') for step in case.life for line in WRITERS[step.kind](step.options)),
+        *(
+            line.replace("EXAMPLE", f'"{case.example}"')
+            for step in case.life
+            for line in WRITERS[step.kind](step.options)
+        ),
         *_under(case.lower_under, f"graph = {lowering}"),
         f"samples = {layouts[1].format(_draw(case.samples, case.values))}",
         *_under(case.run_under, f"return check_exact(model, graph, samples, backends=[{backends}])"),

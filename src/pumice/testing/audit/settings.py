@@ -12,9 +12,7 @@ SETTINGS: dict[str, str] = {
     "one thread": "setting(torch.get_num_threads, torch.set_num_threads, 1)",
     "three threads": "setting(torch.get_num_threads, torch.set_num_threads, 3)",
     "deterministic": "setting(torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms, True)",
-    "medium precision": (
-        'setting(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "medium")'
-    ),
+    "medium precision": ('setting(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "medium")'),
 }
 """Name -> a context manager."""
 

@@ -8,9 +8,11 @@ import time
 import traceback
 import types
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pumice.errors import BackendError, CheckFailedError, InternalError, LoweringError, PumiceError
+import torch
+
+from pumice.errors import BackendError, CheckFailedError, InputError, LoweringError
 from pumice.testing.audit.case import Case
 from pumice.testing.audit.script import write_script
 
@@ -18,8 +20,8 @@ EQUAL, REFUSED, FAILED = "equal", "refused", "failed"
 MODULE = "pumice_audit_case"
 """What pickle calls the module that a case's network is defined in."""
 LONGEST_REASON = 160
-_HIDDEN = "its own forward pass fails"
-"""A refusal that hides an exception; all of a case's blocks can run."""
+_HIDDEN = re.compile("its own forward pass fails|graph is not valid|shapes must be")
+"""Refusals that hide a fault: all of a case's blocks can run, and lowering has to make valid graphs."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,11 @@ def run_case(case: Case) -> Outcome:
     """
     began = time.perf_counter()
     outcome = _outcome(case)
-    return Outcome(**{**vars(outcome), "seconds": time.perf_counter() - began})
+    return replace(outcome, seconds=time.perf_counter() - began)
 
 
 def _outcome(case: Case) -> Outcome:
+    threads = torch.get_num_threads()
     # A module of its own, which pickle can import the network's class from.
     module = types.ModuleType(MODULE)
     sys.modules[MODULE] = module
@@ -64,22 +67,23 @@ def _outcome(case: Case) -> Outcome:
         with warnings.catch_warnings():
             exec(compile(write_script(case), f"<{MODULE}>", "exec"), module.__dict__)
             return Outcome(EQUAL, integers=module.main())
-    except CheckFailedError as error:
-        return Outcome(FAILED, f"difference: {normalised(str(error).partition(':')[0])}", str(error))
-    except InternalError as error:
-        return Outcome(FAILED, f"InternalError: {normalised(str(error))}", _trace())
-    except (LoweringError, BackendError) as error:
-        if _HIDDEN in str(error):
-            return Outcome(FAILED, normalised(str(error)), _trace())
-        return Outcome(REFUSED, f"{type(error).__name__}: {normalised(str(error))}", str(error))
-    except PumiceError as error:
-        # What was lowered takes what was declared, and lowering makes graphs that are valid.
-        kind = REFUSED if _place().startswith("nn/") and not _in_script("check_exact") else FAILED
-        return Outcome(kind, f"{type(error).__name__}: {normalised(str(error))}", _trace())
     except Exception as error:
-        return Outcome(FAILED, f"{type(error).__name__} in {_place()}: {normalised(str(error))}", _trace())
+        return _judged(error)
     finally:
         sys.modules.pop(MODULE, None)
+        torch.set_num_threads(threads)
+
+
+def _judged(error: Exception) -> Outcome:
+    message = normalised(str(error))
+    if isinstance(error, CheckFailedError):
+        return Outcome(FAILED, f"difference: {message.partition(':')[0]}", str(error))
+    if isinstance(error, LoweringError | BackendError) and not _HIDDEN.search(str(error)):
+        return Outcome(REFUSED, f"{type(error).__name__}: {message}", str(error))
+    # A block refuses what it gets; but what was lowered takes what was declared, and gives valid graphs.
+    if isinstance(error, InputError) and _place().startswith("nn/") and not _in_script("check_exact"):
+        return Outcome(REFUSED, f"{type(error).__name__}: {message}", str(error))
+    return Outcome(FAILED, f"{type(error).__name__} in {_place()}: {message}", traceback.format_exc())
 
 
 def normalised(message: str) -> str:
@@ -97,10 +101,6 @@ def normalised(message: str) -> str:
     return line[:LONGEST_REASON]
 
 
-def _trace() -> str:
-    return traceback.format_exc()
-
-
 def _in_script(function: str) -> bool:
     """Whether the exception came from a call of this function in the case's script."""
     frames = traceback.extract_tb(sys.exc_info()[2])
@@ -112,5 +112,5 @@ def _place() -> str:
     frames = traceback.extract_tb(sys.exc_info()[2])
     ours = [f for f in frames if "/pumice/" in f.filename.replace("\\", "/") and "/testing/" not in f.filename]
     frame = (ours or list(frames))[-1]
-    path = frame.filename.replace("\\", "/").rpartition("/pumice/")[2]
-    return f"{path}:{frame.name}"
+    folder, file = ["", *frame.filename.replace("\\", "/").split("/")][-2:]
+    return f"{folder}/{file}:{frame.name}"

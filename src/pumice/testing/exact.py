@@ -89,7 +89,7 @@ def lower_checked(model: torch.nn.Module, example_input: torch.Tensor, **options
         Traceback (most recent call last):
         pumice.errors.LoweringError: block '0': its threshold ...
     """
-    twin = _twin(model)
+    twin, chance = _twin(model), torch.get_rng_state()
     modes = [module.training for module in model.modules()]
     was_deployed = is_deployed(model)
     try:
@@ -101,7 +101,7 @@ def lower_checked(model: torch.nn.Module, example_input: torch.Tensor, **options
         elif [module.training for module in model.modules()] != modes:
             changed = "is in another mode"
         elif twin is not None:
-            changed = _change(twin, model, example_input)
+            changed = _change(twin, model, example_input, chance)
         if changed is not None:
             raise CheckFailedError(f"refused, but the network {changed}: {error}") from error
         raise
@@ -115,20 +115,22 @@ def _twin(model: torch.nn.Module) -> torch.nn.Module | None:
         return None
 
 
-def _change(twin: torch.nn.Module, model: torch.nn.Module, example_input: torch.Tensor) -> str | None:
-    """What else happened to a network than a forward pass."""
+def _change(
+    twin: torch.nn.Module, model: torch.nn.Module, example_input: torch.Tensor, chance: torch.Tensor
+) -> str | None:
+    """What else happened to a network than, at most, a forward pass, which may draw delays and decays."""
+    untouched = copy.deepcopy(twin).state_dict()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(chance)
             twin.eval()(example_input)
     except Exception:
         return None  # it was refused because it cannot run
-    before, after = twin.state_dict(), model.state_dict()
-    if before.keys() != after.keys():
-        return f"has other state: {', '.join(sorted(before.keys() ^ after.keys()))}"
+    used, after = twin.state_dict(), model.state_dict()
+    if after.keys() not in (untouched.keys(), used.keys()):
+        return f"has other state: {', '.join(sorted(untouched.keys() ^ after.keys()))}"
     for name, tensor in after.items():
-        # What the first forward pass draws differs in its values.
-        drawn = name.endswith(("_decay", "delay"))
-        if before[name].shape != tensor.shape or not (drawn or _equal(before[name], tensor)):
+        if not any(name in state and _equal(state[name], tensor) for state in (untouched, used)):
             return f"has another {name}"
     return None
 
@@ -148,7 +150,7 @@ def tensors(returned: Any) -> list[torch.Tensor]:
 
 
 def _equal(a: torch.Tensor, b: torch.Tensor) -> bool:
-    return a.dtype == b.dtype and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
+    return a.dtype == b.dtype and a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
 
 
 def _check_model(model: torch.nn.Module, graph: Graph, samples: torch.Tensor, records: Mapping[str, Record]) -> int:

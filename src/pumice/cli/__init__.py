@@ -15,6 +15,7 @@ import typer
 import typer.main
 
 import pumice
+from pumice.cli.audit import audit
 from pumice.cli.demo import demo
 from pumice.cli.evaluate import evaluate
 from pumice.cli.inspect import inspect
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "verify": verify,
     "evaluate": evaluate,
     "inspect": inspect,
+    "audit": audit,
 }
 
 INTERRUPTED = 130

@@ -1,0 +1,234 @@
+"""One question about one network: does everything that can run it give the same integers?"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pumice.backends import AbstractBackend, Record, get_backend
+from pumice.backends.verify import first_difference
+from pumice.errors import CheckFailedError, PumiceError
+from pumice.ir import Graph, from_stream, latencies, to_stream, torch_to_lava
+from pumice.lower import lower
+from pumice.lower.blocks import population_name, undelayed
+from pumice.netx import load, save
+from pumice.nn.deploy import is_deployed
+from pumice.nn.linear_readout import LinearReadout
+from pumice.nn.trace import SYNAPTIC, trace
+
+IntArray = npt.NDArray[np.integer[Any]]
+
+
+def check_exact(
+    model: torch.nn.Module,
+    graph: Graph,
+    samples: torch.Tensor,
+    *,
+    backends: Sequence[str | AbstractBackend] = ("fast",),
+) -> int:
+    """Hold a deployed network, its graph on several backends, and the graph read back from a file to each other.
+
+    Compared with the reference backend, which streams the samples back to back, are: what the network returns, in
+    its order; the spikes of each of its blocks at every step; the network's answer to one sample alone; every state
+    of every population on the other backends, and on the fast one after the graph was written to a file and read
+    back; and what leaves the graph when each sample comes alone.
+
+    Args:
+        model: The network that `graph` was lowered from.
+        graph: With a timing.
+        samples: As the network takes them, within the graph's input range.
+        backends: Names, or backends.
+
+    Returns:
+        How many integers were compared; all are equal.
+
+    Raises:
+        CheckFailedError: The first difference: what differs from what, and where.
+
+    Example:
+        >>> from pumice import nn
+        >>> params = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}
+        >>> model = torch.nn.Sequential(nn.Dense(params, 3, 2, weight_scale=4))
+        >>> x = torch.ones(2, 3, 5)
+        >>> check_exact(model, lower(model, x), x)
+        340
+    """
+    x = torch_to_lava(samples.numpy(force=True)).astype(np.int32)
+    stream = _padded(graph, to_stream(graph, x))
+    records = get_backend("reference").run(graph, stream, record=True).records
+    compared = _check_model(model, graph, samples, records)
+    for backend in (get_backend(b) if isinstance(b, str) else b for b in backends):
+        compared += _check_records(backend.name, records, backend.run(graph, stream, record=True).records)
+    compared += _check_records("file", records, _through_a_file(graph, stream))
+    return compared + _check_samples_alone(graph, x, records)
+
+
+def lower_checked(model: torch.nn.Module, example_input: torch.Tensor, **options: Any) -> Graph:
+    """`pumice.lower`, held to its word that a network which it refuses stays as it was.
+
+    Args:
+        model: As `pumice.lower` takes it.
+        example_input: The same.
+        **options: The same.
+
+    Raises:
+        PumiceError: What `pumice.lower` raises.
+        CheckFailedError: It refused, and changed the network.
+
+    Example:
+        >>> from pumice import nn
+        >>> params = {"threshold": 0.001, "current_decay": 1.0, "voltage_decay": 0.25}
+        >>> lower_checked(torch.nn.Sequential(nn.Dense(params, 3, 2)), torch.ones(2, 3, 5))  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        pumice.errors.LoweringError: block '0': its threshold ...
+    """
+    twin, chance = _twin(model), torch.get_rng_state()
+    modes = [module.training for module in model.modules()]
+    was_deployed = is_deployed(model)
+    try:
+        return lower(model, example_input, **options)
+    except PumiceError as error:
+        changed = None
+        if is_deployed(model) != was_deployed:
+            changed = "is deployed in part"
+        elif [module.training for module in model.modules()] != modes:
+            changed = "is in another mode"
+        elif twin is not None:
+            changed = _change(twin, model, example_input, chance)
+        if changed is not None:
+            raise CheckFailedError(f"refused, but the network {changed}: {error}") from error
+        raise
+
+
+def _twin(model: torch.nn.Module) -> torch.nn.Module | None:
+    """A copy, if the network can be copied."""
+    try:
+        return copy.deepcopy(model)
+    except Exception:
+        return None
+
+
+def _change(
+    twin: torch.nn.Module, model: torch.nn.Module, example_input: torch.Tensor, chance: torch.Tensor
+) -> str | None:
+    """What else happened to a network than, at most, a forward pass, which may draw delays and decays."""
+    untouched = copy.deepcopy(twin).state_dict()
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(chance)
+            twin.eval()(example_input)
+    except Exception:
+        return None  # it was refused because it cannot run
+    used, after = twin.state_dict(), model.state_dict()
+    if after.keys() not in (untouched.keys(), used.keys()):
+        return f"has other state: {', '.join(sorted(untouched.keys() ^ after.keys()))}"
+    for name, tensor in after.items():
+        if not any(name in state and _equal(state[name], tensor) for state in (untouched, used)):
+            return f"has another {name}"
+    return None
+
+
+def tensors(returned: Any) -> list[torch.Tensor]:
+    """The tensors in what a network returns, in order.
+
+    Example:
+        >>> [x.item() for x in tensors({"a": torch.tensor(1), "b": (torch.tensor(2), None)})]
+        [1, 2]
+    """
+    if isinstance(returned, Mapping):
+        returned = list(returned.values())
+    if isinstance(returned, (tuple, list)):
+        return [tensor for part in returned for tensor in tensors(part)]
+    return [returned] if isinstance(returned, torch.Tensor) else []
+
+
+def _equal(a: torch.Tensor, b: torch.Tensor) -> bool:
+    return a.dtype == b.dtype and a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
+
+
+def _check_model(model: torch.nn.Module, graph: Graph, samples: torch.Tensor, records: Mapping[str, Record]) -> int:
+    returned = tensors(model(samples))
+    if len(returned) != len(graph.outputs):
+        raise CheckFailedError(
+            f"model and outputs: {len(returned)} tensors are returned, the outputs are {graph.outputs}"
+        )
+    alone = tensors(model(samples[:1]))
+    units = _units(model)
+    compared = 0
+    for index, name in enumerate(graph.outputs):
+        expected = _window(graph, records, name, len(samples))
+        where = f"what is returned in place {index}, output {name}"
+        for what, tensor, of in (("model", returned[index], expected), ("model alone", alone[index], expected[:1])):
+            got = _in_lavas_order(tensor, units.get(name, 1.0), of.shape)
+            compared += _check_equal(f"{what} and reference", where, of, got)
+    for call in trace(model, samples):
+        if isinstance(call.block, SYNAPTIC) and (name := population_name(call)) in records:
+            expected = _window(graph, records, name, len(samples))
+            compared += _check_equal("block and reference", f"block {call.name!r}", expected, undelayed(call))
+    return compared
+
+
+def _units(model: torch.nn.Module) -> dict[str, float]:
+    """What an integer of a read-out is worth, by population."""
+    named = ((name.replace(".", "_"), module) for name, module in model.named_modules())
+    return {name: module.unit for name, module in named if isinstance(module, LinearReadout)}
+
+
+def _in_lavas_order(tensor: torch.Tensor, unit: float, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    values = torch_to_lava((tensor.detach().to(torch.float64) / unit).numpy(force=True))
+    # A dense layer over an image returns (batch, n, 1, 1, time).
+    return values.reshape(shape) if values.size == np.prod(shape) else values
+
+
+def _padded(graph: Graph, stream: IntArray) -> IntArray:
+    """The stream, and time for the last sample to come out of every output."""
+    rest = max(latencies(graph).values()) - graph.latency
+    return np.concatenate([stream, np.zeros((rest, *stream.shape[1:]), stream.dtype)])
+
+
+def _window(graph: Graph, records: Mapping[str, Record], name: str, n: int) -> IntArray:
+    return from_stream(graph, records[name].s, n, latency=latencies(graph)[name])
+
+
+def _check_equal(what: str, where: str, expected: IntArray, got: npt.NDArray[Any]) -> int:
+    if expected.shape != got.shape:
+        raise CheckFailedError(f"{what}: {where}: shapes differ, expected {expected.shape}, got {got.shape}")
+    if len(places := np.argwhere(expected != got)):
+        place = tuple(int(i) for i in places[0])
+        raise CheckFailedError(
+            f"{what}: {where}: sample {place[0]}, step {place[1]}, neuron {place[2:]}: expected {expected[place]}, "
+            f"got {got[place]} ({len(places)} of {expected.size} values differ)"
+        )
+    return int(expected.size)
+
+
+def _check_records(what: str, expected: Mapping[str, Record], got: Mapping[str, Record]) -> int:
+    if difference := first_difference(dict(expected), dict(got)):
+        raise CheckFailedError(f"{what} and reference: {difference}")
+    return sum(values.size for record in expected.values() for values in record.values().values())
+
+
+def _through_a_file(graph: Graph, stream: IntArray) -> dict[str, Record]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.net"
+        save(graph, path)
+        return get_backend("fast").run(load(path), stream, record=True).records
+
+
+def _check_samples_alone(graph: Graph, x: IntArray, records: Mapping[str, Record]) -> int:
+    padded = np.stack([_padded(graph, to_stream(graph, sample[None])) for sample in x])
+    outputs = get_backend("fast").run_batch(graph, padded).outputs
+    compared = 0
+    for name in graph.outputs:
+        got = np.concatenate([from_stream(graph, of, 1, latency=latencies(graph)[name]) for of in outputs[name]])
+        compared += _check_equal(
+            "sample alone and reference", f"output {name}", _window(graph, records, name, len(x)), got
+        )
+    return compared

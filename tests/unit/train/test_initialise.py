@@ -104,7 +104,7 @@ def test_a_rate_may_also_fall():
 def test_weights_are_not_scaled_beyond_their_8_bits():
     model, x = dense(threshold=5.0), spikes(64)
     initialise_by_data_(model, x, rate=0.15)
-    assert max(float(block.synapse.weight.abs().max()) for block in model) <= 254 / 64 * 1.00001
+    assert max(float(block.synapse.weight.detach().abs().max()) for block in model) <= 254 / 64 * 1.00001
 
 
 @pytest.mark.parametrize("how", ["weight_norm", "prune"])

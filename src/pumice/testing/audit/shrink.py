@@ -106,9 +106,10 @@ def _without(case: Case, index: int) -> Case:
 
 
 def _shorter(case: Case, name: str) -> Iterator[Case]:
-    items = getattr(case, name)
+    items: Any = getattr(case, name)
     if len(items) > 1 and name != "returns":
-        yield replace(case, **{name: ()})
+        nothing: dict[str, Any] = {name: ()}
+        yield replace(case, **nothing)
     for index in range(len(items)):
         yield replace(case, **{name: items[:index] + items[index + 1 :]})
 

@@ -53,10 +53,12 @@ def _smaller(case: Case) -> Iterator[Case]:
         yield from _shorter(case, "returns")
     for name, plain in _PLAIN.items():
         if getattr(case, name) != plain:
-            yield replace(case, **{name: plain})
+            changes: dict[str, Any] = {name: plain}
+            yield replace(case, **changes)
     for name in ("time", "batch", "samples"):
-        for smaller in _numbers(getattr(case, name), LEAST[name]):
-            yield replace(case, **{name: smaller})
+        for smaller in _numbers(getattr(case, name), int(LEAST[name])):
+            changes = {name: smaller}
+            yield replace(case, **changes)
     yield from _smaller_inputs(case)
     for index, part in enumerate(case.parts):
         yield from (_changed(case, index, smaller) for smaller in _smaller_parts(part))
@@ -111,7 +113,8 @@ def _shorter(case: Case, name: str) -> Iterator[Case]:
         nothing: dict[str, Any] = {name: ()}
         yield replace(case, **nothing)
     for index in range(len(items)):
-        yield replace(case, **{name: items[:index] + items[index + 1 :]})
+        fewer: dict[str, Any] = {name: items[:index] + items[index + 1 :]}
+        yield replace(case, **fewer)
 
 
 def _numbers(n: int, least: int) -> Iterator[int]:

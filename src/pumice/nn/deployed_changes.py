@@ -11,7 +11,7 @@ from pumice.errors import PumiceWarning
 from pumice.nn.current import Current
 from pumice.nn.trace import Call, in_evaluation_mode
 
-ROUNDING = 0.2
+ROUNDING = 0.5
 """Share of its spikes that a rescaled block may change by rounding its weights to 8 bits; more is announced."""
 FEWEST = 20
 """Changed spikes that are worth a word where rounding is expected."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -143,15 +144,20 @@ class LinearReadout(torch.nn.Module):
 
     def real_weight(self, term: Term) -> torch.Tensor:
         """The matrix R_k, shape (n_classes, neurons of the term's source in torch's order), with gradient."""
-        arm, weight = term.arm, weight_of(term.arm)
-        rows = self.linear.weight[:, term.first_channel :][:, : arm.out_channels]
-        folded = weight * arm.gain().reshape(-1, *[1] * (weight.ndim - 1))
-        # The adjoint of the arm, applied to one row for each class.
-        x = rows.new_zeros(len(rows), *term.spikes.shape[1:-1], 1)
-        found: Any = torch.func.vjp(lambda x: arm.linear(x, folded), x)
-        y, adjoint = found
-        n_tokens = y[0, 0].numel()
-        (matrix,) = adjoint((rows / n_tokens).reshape(*rows.shape, *[1] * (y.ndim - 2)).expand_as(y))
+        learns, compiles = torch.is_grad_enabled(), torch.compiler.is_compiling()
+        with nullcontext() if compiles else torch.inference_mode(False), torch.enable_grad():
+            arm, weight = term.arm, weight_of(term.arm)
+            rows = self.linear.weight[:, term.first_channel :][:, : arm.out_channels]
+            folded = weight * arm.gain().reshape(-1, *[1] * (weight.ndim - 1))
+            # The adjoint of the arm, applied to one row for each class.
+            x = rows.new_zeros(len(rows), *term.spikes.shape[1:-1], 1)
+            if compiles:  # dynamo takes no autograd.grad; checkpointing takes no vjp
+                found: Any = torch.func.vjp(lambda x: arm.linear(x, folded), x)
+                y, adjoint = found
+                (matrix,) = adjoint(_mean_of_tokens(rows, y))
+            else:
+                y = arm.linear(x.requires_grad_(), folded)
+                (matrix,) = torch.autograd.grad(y, x, _mean_of_tokens(rows, y), create_graph=learns)
         return matrix.flatten(1)
 
     def real_bias(self, terms: tuple[Term, ...]) -> torch.Tensor:
@@ -177,6 +183,11 @@ def _accumulated(sums: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     whole = sums + bias
     exact = clip24(wrap24(wrap_int32(sums.detach() * (1 << FRACTION_BITS))) + bias.detach() * (1 << FRACTION_BITS))
     return straight_through(exact / (1 << FRACTION_BITS), whole)
+
+
+def _mean_of_tokens(rows: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Each class's row at every token of y, over their number."""
+    return (rows / y[0, 0].numel()).reshape(*rows.shape, *[1] * (y.ndim - 2)).expand_as(y)
 
 
 def _sum(weights: Sequence[torch.Tensor], terms: tuple[Term, ...]) -> torch.Tensor:

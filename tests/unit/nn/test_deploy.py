@@ -102,7 +102,7 @@ def test_input_must_be_whole_numbers(params, value):
 
 def test_sums_beyond_exact_floats_are_refused(params):
     model = torch.nn.Sequential(nn.Dense(params, 3, 3, weight_scale=8))
-    with pytest.raises(LoweringError, match="must stay below 16777216, where float32 is exact"):
+    with pytest.raises(LoweringError, match="must add up to less than 16777216, where float32 is exact"):
         nn.deploy(model, X, input_range=(0, 2**22))(X)
 
 

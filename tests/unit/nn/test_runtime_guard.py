@@ -97,7 +97,7 @@ def test_an_order_of_blocks_that_depends_on_the_mode_is_refused(x):
 def test_a_block_that_is_left_out_at_the_end_is_missed(x):
     model = torch.nn.Sequential(nn.Dense(LIF, 6, 6), nn.Dense(LIF, 6, 6))
     nn.deploy(model, x)
-    model.forward = model[0].forward
+    model.forward = model[0].__call__
     with pytest.raises(LoweringError, match="block '1' is not called"):
         model(x)
 

@@ -14,9 +14,9 @@ def weight_of(module: torch.nn.Module) -> torch.Tensor:
     """The module's weight, computed anew where a hook would do that; for who uses it without calling the module.
 
     Example:
-        >>> linear = torch.nn.utils.weight_norm(torch.nn.Linear(1, 1))
-        >>> _ = linear.weight_g.data.fill_(3)
-        >>> weight_of(linear).abs().item()
+        >>> linear = torch.nn.utils.prune.l1_unstructured(torch.nn.Linear(2, 1), "weight", amount=1)
+        >>> _ = linear.weight_orig.data.fill_(3)
+        >>> weight_of(linear).sum().item()
         3.0
     """
     for hook in module._forward_pre_hooks.values():

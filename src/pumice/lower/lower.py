@@ -23,10 +23,8 @@ from pumice.ir import (
     torch_to_lava,
 )
 from pumice.lower.blocks import lower_block, population_name, undelayed
-from pumice.nn.deploy import deploy, value_range
-from pumice.nn.exact import exact_arithmetic
+from pumice.nn.deploy import deploy, undisturbed, value_range
 from pumice.nn.trace import INPUT, SYNAPTIC, Call, Trace, trace_model
-from pumice.nn.untouched import unchanged_on_error
 from pumice.passes.check_ranges import check_ranges
 from pumice.passes.cost import graph_cost
 from pumice.passes.order import run_passes
@@ -83,10 +81,8 @@ def lower(
     if residual not in get_args(Residual):  # before the network is changed
         raise LoweringError(f"residual must be one of {', '.join(get_args(Residual))}, got {residual!r}")
     input_range = value_range(example_input, input_range)
-    with torch.inference_mode(False), exact_arithmetic(), unchanged_on_error(model):
-        if example_input.is_inference():
-            example_input = example_input.clone()
-        return _lower(model, example_input, input_range, period_steps, residual, keep)
+    with undisturbed(model, example_input) as example:
+        return _lower(model, example, input_range, period_steps, residual, keep)
 
 
 def _lower(  # noqa: PLR0917

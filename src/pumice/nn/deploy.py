@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from lava.lib.dl.slayer.block import cuba
 
 from pumice.errors import LoweringError, PumiceWarning
+from pumice.fixedpoint.bits import STATE_LIMIT
 from pumice.nn.blocks import Recurrent, rest
 from pumice.nn.cuba import CubaNeuron
 from pumice.nn.current import MergedOffset
@@ -19,7 +21,6 @@ from pumice.nn.exact import exact_arithmetic
 from pumice.nn.known import check_finite, check_known, fires_at_threshold
 from pumice.nn.linear_readout import LinearReadout
 from pumice.nn.merge import Merge
-from pumice.nn.quantise import SUM_LIMIT
 from pumice.nn.readout import LinearArm
 from pumice.nn.runtime_guard import RuntimeGuard
 from pumice.nn.shared_scale import share_scales
@@ -74,41 +75,59 @@ def deploy(
             f"the network was deployed for input values {was[0]}..{was[1]}, got {low}..{high}; deploy a copy of "
             "the trained network with the wider input_range"
         )
-    with torch.inference_mode(False), exact_arithmetic(), unchanged_on_error(model):
-        if example_input.is_inference():
-            example_input = example_input.clone()
-        _deploy(model, example_input, low, high)
+    with undisturbed(model, example_input) as example:
+        _deploy(model, example, low, high)
     return model
+
+
+@contextmanager
+def undisturbed(model: torch.nn.Module, example_input: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Work on a model as deploying and lowering must: whatever torch's modes are, and undone if it is refused.
+
+    Args:
+        model: It gets back what it was if an error leaves the context.
+        example_input: Of any mode.
+
+    Returns:
+        The example, not of inference mode.
+
+    Example:
+        >>> with torch.inference_mode(), undisturbed(torch.nn.Identity(), torch.ones(1)) as example:
+        ...     example.is_inference(), torch.is_inference_mode_enabled()
+        (False, False)
+    """
+    with torch.inference_mode(False), exact_arithmetic(), unchanged_on_error(model):
+        yield example_input.clone() if example_input.is_inference() else example_input
 
 
 def _deploy(model: torch.nn.Module, example_input: torch.Tensor, low: int, high: int) -> None:
     check_finite(model)
     calls = trace(model, example_input)
     layers = [call for call in calls if isinstance(call.block, SYNAPTIC)]
+    old = [call for call in layers if _has_integers(call.block)]
     new = [call for call in layers if not _has_integers(call.block)]
     peaks = _peaks(calls, max(abs(low), abs(high)))
-    for call in layers:
-        if call not in new:
-            _check_peaks(call, peaks[call.name])
+    for call in old:
+        _check_peaks(call, peaks[call.name])
     if not new:
         return
     for call in new:
         check_known(call)
         _check(call)
     shifted = {call.name for call in new if getattr(call.block, "delay_shift", False)}
-    spiking = [call for call in layers if not isinstance(call.block, LinearReadout)]
+    spiking = [call for call in new if not isinstance(call.block, LinearReadout)]
     with torch.no_grad():
-        fixed = {call.name: call.block.neuron.vth_mant for call in spiking if call not in new}
-        vth_mants = {call.name: _vth_mant(call, peaks[call.name]) for call in spiking if call in new}
-        vth_mants = share_scales(spiking, vth_mants, fixed)
+        fixed = {call.name: call.block.neuron.vth_mant for call in old if not isinstance(call.block, LinearReadout)}
+        vth_mants = {call.name: _vth_mant(call, peaks[call.name]) for call in spiking}
+        with_neurons = [call for call in layers if not isinstance(call.block, LinearReadout)]
+        vth_mants = share_scales(with_neurons, vth_mants, fixed)
         for call in new:
             if isinstance(call.block, LinearReadout):
                 call.block.deploy_for(call.terms)
-    new_spiking = [call for call in spiking if call in new]
-    for call in new_spiking:
+    for call in spiking:
         _deploy_block(call, vth_mants[call.name])
-    _set_integers(new_spiking, peaks)
-    warn_of_changes(model, new_spiking, {call.name for call in new_spiking if _is_rescaled(call)}, shifted)
+    _set_integers(spiking, peaks)
+    warn_of_changes(model, spiking, {call.name for call in spiking if _is_rescaled(call)}, shifted)
     if not hasattr(model, "deployed_range"):
         RuntimeGuard((low, high), calls).attach(model, calls)
         model.deployed_range = (low, high)  # type: ignore[assignment]
@@ -176,17 +195,25 @@ class _IntegerWeight:
     def __call__(self, weight: torch.Tensor, descale: bool = False) -> torch.Tensor:
         integers = self._neuron.integer_weight(weight, self._arm.gain())
         largest = self._arm.rows(integers.detach().abs()).sum(1).max() * self.max_input
-        must = f"its inputs, up to {self.max_input}, times its weights must add up to less than {self._max_sum}"
         if torch.compiler.is_compiling():  # a graph cannot choose by a number
-            torch._assert_async(largest < self._max_sum, f"block {self._where!r}: {must}")
-        elif not largest < self._max_sum:
+            torch._assert_async(largest < self._max_sum, self._bound())
+        else:
+            self._check(float(largest))
+        return integers
+
+    def _check(self, largest: float) -> None:
+        if not largest < self._max_sum:
             raise LoweringError(
-                f"block {self._where!r}: {must}, where float32 is exact, got {float(largest):.0f}; "
+                f"{self._bound()}, where float32 is exact, got {largest:.0f}; "
                 "use fewer input bits (input_range), smaller weights or fewer synapses"
             )
-        else:
-            self._may_wrap = bool(largest >= SUM_LIMIT)
-        return integers
+        self._may_wrap = largest >= STATE_LIMIT
+
+    def _bound(self) -> str:
+        return (
+            f"block {self._where!r}: its inputs, up to {self.max_input}, times its weights must add up to less than "
+            f"{self._max_sum}"
+        )
 
 
 def _check(call: Call) -> None:

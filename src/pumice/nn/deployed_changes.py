@@ -9,7 +9,7 @@ import torch
 
 from pumice.errors import PumiceWarning
 from pumice.nn.current import Current
-from pumice.nn.trace import Call, in_evaluation_mode
+from pumice.nn.trace import Call, answer_of, in_evaluation_mode
 
 ROUNDING = 0.5
 """Share of its spikes that a rescaled block may change by rounding its weights to 8 bits; more is announced."""
@@ -56,14 +56,13 @@ def _advice(is_rescaled: bool) -> str:
 
 
 def _again(call: Call) -> torch.Tensor:
-    answer = call.block(_current(call)) if call.terms else call.block(*call.xs)
-    y: torch.Tensor = answer[0] if isinstance(answer, tuple) else answer
+    y: torch.Tensor = answer_of(call.block(_current(call)) if call.terms else call.block(*call.xs))
     return y
 
 
 def _current(call: Call) -> Current:
     def value() -> torch.Tensor:
-        total = call.terms[0].arm(call.terms[0].spikes).new_zeros(call.y.shape)
+        total = call.terms[0].spikes.new_zeros(call.y.shape)
         for term in call.terms:
             total[:, term.first_channel : term.first_channel + term.arm.out_channels] += term.arm(term.spikes)
         return total

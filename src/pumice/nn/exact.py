@@ -1,6 +1,7 @@
 """Integers do not depend on torch's ambient modes: autocast, TF32, bfloat16 products, the default dtype.
 
-The only place that knows these modes. What computes a deployed network's integers is decorated with `exactly`.
+The only place that knows these modes. What computes a deployed network's integers is decorated with
+`exactly_if_deployed`.
 """
 
 from __future__ import annotations
@@ -61,26 +62,6 @@ def direct_convolution() -> Iterator[None]:
         return
     with nnpack.flags(enabled=False):
         yield
-
-
-def exactly(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Let a function of integers compute in `exact_arithmetic`.
-
-    Example:
-        >>> @exactly
-        ... def twice(x):
-        ...     return torch.nn.functional.linear(x, torch.full((1, 1), 2.0))
-        >>> with torch.autocast("cpu", torch.bfloat16):
-        ...     twice(torch.full((1, 1), 257.0)).item()
-        514.0
-    """
-
-    @wraps(function)
-    def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        with exact_arithmetic():
-            return function(*args, **kwargs)
-
-    return wrapped
 
 
 def exactly_if_deployed(forward: Callable[_P, _R]) -> Callable[_P, _R]:

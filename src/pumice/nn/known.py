@@ -20,6 +20,7 @@ from pumice.nn.merge import Merge
 from pumice.nn.neurons import Neurons
 from pumice.nn.stbp import STBPNeuron
 from pumice.nn.tdbn import TDBN
+from pumice.nn.trace import Call
 from pumice.nn.views import synapse_owners
 
 _BLOCKS = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent, Recurrent, Merge, Neurons, LinearReadout)
@@ -46,7 +47,7 @@ def check_finite(model: torch.nn.Module) -> None:
             raise LoweringError(f"{name!r} holds NaN or infinity; go back to a checkpoint from before it did")
 
 
-def check_known(call: Any) -> None:
+def check_known(call: Call) -> None:
     """Refuse a block's call in which something computes in a way that deploying would replace by another one.
 
     Args:

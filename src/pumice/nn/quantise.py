@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-SUM_LIMIT = float(1 << 23)
+from pumice.fixedpoint.bits import STATE_LIMIT
 
 
 def straight_through(exact: torch.Tensor, smooth: torch.Tensor) -> torch.Tensor:
@@ -48,8 +48,8 @@ def wrap_sum(x: torch.Tensor) -> torch.Tensor:
         >>> wrap_sum(torch.tensor([2.0**23 - 1, 2.0**23, -(2.0**23) - 2])).tolist()
         [8388607.0, -8388608.0, 8388606.0]
     """
-    wrapped = torch.where(x >= SUM_LIMIT, x - 2 * SUM_LIMIT, x)
-    return straight_through(torch.where(wrapped < -SUM_LIMIT, wrapped + 2 * SUM_LIMIT, wrapped), x)
+    wrapped = torch.where(x >= STATE_LIMIT, x - 2 * STATE_LIMIT, x)
+    return straight_through(torch.where(wrapped < -STATE_LIMIT, wrapped + 2 * STATE_LIMIT, wrapped), x)
 
 
 def round_integer(x: torch.Tensor, low: int, high: int) -> torch.Tensor:

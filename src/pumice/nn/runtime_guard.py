@@ -11,8 +11,7 @@ import torch
 
 from pumice.errors import InputError, LoweringError
 from pumice.nn.current import Current
-
-INPUT = "input"
+from pumice.nn.trace import INPUT, Call, answer_of
 
 
 class RuntimeGuard:
@@ -33,12 +32,12 @@ class RuntimeGuard:
         LoweringError: In a forward pass: another block is called, or it reads another one.
     """
 
-    def __init__(self, input_range: tuple[int, int], calls: Sequence[Any]) -> None:
+    def __init__(self, input_range: tuple[int, int], calls: Sequence[Call]) -> None:
         self.input_range = input_range
         self.order = [(call.name, call.sources) for call in calls]
         self._pass = _Pass()
 
-    def attach(self, model: torch.nn.Module, calls: Sequence[Any]) -> None:
+    def attach(self, model: torch.nn.Module, calls: Sequence[Call]) -> None:
         """Begin to watch."""
         for call in calls:
             call.block.register_forward_hook(_Watch(self, call.name))
@@ -70,7 +69,7 @@ class RuntimeGuard:
             if found is not None and found != source:
                 self._refuse(f"block {name!r} reads {found!r} where it read {source!r}")
         now.position += 1
-        now.remember(name, output[0] if isinstance(output, tuple) else output)
+        now.remember(name, answer_of(output))
 
     def leave(self, model: Any, args: tuple[Any, ...], output: Any) -> None:
         """Miss the blocks that were not called."""

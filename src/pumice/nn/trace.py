@@ -218,12 +218,17 @@ class _Watcher:
             raise LoweringError(f"block {name!r} is called twice; give each call a block of its own")
         args, terms = _expanded(name, args)
         sources = tuple(self._source(name, x) for x in args)
-        y = output[0] if isinstance(output, tuple) else output
+        y = answer_of(output)
         self._remember(name, y)
         self.calls.append(Call(name, block, sources, args, y, self._fired.pop(block, y), terms))
 
     def _leave_other(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
         self._made_by_others[id(output)] = self._others[module], output
+
+
+def answer_of(output: Any) -> Any:
+    """A block's spikes in what it returns: with count_log=True, lava-dl's blocks return their rate, too."""
+    return output[0] if isinstance(output, tuple) else output
 
 
 def _tensors(returned: Any, name: str = "") -> dict[str, torch.Tensor]:

@@ -14,7 +14,7 @@ from pumice.cli.training_extra import training_extra
 from pumice.errors import CheckFailedError
 
 if TYPE_CHECKING:
-    from pumice.testing.audit import Outcome
+    from pumice.testing.auditing import Outcome
 
 NEWS_S = 10.0
 
@@ -30,7 +30,7 @@ def audit(
 ) -> None:
     """Draw random networks, lower them, and compare torch, every backend and the file, integer by integer."""
     with training_extra():
-        from pumice.testing.audit import audit as run_audit
+        from pumice.testing.auditing import audit as run_audit
     news = _News()
     if minutes is None and networks is None:
         minutes = 1.0

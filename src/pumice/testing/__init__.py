@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pumice.testing.audit import AuditReport as AuditReport
-    from pumice.testing.audit import audit as audit
+    from pumice.testing.auditing import AuditReport as AuditReport
+    from pumice.testing.auditing import audit as audit
     from pumice.testing.battery import BackendBattery as BackendBattery
     from pumice.testing.exact import check_exact as check_exact
     from pumice.testing.exact import lower_checked as lower_checked
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 # Each is loaded when it is first used: they need different packages.
 _LAZY = {
-    "AuditReport": "pumice.testing.audit",
+    "AuditReport": "pumice.testing.auditing",
     "BackendBattery": "pumice.testing.battery",
-    "audit": "pumice.testing.audit",
+    "audit": "pumice.testing.auditing",
     "cases": "pumice.testing.strategies",
     "check_exact": "pumice.testing.exact",
     "example": "pumice.testing.strategies",
@@ -48,5 +48,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'pumice.testing' has no attribute {name!r}")
-    module = import_module(_LAZY[name])
-    return module if module.__name__ == f"{__name__}.{name}" else getattr(module, name)
+    return getattr(import_module(_LAZY[name]), name)

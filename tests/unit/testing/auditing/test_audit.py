@@ -17,8 +17,8 @@ from pumice.errors import CheckFailedError, InputError, LoweringError
 from pumice.fixedpoint import CubaState
 from pumice.ir import Dense
 from pumice.testing import audit, check_exact, lower_checked
-from pumice.testing.audit import Case, Outcome, Part, Step, Worker, run_case, shrink
-from pumice.testing.audit.worker import SERVE
+from pumice.testing.auditing import Case, Outcome, Part, Step, Worker, run_case, shrink
+from pumice.testing.auditing.worker import SERVE
 
 PARAMS = {"threshold": 0.5, "current_decay": 0.3, "voltage_decay": 0.1}
 NORMED = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.25, "norm": "TDBN"}

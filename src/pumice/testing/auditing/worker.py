@@ -18,15 +18,15 @@ from typing import BinaryIO, TextIO
 
 import torch
 
-from pumice.testing.audit.case import Case
-from pumice.testing.audit.trial import FAILED, Outcome, run_case
+from pumice.testing.auditing.case import Case
+from pumice.testing.auditing.trial import FAILED, Outcome, run_case
 
 SERVE = """\
 import faulthandler, os
 faulthandler.enable()
 answers = os.fdopen(os.dup(1), "w", buffering=1)
 os.dup2(2, 1)  # lava-dl prints when it is imported
-from pumice.testing.audit.worker import serve
+from pumice.testing.auditing.worker import serve
 serve(answers)
 """
 RESTART_AFTER = 2000

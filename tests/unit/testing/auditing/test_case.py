@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from pumice.testing.audit.case import Case, Part, Step
-from pumice.testing.audit.draw import draw_case
-from pumice.testing.audit.parts import WRITERS
-from pumice.testing.audit.script import write_network, write_script
-from pumice.testing.audit.shrink import _smaller
+from pumice.testing.auditing.case import Case, Part, Step
+from pumice.testing.auditing.draw import draw_case
+from pumice.testing.auditing.parts import WRITERS
+from pumice.testing.auditing.script import write_network, write_script
+from pumice.testing.auditing.shrink import _smaller
 
 
 @pytest.fixture(scope="module")

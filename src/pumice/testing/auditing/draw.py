@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from pumice.testing.audit import chance
-from pumice.testing.audit.arms import Options
-from pumice.testing.audit.case import Case, Part, Step
-from pumice.testing.audit.chance import Drawn, pair, whole
-from pumice.testing.audit.parts import write_part
-from pumice.testing.audit.pen import Pen
-from pumice.testing.audit.script import LAVA
-from pumice.testing.audit.settings import LAYOUTS, SETTINGS
+from pumice.testing.auditing import chance
+from pumice.testing.auditing.arms import Options
+from pumice.testing.auditing.case import Case, Part, Step
+from pumice.testing.auditing.chance import Drawn, pair, whole
+from pumice.testing.auditing.parts import write_part
+from pumice.testing.auditing.pen import Pen
+from pumice.testing.auditing.script import LAVA
+from pumice.testing.auditing.settings import LAYOUTS, SETTINGS
 from pumice.testing.values import Rng, one_in, pick
 
 RANGES = (

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pumice.testing.audit.case import Case
-from pumice.testing.audit.trial import EQUAL, FAILED, REFUSED, Outcome
+from pumice.testing.auditing.case import Case
+from pumice.testing.auditing.trial import EQUAL, FAILED, REFUSED, Outcome
 
 
 @dataclass(frozen=True)

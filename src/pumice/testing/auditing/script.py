@@ -8,12 +8,12 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
-from pumice.testing.audit import helpers
-from pumice.testing.audit.case import Case
-from pumice.testing.audit.life import WRITERS
-from pumice.testing.audit.parts import write_part
-from pumice.testing.audit.pen import Pen, call_source
-from pumice.testing.audit.settings import LAYOUTS, SETTINGS
+from pumice.testing.auditing import helpers
+from pumice.testing.auditing.case import Case
+from pumice.testing.auditing.life import WRITERS
+from pumice.testing.auditing.parts import write_part
+from pumice.testing.auditing.pen import Pen, call_source
+from pumice.testing.auditing.settings import LAYOUTS, SETTINGS
 
 HELPERS: tuple[Callable[..., Any], ...] = (
     helpers.draw,
@@ -56,7 +56,7 @@ def write_script(case: Case, why: str = "") -> str:
         why: What its docstring says, one or more lines.
 
     Example:
-        >>> from pumice.testing.audit.case import Part
+        >>> from pumice.testing.auditing.case import Part
         >>> case = Case(seed=1, input_shape=(3,), time=4, parts=(Part("dense", (0,), {"out": 2}),), returns=(1,))
         >>> print(write_network(case))
         class Net(torch.nn.Module):

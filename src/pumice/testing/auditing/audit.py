@@ -11,13 +11,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from pumice.errors import InputError
-from pumice.testing.audit.case import Case
-from pumice.testing.audit.draw import draw_case
-from pumice.testing.audit.report import AuditReport, Failure
-from pumice.testing.audit.script import write_script
-from pumice.testing.audit.shrink import shrink
-from pumice.testing.audit.trial import FAILED, Outcome, run_case
-from pumice.testing.audit.worker import Worker
+from pumice.testing.auditing.case import Case
+from pumice.testing.auditing.draw import draw_case
+from pumice.testing.auditing.report import AuditReport, Failure
+from pumice.testing.auditing.script import write_script
+from pumice.testing.auditing.shrink import shrink
+from pumice.testing.auditing.trial import FAILED, Outcome, run_case
+from pumice.testing.auditing.worker import Worker
 
 Run = Callable[[Case], Outcome]
 

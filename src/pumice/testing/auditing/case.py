@@ -15,7 +15,7 @@ class Part:
     """One thing that a network does with values that it has.
 
     Attributes:
-        kind: A key of `pumice.testing.audit.parts.WRITERS`.
+        kind: A key of `pumice.testing.auditing.parts.WRITERS`.
         sources: What it reads: 0 is the network's input, k what part k - 1 gives.
         options: Of its kind. They are wishes: whatever does not fit the shapes that come in is made to fit, so that
             every case is a network, also one that lost some of its parts.
@@ -31,7 +31,7 @@ class Step:
     """One thing that happens to a network between its construction and its lowering.
 
     Attributes:
-        kind: A key of `pumice.testing.audit.life.WRITERS`.
+        kind: A key of `pumice.testing.auditing.life.WRITERS`.
         options: Of its kind.
     """
 
@@ -53,11 +53,11 @@ class Case:
         returns: What it returns: indices as those of `Part.sources`.
         returned_as: "one", "tuple", "list" or "dict"; of several values, "one" is the first.
         life: What happens to it.
-        example: Which values the example holds: a key of `pumice.testing.audit.script.VALUES`.
+        example: Which values the example holds: a key of `pumice.testing.auditing.script.VALUES`.
         samples: How many samples are compared.
         values: Which values they hold.
-        layouts: Of the example and of the samples in memory: keys of `pumice.testing.audit.script.LAYOUTS`.
-        lower_under: Settings of torch while it is lowered: keys of `pumice.testing.audit.settings.SETTINGS`.
+        layouts: Of the example and of the samples in memory: keys of `pumice.testing.auditing.script.LAYOUTS`.
+        lower_under: Settings of torch while it is lowered: keys of `pumice.testing.auditing.settings.SETTINGS`.
         run_under: The same while it answers.
         lower: Options of `pumice.lower`.
         lava: Whether Lava is asked as well: "", "one process", "threads" or "processes".

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from pumice.errors import BackendError, CheckFailedError, InputError, LoweringError
-from pumice.testing.audit.case import Case
-from pumice.testing.audit.script import write_script
+from pumice.testing.auditing.case import Case
+from pumice.testing.auditing.script import write_script
 
 EQUAL, REFUSED, FAILED = "equal", "refused", "failed"
 MODULE = "pumice_audit_case"
@@ -48,7 +48,7 @@ def run_case(case: Case) -> Outcome:
     """Run a case in this process.
 
     Example:
-        >>> from pumice.testing.audit.case import Part
+        >>> from pumice.testing.auditing.case import Part
         >>> case = Case(seed=1, input_shape=(3,), time=4, parts=(Part("dense", (0,), {"out": 2}),), returns=(1,))
         >>> run_case(case).kind
         'equal'

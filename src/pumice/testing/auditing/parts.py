@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from math import gcd
 from typing import Any
 
-from pumice.testing.audit.arms import conv_options, write_arm
-from pumice.testing.audit.pen import LIF, Pen, Value, call_source, norm_source, params_source
+from pumice.testing.auditing.arms import conv_options, write_arm
+from pumice.testing.auditing.pen import LIF, Pen, Value, call_source, norm_source, params_source
 
 Options = Mapping[str, Any]
 Writer = Callable[[Pen, Sequence[Value], Options], Value]

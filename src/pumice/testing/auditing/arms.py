@@ -7,7 +7,7 @@ from itertools import product
 from math import gcd
 from typing import Any
 
-from pumice.testing.audit.pen import OURS, Pen, Shape, Value, call_source, norm_source
+from pumice.testing.auditing.pen import OURS, Pen, Shape, Value, call_source, norm_source
 
 Options = Mapping[str, Any]
 

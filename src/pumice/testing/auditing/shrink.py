@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pumice.testing.audit.case import Case, Part, Step
+from pumice.testing.auditing.case import Case, Part, Step
 
 Fails = Callable[[Case], bool]
 LEAST = {"out": 1, "time": 1, "batch": 1, "samples": 1, "steps": 1, "batches": 1, "scale": 1, "by": 1.0}

@@ -69,7 +69,8 @@ def deploy(
         torch.Size([1, 2, 5])
     """
     low, high = value_range(example_input, input_range)
-    was = getattr(model, "deployed_range", (low, high))
+    guard = getattr(model, "runtime_guard", None)
+    was = (low, high) if guard is None else guard.input_range
     if low < was[0] or high > was[1]:
         raise LoweringError(
             f"the network was deployed for input values {was[0]}..{was[1]}, got {low}..{high}; deploy a copy of "
@@ -102,7 +103,9 @@ def undisturbed(model: torch.nn.Module, example_input: torch.Tensor) -> Iterator
 
 def _deploy(model: torch.nn.Module, example_input: torch.Tensor, low: int, high: int) -> None:
     check_finite(model)
-    calls = trace(model, example_input)
+    guard = RuntimeGuard.of(model, (low, high))
+    with guard.paused():
+        calls = trace(model, example_input)
     layers = [call for call in calls if isinstance(call.block, SYNAPTIC)]
     old = [call for call in layers if _has_integers(call.block)]
     new = [call for call in layers if not _has_integers(call.block)]
@@ -110,6 +113,7 @@ def _deploy(model: torch.nn.Module, example_input: torch.Tensor, low: int, high:
     for call in old:
         _check_peaks(call, peaks[call.name])
     if not new:
+        guard.expect(model, calls)
         return
     for call in new:
         check_known(call)
@@ -128,9 +132,7 @@ def _deploy(model: torch.nn.Module, example_input: torch.Tensor, low: int, high:
         _deploy_block(call, vth_mants[call.name])
     _set_integers(spiking, peaks)
     warn_of_changes(model, spiking, {call.name for call in spiking if _is_rescaled(call)}, shifted)
-    if not hasattr(model, "deployed_range"):
-        RuntimeGuard((low, high), calls).attach(model, calls)
-        model.deployed_range = (low, high)  # type: ignore[assignment]
+    guard.expect(model, calls)
 
 
 def _has_integers(block: Any) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -25,28 +26,55 @@ class RuntimeGuard:
 
     Args:
         input_range: Smallest and largest value.
-        calls: Of `pumice.nn.trace`, in order.
 
     Raises:
         InputError: In a forward pass: a value outside the range, or a fraction.
         LoweringError: In a forward pass: another block is called, or it reads another one.
     """
 
-    def __init__(self, input_range: tuple[int, int], calls: Sequence[Call]) -> None:
+    def __init__(self, input_range: tuple[int, int]) -> None:
         self.input_range = input_range
-        self.order = [(call.name, call.sources) for call in calls]
+        self.order: list[tuple[str, tuple[str, ...]]] = []
         self._pass = _Pass()
+        self._is_paused = False
 
-    def attach(self, model: torch.nn.Module, calls: Sequence[Call]) -> None:
-        """Begin to watch."""
+    @classmethod
+    def of(cls, model: torch.nn.Module, input_range: tuple[int, int]) -> RuntimeGuard:
+        """The model's guard, which begins to watch it if it has none yet."""
+        guard = getattr(model, "runtime_guard", None)
+        if isinstance(guard, cls):
+            return guard
+        made = cls(input_range)
+        model.register_forward_pre_hook(made.enter, with_kwargs=True)
+        model.runtime_guard = made  # type: ignore[assignment]
+        return made
+
+    def expect(self, model: torch.nn.Module, calls: Sequence[Call]) -> None:
+        """From now on expect these calls: a block may have come into the model since.
+
+        Args:
+            model: That of the guard.
+            calls: Of `pumice.nn.trace`, in order.
+        """
+        self.order = [(call.name, call.sources) for call in calls]
         for call in calls:
-            call.block.register_forward_hook(_Watch(self, call.name))
-        model.register_forward_pre_hook(self.enter, with_kwargs=True)
-        model.register_forward_hook(self.leave, always_call=True)
+            if not any(isinstance(hook, _Watch) and hook.guard is self for hook in _hooks(call.block)):
+                call.block.register_forward_hook(_Watch(self, call.name))
+        if self.leave not in _hooks(model):  # behind the block's own, where the model is one block
+            model.register_forward_hook(self.leave, always_call=True)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Watch nothing inside: the model's blocks may be others now, and are about to be learned anew."""
+        self._is_paused = True
+        try:
+            yield
+        finally:
+            self._is_paused = False
 
     def enter(self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Check what enters, and expect the first block."""
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or self._is_paused:
             return
         x = next((x for x in (*args, *kwargs.values()) if isinstance(x, torch.Tensor)), None)
         self._pass.begin()
@@ -96,6 +124,10 @@ class RuntimeGuard:
             raise InputError(f"{wanted}, got {low:g}..{high:g}; deploy a copy of it with the wider input_range")
         if x.is_floating_point() and not torch.equal(x, x.round()):
             raise InputError(f"{wanted}, got fractions; scale and round the input as the chip's must be")
+
+
+def _hooks(module: torch.nn.Module) -> list[Any]:
+    return list(module._forward_hooks.values())
 
 
 class _Watch:

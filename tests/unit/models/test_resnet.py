@@ -129,6 +129,7 @@ def test_whole_networks_lower_and_run_without_difference(layers, stem_kernel, si
     assert_runs_without_difference(graph, model, x, "fast")
 
 
+@pytest.mark.filterwarnings("ignore:block .* deploying changes")  # norms of eight values: 8 bits are few for them
 @pytest.mark.parametrize("layers", LAYERS)
 def test_the_reference_agrees_and_a_step_too_much_is_seen(layers):
     x = image_batch(2, 8)

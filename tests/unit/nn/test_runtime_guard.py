@@ -136,6 +136,22 @@ def test_checkpointing_and_wrappers_pass(plain, x):
     assert torch.equal(torch.nn.DataParallel(plain)(x), plain(x))
 
 
+def test_a_new_head_in_a_deployed_model_is_watched_with_it(plain, x, lowered_equals_model):
+    plain[1] = nn.Dense(LIF, 6, 4, weight_scale=4)
+    lowered_equals_model(plain, x)
+    assert plain(x).shape == (4, 4, 20)
+    with pytest.raises(InputError, match=r"got 0\.\.5"):
+        plain(5 * x)
+
+
+def test_a_block_that_is_the_model_is_watched(x):
+    model = nn.deploy(nn.Dense(LIF, 6, 6), x)
+    model(x)
+    nn.deploy(model, x)
+    assert len(model._forward_hooks) == 2
+    model(x)
+
+
 class Tied(torch.nn.Module):
     """One arm in two blocks, of which one has a large second arm."""
 

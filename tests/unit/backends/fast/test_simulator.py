@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pumice.backends import get_backend
 from pumice.backends.fast import FastBackend, Program, Simulator, batch
 from pumice.backends.fast import program as stages
-from pumice.errors import BackendError, InputError
+from pumice.errors import InputError
 from pumice.ir import Cuba, Dense, Graph, Input, Reset, verify_graph
 from pumice.ir.builder import chain
 from pumice.testing import cases, example
@@ -132,24 +132,3 @@ def test_run_batch_of_any_backend_is_its_runs():
     for name, record in by_default.records.items():
         for quantity, values in record.values().items():
             np.testing.assert_array_equal(values, fast.records[name].values()[quantity])
-
-
-def test_unknown_kinds_are_refused():
-    class Strange(Cuba):
-        pass
-
-    class StrangeSynapse(Dense):
-        pass
-
-    graph = chain((4,), [3], seed=0)
-    synapse = graph.synapses[0]
-    strange = StrangeSynapse(synapse.source, synapse.target, weight=synapse.weight)
-    assert Program(graph.replace(synapses=(strange,)))  # a dense one with another name
-
-    from pumice.ir import Population, Synapse
-
-    with pytest.raises(BackendError, match="no synapse of kind Synapse"):
-        Program(graph.replace(synapses=(Synapse(synapse.source, synapse.target),)))
-    lone = graph.replace(populations=(Population(synapse.target, (3,)),), synapses=())
-    with pytest.raises(BackendError, match="no population of kind Population"):
-        Simulator(Program(lone), batch=1, chunk_steps=1)

@@ -8,6 +8,9 @@ file is changed and nothing outside the module is touched, so every other datacl
 After any use of multiprocessing (a torch DataLoader with workers, say): another module of Lava chooses a start method
 when it is imported, which Python allows only once. The program's own choice is put aside while that module executes.
 
+Quickly: lava imports an object-detection package (torchvision, OpenCV, torch's compiler), matplotlib, scipy.signal
+and torch's C++ builder, which training and running spiking networks never touch. They wait for their first use.
+
 Import pumice before lava. Where lava came first and failed ("mutable default ... is not allowed", "context has
 already been set"), import pumice, then import lava again.
 """
@@ -16,7 +19,9 @@ from __future__ import annotations
 
 import ast
 import sys
+from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from threading import RLock
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -68,20 +73,95 @@ class _Finder:
         return spec
 
 
-class _DataclassLoader(SourceFileLoader):
-    """Executes a module with `hashable_dataclass` as its `dataclass`."""
+class Deferred:
+    """Stands for a module, or for a name in it, which is imported when it is first used.
+
+    Example:
+        >>> Deferred("math").floor(2.5), Deferred("math", "floor")(2.5)
+        (2, 2)
+    """
+
+    def __init__(self, module: str, name: str | None = None) -> None:
+        self._module, self._name = module, name
+
+    def _meant(self) -> Any:
+        module = import_module(self._module)
+        return module if self._name is None else getattr(module, self._name)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._meant(), name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call what is meant."""
+        return self._meant()(*args, **kwargs)
+
+
+class _RewritingLoader(SourceFileLoader):
+    """Executes a module with some of its imports replaced; no file is changed."""
 
     def get_code(self, fullname: str) -> CodeType:
-        """Compile with one import added; bypasses the bytecode cache, which processes without pumice share."""
+        """Compile what is rewritten; bypasses the bytecode cache, which processes without pumice share."""
         path = self.get_filename(fullname)
         tree = ast.parse(self.get_data(path), filename=path)
-        ours = ast.ImportFrom(__name__, [ast.alias(hashable_dataclass.__name__, "dataclass")], 0)
-        for index, node in enumerate(tree.body):
-            if isinstance(node, ast.ImportFrom) and node.module == "dataclasses":
-                tree.body.insert(index + 1, ast.copy_location(ours, node))
-                break
+        tree.body = [new for node in tree.body for new in self.rewritten(node)]
         code: CodeType = compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True)
         return code
+
+    def rewritten(self, node: ast.stmt) -> list[ast.stmt]:
+        """What takes the place of a statement of the module."""
+        raise NotImplementedError
+
+
+class _DeferringLoader(_RewritingLoader):
+    """Executes a module with `Deferred` for what it imports from packages that are slow to import."""
+
+    def rewritten(self, node: ast.stmt) -> list[ast.stmt]:
+        """Assignments in place of imports."""
+        meant: list[tuple[str, tuple[str, ...]]]
+        match node:
+            case ast.Import([ast.alias("matplotlib.pyplot" as module, str(local))]):
+                meant = [(local, (module,))]
+            case ast.ImportFrom("matplotlib" | "scipy" as package, names):
+                meant = [(alias.asname or alias.name, (f"{package}.{alias.name}",)) for alias in names]
+            case ast.ImportFrom("torch.utils.cpp_extension" as module, names):
+                meant = [(alias.asname or alias.name, (module, alias.name)) for alias in names]
+            case _:
+                return [node]
+        ours = ast.ImportFrom(__name__, [ast.alias(Deferred.__name__)], 0)
+        made = [ast.parse(f"{local} = {Deferred.__name__}{call!r}").body[0] for local, call in meant]
+        return [ast.copy_location(new, node) for new in (ours, *made)]
+
+
+class _OnDemandLoader(SourceFileLoader):
+    """Executes a module when one of its names is first asked for."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Wait (PEP 562)."""
+        execute, lock, begun = super().exec_module, RLock(), False
+
+        def __getattr__(name: str) -> Any:  # noqa: N807
+            nonlocal begun
+            if not name.startswith("__"):
+                with lock:
+                    if not begun:
+                        begun = True
+                        execute(module)
+                    if name in vars(module):
+                        return vars(module)[name]
+            raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+
+        vars(module)["__getattr__"] = __getattr__
+
+
+class _DataclassLoader(_RewritingLoader):
+    """Executes a module with `hashable_dataclass` as its `dataclass`."""
+
+    def rewritten(self, node: ast.stmt) -> list[ast.stmt]:
+        """One import more."""
+        if not (isinstance(node, ast.ImportFrom) and node.module == "dataclasses"):
+            return [node]
+        ours = ast.ImportFrom(__name__, [ast.alias(hashable_dataclass.__name__, "dataclass")], 0)
+        return [node, ast.copy_location(ours, node)]
 
     def exec_module(self, module: ModuleType) -> None:
         """Execute, then leave the module as Python 3.10 would have."""
@@ -114,6 +194,22 @@ class _StartMethodLoader(SourceFileLoader):
 # Found by importing every module of both packages; they are archived, so this will not change.
 _LOADERS: dict[str, type[SourceFileLoader]] = {
     "lava.magma.runtime.message_infrastructure.multiprocessing": _StartMethodLoader,
+    "lava.proc.conv.utils": _DeferringLoader,
+    "lava.lib.dl.slayer.object_detection": _OnDemandLoader,
+    **{
+        f"lava.lib.dl.slayer.{name}": _DeferringLoader
+        for name in (
+            "io",
+            "utils.stats",
+            "utils.filter.conv",
+            "utils.time.shift",
+            "neuron.dynamics.leaky_integrator",
+            "neuron.dynamics.adaptive_threshold",
+            "neuron.dynamics.adaptive_phase_th",
+            "neuron.dynamics.adaptive_resonator",
+            "neuron.dynamics.resonator",
+        )
+    },
 }
 if sys.version_info >= (3, 11):
     _LOADERS["lava.magma.compiler.var_model"] = _DataclassLoader

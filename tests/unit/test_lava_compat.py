@@ -162,3 +162,33 @@ def test_hashable_dataclass_keeps_an_own_hash():
     assert hash(Frozen(1)) == hash(Frozen(1))
     assert hash(Plain(1)) != hash(Plain(1))
     assert Plain(1) == Plain(1)
+
+
+def test_what_lava_imports_for_nothing_is_imported_when_it_is_used():
+    out = python("""
+        import sys
+        import pumice.nn, pumice.backends.lava
+        from lava.lib.dl import slayer
+        from lava.proc.conv import utils
+        slow = {"torchvision", "cv2", "matplotlib.pyplot", "torch._dynamo", "setuptools", "scipy.signal"}
+        print(sorted(slow & set(sys.modules)))
+        figure = slayer.utils.stats.plt.figure()
+        print(slayer.io.animation.FuncAnimation.__name__, figure.number, utils.signal.fftconvolve([1, 2], [3]))
+        print(hasattr(slayer.obd, "no_such_name"), "torchvision" in sys.modules)
+        from lava.lib.dl.slayer.object_detection.boundingbox import metrics
+        print(slayer.obd.YOLOLoss.__name__, metrics.APstats.__name__, sorted(slow - set(sys.modules)))
+    """)
+    assert out.splitlines()[0] == "[]"
+    assert out.splitlines()[1:3] == ["FuncAnimation 1 [3. 6.]", "False True"]
+    assert out.splitlines()[-1] == "YOLOLoss APstats ['setuptools']"
+
+
+def test_the_builder_of_kernels_is_found_when_it_is_called():
+    out = python("""
+        import pumice
+        from lava.lib.dl.slayer.neuron.dynamics import leaky_integrator
+        import torch.utils.cpp_extension as real
+        real.load = lambda *args, **kwargs: (args, kwargs)
+        print(leaky_integrator.load("name", sources=[]))
+    """)
+    assert out == "(('name',), {'sources': []})"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pumice.nn.kernels import events
+from pumice.nn import kernels
 from pumice.nn.kernels.threads import parallel_for
 from pumice.nn.layout import time_major
 
@@ -37,7 +37,7 @@ class Compressed:
         """Columns as rows."""
         batch, most = self.columns.shape
         other = Compressed.empty(batch, columns, most)
-        parallel_for(events.transpose, batch, *self.arrays(), *other.arrays())
+        parallel_for(kernels.events.transpose, batch, *self.arrays(), *other.arrays())
         return other
 
     def arrays(self) -> tuple[Any, Any, Any]:
@@ -76,9 +76,15 @@ class Events:
         found = Compressed.empty(batch, rows, int(neurons * steps * MOST) + width)
         flat = x.view(-1)
         parallel_for(
-            events.compress, batch, flat.numpy(), flat.view(torch.int32).numpy(), strides, width, *found.arrays()
+            kernels.events.compress,
+            batch,
+            flat.numpy(),
+            flat.view(torch.int32).numpy(),
+            strides,
+            width,
+            *found.arrays(),
         )
-        if np.any(found.pointers[:, -1] == events.TOO_MANY):
+        if np.any(found.pointers[:, -1] == kernels.events.TOO_MANY):
             return None
         other = found.transposed(width)
         return cls(found, other) if in_steps else cls(other, found)
@@ -123,4 +129,4 @@ def _multiply(
 ) -> None:
     n = out.shape[-1]
     arrays = table.view(-1, n).numpy(), table_strides, out.view(-1, n).numpy(), out_strides
-    parallel_for(events.multiply, spikes.pointers.shape[1] - 1, *spikes.arrays(), *arrays)
+    parallel_for(kernels.events.multiply, spikes.pointers.shape[1] - 1, *spikes.arrays(), *arrays)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from pumice.nn.kernels import cpu
+from pumice.nn import kernels
 
 NAMESPACE = "pumice"
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
@@ -50,11 +50,7 @@ class Operator:
 
 
 def _loops(x: torch.Tensor) -> Any:
-    if x.is_cuda:
-        from pumice.nn.kernels import cuda
-
-        return cuda
-    return cpu
+    return kernels.cuda if x.is_cuda else kernels.cpu
 
 
 def _writes_nothing(*_args: Any) -> None:

@@ -173,7 +173,7 @@ def test_what_lava_imports_for_nothing_is_imported_when_it_is_used():
         slow = {"torchvision", "cv2", "matplotlib.pyplot", "torch._dynamo", "setuptools", "scipy.signal"}
         print(sorted(slow & set(sys.modules)))
         figure = slayer.utils.stats.plt.figure()
-        print(slayer.io.animation.FuncAnimation.__name__, figure.number, utils.signal.fftconvolve([1, 2], [3]))
+        print(slayer.io.animation.FuncAnimation.__name__, figure.number, utils.signal.fftconvolve([1.0, 2.0], [3.0]))
         print(hasattr(slayer.obd, "no_such_name"), "torchvision" in sys.modules)
         from lava.lib.dl.slayer.object_detection.boundingbox import metrics
         print(slayer.obd.YOLOLoss.__name__, metrics.APstats.__name__, sorted(slow - set(sys.modules)))

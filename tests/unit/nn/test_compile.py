@@ -1,0 +1,103 @@
+"""torch.compile, torch.export and vmap: equal spikes and gradients without a graph break, or one clear line."""
+
+import copy
+
+import pytest
+import torch
+from torch.nn import Sequential
+
+from pumice import nn
+from pumice.errors import PumiceError
+from pumice.models import build_model
+
+LIF = {"threshold": 0.25, "current_decay": 1.0, "voltage_decay": 0.25}
+CUBA = {**LIF, "current_decay": 0.5}
+TDBN = {**LIF, "norm": nn.TDBN}
+DENSE, IMAGE = (4, 20, 8), (4, 2, 8, 8, 4)
+NETS = {
+    "dense": (lambda: Sequential(nn.Dense(CUBA, 20, 16, weight_scale=2), nn.Dense(LIF, 16, 10)), DENSE),
+    "delays": (lambda: Sequential(nn.Dense(CUBA, 20, 16, delay=True), nn.Dense(LIF, 16, 10)), DENSE),
+    "recurrent": (lambda: Sequential(nn.Recurrent(CUBA, 20, 16, weight_scale=2), nn.Dense(LIF, 16, 10)), DENSE),
+    "stbp": (lambda: nn.set_gradient(Sequential(nn.Dense(TDBN, 20, 16), nn.Dense(TDBN, 16, 10)), "stbp"), DENSE),
+    "conv": (
+        lambda: Sequential(nn.Conv(TDBN, 2, 8, 3, padding=1), nn.Pool(LIF, 2), nn.Flatten(), nn.Dense(TDBN, 128, 10)),
+        IMAGE,
+    ),
+    "stmixer": (lambda: build_model("stmixer", LIF, (2, 8, 8), 10, embed_dim=16, depth=1, heads=2), IMAGE),
+}
+MODES = ("float", "never run", "deployed")
+SOON = [("eager", "dense", mode) for mode in MODES]
+SOON += [("eager", "conv", "never run"), ("eager", "stmixer", "deployed"), ("aot_eager", "conv", "deployed")]
+LATER = [(backend, name, mode) for backend in ("eager", "aot_eager") for name in NETS for mode in MODES]
+WAYS = [*SOON, *(pytest.param(*way, marks=pytest.mark.slow) for way in LATER if way not in SOON)]
+
+
+def network_and_input(name, mode):
+    torch.manual_seed(0)
+    make, shape = NETS[name]
+    model, x = make(), torch.randint(0, 3, shape).float()
+    if mode != "never run":
+        model(x)
+    if mode == "deployed":
+        nn.deploy(model, x)
+    return model, x
+
+
+def train_step(model, x):
+    model.zero_grad()
+    y = model(x)
+    (y * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum().backward()
+    return y.detach()
+
+
+@pytest.fixture(autouse=True)
+def _anew():
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+@pytest.mark.filterwarnings("ignore:block .* deploying changes")
+@pytest.mark.parametrize(("backend", "name", "mode"), WAYS)
+def test_a_compiled_network_is_the_network(backend, name, mode):
+    model, x = network_and_input(name, mode)
+    other = copy.deepcopy(model)
+    compiled = torch.compile(other, backend=backend, fullgraph=True, dynamic=False)
+    for _ in range(2):
+        y, again = train_step(model, x), train_step(compiled, x)
+        assert torch.equal(y, again)
+        assert y.any()
+    for (key, p), q in zip(model.named_parameters(), other.parameters(), strict=True):
+        assert (p.grad is None) == (q.grad is None), key
+        if p.grad is not None:
+            torch.testing.assert_close(q.grad, p.grad, rtol=1e-5, atol=1e-6, msg=key)
+    for (key, value), mine in zip(model.state_dict().items(), other.state_dict().values(), strict=True):
+        assert torch.equal(value, mine), key
+    model.eval(), compiled.eval()
+    others = torch.cat([x[:2], x[:2]], -1)
+    assert torch.equal(compiled(others), model(others))
+
+
+@pytest.mark.parametrize("mode", ["float", "deployed"])
+def test_an_exported_network_is_the_network_or_is_refused_in_a_line(mode):
+    model, x = network_and_input("dense", mode)
+    model.eval()
+    try:
+        exported = torch.export.export(model, (x,)).module()
+    except PumiceError as error:
+        assert "\n" not in str(error)
+    else:
+        assert torch.equal(exported(x), model(x))
+
+
+@pytest.mark.parametrize("mode", ["float", "deployed"])
+def test_a_mapped_network_is_the_network_or_is_refused_in_a_line(mode):
+    model, x = network_and_input("dense", mode)
+    model.eval()
+    several = torch.stack([x, x.flip(0)])
+    try:
+        mapped = torch.vmap(model)(several)
+    except PumiceError as error:
+        assert "\n" not in str(error)
+    else:
+        assert torch.equal(mapped, torch.stack([model(part) for part in several]))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pumice.backends.verify import certify as certify
     from pumice.backends.verify import verify as verify
     from pumice.ir import Graph as Graph
-    from pumice.lower import lower as lower
+    from pumice.lowering import lower as lower
     from pumice.netx import load as load
     from pumice.netx import save as save
 
@@ -30,7 +30,7 @@ _LAZY = {
     "certify": "pumice.backends.verify",
     "evaluate": "pumice.backends.evaluate",
     "load": "pumice.netx",
-    "lower": "pumice.lower",
+    "lower": "pumice.lowering",
     "run": "pumice.backends",
     "save": "pumice.netx",
     "verify": "pumice.backends.verify",

@@ -1,5 +1,6 @@
 """What is public is listed once, and importing pumice stays light."""
 
+import inspect
 import subprocess
 import sys
 
@@ -31,8 +32,8 @@ def test_the_deployment_side_needs_neither_torch_nor_lava():
     assert not {"'torch'", "'lava'"} & set(imported_by(code).strip("[]\n").split(", "))
 
 
-def test_lower_is_a_function_and_a_package():
-    import pumice.lower
+def test_lower_is_a_plain_function():
+    import pumice.lowering  # as any other submodule may be
 
-    assert callable(pumice.lower)
-    assert pumice.lower.lower.__name__ == "lower"
+    assert pumice.lower is pumice.lower is pumice.lowering.lower
+    assert list(inspect.signature(pumice.lower).parameters)[:2] == ["model", "example_input"]

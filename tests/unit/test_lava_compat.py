@@ -178,9 +178,9 @@ def test_what_lava_imports_for_nothing_is_imported_when_it_is_used():
         from lava.lib.dl.slayer.object_detection.boundingbox import metrics
         print(slayer.obd.YOLOLoss.__name__, metrics.APstats.__name__, sorted(slow - set(sys.modules)))
     """)
-    assert out.splitlines()[0] == "[]"
-    assert out.splitlines()[1:3] == ["FuncAnimation 1 [3. 6.]", "False True"]
-    assert out.splitlines()[-1] == "YOLOLoss APstats ['setuptools']"
+    lines = out.splitlines()
+    assert lines[:2] == ["[]", "FuncAnimation 1 [3. 6.]"]
+    assert lines[-2:] == ["False True", "YOLOLoss APstats ['setuptools']"]  # between, what the package itself prints
 
 
 def test_the_builder_of_kernels_is_found_when_it_is_called():

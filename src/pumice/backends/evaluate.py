@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.backends import get_backend
-from pumice.backends.base import checked_input
+from pumice.backends.base import AbstractBackend, checked_input
 from pumice.backends.fast.batch import simulate
 from pumice.backends.fast.kernels.events import count_active
 from pumice.backends.fast.program import Program
@@ -63,7 +63,7 @@ def evaluate(
     graph: Graph,
     dataset: Iterable[tuple[IntArray, int]],
     *,
-    check: Mapping[str, int] | None = None,
+    check: Mapping[Any, int] | None = None,
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
@@ -76,8 +76,8 @@ def evaluate(
         graph: With a timing: it says how long a sample is, and how long its run.
         dataset: Pairs (stream, label): integers of shape (T, *input shape) in Lava's order, and a class. Anything
             that yields them: ``zip(x, labels)``, a generator, a torch `Dataset`.
-        check: Backend name -> number of samples: the first ones are also run there, and every neuron's s and states
-            compared at every step; {"lava": 4}, for example.
+        check: Backend (as for `pumice.verify`) -> number of samples: the first ones are also run there, and every
+            neuron's s and states compared at every step; {"lava": 4}, for example.
         threads: At most so many; by default one per core.
         progress: Called with the number of samples done so far.
 
@@ -105,14 +105,14 @@ def evaluate(
         x = np.stack([sample for sample, _ in batch])
         counter.run(x)
         labels += [label for _, label in batch]
-        missing = max(wanted.values(), default=0) - len(first_samples)
+        missing = max((n for _, n in wanted), default=0) - len(first_samples)
         first_samples += list(x[: max(missing, 0)])
         if progress is not None:
             progress(len(labels))
     if not labels:
         raise InputError("the dataset holds no sample")
     checked = {
-        name: _checked(graph, name, np.stack(first_samples[:n]), counter.outputs) for name, n in wanted.items()
+        other.name: _checked(graph, other, np.stack(first_samples[:n]), counter.outputs) for other, n in wanted
     }
     return Evaluation(
         labels=np.array(labels),
@@ -124,17 +124,19 @@ def evaluate(
     )
 
 
-def _wanted(check: Any) -> dict[str, int]:
+def _wanted(check: Any) -> list[tuple[AbstractBackend, int]]:
     """`check` as given by the user, before the work."""
     if check is None:
-        return {}
+        return []
     if not isinstance(check, Mapping):
         raise InputError(f"check must say how many samples a backend runs, as in {{'lava': 4}}; got {check!r}")
-    for name, n in check.items():
-        get_backend(name)
+    wanted = []
+    for chosen, n in check.items():
+        backend = get_backend(chosen)
         if not isinstance(n, int | np.integer) or n < 1:
-            raise InputError(f"check[{name!r}] must be a number of samples, at least 1, got {n!r}")
-    return dict(check)
+            raise InputError(f"check[{backend.name!r}] must be a number of samples, at least 1, got {n!r}")
+        wanted.append((backend, int(n)))
+    return wanted
 
 
 class _Counter:
@@ -232,14 +234,14 @@ def _items(dataset: Any) -> Iterator[tuple[IntArray, int]]:
         yield from (dataset[i] for i in range(len(dataset)))
 
 
-def _checked(graph: Graph, name: str, samples: IntArray, outputs: list[IntArray]) -> int:
+def _checked(graph: Graph, backend: AbstractBackend, samples: IntArray, outputs: list[IntArray]) -> int:
     """Stream samples back to back through the fast backend and another, and compare all three."""
     stream = to_stream(graph, samples)
     fast = get_backend("fast").run(graph, stream, record=True)
-    other = get_backend(name).run(graph, stream, record=True)
+    other = backend.run(graph, stream, record=True)
     difference = first_difference(fast.records, other.records)
     if difference is not None:
-        raise CheckFailedError(f"backend {name} differs from fast: {difference}")
+        raise CheckFailedError(f"backend {backend.name} differs from fast: {difference}")
     alone = np.concatenate(outputs)[: len(samples)]
     streamed = from_stream(graph, other.spikes, len(samples)).reshape(alone.shape)
     if len(places := np.argwhere(alone != streamed)):

@@ -10,8 +10,9 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from pumice.backends import BACKEND_NAMES, get_backend
+from pumice.backends import BACKEND_NAMES, AnyBackend, get_backend
 from pumice.backends.base import Record, RunResult, checked_input
+from pumice.backends.samples import has_torch_layout, samples_to_stream
 from pumice.errors import CheckFailedError, InputError, PumiceWarning
 from pumice.ir import Certificate, Graph, graph_digests, verify_graph
 from pumice.ir.digest import first_changed_part
@@ -81,13 +82,15 @@ def first_difference(expected: dict[str, Record], got: dict[str, Record]) -> Dif
     return Difference(name, step, neuron, quantity, values[0], values[1], n_different)
 
 
-def certify(graph: Graph, x: IntArray) -> Graph:
+def certify(graph: Graph, x: Any) -> Graph:
     """Attach a certificate: the reference's answer to the stream `x`, and digests of the whole graph.
 
     Args:
         graph: Any graph. Whatever of it is changed afterwards (but `info`), `verify` refuses.
-        x: A small stream, shape (T, *input shape); a few samples are enough.
+        x: A small stream, shape (T, *input shape), or a tensor of samples, time last; a few samples are enough.
     """
+    if has_torch_layout(x, None):
+        x = samples_to_stream(graph, x)
     result = get_backend("reference").run(graph, x, record=True)
     certificate = _certificate(checked_input(graph, x), result)
     return replace(graph, certificate=replace(certificate, graph_digests=graph_digests(graph)))
@@ -102,7 +105,7 @@ def _certificate(x: IntArray, result: RunResult) -> Certificate:
     )
 
 
-def verify(graph: Graph, backends: str | Sequence[str] = ("reference",)) -> dict[str, int]:
+def verify(graph: Graph, backends: AnyBackend | Sequence[AnyBackend] = ("reference",)) -> dict[str, int]:
     """Hold a graph and backends to the graph's certificate.
 
     The graph must be the one that was certified, in every number; then each backend must give the same outputs,
@@ -111,20 +114,23 @@ def verify(graph: Graph, backends: str | Sequence[str] = ("reference",)) -> dict
 
     Args:
         graph: A graph with a certificate.
-        backends: Names of the backends, or one name.
+        backends: The backends, or one: names, "package.module:Class" of your own, or instances.
 
     Returns:
         For each backend, how many values were compared (all equal).
 
     Raises:
-        InputError: The graph has no certificate, no backend is named, or there is none of a name.
+        InputError: The graph has no certificate, no backend is given, or there is none of a name.
         CheckFailedError: The first part of the graph that was changed; or the first difference of a run: population,
             step, neuron, expected, got.
     """
     certificate = checked_graph(graph).certificate
     if certificate is None:
         raise InputError("the graph has no certificate to verify against; `pumice.certify` makes one")
-    chosen = [get_backend(name) for name in ([backends] if isinstance(backends, str) else backends)]
+    several: Sequence[Any] = (
+        [backends] if isinstance(backends, str) or not isinstance(backends, Sequence) else backends
+    )
+    chosen = [get_backend(backend) for backend in several]
     if not chosen:
         raise InputError(f"backends is empty, so nothing would be verified; name some of: {', '.join(BACKEND_NAMES)}")
     _check_graph(graph, certificate)

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 from rich.table import Table
 
 import pumice
-from pumice.backends import BACKEND_NAMES, get_backend
+from pumice.backends import BACKENDS_HELP, get_backend
 from pumice.cli.arrays import read_samples
 from pumice.cli.training_extra import training_extra
 from pumice.errors import InputError
@@ -43,7 +43,7 @@ def evaluate(
     samples: Annotated[int | None, typer.Option(help="Use only the first so many samples.")] = None,
     check: Annotated[
         list[str] | None,
-        typer.Option(help=f"Also run this backend, and compare; one of: {', '.join(BACKEND_NAMES)}."),
+        typer.Option(help=f"Also run this backend, and compare; one of: {BACKENDS_HELP}."),
     ] = None,
     check_samples: Annotated[int, typer.Option(help="On how many samples, back to back.")] = 4,
     threads: Annotated[int | None, typer.Option(help="Use at most so many; by default one per core.")] = None,
@@ -55,7 +55,7 @@ def evaluate(
             raise InputError(f"{option} must be at least 1, got {value}")
     if data is not None and settings:
         raise InputError("--set changes the data that FILE.net records; it has no use beside --data")
-    checks = {get_backend(name).name: check_samples for name in check or ()}
+    checks = {get_backend(name): check_samples for name in check or ()}
     graph = load(file)
     pairs: Iterable[tuple[Any, int]]
     if data is not None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from pumice.backends import BACKEND_NAMES, get_backend
+from pumice.backends import BACKENDS_HELP, DEFAULT, get_backend
 from pumice.cli.arrays import check_result_path, read_stream, write_result
 from pumice.errors import InputError, PumiceWarning
 from pumice.ir import Direct, Graph, with_reset_schedule
@@ -23,7 +23,7 @@ def run(
     input_: Annotated[Path, typer.Option("--input", metavar="X.npy", help="Integers, shape (T, *input shape).")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="Y.npz", help="Where the spikes go.")],
     steps: Annotated[int | None, typer.Option(help="Steps to run; by default all of X.npy.")] = None,
-    backend: Annotated[str, typer.Option(help=f"One of: {', '.join(BACKEND_NAMES)}.")] = "reference",
+    backend: Annotated[str, typer.Option(help=f"One of: {BACKENDS_HELP}.")] = DEFAULT,
     reset_interval: Annotated[int | None, typer.Option(help="Reset the neurons every so many steps.")] = None,
     reset_offset: Annotated[int | None, typer.Option(help="Phase of the resets, as in stock netx.")] = None,
     input_message_bits: Annotated[
@@ -54,7 +54,7 @@ def run(
     _warn_about_values(graph, x)
     result = chosen.run(graph, x, record=record)
     write_result(output, result)
-    print(f"{output}: {len(x)} steps, {int(result.spikes.sum())} output spikes ({backend})")
+    print(f"{output}: {len(x)} steps, {int(result.spikes.sum())} output spikes ({chosen.name})")
 
 
 def _with_resets(graph: Graph, interval: int | None, offset: int | None) -> Graph:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pumice.backends import BACKEND_NAMES, get_backend
+from pumice.backends import BACKEND_NAMES, BACKENDS_HELP, AbstractBackend, get_backend
 from pumice.backends.verify import verify as verify_graph
 from pumice.errors import InputError, MissingExtraError
 from pumice.netx import load
@@ -17,25 +17,25 @@ def verify(
     file: Annotated[Path, typer.Argument(metavar="FILE.net", help="A network with a certificate.")],
     backend: Annotated[
         list[str] | None,
-        typer.Option(help=f"May be repeated; by default all installed of {', '.join(BACKEND_NAMES)}."),
+        typer.Option(help=f"May be repeated; by default all installed of {BACKENDS_HELP}."),
     ] = None,
 ) -> None:
     """Run backends on FILE.net's certificate and compare every spike, current and voltage."""
-    names = _installed() if not backend else [get_backend(name).name for name in backend]
+    chosen = [get_backend(name) for name in backend] if backend else _installed()
     graph = load(file)
     if graph.certificate is None:
         raise InputError(f"{file}: holds no certificate to verify against; `pumice.certify` makes one")
-    compared = verify_graph(graph, tuple(names))
+    compared = verify_graph(graph, chosen)
     steps = len(graph.certificate.x)
     for name, count in compared.items():
         print(f"{name}: equal ({count} values: s, u, v of {len(graph.populations)} populations in {steps} steps)")
 
 
-def _installed() -> list[str]:
-    names = []
+def _installed() -> list[AbstractBackend]:
+    found = []
     for name in BACKEND_NAMES:
         try:
-            names.append(get_backend(name).name)
+            found.append(get_backend(name))
         except MissingExtraError as error:
             print(f"{name}: not run ({error})")
-    return names
+    return found

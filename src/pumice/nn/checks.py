@@ -87,6 +87,21 @@ def check_input(where: str, x: torch.Tensor, channels: int, *, image: bool = Fal
         raise InputError(f"{where} takes (batch, {channels}, {axes}, time), got {tuple(x.shape)}; {fix}")
 
 
+def check_transform(x: torch.Tensor) -> None:
+    """Refuse vmap, which the compiled loops cannot be part of.
+
+    Raises:
+        InputError: In one line, with the remedy.
+
+    Example:
+        >>> torch.vmap(check_transform)(torch.ones(2, 3))
+        Traceback (most recent call last):
+        pumice.errors.InputError: torch.vmap cannot map over compiled loops; put its samples into the batch instead
+    """
+    if torch._C._functorch.is_batchedtensor(x):
+        raise InputError("torch.vmap cannot map over compiled loops; put its samples into the batch instead")
+
+
 def check_same_shape(where: str, currents: Sequence[torch.Tensor], *, concat: bool = False) -> None:
     """Refuse currents that torch could only add by broadcasting; a chip cannot. With `concat`, channels are free.
 

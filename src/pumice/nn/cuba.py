@@ -8,7 +8,6 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
 import torch
 from lava.lib.dl.slayer.neuron import cuba as slayer_cuba
 from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
@@ -16,7 +15,7 @@ from lava.lib.dl.slayer.utils.quantize import quantize
 
 from pumice.errors import InputError, LoweringError, PumiceWarning
 from pumice.nn import carried_state, slayer_loops, slayer_state
-from pumice.nn.checks import check_deployed_alike
+from pumice.nn.checks import check_deployed_alike, check_transform
 from pumice.nn.deployed import ChipCuba, ChipIntegrate, ChipSpike
 from pumice.nn.kernels import operators
 from pumice.nn.layout import neuron_vector, slayer_order, time_major
@@ -152,6 +151,7 @@ class CubaNeuron(slayer_cuba.Neuron):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Spikes for a current of shape (batch, ..., time); deployed, for integer synaptic sums of that shape."""
+        check_transform(input)
         if self.is_deployed:
             return self._deployed_forward(input)
         if self._runs_slayers_loops(input):
@@ -277,8 +277,7 @@ class CubaNeuron(slayer_cuba.Neuron):
     def _deployed_fused(self, z: torch.Tensor) -> torch.Tensor:
         """What `_deployed_states` and `ChipSpike` give, in compiled loops; remembers the states, if asked to."""
         x = time_major(z)
-        decays = (np.atleast_1d(decay) for decay in (self.cx_current_decay, self.cx_voltage_decay))
-        numbers = [self.integer_bias(), *(torch.as_tensor(decay, dtype=torch.float64) for decay in decays)]
+        numbers = [self.integer_bias(), *self._decays_q12()]
         for per_channel in numbers:
             if len(per_channel) not in {1, z.shape[1]}:
                 raise InputError(f"CubaNeuron has {len(per_channel)} channels, got input of shape {tuple(z.shape)}")
@@ -300,15 +299,15 @@ class CubaNeuron(slayer_cuba.Neuron):
         bias = self.integer_bias().reshape(-1, *[1] * (z.ndim - 2))
         # float64: a sum beyond +-2^18 leaves u with more than the 24 bits that float32 holds.
         dtype, z = z.dtype, z.to(torch.float64)
-        u = ChipIntegrate.apply(z, self._decay(self.cx_current_decay, z), self._state("current_state", z), None)
-        v = ChipIntegrate.apply(
-            u + bias, self._decay(self.cx_voltage_decay, z), self._state("voltage_state", z), float(self.vth_mant)
-        )
+        decay_u, decay_v = (decay.view(-1, *[1] * (z.ndim - 3)) for decay in self._decays_q12())
+        u = ChipIntegrate.apply(z, decay_u, self._state("current_state", z), None)
+        v = ChipIntegrate.apply(u + bias, decay_v, self._state("voltage_state", z), float(self.vth_mant))
         return u, v.to(dtype)
 
-    def _decay(self, decay_q12: Any, z: torch.Tensor) -> torch.Tensor:
-        values = torch.as_tensor(np.atleast_1d(decay_q12), dtype=torch.float64, device=z.device)
-        return values.reshape(-1, *[1] * (z.ndim - 3))
+    def _decays_q12(self) -> list[torch.Tensor]:
+        """`cx_current_decay` and `cx_voltage_decay` without leaving torch, which traces this."""
+        decays = self.current_decay.detach(), self.voltage_decay.detach()
+        return [decay.clamp(0, self.p_scale).round().to(torch.float64).view(-1) for decay in decays]
 
     def _state(self, name: str, z: torch.Tensor) -> torch.Tensor:
         state: torch.Tensor = getattr(self, name)

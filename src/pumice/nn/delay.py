@@ -76,6 +76,8 @@ class Delay(axon.Delay):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Delayed spikes."""
+        if torch.compiler.is_exporting() and not torch.compiler.is_dynamo_compiling():
+            raise InputError("a Delay keeps its parameter in range, so torch.export needs strict=True")
         if not self.init:
             self._draw(input.shape[1])
         if len(self.delay) != input.shape[1]:

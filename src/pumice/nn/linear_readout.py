@@ -112,7 +112,7 @@ class LinearReadout(torch.nn.Module):
 
     def _warn_of_rounding(self, terms: tuple[Term, ...], sums: torch.Tensor, reason: str) -> None:
         with torch.no_grad():
-            rounded = _sum([self.integers(term) for term in terms], terms) / self.integer_scale
+            rounded = _sum([self.integers(term) for term in terms], terms) / self.deployed_scale
         lost = float((rounded - sums).square().mean().sqrt() / sums.square().mean().sqrt().clamp(min=1e-30))
         if lost > ROUNDING_WARNING:
             warnings.warn(
@@ -130,9 +130,11 @@ class LinearReadout(torch.nn.Module):
             return F.linear(current.value.unsqueeze(2).flatten(2, -2).mean(2).movedim(1, -1), *self._rows()).movedim(
                 -1, 1
             )
+        if torch.compiler.is_exporting():
+            raise InputError("a deployed LinearReadout has no torch.export; export it as trained, or pumice.lower it")
         sums = _sum([self.integers(term) for term in current.terms], current.terms)
         voltage = _accumulated(sums, self.integer_bias(current.terms))
-        return (voltage / self.integer_scale).to(self.linear.weight.dtype).movedim(-1, 1)
+        return (voltage / self.deployed_scale).to(self.linear.weight.dtype).movedim(-1, 1)
 
     def _check(self, current: Current) -> None:
         check_current("LinearReadout", current)
@@ -167,11 +169,11 @@ class LinearReadout(torch.nn.Module):
 
     def integers(self, term: Term) -> torch.Tensor:
         """The matrix R_k on the chip's grid, with gradient."""
-        return round_even(self.real_weight(term) * self.integer_scale, -256, 254)
+        return round_even(self.real_weight(term) * self.deployed_scale, -256, 254)
 
     def integer_bias(self, terms: tuple[Term, ...]) -> torch.Tensor:
         """The bias b' as a mantissa with exponent 6, with gradient."""
-        return round_integer(self.real_bias(terms) * self.integer_scale, -4096, 4095)
+        return round_integer(self.real_bias(terms) * self.deployed_scale, -4096, 4095)
 
     def _rows(self) -> tuple[torch.Tensor, ...]:
         bias = self.linear.bias

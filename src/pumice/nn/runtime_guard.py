@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError, LoweringError
+from pumice.nn.checks import check_transform
 from pumice.nn.current import Current
 from pumice.nn.trace import INPUT, Call, answer_of
 
@@ -79,6 +80,7 @@ class RuntimeGuard:
         x = next((x for x in (*args, *kwargs.values()) if isinstance(x, torch.Tensor)), None)
         self._pass.begin()
         if x is not None:
+            check_transform(x)
             self._check_values(x.detach())
             self._pass.remember(INPUT, x)
 

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from lava.lib.dl.slayer import synapse as slayer
 from lava.lib.dl.slayer.neuron import base as slayer_base
 
+from pumice.nn.checks import check_transform
 from pumice.nn.cuba import CubaNeuron
 from pumice.nn.events import FEWEST_OUTPUTS, EventLinear, Events
 from pumice.nn.exact import direct_convolution, exactly_if_deployed
@@ -163,6 +164,7 @@ def convolve_steps(
         >>> convolve_steps(torch.ones(1, 2, 4, 4, 5), torch.ones(3, 2, 3, 3)).shape
         torch.Size([1, 3, 2, 2, 5])
     """
+    check_transform(x)
     x = time_major(x)
     steps_and_batch = x.shape[:2]
     images = _images(x)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pumice.backends.verify import certify
 from pumice.ir import Graph, to_stream, torch_to_lava
-from pumice.lower import lower
+from pumice.lowering import lower
 from pumice.train import Trained, encode
 from pumice.train.history import FINETUNE
 

@@ -16,8 +16,8 @@ from pumice.backends import AbstractBackend, Record, get_backend
 from pumice.backends.verify import first_difference
 from pumice.errors import CheckFailedError, PumiceError
 from pumice.ir import Graph, from_stream, latencies, to_stream, torch_to_lava
-from pumice.lower import lower
-from pumice.lower.blocks import population_name, undelayed
+from pumice.lowering import lower
+from pumice.lowering.blocks import population_name, undelayed
 from pumice.netx import load, save
 from pumice.nn.deploy import is_deployed
 from pumice.nn.linear_readout import LinearReadout

@@ -18,7 +18,7 @@ def test_spikes(command, graph, net, x, tmp_path):
     code, out, err = command(RUN)
     assert (code, err) == (0, "")
     found = result(tmp_path)
-    assert out == f"y.npz: 9 steps, {found['spikes'].sum()} output spikes (reference)\n"
+    assert out == f"y.npz: 9 steps, {found['spikes'].sum()} output spikes (fast)\n"
     assert list(found) == ["spikes"]
     np.testing.assert_array_equal(found["spikes"], pumice.run(graph, x).spikes)
 

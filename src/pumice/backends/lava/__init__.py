@@ -4,8 +4,8 @@
 process; `LavaBackend` runs it between a source and recorders. Under `OneProcessCfg` it is one process, and fast.
 """
 
-from pumice.backends.lava.backend import LavaBackend
+from pumice.backends.lava.backend import LavaBackend, LavaOneProcessBackend
 from pumice.backends.lava.one_process import OneProcessCfg
 from pumice.backends.lava.processes.graph_process import GraphProcess
 
-__all__ = ["GraphProcess", "LavaBackend", "OneProcessCfg"]
+__all__ = ["GraphProcess", "LavaBackend", "LavaOneProcessBackend", "OneProcessCfg"]

@@ -95,6 +95,21 @@ class LavaBackend(AbstractBackend):
         )
 
 
+class LavaOneProcessBackend(LavaBackend):
+    """Runs a graph in one Lava process, with the kernels of the fast backend: `LavaBackend(one_process=True)`.
+
+    It shows that the graph, its steps and its messages are right on Lava, not that Lava's own models compute alike.
+
+    Args:
+        stall_timeout_s: Give up when no time step was completed for so long.
+    """
+
+    name = "lava-one-process"
+
+    def __init__(self, stall_timeout_s: float = 120.0) -> None:
+        super().__init__(stall_timeout_s, one_process=True)
+
+
 def _record(population: Population, trace: Int32Array) -> Record:
     states = dict(zip(population.states, trace[1:].copy(), strict=True))
     return Record(states["v"] if isinstance(population, Accumulator) else trace[0].copy(), states)

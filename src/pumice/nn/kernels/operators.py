@@ -33,7 +33,7 @@ class Operator:
         self.name = schema.partition("(")[0]
         _LIBRARY.define(schema)
         for device in ("CPU", "CUDA"):
-            _LIBRARY.impl(self.name, self.run, device)
+            _LIBRARY.impl(self.name, self._run_detached, device)
         torch.library.register_fake(f"{NAMESPACE}::{self.name}", _writes_nothing, lib=_LIBRARY)
         self.traced = getattr(getattr(torch.ops, NAMESPACE), self.name).default
 
@@ -43,6 +43,10 @@ class Operator:
             self.traced(*args)
         else:
             self.run(*args)
+
+    def _run_detached(self, *args: Any) -> None:
+        """As a node of a graph: an exported one hands over the parameters themselves."""
+        self.run(*(arg.detach() if isinstance(arg, torch.Tensor) else arg for arg in args))
 
     def run(self, *args: Any) -> None:
         """The loops for the device of the first tensor."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import pumice.backends.fast.backend as fast
-import pumice.lower.blocks
+import pumice.lowering.blocks
 import pumice.testing.exact
 from pumice import nn
 from pumice.backends.reference import neurons as reference_neurons
@@ -81,7 +81,7 @@ def test_a_reference_that_fires_at_its_threshold(monkeypatch):
 
 
 def test_a_dropped_bias(monkeypatch):
-    monkeypatch.setattr(pumice.lower.blocks, "_bias", lambda call: np.zeros(1, np.int32))
+    monkeypatch.setattr(pumice.lowering.blocks, "_bias", lambda call: np.zeros(1, np.int32))
     failure = only_failure(found())
     assert "differs from the deployed network" in failure.detail
     assert [part.kind for part in failure.case.parts] in (["dense"], ["merge"])
@@ -129,7 +129,7 @@ def test_an_exception_that_is_none_of_ours(monkeypatch):
     def broken(*_):
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(pumice.lower.blocks, "_bias", broken)
+    monkeypatch.setattr(pumice.lowering.blocks, "_bias", broken)
     failure = only_failure(found())
     assert failure.reason.startswith("ZeroDivisionError in ")
     assert len(failure.case.parts) == 1

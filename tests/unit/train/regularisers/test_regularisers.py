@@ -8,7 +8,7 @@ import pumice
 from pumice import nn
 from pumice.backends.fast.program import Program
 from pumice.errors import InputError
-from pumice.lower.blocks import population_name
+from pumice.lowering.blocks import population_name
 from pumice.models import build_model
 from pumice.nn.trace import SYNAPTIC, trace
 from pumice.train import Recipe, train

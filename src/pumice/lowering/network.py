@@ -22,7 +22,7 @@ from pumice.ir import (
     to_stream,
     torch_to_lava,
 )
-from pumice.lower.blocks import lower_block, population_name, undelayed
+from pumice.lowering.blocks import lower_block, population_name, undelayed
 from pumice.nn.deploy import deploy, undisturbed, value_range
 from pumice.nn.trace import INPUT, SYNAPTIC, Call, Trace, trace_model
 from pumice.passes.check_ranges import check_ranges

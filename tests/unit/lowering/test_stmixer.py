@@ -26,7 +26,7 @@ from pumice.ir import (
     to_stream,
     torch_to_lava,
 )
-from pumice.lower.blocks import population_name, undelayed
+from pumice.lowering.blocks import population_name, undelayed
 from pumice.models import stmixer
 from pumice.nn.trace import SYNAPTIC, trace
 from pumice.passes.insert_relays import is_value_relay

@@ -1,0 +1,133 @@
+"""Names in recipes and commands: one of a table, or an object of the user's own as "package.module:object"."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from pumice.errors import InputError
+
+
+def find(name: str, known: Mapping[str, Any], what: str) -> Any:
+    """What a name means.
+
+    Args:
+        name: A key of the table, or "package.module:object". Modules are found as Python finds them, and last in
+            the current folder.
+        known: The table.
+        what: Of what kind the names are, for messages.
+
+    Raises:
+        InputError: It is neither; the nearest names are in the message.
+
+    Example:
+        >>> find("arctan", {"arctan": 1, "triangle": 2}, "surrogate"), find("math:pi", {}, "number") > 3
+        (1, True)
+        >>> find("arctam", {"arctan": 1, "triangle": 2}, "surrogate")
+        Traceback (most recent call last):
+        pumice.errors.InputError: unknown surrogate 'arctam'; did you mean 'arctan'? There are: arctan, triangle; or \
+"package.module:object" of your own
+    """
+    if name in known:
+        return known[name]
+    if not is_own(name):
+        raise InputError(unknown(name, known, what) + '; or "package.module:object" of your own')
+    return _imported(name, what)
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is that of an object of the user's own, by its form alone.
+
+    Example:
+        >>> is_own("my_network:make"), is_own("resnet")
+        (True, False)
+    """
+    return ":" in name
+
+
+def unknown(name: str, known: Iterable[str], what: str) -> str:
+    """The message for a name that is in no table, with the nearest one that is.
+
+    Example:
+        >>> unknown("digit", ["digits", "mnist"], "preset")
+        "unknown preset 'digit'; did you mean 'digits'? There are: digits, mnist"
+    """
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    meant = f"; did you mean {near[0]!r}? There" if near else "; there"
+    return f"unknown {what} {name!r}{meant} are: {', '.join(names)}"
+
+
+def call(function: Callable[..., Any], what: str, arguments: Mapping[str, Any], **offered: Any) -> Any:
+    """Call with the user's arguments, and with what is offered as far as the function's signature names it.
+
+    Args:
+        function: A class or function.
+        what: What it is, for messages.
+        arguments: The user's own keyword arguments.
+        **offered: What the caller has at hand; a function without a parameter of the name does not get it.
+
+    Raises:
+        InputError: The function does not take the arguments; the message lists those that it takes.
+
+    Example:
+        >>> call(lambda n_classes, width=1: (n_classes, width), "network 'mine'", {"width": 3}, n_classes=10, seed=0)
+        (10, 3)
+    """
+    try:
+        parameters = inspect.signature(function).parameters
+    except ValueError:  # of functions in C, which do not tell
+        return function(**arguments)
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    own = [name for name, p in parameters.items() if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}]
+    given = {name: value for name, value in offered.items() if name in own or takes_all}
+    allowed = ", ".join(name for name in own if name not in offered) or "none"
+    if clash := [name for name in arguments if name in given]:
+        raise InputError(f"{what}: {', '.join(clash)} is given by pumice; its own arguments are: {allowed}")
+    missing = [n for n in arguments if n not in own] if not takes_all else []
+    if missing:
+        raise InputError(f"{what} takes no argument {', '.join(missing)}; its arguments are: {allowed}")
+    required = [n for n in own if parameters[n].default is inspect.Parameter.empty]
+    if absent := [n for n in required if n not in given and n not in arguments]:
+        raise InputError(f"{what} needs the argument {', '.join(absent)}; its arguments are: {allowed}")
+    return function(**given, **arguments)
+
+
+def _imported(name: str, what: str) -> Any:
+    module_name, _, path = name.partition(":")
+    if not all(part.isidentifier() for part in (*module_name.split("."), *path.split("."))):
+        raise InputError(f'{what} {name!r}: an object of your own is named "package.module:object"')
+    found: Any = _module(module_name, name, what)
+    for part in path.split("."):
+        if not hasattr(found, part):
+            raise InputError(f"{what} {name!r}: {_file(found)} holds no {part!r}")
+        found = getattr(found, part)
+    return found
+
+
+def _module(module_name: str, name: str, what: str) -> ModuleType:
+    here = str(os.getcwd())
+    if here not in sys.path and "" not in sys.path:
+        sys.path.append(here)  # last, so that nothing there takes the place of an installed package
+    try:
+        return import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise InputError(f"{what} {name!r}: importing {module_name} fails: {error}") from error
+        raise InputError(
+            f"{what} {name!r}: there is no module {error.name!r}; it is looked for where Python looks, and in {here}"
+        ) from error
+    except Exception as error:  # whatever the user's own module raises
+        raise InputError(
+            f"{what} {name!r}: importing {module_name} fails: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _file(found: Any) -> str:
+    return str(getattr(found, "__file__", None) or getattr(found, "__name__", found))

@@ -74,12 +74,14 @@ def call(function: Callable[..., Any], what: str, arguments: Mapping[str, Any], 
         **offered: What the caller has at hand; a function without a parameter of the name does not get it.
 
     Raises:
-        InputError: The function does not take the arguments; the message lists those that it takes.
+        InputError: The function does not take the arguments, or not of this type; the message lists its arguments.
 
     Example:
         >>> call(lambda n_classes, width=1: (n_classes, width), "network 'mine'", {"width": 3}, n_classes=10, seed=0)
         (10, 3)
     """
+    if not callable(function):
+        raise InputError(f"{what} is a {type(function).__name__}, and must be a class or function")
     try:
         parameters = inspect.signature(function).parameters
     except ValueError:  # of functions in C, which do not tell
@@ -96,7 +98,17 @@ def call(function: Callable[..., Any], what: str, arguments: Mapping[str, Any], 
     required = [n for n in own if parameters[n].default is inspect.Parameter.empty]
     if absent := [n for n in required if n not in given and n not in arguments]:
         raise InputError(f"{what} needs the argument {', '.join(absent)}; its arguments are: {allowed}")
-    return function(**given, **arguments)
+    try:
+        return function(**given, **arguments)
+    except TypeError as error:
+        raise InputError(f"{what}: {error}; its arguments are: {allowed}") from error
+
+
+def look_in_current_folder() -> None:
+    """Let Python find modules in the current folder too, last, so that none takes an installed package's place."""
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.append(here)
 
 
 def _imported(name: str, what: str) -> Any:
@@ -112,16 +124,15 @@ def _imported(name: str, what: str) -> Any:
 
 
 def _module(module_name: str, name: str, what: str) -> ModuleType:
-    here = str(os.getcwd())
-    if here not in sys.path and "" not in sys.path:
-        sys.path.append(here)  # last, so that nothing there takes the place of an installed package
+    look_in_current_folder()
     try:
         return import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise InputError(f"{what} {name!r}: importing {module_name} fails: {error}") from error
         raise InputError(
-            f"{what} {name!r}: there is no module {error.name!r}; it is looked for where Python looks, and in {here}"
+            f"{what} {name!r}: there is no module {error.name!r}; it is looked for where Python looks, "
+            f"and in {os.getcwd()}"
         ) from error
     except Exception as error:  # whatever the user's own module raises
         raise InputError(

@@ -20,6 +20,7 @@ from pumice.cli.demo import demo
 from pumice.cli.evaluate import evaluate
 from pumice.cli.inspect import inspect
 from pumice.cli.lower import lower
+from pumice.cli.new import new
 from pumice.cli.run import run
 from pumice.cli.train import train
 from pumice.cli.verify import verify
@@ -28,6 +29,7 @@ from pumice.errors import BackendError, PumiceError, PumiceWarning
 # One line per command: name -> function.
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
+    "new": new,
     "train": train,
     "lower": lower,
     "run": run,

@@ -47,6 +47,10 @@ def evaluate(
     ] = None,
     check_samples: Annotated[int, typer.Option(help="On how many samples, back to back.")] = 4,
     threads: Annotated[int | None, typer.Option(help="Use at most so many; by default one per core.")] = None,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODULE", help="Code outside this folder that the file may name; may be repeated."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Run FILE.net on a test set: accuracy, spikes and synaptic events of each layer."""
@@ -66,7 +70,8 @@ def evaluate(
     else:
         with training_extra():
             from pumice.pipeline.recorded import recorded_test
-        recorded = recorded_test(graph, None if data_root is None else str(data_root), samples, settings or ())
+        root = None if data_root is None else str(data_root)
+        recorded = recorded_test(graph, root, samples, settings or (), trust or ())
         pairs, n = recorded, len(recorded)
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)

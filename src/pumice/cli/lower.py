@@ -15,13 +15,17 @@ from pumice.netx.writer import network_path
 def lower(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Written by `pumice train`.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.net", help="The network file.")],
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODULE", help="Code outside this folder that the file may name; may be repeated."),
+    ] = None,
 ) -> None:
     """Lower CHECKPOINT's network to integers and write it, certified, to FILE.net."""
     network_path(output)  # before the work
     with training_extra():
         from pumice.pipeline import lower_trained
         from pumice.train import load_checkpoint, restore
-    graph = lower_trained(restore(load_checkpoint(checkpoint)))
+    graph = lower_trained(restore(load_checkpoint(checkpoint), trust=trust or ()))
     save(graph, output)
     period = graph.timing.period_steps if graph.timing is not None else "one sample only"
     print(

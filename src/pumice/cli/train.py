@@ -23,7 +23,7 @@ def train(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help=f"A .toml or .json file, or a preset: {', '.join(PRESET_NAMES)}.",
+            help=f"A .toml or .json file (`pumice new` writes one), or a preset: {', '.join(PRESET_NAMES)}.",
         ),
     ],
     data_root: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the dataset's files.")] = None,

@@ -96,7 +96,10 @@ class RateEncoder(AbstractImageEncoder):
         return (rng.random((*samples.shape, self.steps)) < probability[..., None]).astype(np.uint8)
 
 
+EVENT_ENCODINGS = ("time", "count")
 IMAGE_ENCODERS: dict[str, type[AbstractImageEncoder]] = {"direct": DirectEncoder, "rate": RateEncoder}
+
+ENCODING_NAMES = (*IMAGE_ENCODERS, *EVENT_ENCODINGS)
 
 
 def make_encoder(name: str, steps: int, image_range: tuple[int, int]) -> AbstractEncoder:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pumice import names
 from pumice.data.cifar10 import load_cifar10
 from pumice.data.dataset import Dataset
 from pumice.data.digits import load_digits
@@ -16,9 +16,9 @@ from pumice.data.mnist import load_mnist
 from pumice.data.nmnist import load_nmnist
 from pumice.errors import InputError
 
-# Each but "digits" takes the folder and its own keyword arguments.
+# Each may take the folder, as `root`, and its own keyword arguments.
 _LOADERS: dict[str, Callable[..., Dataset]] = {
-    "digits": lambda _root: load_digits(),
+    "digits": load_digits,
     "mnist": load_mnist,
     "cifar10": load_cifar10,
     "nmnist": load_nmnist,
@@ -32,8 +32,9 @@ def load_dataset(name: str, root: str | Path | None = None, **arguments: Any) ->
     """The dataset called `name`.
 
     Args:
-        name: One of `DATASET_NAMES`.
-        root: Folder with the data, for datasets that are not bundled.
+        name: One of `DATASET_NAMES`, or "package.module:function" of your own, which gives a `Dataset`.
+        root: Folder with the data, for datasets that are not bundled; a function of your own is given it if it has
+            an argument of the name.
         **arguments: The dataset's own.
 
     Returns:
@@ -46,12 +47,7 @@ def load_dataset(name: str, root: str | Path | None = None, **arguments: Any) ->
         >>> load_dataset("digits").image_shape
         (1, 8, 8)
     """
-    if name not in _LOADERS:
-        raise InputError(f"unknown dataset {name!r}; there are: {', '.join(DATASET_NAMES)}")
-    allowed = list(inspect.signature(_LOADERS[name]).parameters)[1:]
-    unknown = [key for key in arguments if key not in allowed]
-    if unknown:
-        raise InputError(
-            f"dataset {name!r} takes no argument {', '.join(unknown)}; it takes: {', '.join(allowed) or 'none'}"
-        )
-    return _LOADERS[name](root, **arguments)
+    dataset = names.call(names.find(name, _LOADERS, "dataset"), f"dataset {name!r}", arguments, root=root)
+    if not isinstance(dataset, Dataset):
+        raise InputError(f"dataset {name!r} gives a {type(dataset).__name__}, and must give a pumice.data.Dataset")
+    return dataset

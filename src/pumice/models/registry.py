@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from pumice import names
 from pumice.errors import InputError
 from pumice.models.convnet import convnet
 from pumice.models.feedforward import feedforward
 from pumice.models.resnet import resnet
 from pumice.models.stmixer import stmixer
 
-# Each takes (neuron_params, image_shape, n_classes) and its own keyword arguments.
 _MODELS: dict[str, Callable[..., torch.nn.Module]] = {
     "convnet": convnet,
     "feedforward": feedforward,
@@ -29,12 +28,14 @@ def build_model(
     neuron_params: dict[str, Any],
     image_shape: tuple[int, int, int],
     n_classes: int,
+    /,
     **arguments: Any,
 ) -> torch.nn.Module:
     """The model called `name`, with fresh weights from torch's global random generator.
 
     Args:
-        name: One of `MODEL_NAMES`.
+        name: One of `MODEL_NAMES`, or "package.module:object" of your own: a class or function that makes the model,
+            and is given those of the next three arguments that it names.
         neuron_params: SLAYER's dictionary, used for every layer.
         image_shape: (channel, height, width).
         n_classes: Neurons of the output layer.
@@ -48,10 +49,14 @@ def build_model(
         >>> build_model("convnet", params, (1, 8, 8), 10, channels=[4], strides=[2]).output.neuron.threshold
         0.5
     """
-    if name not in _MODELS:
-        raise InputError(f"unknown network {name!r}; there are: {', '.join(MODEL_NAMES)}")
-    try:
-        return _MODELS[name](neuron_params, image_shape, n_classes, **arguments)
-    except TypeError as error:
-        allowed = list(inspect.signature(_MODELS[name]).parameters)[3:]
-        raise InputError(f"network {name!r}: {error}; its arguments are: {', '.join(allowed)}") from error
+    model = names.call(
+        names.find(name, _MODELS, "network"),
+        f"network {name!r}",
+        arguments,
+        neuron_params=neuron_params,
+        image_shape=image_shape,
+        n_classes=n_classes,
+    )
+    if not isinstance(model, torch.nn.Module):
+        raise InputError(f"network {name!r} gives a {type(model).__name__}, and must give a torch.nn.Module")
+    return model

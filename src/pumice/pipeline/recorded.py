@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from pumice.errors import InputError
 from pumice.ir import Graph, torch_to_lava
 from pumice.train import Recipe, encode
 from pumice.train.build import build_encoder, prepare_data
+from pumice.train.own_code import check_own_code
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -47,7 +48,11 @@ class RecordedTest:
 
 
 def recorded_test(
-    graph: Graph, root: str | None, limit: int | None = None, settings: Sequence[str] = ()
+    graph: Graph,
+    root: str | None,
+    limit: int | None = None,
+    settings: Sequence[str] = (),
+    trust: Collection[str] = (),
 ) -> RecordedTest:
     """The test split that a graph was trained for, from its own record of the recipe.
 
@@ -56,9 +61,10 @@ def recorded_test(
         root: Folder with the data, for datasets that are not bundled.
         limit: Use only the first samples.
         settings: Changes of the record, as of a recipe: "data.args.jpeg_test=true".
+        trust: Modules outside the current folder that the record may name; see `restore`.
 
     Raises:
-        InputError: The graph holds no recipe, or the data are not there.
+        InputError: The graph holds no recipe, or one that names code that is not trusted, or the data are not there.
     """
     if "recipe" not in graph.info:
         raise InputError("the file does not say what it was trained on; give samples of your own: --data X.npz")
@@ -66,6 +72,7 @@ def recorded_test(
         recipe = Recipe.model_validate(json.loads(graph.info["recipe"]))
     except ValueError as error:
         raise InputError(f"the file's recipe is not one of this version of pumice: {error}") from error
+    check_own_code(recipe, "the network's file", trust)
     recipe = recipe.overridden(settings)
     dataset, _ = prepare_data(recipe, load_dataset(recipe.data.dataset, root, **recipe.data.args))
     split = dataset.test.first(limit)

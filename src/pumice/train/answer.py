@@ -10,6 +10,7 @@ import torch
 
 from pumice.nn import LinearReadout
 from pumice.train.membrane import watch_membrane
+from pumice.train.outputs import first_output
 from pumice.train.sml import watch_surrogates
 
 Reader = Callable[[torch.Tensor], Any]
@@ -19,8 +20,9 @@ Reader = Callable[[torch.Tensor], Any]
 def watch_answer(model: torch.nn.Module, loss_of: torch.nn.Module) -> Iterator[Reader]:
     """Until the context ends, a function of the model's output that gives the first argument of the loss.
 
-    That is the output itself, unless the loss's attribute `reads` is "membrane" (the output neurons' potential; that
-    of a `LinearReadout` is its answer) or "surrogates" (the output, and what the surrogate modules gave).
+    The loss's attribute `reads` says what it is: "spikes", the output, or the first of several; "membrane", the
+    output neurons' potential (that of a `LinearReadout` is its answer); "surrogates", the output and what the
+    surrogate modules gave. A loss without the attribute, of the user's own, gets whatever the network returns.
 
     Example:
         >>> from pumice.train.losses import SpikeRateLoss
@@ -28,15 +30,17 @@ def watch_answer(model: torch.nn.Module, loss_of: torch.nn.Module) -> Iterator[R
         ...     answer_of(torch.ones(1))
         tensor([1.])
     """
-    reads = getattr(loss_of, "reads", "spikes")
+    reads = getattr(loss_of, "reads", "outputs")
     if reads == "surrogates":
         with watch_surrogates(model) as surrogates:
-            yield lambda output: (output, surrogates.take())
+            yield lambda output: (first_output(output), surrogates.take())
     elif reads == "membrane" and not answers_in_numbers(model):
         with watch_membrane(model) as membrane:
             yield lambda _output: membrane.potential()
-    else:
+    elif reads == "outputs":
         yield lambda output: output
+    else:
+        yield first_output
 
 
 def answers_in_numbers(model: torch.nn.Module) -> bool:

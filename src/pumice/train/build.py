@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 
 import numpy as np
 import torch
 
-from pumice import nn
+from pumice import names, nn
 from pumice.data import (
     AbstractEncoder,
     Dataset,
@@ -21,7 +20,7 @@ from pumice.data import (
     make_encoder,
     take_fold,
 )
-from pumice.data.encoders import IMAGE_ENCODERS
+from pumice.data.encoders import EVENT_ENCODINGS, IMAGE_ENCODERS
 from pumice.errors import InputError, PumiceWarning
 from pumice.models import build_model
 from pumice.nn.surrogate import SURROGATES, Surrogate
@@ -29,6 +28,8 @@ from pumice.train.evaluate import to_tensor
 from pumice.train.recipe import NeuronSection, Recipe
 
 EXAMPLE_SIZE = 4
+GIVEN = "given"
+"""`network.name` of a network that was no recipe's, but given to `train` as an object."""
 
 
 def prepare_data(recipe: Recipe, dataset: Dataset) -> tuple[Dataset, Split | None]:
@@ -60,6 +61,10 @@ def build_encoder(recipe: Recipe, dataset: Dataset) -> AbstractEncoder:
         InputError: The encoding is not one for this kind of data.
     """
     data = recipe.data
+    if names.is_own(data.encoding):
+        return _own_encoder(recipe, dataset)
+    if data.encoding_args:
+        raise InputError(f"data.encoding_args are those of an encoding of your own, and it is {data.encoding!r}")
     if isinstance(dataset, ImageDataset):
         if data.encoding not in IMAGE_ENCODERS:
             raise InputError(
@@ -67,9 +72,10 @@ def build_encoder(recipe: Recipe, dataset: Dataset) -> AbstractEncoder:
                 f"use one of: {', '.join(IMAGE_ENCODERS)}"
             )
         return make_encoder(data.encoding, data.steps, dataset.value_range)
-    if not isinstance(dataset, EventDataset) or data.encoding not in {"time", "count"}:
+    if not isinstance(dataset, EventDataset) or data.encoding not in EVENT_ENCODINGS:
         raise InputError(
-            f"data.encoding={data.encoding} is for images, {dataset.name} holds events; use one of: time, count"
+            f"data.encoding={data.encoding} is for images, {dataset.name} holds events; "
+            f"use one of: {', '.join(EVENT_ENCODINGS)}"
         )
     return EventBinner(
         data.steps,
@@ -81,12 +87,29 @@ def build_encoder(recipe: Recipe, dataset: Dataset) -> AbstractEncoder:
     )
 
 
+def _own_encoder(recipe: Recipe, dataset: Dataset) -> AbstractEncoder:
+    data = recipe.data
+    offered = {"steps": data.steps, "dataset": dataset}
+    if isinstance(dataset, ImageDataset):
+        offered["image_range"] = dataset.value_range
+    kind = names.find(data.encoding, {}, "encoding")
+    encoder = names.call(kind, f"encoding {data.encoding!r}", data.encoding_args, **offered)
+    if not isinstance(encoder, AbstractEncoder):
+        raise InputError(f"encoding {data.encoding!r} gives a {type(encoder).__name__}, no AbstractEncoder")
+    return encoder
+
+
 def build_network(recipe: Recipe, dataset: Dataset) -> torch.nn.Module:
     """The recipe's network with the weights that its seed gives.
 
     Raises:
-        InputError: The surrogate or the network does not take its arguments.
+        InputError: The surrogate or the network does not take its arguments, or the network was given as an object.
     """
+    if recipe.network.name == GIVEN:
+        raise InputError(
+            "the network was given as train(..., model=...), so no recipe can make it again: give it once more, "
+            'restore(checkpoint, model=...), or name in the recipe what makes it: network.name = "my_module:make"'
+        )
     params = recipe.neuron.model_dump(exclude={"norm", "surrogate", "surrogate_args"})
     if recipe.neuron.norm == "tdbn":
         params["norm"] = nn.TDBN
@@ -105,12 +128,11 @@ def _surrogate(neuron: NeuronSection) -> Surrogate | None:
         if neuron.surrogate_args:
             raise InputError("neuron.surrogate_args are those of a neuron.surrogate, and none is chosen")
         return None
-    kind = SURROGATES[neuron.surrogate]
-    try:
-        return kind(**neuron.surrogate_args)
-    except TypeError as error:
-        allowed = ", ".join(inspect.signature(kind).parameters)
-        raise InputError(f"neuron.surrogate {neuron.surrogate!r}: {error}; its arguments are: {allowed}") from error
+    kind = names.find(neuron.surrogate, SURROGATES, "surrogate")
+    surrogate = names.call(kind, f"neuron.surrogate {neuron.surrogate!r}", neuron.surrogate_args)
+    if not isinstance(surrogate, Surrogate):
+        raise InputError(f"neuron.surrogate {neuron.surrogate!r} gives a {type(surrogate).__name__}, no Surrogate")
+    return surrogate
 
 
 def example_input(recipe: Recipe, dataset: Dataset, size: int = EXAMPLE_SIZE) -> torch.Tensor:

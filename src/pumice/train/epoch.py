@@ -20,6 +20,7 @@ from pumice.train.firing import FiringRates, watch_firing
 from pumice.train.history import EpochRecord
 from pumice.train.logs import RunLogs
 from pumice.train.losses import make_loss
+from pumice.train.outputs import first_output
 from pumice.train.position import EpochSums, Position
 from pumice.train.precision import neurons_in_float32
 from pumice.train.recipe import Recipe
@@ -146,7 +147,7 @@ class _Step:
             loss = self.loss_of(self._answer_of(output), labels)
             for penalty in self._penalties:
                 loss = loss + penalty(self._firing.latest)
-            self._count(loss, output, labels, x, index)
+            self._count(loss, first_output(output), labels, x, index)
             fabric.backward(loss * (len(labels) * fabric.world_size / sum(group)))
         if is_due:
             self._step(index)

@@ -12,6 +12,7 @@ import torch
 from pumice.data import AbstractEncoder
 from pumice.errors import InputError
 from pumice.train.finite import FiniteCheck
+from pumice.train.outputs import first_output
 
 IntArray = npt.NDArray[np.integer[Any]]
 TEST_STREAM = 0
@@ -42,7 +43,7 @@ def predict_counts(
     counts = []
     with torch.no_grad():
         for stream in encode(encoder, images, seed=seed, batch_size=batch_size):
-            output = model(to_tensor(stream).to(device))
+            output = first_output(model(to_tensor(stream).to(device)))
             # float64 holds a deployed read-out's sums, integers times a power of two, exactly.
             counts.append(output.numpy(force=True).sum(-1, dtype=np.float64))
             if not np.isfinite(counts[-1]).all():

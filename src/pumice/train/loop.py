@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from pumice.data import Dataset
 from pumice.errors import FileFormatError, InputError
 from pumice.train.batches import batch_sizes
@@ -27,7 +29,7 @@ from pumice.train.sml import freeze_surrogates
 from pumice.train.stuck import warn_of_stuck_layers
 from pumice.train.sync_norm import synchronise_norms
 from pumice.train.threads import cpu_threads
-from pumice.train.trained import Trained, restore, start
+from pumice.train.trained import Trained, restore, start, with_given_network
 
 # What may differ between a run and its continuation: it changes no bit of the result.
 FREE_TO_CHANGE = {"data.workers", "data.cache", "training.checkpoint_every_steps", "logging.tensorboard"}
@@ -41,6 +43,7 @@ def train(
     recipe: Recipe,
     dataset: Dataset,
     *,
+    model: torch.nn.Module | None = None,
     checkpoint_path: str | Path | None = None,
     resume_from: Checkpoint | None = None,
     on_epoch: Callable[[EpochRecord], None] = _ignore,
@@ -57,6 +60,9 @@ def train(
     Args:
         recipe: What to train.
         dataset: The data that the recipe names, see `pumice.data.load_dataset`.
+        model: A network of your own, in place of the recipe's; it is changed in place, and begins with the weights
+            that it has. It takes (batch, channel, height, width, time) and returns spikes (batch, class, time), or
+            several outputs with them first. To resume it, give a network that is built alike.
         checkpoint_path: Written after every epoch (and every so many steps, if the recipe says so); its folder
             is made if need be, and logs go there too.
         resume_from: Continue this run; its recipe must be the same.
@@ -69,7 +75,8 @@ def train(
         LoweringError: The network cannot be deployed.
     """
     keep_large_tensors()
-    trained = start(recipe, dataset) if resume_from is None else _resumed(recipe, dataset, resume_from)
+    recipe = with_given_network(recipe, model)
+    trained = start(recipe, dataset, model) if resume_from is None else _resumed(recipe, dataset, model, resume_from)
     position = Position() if resume_from is None else resume_from.position.copy()
     path = None if checkpoint_path is None else Path(checkpoint_path)
     logs: RunLogs | None = None
@@ -169,14 +176,14 @@ def _snapshot(trained: Trained, optimizer: Any, position: Position) -> Checkpoin
     )
 
 
-def _resumed(recipe: Recipe, dataset: Dataset, checkpoint: Checkpoint) -> Trained:
+def _resumed(recipe: Recipe, dataset: Dataset, model: torch.nn.Module | None, checkpoint: Checkpoint) -> Trained:
     keys = set(_different_keys(recipe.model_dump(), checkpoint.recipe.model_dump())) - FREE_TO_CHANGE
     if keys:
         raise InputError(
             f"the checkpoint was made with another recipe ({', '.join(sorted(keys))} differ); resume with the same "
             "recipe and settings, or train anew to another place"
         )
-    trained = restore(checkpoint, dataset)
+    trained = restore(checkpoint, dataset, model=model, trust=None)  # its names are those of the user's own recipe
     trained.recipe = recipe
     return trained
 

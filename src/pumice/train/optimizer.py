@@ -6,6 +6,9 @@ from typing import Any
 
 import torch
 
+from pumice import names
+from pumice.errors import InputError
+from pumice.train.optimizers import OPTIMIZERS
 from pumice.train.recipe import TrainingSection
 
 DELAY = "delay.delay"
@@ -17,7 +20,11 @@ def make_optimizer(model: torch.nn.Module, settings: TrainingSection) -> torch.o
 
     Args:
         model: The network.
-        settings: Says which optimiser: "adamw", "adam" (weight decay as part of the gradient), or "sgd".
+        settings: Says which optimiser: "adamw", "adam" (weight decay as part of the gradient), "sgd", or one of the
+            user's own, which is given `params`, `lr` and `weight_decay` as far as it has arguments of these names.
+
+    Raises:
+        InputError: There is no such optimiser, or it does not take its arguments.
 
     Example:
         >>> make_optimizer(torch.nn.Linear(2, 1), TrainingSection(optimizer="sgd")).defaults["momentum"]
@@ -28,8 +35,11 @@ def make_optimizer(model: torch.nn.Module, settings: TrainingSection) -> torch.o
     delays = [p for name, p in named if name.endswith(DELAY)]
     if delays:
         groups.append({"params": delays, "weight_decay": 0.0, "lr_scale": settings.delay_lr})
-    lr, weight_decay = settings.lr, settings.weight_decay
+    offered: dict[str, Any] = {"params": groups, "lr": settings.lr, "weight_decay": settings.weight_decay}
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=lr, momentum=settings.momentum, weight_decay=weight_decay)
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
-    return kind(groups, lr=lr, weight_decay=weight_decay)
+        offered["momentum"] = settings.momentum
+    kind = names.find(settings.optimizer, OPTIMIZERS, "optimiser")
+    optimizer = names.call(kind, f"optimiser {settings.optimizer!r}", settings.optimizer_args, **offered)
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise InputError(f"optimiser {settings.optimizer!r} gives a {type(optimizer).__name__}, no torch Optimizer")
+    return optimizer

@@ -5,14 +5,31 @@ from __future__ import annotations
 import difflib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from pumice import names
+from pumice.data import DATASET_NAMES
+from pumice.data.encoders import ENCODING_NAMES
 from pumice.errors import InputError, MissingExtraError
+from pumice.nn.surrogate import SURROGATES
+from pumice.train.losses.registry import LOSS_NAMES
+from pumice.train.optimizers import OPTIMIZERS
+
+
+def _named(known: Iterable[str], what: str) -> AfterValidator:
+    """Check a name of a table, or the form of one of the user's own, as soon as the recipe is read."""
+
+    def check(name: str | None) -> str | None:
+        if name is not None and name not in known and not names.is_own(name):
+            raise ValueError(names.unknown(name, known, what))
+        return name
+
+    return AfterValidator(check)
 
 
 class _Section(BaseModel):
@@ -24,10 +41,13 @@ class DataSection(_Section):
 
     Attributes:
         dataset: "digits" (bundled), or one that needs a data root: "mnist", "cifar10" (images), "nmnist",
-            "dvs_gesture" (events), "fsdd" (spoken digits, as events).
+            "dvs_gesture" (events), "fsdd" (spoken digits, as events); or "package.module:function" of your own, which
+            gives a `pumice.data.Dataset`.
         args: The dataset's own keyword arguments, such as fsdd's `leave_out`.
         encoding: For images "direct" (image repeated as graded input) or "rate" (Bernoulli spikes); for events
-            "time" (steps of equal duration) or "count" (steps with equally many events).
+            "time" (steps of equal duration) or "count" (steps with equally many events); or "package.module:Class"
+            of your own, an `AbstractEncoder`.
+        encoding_args: Keyword arguments of an encoder of your own.
         steps: Time steps per sample.
         grey_levels: Images: requantise the pixels to this many levels; None keeps them.
         window: Events: microseconds per step for "time"; None divides the dataset's usual duration by `steps`.
@@ -45,9 +65,10 @@ class DataSection(_Section):
         workers: Processes that prepare samples; 0 uses the training process. Does not change the result.
     """
 
-    dataset: Literal["digits", "mnist", "cifar10", "nmnist", "dvs_gesture", "fsdd"] = "digits"
+    dataset: Annotated[str, _named(DATASET_NAMES, "dataset")] = "digits"
     args: dict[str, Any] = {}
-    encoding: Literal["direct", "rate", "time", "count"] = "direct"
+    encoding: Annotated[str, _named(ENCODING_NAMES, "encoding")] = "direct"
+    encoding_args: dict[str, Any] = {}
     steps: Annotated[int, Field(ge=1)] = 8
     grey_levels: Annotated[int | None, Field(ge=2, le=256)] = None
     window: Annotated[float | None, Field(gt=0)] = None
@@ -74,7 +95,8 @@ class NeuronSection(_Section):
         voltage_decay: 0 to 1; 1 - tau of a leaky integrate-and-fire neuron.
         tau_grad: Width of SLAYER's surrogate gradient.
         scale_grad: Height of SLAYER's surrogate gradient.
-        surrogate: Name in `pumice.nn.surrogate`, in place of SLAYER's; None leaves the network's own choice.
+        surrogate: Name in `pumice.nn.surrogate`, or "package.module:Class" of your own (a `Surrogate`), in place of
+            SLAYER's; None leaves the network's own choice.
         surrogate_args: The surrogate's own keyword arguments, all > 0.
         norm: "tdbn" (threshold-dependent batch norm) or "none".
     """
@@ -84,16 +106,17 @@ class NeuronSection(_Section):
     voltage_decay: Annotated[float, Field(ge=0, le=1)] = 0.75
     tau_grad: Annotated[float, Field(gt=0)] = 0.03
     scale_grad: Annotated[float, Field(gt=0)] = 3.0
-    surrogate: Literal["arctan", "dspike", "exponential", "fast_sigmoid", "rectangular", "triangle"] | None = None
+    surrogate: Annotated[str | None, _named(SURROGATES, "surrogate")] = None
     surrogate_args: dict[str, Annotated[float, Field(gt=0)]] = {}
     norm: Literal["tdbn", "none"] = "tdbn"
 
 
 class NetworkSection(_Section):
-    """Which network of `pumice.models`.
+    """Which network.
 
     Attributes:
-        name: Its name.
+        name: A name in `pumice.models`, or "package.module:object" of your own: a class or function that makes it,
+            and is given `neuron_params`, `image_shape` and `n_classes` as far as it has arguments of these names.
         args: Its own keyword arguments.
     """
 
@@ -128,7 +151,8 @@ class TrainingSection(_Section):
             `batch_size` training samples (`initialise_by_data_`); None leaves the weights as drawn.
         threads: CPU threads of torch; part of the recipe because sums in another order give other bits. One is
             fastest for small networks (and on a busy machine); None leaves torch's own choice.
-        optimizer: "adamw", "adam" or "sgd".
+        optimizer: "adamw", "adam" or "sgd"; or any other as "package.module:Class" ("torch.optim:RAdam").
+        optimizer_args: Its own keyword arguments, beside lr and weight_decay.
         momentum: Of "sgd".
         lr: Learning rate at the start; falls to 0 along a cosine within each phase.
         finetune_lr: The same for the fine-tuning phase.
@@ -136,9 +160,10 @@ class TrainingSection(_Section):
         warmup_epochs: Epochs over which the learning rate of the first phase rises from 0.
         weight_decay: The optimiser's.
         clip_norm: Largest norm of all gradients together; None does not clip.
-        loss: Name in `pumice.train.losses`.
+        loss: Name in `pumice.train.losses`, or "package.module:Class" of your own; see `make_loss`.
         loss_args: The loss's own keyword arguments.
-        regularisers: Name in `pumice.train.regularisers` -> its keyword arguments.
+        regularisers: Name in `pumice.train.regularisers`, or "package.module:Class" of your own -> its keyword
+            arguments.
         early_stopping: When to stop before the last epoch; None trains all epochs.
         checkpoint_every_steps: Write the checkpoint also after so many steps of the optimiser within an epoch.
     """
@@ -149,7 +174,8 @@ class TrainingSection(_Section):
     accumulate: Annotated[int, Field(ge=1)] = 1
     initial_rate: Annotated[float | None, Field(gt=0, lt=1)] = None
     threads: Annotated[int | None, Field(ge=1)] = 1
-    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    optimizer: Annotated[str, _named(OPTIMIZERS, "optimiser")] = "adamw"
+    optimizer_args: dict[str, Any] = {}
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     lr: Annotated[float, Field(gt=0)] = 1e-2
     finetune_lr: Annotated[float, Field(gt=0)] = 1e-3
@@ -157,15 +183,7 @@ class TrainingSection(_Section):
     warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     clip_norm: Annotated[float | None, Field(gt=0)] = None
-    loss: Literal[
-        "membrane_cross_entropy",
-        "spike_count",
-        "spike_count_cross_entropy",
-        "spike_max",
-        "spike_rate",
-        "surrogate_module",
-        "van_rossum",
-    ] = "spike_count_cross_entropy"
+    loss: Annotated[str, _named(LOSS_NAMES, "loss")] = "spike_count_cross_entropy"
     loss_args: dict[str, Any] = {}
     regularisers: dict[str, dict[str, Any]] = {}
     early_stopping: EarlyStoppingSection | None = None
@@ -374,6 +392,8 @@ def _problem(details: Any) -> str:
     key = ".".join(str(part) for part in details["loc"])
     if details["type"] == "extra_forbidden":
         return f"{key}: there is no such key ({_allowed(details['loc'])})"
+    if details["type"] == "value_error":
+        return f"{key}: {details['ctx']['error']}"
     return f"{key or 'recipe'}: {details['msg']} (got {details['input']!r})"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,13 @@ import torch
 
 from pumice.data import AbstractEncoder, Dataset, Split
 from pumice.errors import FileFormatError
-from pumice.train.build import build_encoder, build_network, deploy, example_input, prepare_data
+from pumice.train.build import GIVEN, build_encoder, build_network, deploy, example_input, prepare_data
 from pumice.train.checkpoint import Checkpoint
 from pumice.train.evaluate import predict, predict_counts
 from pumice.train.fabric import summed
 from pumice.train.history import FLOAT, EpochRecord
-from pumice.train.recipe import Recipe
+from pumice.train.own_code import check_own_code
+from pumice.train.recipe import NetworkSection, Recipe
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -72,30 +74,45 @@ class Trained:
         return summed(fabric, [float(correct)])[0] / len(test)
 
 
-def start(recipe: Recipe, dataset: Dataset) -> Trained:
-    """The recipe's network before its first epoch.
+def start(recipe: Recipe, dataset: Dataset, model: torch.nn.Module | None = None) -> Trained:
+    """A network before its first epoch.
 
     Args:
         recipe: What to train.
         dataset: The data that the recipe names, as loaded.
+        model: The network, in place of the recipe's.
     """
     prepared, validation = prepare_data(recipe, dataset)
-    return _untrained(recipe, prepared, validation)
+    return _untrained(recipe, prepared, validation, model)
 
 
-def restore(checkpoint: Checkpoint, dataset: Dataset | None = None) -> Trained:
+def restore(
+    checkpoint: Checkpoint,
+    dataset: Dataset | None = None,
+    *,
+    model: torch.nn.Module | None = None,
+    trust: Collection[str] | None = (),
+) -> Trained:
     """Rebuild a checkpoint's network.
 
     Args:
         checkpoint: As read from its file.
         dataset: The data that its recipe names, as loaded; the checkpoint's own excerpt, which is enough for
             lowering, if not given.
+        model: A network like that which was given to `train`; its weights become the checkpoint's.
+        trust: Modules outside the current folder that the checkpoint may name ("my_package"); None for any.
 
     Raises:
         FileFormatError: The weights do not fit the network that the recipe describes.
+        InputError: The checkpoint names code that is not trusted, or its network was given as an object.
     """
     recipe = checkpoint.recipe
-    trained = _untrained(recipe, checkpoint.excerpt) if dataset is None else start(recipe, dataset)
+    if trust is not None:
+        check_own_code(recipe, "the checkpoint", trust)
+    if dataset is None:
+        trained = _untrained(recipe, checkpoint.excerpt, model=model)
+    else:
+        trained = start(recipe, dataset, model)
     if checkpoint.is_deployed:
         deploy(trained.model, recipe, trained.dataset)
     try:
@@ -106,8 +123,17 @@ def restore(checkpoint: Checkpoint, dataset: Dataset | None = None) -> Trained:
     return trained
 
 
-def _untrained(recipe: Recipe, prepared: Dataset, validation: Split | None = None) -> Trained:
-    model = build_network(recipe, prepared)
+def with_given_network(recipe: Recipe, model: torch.nn.Module | None) -> Recipe:
+    """The recipe as it is recorded: that of a network given as an object names none."""
+    return recipe if model is None else recipe.model_copy(update={"network": NetworkSection(name=GIVEN)})
+
+
+def _untrained(
+    recipe: Recipe, prepared: Dataset, validation: Split | None = None, model: torch.nn.Module | None = None
+) -> Trained:
+    recipe = with_given_network(recipe, model)
+    if model is None:
+        model = build_network(recipe, prepared)
     with torch.no_grad():
         # Some of SLAYER's parameters and buffers get their shape in the first call.
         model.eval()(example_input(recipe, prepared))

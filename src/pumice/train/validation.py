@@ -8,6 +8,7 @@ import torch
 
 from pumice.train.answer import watch_answer
 from pumice.train.evaluate import encode, to_tensor
+from pumice.train.outputs import first_output
 from pumice.train.trained import Trained
 
 if TYPE_CHECKING:
@@ -29,6 +30,6 @@ def validate(trained: Trained, loss_of: torch.nn.Module, fabric: Fabric) -> dict
             labels = fabric.to_device(torch.from_numpy(split.labels[start : start + len(stream)]))
             output = model(fabric.to_device(to_tensor(stream)))
             loss += float(loss_of(answer_of(output), labels)) * len(labels)
-            correct += int((output.sum(-1).argmax(1) == labels).sum())
+            correct += int((first_output(output).sum(-1).argmax(1) == labels).sum())
             start += len(stream)
     return {"validation_loss": loss / len(split), "validation_accuracy": correct / len(split)}

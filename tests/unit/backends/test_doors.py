@@ -42,7 +42,9 @@ def graph():
     return pumice.certify(made, np.ones((8, 4), int))
 
 
-@pytest.mark.parametrize("backend", [Mine(), Mine, "fast", get_backend("fast")], ids=["object", "class", "name", "ours"])
+@pytest.mark.parametrize(
+    "backend", [Mine(), Mine, "fast", get_backend("fast")], ids=["object", "class", "name", "ours"]
+)
 def test_run_verify_and_evaluate_take_a_backend(graph, backend):
     x = np.ones((9, 4), int)
     assert np.array_equal(pumice.run(graph, x, backend=backend).spikes, get_backend("reference").run(graph, x).spikes)

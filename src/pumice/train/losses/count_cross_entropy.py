@@ -25,6 +25,8 @@ class SpikeCountCrossEntropy(torch.nn.Module):
         0.6931
     """
 
+    reads = "spikes"
+
     def __init__(self, beta: float = 1.0) -> None:
         super().__init__()
         if beta <= 0:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import torch
 
+from pumice import names
 from pumice.errors import InputError
 from pumice.train.losses.count_cross_entropy import SpikeCountCrossEntropy
 from pumice.train.losses.membrane_cross_entropy import MembraneCrossEntropy
@@ -28,8 +28,12 @@ _LOSSES: dict[str, type[torch.nn.Module]] = {
 LOSS_NAMES = tuple(_LOSSES)
 
 
-def make_loss(name: str, **arguments: Any) -> torch.nn.Module:
-    """The loss called `name`.
+def make_loss(name: str, **arguments: Any) -> Any:
+    """The loss called `name`, or an object of your own, "package.module:Class".
+
+    A loss is a function of what the network returns, spikes (batch, class, time), and the labels (batch,). One of
+    your own gets whatever the network returns, all outputs if there are several, unless it has an attribute `reads`:
+    see `watch_answer`.
 
     Raises:
         InputError: There is no such loss, or it does not take these arguments.
@@ -38,10 +42,7 @@ def make_loss(name: str, **arguments: Any) -> torch.nn.Module:
         >>> make_loss("spike_rate", true_rate=0.9).true_rate
         0.9
     """
-    if name not in _LOSSES:
-        raise InputError(f"unknown loss {name!r}; there are: {', '.join(LOSS_NAMES)}")
-    try:
-        return _LOSSES[name](**arguments)
-    except TypeError as error:
-        allowed = ", ".join(list(inspect.signature(_LOSSES[name]).parameters))
-        raise InputError(f"loss {name!r}: {error}; its arguments are: {allowed}") from error
+    loss = names.call(names.find(name, _LOSSES, "loss"), f"loss {name!r}", arguments)
+    if not callable(loss):
+        raise InputError(f"loss {name!r} gives a {type(loss).__name__}, and must give what can be called (a Module)")
+    return loss

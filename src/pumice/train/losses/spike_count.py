@@ -49,6 +49,8 @@ class SpikeCount(torch.nn.Module):
         -0.2
     """
 
+    reads = "spikes"
+
     def __init__(
         self,
         true_count: float = 60.0,

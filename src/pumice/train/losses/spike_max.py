@@ -35,6 +35,8 @@ class SpikeMax(torch.nn.Module):
         0.6931
     """
 
+    reads = "spikes"
+
     def __init__(self, window: int | None = None, mode: str = "probability", epsilon: float = 1e-3) -> None:
         super().__init__()
         if mode not in {"probability", "softmax"}:

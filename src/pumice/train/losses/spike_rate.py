@@ -26,6 +26,8 @@ class SpikeRateLoss(torch.nn.Module):
         0.25
     """
 
+    reads = "spikes"
+
     def __init__(self, true_rate: float = 0.8, false_rate: float = 0.05) -> None:
         super().__init__()
         if not 0 <= false_rate < true_rate <= 1:

@@ -34,6 +34,8 @@ class VanRossum(torch.nn.Module):
         (0.0, 0.5)
     """
 
+    reads = "spikes"
+
     def __init__(self, times: Sequence[int] = (), tau: float = 5.0, kernel: str = "alpha") -> None:
         super().__init__()
         if not tau > 0 or any(time < 0 for time in times):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pumice import names
 from pumice.errors import InputError
 from pumice.train.recipe import Recipe, load_recipe
 
@@ -24,5 +25,6 @@ def find_recipe(name_or_path: str) -> Recipe:
     if name_or_path in PRESETS:
         return PRESETS[name_or_path]
     if not Path(name_or_path).exists():
-        raise InputError(f"no preset or file {name_or_path!r}; presets: {', '.join(PRESETS)}")
+        near = names.unknown(name_or_path, PRESETS, "preset")
+        raise InputError(f"there is no file {name_or_path}, and {near}; `pumice new` writes a recipe of your own")
     return load_recipe(name_or_path)

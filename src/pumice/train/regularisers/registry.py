@@ -7,13 +7,12 @@ from typing import Any
 
 import torch
 
-from pumice.errors import InputError
+from pumice import names
 from pumice.train.regularisers.activity import Activity
 from pumice.train.regularisers.fan_out import fan_out
 from pumice.train.regularisers.synaptic_events import SynapticEvents
 
 Regulariser = Callable[[Mapping[str, torch.Tensor]], torch.Tensor]
-REGULARISER_NAMES = ("activity", "synaptic_events")
 
 
 def make_regularisers(
@@ -22,9 +21,9 @@ def make_regularisers(
     """The regularisers that a recipe chooses.
 
     Args:
-        chosen: Name -> keyword arguments.
-        model: The network.
-        example_input: A batch as in training.
+        chosen: Name, or "package.module:Class" of your own -> keyword arguments.
+        model: The network; given to a class that has an argument of the name.
+        example_input: A batch as in training; likewise.
 
     Raises:
         InputError: There is no such regulariser, or it does not take these arguments.
@@ -33,15 +32,21 @@ def make_regularisers(
         >>> len(make_regularisers({"activity": {"weight": 0.1}}, torch.nn.Identity(), torch.zeros(1)))
         1
     """
-    made: list[Regulariser] = []
-    for name, arguments in chosen.items():
-        if name not in REGULARISER_NAMES:
-            raise InputError(f"unknown regulariser {name!r}; there are: {', '.join(REGULARISER_NAMES)}")
-        try:
-            if name == "activity":
-                made.append(Activity(**arguments))
-            else:
-                made.append(SynapticEvents(fan_out(model, example_input), **arguments))
-        except TypeError as error:
-            raise InputError(f"regulariser {name!r}: {error}") from error
-    return made
+    return [
+        names.call(
+            names.find(name, _REGULARISERS, "regulariser"),
+            f"regulariser {name!r}",
+            arguments,
+            model=model,
+            example_input=example_input,
+        )
+        for name, arguments in chosen.items()
+    ]
+
+
+def _synaptic_events(model: torch.nn.Module, example_input: torch.Tensor, weight: float = 1.0) -> SynapticEvents:
+    return SynapticEvents(fan_out(model, example_input), weight)
+
+
+_REGULARISERS: dict[str, Callable[..., Regulariser]] = {"activity": Activity, "synaptic_events": _synaptic_events}
+REGULARISER_NAMES = tuple(_REGULARISERS)

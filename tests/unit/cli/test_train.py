@@ -56,7 +56,7 @@ def test_resume_without_a_checkpoint_starts(command):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("train nowhere.json", "no preset or file 'nowhere.json'; presets: "),
+        ("train nowhere.json", "unknown preset or file 'nowhere.json'; there are: "),
         ("train digits --set data.augment.Blur={} -o q/d.pt", "there is no 'Blur' for images"),
         ("train digits --set training.loss_args.speed=1 -o q/d.pt", "its arguments are"),
         ("lower nowhere.pt -o a.txt", "a.txt: the name of a network file must end in .net"),

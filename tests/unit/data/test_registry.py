@@ -18,7 +18,9 @@ def test_a_folder_of_the_datasets_name_is_found(fsdd_folder):
 def test_unknown_names():
     with pytest.raises(InputError, match="unknown dataset 'imagenet'; there are: digits, mnist"):
         load_dataset("imagenet")
-    with pytest.raises(InputError, match="dataset 'fsdd' takes no argument band; it takes: leave_out, bands"):
+    with pytest.raises(
+        InputError, match="dataset 'fsdd' takes no argument band; its arguments are: leave_out, bands"
+    ):
         load_dataset("fsdd", None, band=3)
-    with pytest.raises(InputError, match="dataset 'digits' takes no argument size; it takes: none"):
+    with pytest.raises(InputError, match="dataset 'digits' takes no argument size; its arguments are: none"):
         load_dataset("digits", size=3)

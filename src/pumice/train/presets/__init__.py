@@ -25,6 +25,7 @@ def find_recipe(name_or_path: str) -> Recipe:
     if name_or_path in PRESETS:
         return PRESETS[name_or_path]
     if not Path(name_or_path).exists():
-        near = names.unknown(name_or_path, PRESETS, "preset")
-        raise InputError(f"there is no file {name_or_path}, and {near}; `pumice new` writes a recipe of your own")
+        raise InputError(
+            names.unknown(name_or_path, PRESETS, "preset or file") + "; `pumice new` writes a recipe of your own"
+        )
     return load_recipe(name_or_path)

@@ -39,7 +39,7 @@ def test_more_spikes_of_the_right_class_are_better(name):
 def test_bad_losses():
     with pytest.raises(InputError, match="there are: membrane_cross_entropy, spike_count, "):
         make_loss("hinge")
-    with pytest.raises(InputError, match="unexpected keyword"):
+    with pytest.raises(InputError, match="takes no argument gamma; its arguments are: true_rate, false_rate"):
         make_loss("spike_rate", gamma=1.0)
     with pytest.raises(InputError, match="false_rate < true_rate"):
         make_loss("spike_rate", true_rate=0.1, false_rate=0.2)

@@ -183,7 +183,8 @@ DEFECTS = [
 def test_a_planted_defect_is_found(monkeypatch, defect):
     monkeypatch.setattr(batch, "LONGEST_CHUNK", 7)
     defect(monkeypatch)
-    assert any(differences(case) for case in CASES)
+    shown_by = {higher_threshold: 12, sums_of_convolutions_do_not_wrap: 8}.get(defect, 0)  # this case first: faster
+    assert any(differences(case) for case in sorted(CASES, key=lambda case: case != shown_by))
 
 
 def test_modules_are_the_ones_in_use():

@@ -25,8 +25,8 @@ from pumice.testing.motifs import MOTIFS
 
 pytestmark = pytest.mark.lava
 
-UNDER_THE_RUNTIME = range(9)
-IN_THREADS = range(9, 14)
+UNDER_THE_RUNTIME = range(4)
+IN_THREADS = range(9, 15)
 SLOW = range(1000, 1050)
 SLOW_AND_LONG = range(2000, 2006)
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import pumice
-from pumice.backends import BACKEND_NAMES
 from pumice.data import load_digits
 from pumice.ir import from_stream, to_stream, torch_to_lava
 
@@ -25,7 +24,8 @@ def test_there_are_exports():
 def test_every_backend_holds_the_certificate(folder):
     graph = pumice.load(folder / "network.net")
     values = len(graph.certificate.x) * sum((1 + len(p.states)) * p.size for p in graph.populations)
-    assert pumice.verify(graph, BACKEND_NAMES) == dict.fromkeys(BACKEND_NAMES, values)
+    backends = ("reference", "fast", "lava")
+    assert pumice.verify(graph, backends) == dict.fromkeys(backends, values)
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)

@@ -15,7 +15,7 @@ def assert_equal(got, expected):
 def tiny(graph, vectors):
     """The image is injected as input in every step, which equals the bias that lava-dl's test sets."""
     x = np.repeat(vectors("input_bias")[None].astype(int), 20, axis=0)
-    got = pumice.run(with_reset_schedule(graph, 17, 1), x).spikes
+    got = pumice.run(with_reset_schedule(graph, 17, 1), x, backend="reference").spikes
     expected = np.moveaxis(vectors("output")[0].transpose(2, 1, 0, 3)[..., 1:], -1, 0)
     assert_equal(got[2:17], expected)
     assert expected.sum() > 50
@@ -35,7 +35,7 @@ def test_ntidigits(wheel):
     graph = load(wheel / "gts/ntidigits/ntidigits.net", num_layers=5)
     x = np.load(wheel / "gts/ntidigits/input.npy").T.astype(int)[:300]
     expected = np.load(wheel / "gts/ntidigits/output.npy").T
-    got = pumice.run(graph, x).spikes
+    got = pumice.run(graph, x, backend="reference").spikes
     assert_equal(got[:-1], expected[1:300])
     assert got.sum() > 5000
 
@@ -44,7 +44,9 @@ def test_ntidigits(wheel):
 def test_ntidigits_to_its_end(wheel):
     graph = load(wheel / "gts/ntidigits/ntidigits.net", num_layers=5)
     x = np.load(wheel / "gts/ntidigits/input.npy").T.astype(int)
-    assert_equal(pumice.run(graph, x).spikes[:-1], np.load(wheel / "gts/ntidigits/output.npy").T[1:])
+    assert_equal(
+        pumice.run(graph, x, backend="reference").spikes[:-1], np.load(wheel / "gts/ntidigits/output.npy").T[1:]
+    )
 
 
 def test_ntidigits_names_the_unsupported_layer(wheel):
@@ -58,7 +60,7 @@ def pilotnet(graph, vectors, *, n_states):
     The last layer was dumped in another run: only its first 8 steps are of this one.
     """
     x = np.repeat(vectors["image"][None], 24, axis=0)
-    records = pumice.run(with_reset_schedule(graph, 17, 1), x, record=True).records
+    records = pumice.run(with_reset_schedule(graph, 17, 1), x, record=True, backend="reference").records
     names = ["input", *(f"conv-{i}" for i in range(5)), *(f"fc-{i}" for i in range(3))]
     compared = 0
     for name, record in zip(names, records.values(), strict=False):
@@ -95,14 +97,18 @@ def blocks(vectors):
     source = Input("input", (16, 16, 3))
     a = Cuba("a", (16, 16, 3), vth_mant=25, v_decay_q12=1024)
     spikes = np.moveaxis(vectors("input")[0].transpose(2, 1, 0, 3), -1, 0)[1:].astype(int)
-    got = pumice.run(Graph(source, (a,), (Direct("input", "a", graded=True),), outputs=("a",)), image).spikes
+    got = pumice.run(
+        Graph(source, (a,), (Direct("input", "a", graded=True),), outputs=("a",)), image, backend="reference"
+    ).spikes
     assert_equal(got, spikes)
 
     bias = vectors("layer1_bias").astype(int)
     b = Cuba("b", (6, 6, 24), vth_mant=25, v_decay_q12=1024, bias_mant=bias, reset=Reset(99, 2))
     # Lava's kernel is flipped in both directions.
     conv = Conv("input", "b", weight=vectors("layer1_kernel").astype(int)[:, ::-1, ::-1], stride=(2, 2))
-    record = pumice.run(Graph(source, (b,), (conv,), outputs=("b",)), spikes, record=True).records["b"]
+    record = pumice.run(
+        Graph(source, (b,), (conv,), outputs=("b",)), spikes, record=True, backend="reference"
+    ).records["b"]
     for name, found, unit in (("layer1", record.s, 1), ("current", record.u, 64)):
         expected = unit * np.moveaxis(vectors(name)[0].transpose(2, 1, 0, 3), -1, 0)[1:15]
         assert_equal(found[1:], expected)
@@ -127,7 +133,7 @@ def dense(vectors):
         (Dense("input", "a", weight=weight),),
         outputs=("a",),
     )
-    record = pumice.run(graph, vectors("in").T.astype(int), record=True).records["a"]
+    record = pumice.run(graph, vectors("in").T.astype(int), record=True, backend="reference").records["a"]
     assert_equal(record.u, 64 * vectors("current").T)
     assert_equal(record.s, vectors("out").T)
     assert record.s.sum() > 1000

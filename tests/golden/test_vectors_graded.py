@@ -63,7 +63,7 @@ def pilotnet(request):
 
 def run(population, synapses, x):
     graph = Graph(Input("in", x.shape[1:]), (population,), synapses, (population.name,))
-    return pumice.run(graph, x.astype(int)).spikes
+    return pumice.run(graph, x.astype(int), backend="reference").spikes
 
 
 def test_pilotnet_sdnn(pilotnet):
@@ -71,7 +71,7 @@ def test_pilotnet_sdnn(pilotnet):
     path, expected = pilotnet("")
     graph = load(path)
     assert [type(p) for p in graph.populations] == [Delta, *[SigmaDelta] * 7, Sigma]
-    result = pumice.run(graph, np.repeat(expected["input"], 20, axis=0), record=True)
+    result = pumice.run(graph, np.repeat(expected["input"], 20, axis=0), record=True, backend="reference")
     assert_equal(result.records["layer0"].s, expected["act0"])
     assert_equal(result.records["layer1"].states["sigma"], expected["sigma1"])
     assert_equal(result.records["layer2"].states["sigma"], expected["sigma2"])
@@ -82,7 +82,7 @@ def test_pilotnet_sdnn(pilotnet):
 def test_pilotnet_sdnn_with_fewer_fraction_bits(pilotnet):
     """Rounded messages give a rounded steering angle: lava-dl's own tolerance, a mean error of 2 * 2^6."""
     path, expected = pilotnet("")
-    got = pumice.run(load(path, spike_exp=0), np.repeat(expected["input"], 9, axis=0)).spikes
+    got = pumice.run(load(path, spike_exp=0), np.repeat(expected["input"], 9, axis=0), backend="reference").spikes
     assert np.abs(got - expected["output"] / 64).mean() < 2 * 64
     assert np.abs(got).max() > 7000
 
@@ -94,7 +94,7 @@ def test_pilotnet_sdnn_square(pilotnet):
     names = [p.name for p in graph.populations]
     synapses = tuple(replace(s, source="in" if s.source == names[0] else s.source) for s in graph.synapses[1:])
     part = Graph(Input("in", (33, 33, 3)), graph.populations[1:], synapses, (names[-1],))
-    records = pumice.run(part, expected["act0"][:, :33, :33].astype(int), record=True).records
+    records = pumice.run(part, expected["act0"][:, :33, :33].astype(int), record=True, backend="reference").records
     for index, record in enumerate(records.values(), 1):
         assert_equal(record.states["sigma"], expected[f"sigma{index}_square"])
         assert record.states["sigma"].any()

@@ -48,6 +48,7 @@ class Dense(_Deployable, slayer.Dense):
     @exactly_if_deployed
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """The currents."""
+        check_transform(input)
         weight = _weight(self)
         if weight[0, 0].numel() > 1:  # a kernel as large as the image
             return _conv(self, input, weight)
@@ -67,6 +68,7 @@ class Conv(_Deployable, slayer.Conv):
     @exactly_if_deployed
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """The currents."""
+        check_transform(input)
         return self._wrapped(_conv(self, input, _weight(self)))
 
 
@@ -164,7 +166,6 @@ def convolve_steps(
         >>> convolve_steps(torch.ones(1, 2, 4, 4, 5), torch.ones(3, 2, 3, 3)).shape
         torch.Size([1, 3, 2, 2, 5])
     """
-    check_transform(x)
     x = time_major(x)
     steps_and_batch = x.shape[:2]
     images = _images(x)

@@ -26,8 +26,7 @@ NETS = {
     "stmixer": (lambda: build_model("stmixer", LIF, (2, 8, 8), 10, embed_dim=16, depth=1, heads=2), IMAGE),
 }
 MODES = ("float", "never run", "deployed")
-SOON = [("eager", "dense", mode) for mode in MODES]
-SOON += [("eager", "conv", "never run"), ("eager", "stmixer", "deployed"), ("aot_eager", "conv", "deployed")]
+SOON = [("eager", "conv", "never run"), ("eager", "dense", "deployed"), ("aot_eager", "dense", "float")]
 LATER = [(backend, name, mode) for backend in ("eager", "aot_eager") for name in NETS for mode in MODES]
 WAYS = [*SOON, *(pytest.param(*way, marks=pytest.mark.slow) for way in LATER if way not in SOON)]
 
@@ -78,11 +77,14 @@ def test_a_compiled_network_is_the_network(backend, name, mode):
     assert torch.equal(compiled(others), model(others))
 
 
-@pytest.mark.filterwarnings("ignore:block .* deploying changes")
-@pytest.mark.parametrize("strict", [False, True])
-@pytest.mark.parametrize(
-    ("name", "mode"), [("dense", "float"), ("conv", "deployed"), ("delays", "float"), ("stmixer", "deployed")]
+EXPORTED = [("dense", "float"), ("conv", "deployed"), ("delays", "float"), ("stmixer", "deployed")]
+
+
+@pytest.mark.filterwarnings(
+    "ignore:block .* deploying changes", "ignore:While compiling, we found certain side effects"
 )
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize(("name", "mode"), EXPORTED)
 def test_an_exported_network_is_the_network_or_is_refused_in_a_line(name, mode, strict):
     model, x = network_and_input(name, mode)
     expected = model.eval()(x)

@@ -39,7 +39,10 @@ def test_a_wrap_is_predicted_exactly_where_it_can_happen():
     safe, wrapping = large_chain(516), large_chain(517)
     assert check_ranges(safe) == []
     assert "dense0: the current u could reach" in check_ranges(wrapping)[0]
-    u = [run(g, np.ones((2, g.input.size), int), record=True).records["dense0"].u[1, 0] for g in (safe, wrapping)]
+    u = [
+        run(g, np.ones((2, g.input.size), int), record=True, backend="reference").records["dense0"].u[1, 0]
+        for g in (safe, wrapping)
+    ]
     assert u[0] > 0 > u[1]
 
 
@@ -94,7 +97,7 @@ def test_spikes_of_clocks_meet_where_they_do(weight, delays, clock, expected):
     graph = clock_into(weight, delays, **clock)
     low, high = current_bounds(graph, "n")
     assert (low[0], high[0] - 2) == expected  # the input adds at most 2
-    u = run(graph, np.zeros((60, 1), int), record=True).records["n"].u // 64
+    u = run(graph, np.zeros((60, 1), int), record=True, backend="reference").records["n"].u // 64
     if clock.get("reset", 1) is not None:
         assert (min(u.min(), 0), u.max()) == expected
     assert low[0] <= u.min()
@@ -116,7 +119,7 @@ def test_a_voltage_that_no_spike_cuts_off_can_clip_upward(vth_mant):
     accumulator = Accumulator(p.name, p.shape, p.i_decay_q12, p.v_decay_q12, reset=p.reset)
     (line,) = check_ranges(graph.replace(populations=(accumulator,)))
     assert "dense0: the voltage v could reach 2.6e+07 and clip at 8388607" in line
-    v = run(graph.replace(populations=(accumulator,)), np.ones((9, 400), int)).spikes
+    v = run(graph.replace(populations=(accumulator,)), np.ones((9, 400), int), backend="reference").spikes
     assert v.max() == 2**23 - 1
 
 
@@ -132,7 +135,7 @@ def test_the_change_of_a_delta(cum_error):
     assert check_ranges(fed(delta, (-255, 256))) == []
     (line,) = check_ranges(fed(delta, (-256, 256)))
     assert "d: the change of its input could reach 8.39e+06" in line
-    sent = run(fed(delta, (-256, 256)), np.array([[-256], [256], [0]])).spikes
+    sent = run(fed(delta, (-256, 256)), np.array([[-256], [256], [0]]), backend="reference").spikes
     assert sent[2, 0] << 7 == 2**23
 
 
@@ -170,7 +173,7 @@ def test_states_of_resonators():
     assert check_ranges(graph(32_000)) == []
     (line,) = check_ranges(graph(2**15))
     assert "r: its states could reach 8.39e+06 and clip" in line
-    real = run(graph(2**15), np.full((60, 1), 2**15), record=True).records["r"].states["real"]
+    real = run(graph(2**15), np.full((60, 1), 2**15), record=True, backend="reference").records["r"].states["real"]
     assert real.max() == pytest.approx(2**23, rel=1e-4)
     assert "could reach 6.6e+13" in check_ranges(graph(1, decay=4096))[0]  # without decay there is no bound
 
@@ -195,7 +198,7 @@ def test_sums_keep_within_their_bounds(seed, monkeypatch):
         return cells
 
     monkeypatch.setattr(backend, "neurons", watched)
-    run(graph, x)
+    run(graph, x, backend="reference")
     compared = 0
     for (name, part), (low, high) in seen.items():
         least, most = current_bounds(graph, name, part)

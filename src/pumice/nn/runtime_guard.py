@@ -8,12 +8,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 
 from pumice.errors import InputError, LoweringError
+from pumice.nn import kernels
 from pumice.nn.checks import check_transform
 from pumice.nn.current import Current
+from pumice.nn.kernels.threads import parallel_for
 from pumice.nn.trace import INPUT, Call, answer_of
+
+GRAIN = 1 << 16
+"""Values that are worth a thread."""
 
 
 class RuntimeGuard:
@@ -122,7 +128,7 @@ class RuntimeGuard:
         )
 
     def _check_values(self, x: torch.Tensor) -> None:
-        if x.numel() == 0 or x.dtype == torch.bool:
+        if x.numel() == 0 or x.dtype == torch.bool or _are_whole(x, *self.input_range):
             return
         low, high = (float(value) for value in x.aminmax())
         wanted = f"the network was deployed for whole numbers {self.input_range[0]}..{self.input_range[1]}"
@@ -130,6 +136,18 @@ class RuntimeGuard:
             raise InputError(f"{wanted}, got {low:g}..{high:g}; deploy a copy of it with the wider input_range")
         if x.is_floating_point() and not torch.equal(x, x.round()):
             raise InputError(f"{wanted}, got fractions; scale and round the input as the chip's must be")
+
+
+def _are_whole(x: torch.Tensor, low: int, high: int) -> bool:
+    """Whether all is well, where one pass over memory can tell; torch needs three."""
+    if x.device.type != "cpu" or x.dtype != torch.float32 or not x.is_contiguous() or type(x) is not torch.Tensor:
+        return False
+    found = np.zeros(1, np.int64)
+    values = x.view(-1).numpy()
+    parallel_for(
+        kernels.whole.find_others, len(values), values, np.float32(low), np.float32(high), found, grain=GRAIN
+    )
+    return not found[0]
 
 
 def _hooks(module: torch.nn.Module) -> list[Any]:

@@ -6,6 +6,7 @@ from torch.nn import Sequential
 
 import pumice
 from pumice import nn
+from pumice.errors import LoweringError
 
 LIF = {"threshold": 100.0, "current_decay": 1.0, "voltage_decay": 0.25}
 
@@ -19,7 +20,7 @@ def constant(block, value):
 class Summed(torch.nn.Module):
     def __init__(self):
         super().__init__()
-        self.sum = nn.Merge(LIF, constant(nn.ConvArm(1, 1, 1), 85 / 64), constant(nn.ConvArm(1, 1, 1), 80 / 64))
+        self.sum = nn.Merge(LIF, constant(nn.ConvArm(1, 1, 1), 170 / 64), constant(nn.ConvArm(1, 1, 1), 2 / 64))
 
     def forward(self, x):
         return self.sum(x, x)
@@ -32,7 +33,6 @@ def conv():
 
 
 NETS = {"conv": (conv, 65535), "pool": (lambda: Sequential(nn.Pool(LIF, 2, weight_scale=2.5)), 20000)}
-NETS["merge"] = (Summed, 65535)
 
 
 @pytest.mark.filterwarnings("ignore::pumice.errors.PumiceWarning")  # thresholds above 64, sums that wrap
@@ -46,7 +46,11 @@ def test_the_deployed_network_is_its_graph_beyond_the_example(name):
     x = torch.randint(3 * high // 4, high + 1, (4, 1, 4, 4, 8)).float()
     expected = model(x)
     assert torch.equal(pumice.run(graph, x, backend="reference").spikes, expected)
-    sums = graph.synapses[0]
-    if name != "merge":  # a sum of two convolutions is clipped or wrapped where it is added up
-        largest = int(abs(sums.weight).max()) * high * (4 if name == "pool" else 1)
-        assert 2**23 < largest < 2**24
+    largest = int(abs(graph.synapses[0].weight).max()) * high * (4 if name == "pool" else 1)
+    assert 2**23 < largest < 2**24
+
+
+@pytest.mark.filterwarnings("ignore::pumice.errors.PumiceWarning")
+def test_several_that_are_summed_are_refused():
+    with pytest.raises(LoweringError, match=r"block 'sum'.*must add up to less than 8388608.*got 11140950"):
+        pumice.lower(Summed(), torch.ones(1, 1, 4, 4, 8), input_range=(0, 65535))

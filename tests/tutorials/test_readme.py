@@ -21,7 +21,7 @@ def test_python_blocks_run(code, tmp_path, monkeypatch):
 
 
 def test_every_block_is_either_run_or_known():
-    assert [language for language, _ in BLOCKS] == ["sh", "python", "python", "sh", "", "python"]
+    assert [language for language, _ in BLOCKS] == ["sh", "python", "python", "sh", "sh", "", "python"]
 
 
 def test_it_opens_with_the_two_commands():

@@ -41,6 +41,19 @@ def find(name: str, known: Mapping[str, Any], what: str) -> Any:
     return _imported(name, what)
 
 
+def make(name: str, known: Mapping[str, Any], what: str, arguments: Mapping[str, Any], **offered: Any) -> Any:
+    """What the class or function of a name makes: `find`, then `call`.
+
+    Raises:
+        InputError: See both.
+
+    Example:
+        >>> make("pair", {"pair": lambda first, second: (first, second)}, "tuple", {"second": 2}, first=1)
+        (1, 2)
+    """
+    return call(find(name, known, what), f"{what} {name!r}", arguments, **offered)
+
+
 def is_own(name: str) -> bool:
     """Whether a name is that of an object of the user's own, by its form alone.
 

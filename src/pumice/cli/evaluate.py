@@ -15,6 +15,7 @@ from rich.table import Table
 import pumice
 from pumice.backends import BACKENDS_HELP, get_backend
 from pumice.cli.arrays import read_samples
+from pumice.cli.options import Trust
 from pumice.cli.training_extra import training_extra
 from pumice.errors import InputError
 from pumice.ir import Graph, Timing
@@ -47,10 +48,7 @@ def evaluate(
     ] = None,
     check_samples: Annotated[int, typer.Option(help="On how many samples, back to back.")] = 4,
     threads: Annotated[int | None, typer.Option(help="Use at most so many; by default one per core.")] = None,
-    trust: Annotated[
-        list[str] | None,
-        typer.Option(metavar="MODULE", help="Code outside this folder that the file may name; may be repeated."),
-    ] = None,
+    trust: Trust = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Run FILE.net on a test set: accuracy, spikes and synaptic events of each layer."""

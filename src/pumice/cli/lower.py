@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pumice.cli.options import Trust
 from pumice.cli.training_extra import training_extra
 from pumice.netx import save
 from pumice.netx.writer import network_path
@@ -15,10 +16,7 @@ from pumice.netx.writer import network_path
 def lower(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Written by `pumice train`.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.net", help="The network file.")],
-    trust: Annotated[
-        list[str] | None,
-        typer.Option(metavar="MODULE", help="Code outside this folder that the file may name; may be repeated."),
-    ] = None,
+    trust: Trust = None,
 ) -> None:
     """Lower CHECKPOINT's network to integers and write it, certified, to FILE.net."""
     network_path(output)  # before the work

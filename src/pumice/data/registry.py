@@ -47,7 +47,7 @@ def load_dataset(name: str, root: str | Path | None = None, **arguments: Any) ->
         >>> load_dataset("digits").image_shape
         (1, 8, 8)
     """
-    dataset = names.call(names.find(name, _LOADERS, "dataset"), f"dataset {name!r}", arguments, root=root)
+    dataset = names.make(name, _LOADERS, "dataset", arguments, root=root)
     if not isinstance(dataset, Dataset):
         raise InputError(f"dataset {name!r} gives a {type(dataset).__name__}, and must give a pumice.data.Dataset")
     return dataset

@@ -49,14 +49,8 @@ def build_model(
         >>> build_model("convnet", params, (1, 8, 8), 10, channels=[4], strides=[2]).output.neuron.threshold
         0.5
     """
-    model = names.call(
-        names.find(name, _MODELS, "network"),
-        f"network {name!r}",
-        arguments,
-        neuron_params=neuron_params,
-        image_shape=image_shape,
-        n_classes=n_classes,
-    )
+    offered = {"neuron_params": neuron_params, "image_shape": image_shape, "n_classes": n_classes}
+    model = names.make(name, _MODELS, "network", arguments, **offered)
     if not isinstance(model, torch.nn.Module):
         raise InputError(f"network {name!r} gives a {type(model).__name__}, and must give a torch.nn.Module")
     return model

@@ -8,18 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 
 from pumice.errors import InputError, LoweringError
 from pumice.nn import kernels
 from pumice.nn.checks import check_transform
 from pumice.nn.current import Current
-from pumice.nn.kernels.threads import parallel_for
 from pumice.nn.trace import INPUT, Call, answer_of
-
-GRAIN = 1 << 16
-"""Values that are worth a thread."""
 
 
 class RuntimeGuard:
@@ -142,12 +137,7 @@ def _are_whole(x: torch.Tensor, low: int, high: int) -> bool:
     """Whether all is well, where one pass over memory can tell; torch needs three."""
     if x.device.type != "cpu" or x.dtype != torch.float32 or not x.is_contiguous() or type(x) is not torch.Tensor:
         return False
-    found = np.zeros(1, np.int64)
-    values = x.view(-1).numpy()
-    parallel_for(
-        kernels.whole.find_others, len(values), values, np.float32(low), np.float32(high), found, grain=GRAIN
-    )
-    return not found[0]
+    return bool(kernels.cpu.are_whole(x, low, high))
 
 
 def _hooks(module: torch.nn.Module) -> list[Any]:

@@ -92,8 +92,7 @@ def _own_encoder(recipe: Recipe, dataset: Dataset) -> AbstractEncoder:
     offered = {"steps": data.steps, "dataset": dataset}
     if isinstance(dataset, ImageDataset):
         offered["image_range"] = dataset.value_range
-    kind = names.find(data.encoding, {}, "encoding")
-    encoder = names.call(kind, f"encoding {data.encoding!r}", data.encoding_args, **offered)
+    encoder = names.make(data.encoding, {}, "encoding", data.encoding_args, **offered)
     if not isinstance(encoder, AbstractEncoder):
         raise InputError(f"encoding {data.encoding!r} gives a {type(encoder).__name__}, no AbstractEncoder")
     return encoder

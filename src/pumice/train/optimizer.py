@@ -38,8 +38,7 @@ def make_optimizer(model: torch.nn.Module, settings: TrainingSection) -> torch.o
     offered: dict[str, Any] = {"params": groups, "lr": settings.lr, "weight_decay": settings.weight_decay}
     if settings.optimizer == "sgd":
         offered["momentum"] = settings.momentum
-    kind = names.find(settings.optimizer, OPTIMIZERS, "optimiser")
-    optimizer = names.call(kind, f"optimiser {settings.optimizer!r}", settings.optimizer_args, **offered)
+    optimizer = names.make(settings.optimizer, OPTIMIZERS, "optimiser", settings.optimizer_args, **offered)
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise InputError(f"optimiser {settings.optimizer!r} gives a {type(optimizer).__name__}, no torch Optimizer")
     return optimizer

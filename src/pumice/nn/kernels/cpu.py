@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pumice.nn.kernels import cuba, deployed, norm, stbp
+from pumice.nn.kernels import cuba, deployed, norm, stbp, whole
 from pumice.nn.kernels import quantise as grid
 from pumice.nn.kernels.threads import parallel_for
 
@@ -101,6 +101,13 @@ def quantise(weight: torch.Tensor, step: float, edge: int, quantised: torch.Tens
     """See `quantise.quantise`; tensors contiguous, of any shape."""
     numbers, arrays = (np.float32(step), np.float32(edge)), (t.view(-1).numpy() for t in (quantised, passes))
     parallel_for(grid.quantise, weight.numel(), weight.view(-1).numpy(), *numbers, *arrays, grain=GRAIN)
+
+
+def are_whole(x: torch.Tensor, low: int, high: int) -> bool:
+    """Whether all values are whole numbers from `low` to `high`; float32, contiguous, of any shape."""
+    found, bounds = np.zeros(1, np.int64), (np.float32(low), np.float32(high))
+    parallel_for(whole.find_others, x.numel(), x.view(-1).numpy(), *bounds, found, grain=GRAIN)
+    return not found[0]
 
 
 def sum_powers(x: torch.Tensor, shift: torch.Tensor, sums: torch.Tensor) -> None:

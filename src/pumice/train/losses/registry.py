@@ -42,7 +42,7 @@ def make_loss(name: str, **arguments: Any) -> Any:
         >>> make_loss("spike_rate", true_rate=0.9).true_rate
         0.9
     """
-    loss = names.call(names.find(name, _LOSSES, "loss"), f"loss {name!r}", arguments)
+    loss = names.make(name, _LOSSES, "loss", arguments)
     if not callable(loss):
         raise InputError(f"loss {name!r} gives a {type(loss).__name__}, and must give what can be called (a Module)")
     return loss

@@ -33,13 +33,7 @@ def make_regularisers(
         1
     """
     return [
-        names.call(
-            names.find(name, _REGULARISERS, "regulariser"),
-            f"regulariser {name!r}",
-            arguments,
-            model=model,
-            example_input=example_input,
-        )
+        names.make(name, _REGULARISERS, "regulariser", arguments, model=model, example_input=example_input)
         for name, arguments in chosen.items()
     ]
 

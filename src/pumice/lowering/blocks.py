@@ -13,7 +13,20 @@ from lava.lib.dl.slayer import synapse as slayer_synapse
 from lava.lib.dl.slayer.block import cuba as slayer
 
 from pumice.errors import LoweringError
-from pumice.ir import Accumulator, Conv, Cuba, Dense, OneToOne, Population, Synapse, TokenMixing, torch_to_lava
+from pumice.ir import (
+    Accumulator,
+    Conv,
+    Cuba,
+    Dense,
+    Input,
+    OneToOne,
+    Population,
+    Sparse,
+    Synapse,
+    TokenMixing,
+    flatten_whc,
+    torch_to_lava,
+)
 from pumice.nn.arms import AbstractArm, ConvArm, DenseArm, IdentityArm, TokenMixingArm
 from pumice.nn.linear_readout import LinearReadout
 from pumice.nn.merge import Merge
@@ -34,22 +47,20 @@ def population_name(call: Call) -> str:
     return f"{head}.{last}".lstrip(".").replace(".", "_")
 
 
-def lower_block(
-    call: Call, sources: Sequence[Call | None], value_range: tuple[int, int]
-) -> tuple[Population, list[Synapse]]:
+def lower_block(call: Call, sources: Sequence[Call | None], network_input: Input) -> tuple[Population, list[Synapse]]:
     """Read the integers of a deployed block.
 
     Args:
         call: The block's call in the trace.
         sources: For each input, the call of the block whose spikes it is, or None for the network's input.
-        value_range: Smallest and largest input value.
+        network_input: The graph's input.
 
     Returns:
         The population, and its synapses.
     """
     block = call.block
     if isinstance(block, LinearReadout):
-        return _readout(call, block, sources, value_range)
+        return _readout(call, block, sources, network_input)
     neuron = block.neuron
     if neuron.persistent_state and not isinstance(block, slayer.Recurrent):
         raise LoweringError(
@@ -70,7 +81,7 @@ def lower_block(
     first_channel = 0
     for index, view in enumerate(call_arms(call)):
         source, x = (call, call.y) if view.recurrent else (sources[index], call.xs[index])
-        ends = _ends(source, name, value_range)
+        ends = _ends(source, name, network_input)
         if isinstance(block, Merge) and block.concat:
             ends["target_channels"] = (first_channel, first_channel + view.owner.out_channels)
             first_channel += view.owner.out_channels
@@ -78,20 +89,23 @@ def lower_block(
             first = call.terms[index].first_channel
             ends["target_channels"] = (first, first + view.owner.out_channels)
         synapse = _SYNAPSES[_kind(call.name, view.owner)](view, x, ends)
+        if not view.recurrent:
+            source_shape = network_input.shape if source is None else _shape(source)
+            synapse = _joining(synapse, call.name, source_shape, population.shape)
         synapses.append(synapse if view.recurrent else _with_delay(synapse, source))
     return population, synapses
 
 
-def _ends(source: Call | None, target: str, value_range: tuple[int, int]) -> dict[str, Any]:
+def _ends(source: Call | None, target: str, network_input: Input) -> dict[str, Any]:
     return {
         "source": INPUT if source is None else population_name(source),
         "target": target,
-        "graded": source is None and value_range != (0, 1),
+        "graded": source is None and network_input.value_range != (0, 1),
     }
 
 
 def _readout(
-    call: Call, block: LinearReadout, sources: Sequence[Call | None], value_range: tuple[int, int]
+    call: Call, block: LinearReadout, sources: Sequence[Call | None], network_input: Input
 ) -> tuple[Population, list[Synapse]]:
     """One dense synapse for each term of the current."""
     name = population_name(call)
@@ -100,7 +114,7 @@ def _readout(
         weights = [block.integers(term).numpy(force=True).astype(np.int32) for term in call.terms]
     population = Accumulator(name, bias.shape, v_decay_q12=4096, bias_mant=bias if bias.any() else 0)
     synapses = [
-        _with_delay(Dense(**_ends(source, name, value_range), weight=weight), source)
+        _with_delay(Dense(**_ends(source, name, network_input), weight=weight), source)
         for source, weight in zip(sources, weights, strict=True)
     ]
     return population, synapses
@@ -180,6 +194,31 @@ def _one_to_one(view: ArmView, x: torch.Tensor, ends: dict[str, Any]) -> OneToOn
     return OneToOne(**ends, weight=_weight(view))
 
 
+def _joining(synapse: Any, block: str, source: tuple[int, ...], target: tuple[int, ...]) -> Any:
+    """Fit a synapse to its populations' shapes: in the graph a dense layer has one axis, and nothing is flattened."""
+    if isinstance(synapse, (Conv, TokenMixing)) and len(source) != 3:
+        raise LoweringError(
+            f"block {block!r} takes an image, and {synapse.source!r} is a row of {source[0]} neurons in the graph, "
+            "as every dense layer; use a dense layer here, too"
+        )
+    if not isinstance(synapse, OneToOne) or source == target:
+        return synapse
+    first, stop = synapse.target_channels or (0, target[-1])
+    targets = (*target[:-1], stop - first)
+    if targets == source:
+        return synapse
+    places = np.arange(int(np.prod(source)))
+    return Sparse(
+        synapse.source,
+        synapse.target,
+        synapse.graded,
+        target_channels=synapse.target_channels,
+        rows=places,
+        columns=places,
+        values=flatten_whc(np.broadcast_to(synapse.weight, targets)),
+    )
+
+
 def _token_mixing(view: ArmView, x: torch.Tensor, ends: dict[str, Any]) -> TokenMixing:
     return TokenMixing(**ends, weight=_weight(view))
 
@@ -224,7 +263,7 @@ def _with_delay(synapse: Any, source: Call | None) -> Any:
         per_channel = (
             torch.floor(delay.delay.clamp(0, delay.max_delay)).numpy(force=True).astype(np.int32).reshape(-1)
         )
-    if isinstance(synapse, Dense):
+    if isinstance(synapse, (Dense, Sparse)):
         # Channel is the slowest axis of the flattened source.
         per_channel = np.repeat(per_channel, int(np.prod(source.y.shape[2:-1])))
     return replace(synapse, delay_steps=per_channel)

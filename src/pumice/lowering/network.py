@@ -118,7 +118,7 @@ def _assemble(traced: Trace, keep: Sequence[str], example_input: torch.Tensor, i
     synapses: list[Synapse] = []
     for call in calls:
         if isinstance(call.block, SYNAPTIC):
-            population, arms = lower_block(call, [sources[name] for name in call.sources], input_range)
+            population, arms = lower_block(call, [sources[name] for name in call.sources], source)
             populations.append(population)
             synapses += arms
             sources[call.name] = call

@@ -29,9 +29,7 @@ def _own_params(neuron_params: dict[str, Any]) -> dict[str, Any]:
 def _adopt(block: Any, neuron_params: dict[str, Any], out_features: int | None) -> None:
     """Make SLAYER's block fast and lowerable; `out_features` is None where only the input tells it."""
     block.neuron = CubaNeuron.adopt(block.neuron, neuron_params.get("surrogate"))
-    for name in ("synapse", "input_synapse", "recurrent_synapse"):
-        if hasattr(block, name):
-            synapse.adopt(getattr(block, name), block.neuron)
+    adopt_synapses(block)
     if block.delay is not None:
         block.delay = Delay(out_features)
     norm = block.neuron.norm
@@ -47,6 +45,13 @@ def _adopt(block: Any, neuron_params: dict[str, Any], out_features: int | None) 
             norm.set_features(out_features)
         # The weights are quantised after folding; rounding them before it would round twice.
         block.synapse.pre_hook_fx = None
+
+
+def adopt_synapses(block: Any) -> None:
+    """Turn the synapses of a block with a `CubaNeuron` into the fast ones of `pumice.nn.synapse`."""
+    for name in ("synapse", "input_synapse", "recurrent_synapse"):
+        if hasattr(block, name):
+            synapse.adopt(getattr(block, name), block.neuron)
 
 
 class _Exporting:

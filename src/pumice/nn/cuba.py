@@ -277,7 +277,7 @@ class CubaNeuron(slayer_cuba.Neuron):
     def _deployed_fused(self, z: torch.Tensor) -> torch.Tensor:
         """What `_deployed_states` and `ChipSpike` give, in compiled loops; remembers the states, if asked to."""
         x = time_major(z)
-        numbers = [self.integer_bias(), *self._decays_q12()]
+        numbers = [self.integer_bias(), *slayer_state.decays_q12(self)]
         for per_channel in numbers:
             if len(per_channel) not in {1, z.shape[1]}:
                 raise InputError(f"CubaNeuron has {len(per_channel)} channels, got input of shape {tuple(z.shape)}")
@@ -299,21 +299,31 @@ class CubaNeuron(slayer_cuba.Neuron):
         bias = self.integer_bias().reshape(-1, *[1] * (z.ndim - 2))
         # float64: a sum beyond +-2^18 leaves u with more than the 24 bits that float32 holds.
         dtype, z = z.dtype, z.to(torch.float64)
-        decay_u, decay_v = (decay.view(-1, *[1] * (z.ndim - 3)) for decay in self._decays_q12())
+        decay_u, decay_v = (decay.view(-1, *[1] * (z.ndim - 3)) for decay in slayer_state.decays_q12(self))
         u = ChipIntegrate.apply(z, decay_u, self._state("current_state", z), None)
         v = ChipIntegrate.apply(u + bias, decay_v, self._state("voltage_state", z), float(self.vth_mant))
         return u, v.to(dtype)
 
-    def _decays_q12(self) -> list[torch.Tensor]:
-        """`cx_current_decay` and `cx_voltage_decay` without leaving torch, which traces this."""
-        decays = self.current_decay.detach(), self.voltage_decay.detach()
-        return [decay.clamp(0, self.p_scale).round().to(torch.float64).view(-1) for decay in decays]
+    @property
+    def cx_current_decay(self) -> Any:
+        """The chip's decay of the current, in 1/4096: a number, or an array with one per channel."""
+        return _plain(slayer_state.decays_q12(self)[0])
+
+    @property
+    def cx_voltage_decay(self) -> Any:
+        """The chip's decay of the voltage, in 1/4096: a number, or an array with one per channel."""
+        return _plain(slayer_state.decays_q12(self)[1])
 
     def _state(self, name: str, z: torch.Tensor) -> torch.Tensor:
         state: torch.Tensor = getattr(self, name)
         if not self.persistent_state or state.shape != z.shape[:-1]:
             state = torch.zeros(z.shape[:-1], device=z.device)
         return state.to(torch.float64) * 64
+
+
+def _plain(decay_q12: torch.Tensor) -> Any:
+    values = decay_q12.numpy(force=True).astype(int)
+    return values if len(values) > 1 else values[0]
 
 
 def _clamp_passes_at_its_bounds() -> bool:

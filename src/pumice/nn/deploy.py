@@ -7,23 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from lava.lib.dl.slayer.block import cuba
 
 from pumice.errors import LoweringError, PumiceWarning
 from pumice.fixedpoint.bits import STATE_LIMIT
-from pumice.nn.blocks import Recurrent, rest
+from pumice.nn.blocks import Recurrent, adopt_synapses, rest
 from pumice.nn.cuba import CubaNeuron
 from pumice.nn.current import MergedOffset
 from pumice.nn.deployed_changes import warn_of_changes
-from pumice.nn.exact import exact_arithmetic
+from pumice.nn.exact import default_dtype, exact_arithmetic
 from pumice.nn.known import check_finite, check_known, fires_at_threshold
 from pumice.nn.linear_readout import LinearReadout
 from pumice.nn.merge import Merge
 from pumice.nn.readout import LinearArm
 from pumice.nn.runtime_guard import RuntimeGuard
 from pumice.nn.shared_scale import share_scales
+from pumice.nn.slayer_state import decays_q12
 from pumice.nn.tdbn import TDBN
 from pumice.nn.trace import INPUT, SYNAPTIC, Call, trace
 from pumice.nn.untouched import unchanged_on_error
@@ -97,7 +97,12 @@ def undisturbed(model: torch.nn.Module, example_input: torch.Tensor) -> Iterator
         ...     example.is_inference(), torch.is_inference_mode_enabled()
         (False, False)
     """
-    with torch.inference_mode(False), exact_arithmetic(), unchanged_on_error(model):
+    with (
+        torch.inference_mode(False),
+        exact_arithmetic(),
+        default_dtype(example_input.dtype),
+        unchanged_on_error(model),
+    ):
         yield example_input.clone() if example_input.is_inference() else example_input
 
 
@@ -153,7 +158,7 @@ def is_deployed(model: torch.nn.Module) -> bool:
 
 
 def value_range(example_input: torch.Tensor, input_range: tuple[int, int] | None = None) -> tuple[int, int]:
-    """Smallest and largest input value: those given, or those of an example.
+    """Smallest and largest input value, given or of an example; 0 is one: between samples nothing comes.
 
     Raises:
         LoweringError: The example is no tensor or has values that are not whole numbers; or the range is none, or
@@ -176,7 +181,7 @@ def value_range(example_input: torch.Tensor, input_range: tuple[int, int] | None
             f"input_range must be (smallest, largest) and hold the example's values, {found[0]}..{found[1]}; "
             f"got {input_range}"
         )
-    return low, high
+    return min(0, low), max(0, high)
 
 
 class _IntegerWeight:
@@ -231,7 +236,7 @@ def _check(call: Call) -> None:
             PumiceWarning,
             stacklevel=5,
         )
-    if any(map(_adds_bias, _arms(call))) and np.any(np.asarray(neuron.cx_current_decay) != FORGETS):
+    if any(map(_adds_bias, _arms(call))) and bool((decays_q12(neuron)[0] != FORGETS).any()):
         raise LoweringError(
             where + "arms with a norm or bias need current_decay=1: the bias acts on the voltage on the chip, here "
             "it would pass through the current's memory first"
@@ -305,6 +310,7 @@ def _deploy_block(call: Call, vth_mant: int) -> None:
             "any integer threshold (or below 1/64, the smallest on SLAYER's grid); scale the weights down or it up"
         )
     neuron.deploy(vth_mant)
+    adopt_synapses(block)
     block.delay_shift = False
     if type(block) is cuba.Recurrent:
         Recurrent.adopt(block)

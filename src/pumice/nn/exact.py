@@ -45,6 +45,25 @@ def exact_arithmetic() -> Iterator[None]:
 
 
 @contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Make new tensors of this type until the context ends, if it is float32 or float64.
+
+    lava-dl's blocks make their states without saying of which.
+
+    Example:
+        >>> with default_dtype(torch.float64):
+        ...     torch.zeros(1).dtype
+        torch.float64
+    """
+    chosen = torch.get_default_dtype()
+    torch.set_default_dtype(dtype if dtype in {torch.float32, torch.float64} else chosen)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(chosen)
+
+
+@contextmanager
 def direct_convolution() -> Iterator[None]:
     """Convolve by sums of products until the context ends.
 

@@ -89,6 +89,20 @@ def draw_decays(neuron: Any, channels: int) -> None:
         raise InputError(f"CubaNeuron has decays of {len(neuron.current_decay)} channels, its input has {channels}")
 
 
+def decays_q12(neuron: Any) -> list[torch.Tensor]:
+    """The decays of current and voltage that the chip gets: whole numbers of 1/4096, in float64, one or per channel.
+
+    lava-dl's own properties (`cx_current_decay`) write what they clamp back into the parameters; this reads only.
+
+    Example:
+        >>> neuron = cuba.Neuron(threshold=1.0, current_decay=1.0, voltage_decay=0.5)
+        >>> [decay.tolist() for decay in decays_q12(neuron)]
+        [[4096.0], [2048.0]]
+    """
+    decays = (getattr(neuron, name).detach() for name in DECAYS)
+    return [decay.clamp(0, neuron.p_scale).round().to(torch.float64).view(-1) for decay in decays]
+
+
 def _forget_bounds(neuron: Any) -> None:
     for name in DECAYS:
         delattr(neuron, f"{name}_min")

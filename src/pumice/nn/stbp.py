@@ -12,6 +12,7 @@ from pumice.nn.cuba import CubaNeuron
 from pumice.nn.kernels import operators
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.leaky import Cuba, Integrate, derivative_at
+from pumice.nn.slayer_state import decays_q12
 from pumice.nn.surrogate import Surrogate
 
 GRADIENTS = ("stbp", "stbp-detached", "slayer")
@@ -54,7 +55,7 @@ class STBPNeuron(CubaNeuron):
     def adopt(cls, neuron: Any, surrogate: str | Surrogate | None = None) -> STBPNeuron:
         """Turn another CUBA neuron object into this class, in place; its parameters stay the same objects."""
         plain = neuron.shared_param and not neuron.requires_grad and not neuron.graded_spike
-        if not plain or neuron.cx_current_decay != FORGETS:
+        if not plain or float(decays_q12(neuron)[0]) != FORGETS:
             raise InputError(
                 'the gradient "stbp" is that of a neuron whose current has no memory: it needs current_decay=1, '
                 'fixed decays shared by all channels, and no graded spikes; or use the gradient "slayer"'

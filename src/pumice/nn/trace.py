@@ -107,10 +107,15 @@ def trace_model(model: torch.nn.Module, example_input: torch.Tensor) -> Trace:
             not, unchanged, the output of a block.
         InputError: A block refuses what it gets.
     """
+    with torch.inference_mode(False), torch.no_grad():  # inference mode does not count what is written into a tensor
+        return _trace(model, example_input.clone() if example_input.is_inference() else example_input)
+
+
+def _trace(model: torch.nn.Module, example_input: torch.Tensor) -> Trace:
     watcher = _Watcher(model, example_input)
     handles = watcher.hooks()
     try:
-        with in_evaluation_mode(model), torch.no_grad():
+        with in_evaluation_mode(model):
             returned = model(example_input)
     except InputError as error:
         if not watcher.running:

@@ -31,6 +31,8 @@ def _block(pen: Pen, prefix: str, kind: str, options: Options, *args: Any, **own
     if options.get("library") == "lava-dl":
         library = "slayer"
         params.pop("surrogate", None)
+        if kind in {"Conv", "Pool"} or isinstance(args[0], tuple):  # lava-dl takes an image's last axis for channels
+            params.pop("shared_param", None)
         if not options.get("delay_shift", False):
             given["delay_shift"] = False
     source = params_source(params, knows_threshold=library == "nn")

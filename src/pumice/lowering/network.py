@@ -23,6 +23,7 @@ from pumice.ir import (
     torch_to_lava,
 )
 from pumice.lowering.blocks import lower_block, population_name, undelayed
+from pumice.nn.compiled import original
 from pumice.nn.deploy import deploy, undisturbed, value_range
 from pumice.nn.trace import INPUT, SYNAPTIC, Call, Trace, trace_model
 from pumice.passes.check_ranges import check_ranges
@@ -81,6 +82,7 @@ def lower(
     if residual not in get_args(Residual):  # before the network is changed
         raise LoweringError(f"residual must be one of {', '.join(get_args(Residual))}, got {residual!r}")
     input_range = value_range(example_input, input_range)
+    model = original(model)
     with undisturbed(model, example_input) as example:
         return _lower(model, example, input_range, period_steps, residual, keep)
 

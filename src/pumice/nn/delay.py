@@ -60,7 +60,7 @@ class Delay(axon.Delay):
     def _draw(self, channels: int) -> None:
         """SLAYER's initial delays: below one step, at random."""
         with torch.inference_mode(False), torch.no_grad():  # a parameter, whatever the first batch is for
-            self.delay.data = torch.rand(channels, device=self.delay.device)
+            self.delay.data = torch.rand(channels, dtype=torch.float32, device=self.delay.device).to(self.delay)
         self.init = True
 
     def clamp(self) -> None:

@@ -13,6 +13,7 @@ from lava.lib.dl.slayer.block import cuba
 from pumice.errors import LoweringError, PumiceWarning
 from pumice.fixedpoint.bits import STATE_LIMIT
 from pumice.nn.blocks import Recurrent, adopt_synapses, rest
+from pumice.nn.compiled import original
 from pumice.nn.cuba import CubaNeuron
 from pumice.nn.current import MergedOffset
 from pumice.nn.deployed_changes import warn_of_changes
@@ -56,7 +57,7 @@ def deploy(
         input_range: Smallest and largest input value; those of the example if not given.
 
     Returns:
-        The same model.
+        The same model; of one that torch.compile has wrapped, the network inside is deployed.
 
     Raises:
         LoweringError: A block cannot be deployed exactly; the message names it. The input range is none, or the
@@ -68,16 +69,17 @@ def deploy(
         >>> deploy(model, torch.ones(1, 3, 5))(torch.ones(1, 3, 5)).shape
         torch.Size([1, 2, 5])
     """
+    network = original(model)
     low, high = value_range(example_input, input_range)
-    guard = getattr(model, "runtime_guard", None)
+    guard = getattr(network, "runtime_guard", None)
     was = (low, high) if guard is None else guard.input_range
     if low < was[0] or high > was[1]:
         raise LoweringError(
             f"the network was deployed for input values {was[0]}..{was[1]}, got {low}..{high}; deploy a copy of "
             "the trained network with the wider input_range"
         )
-    with undisturbed(model, example_input) as example:
-        _deploy(model, example, low, high)
+    with undisturbed(network, example_input) as example:
+        _deploy(network, example, low, high)
     return model
 
 
@@ -103,6 +105,9 @@ def undisturbed(model: torch.nn.Module, example_input: torch.Tensor) -> Iterator
         default_dtype(example_input.dtype),
         unchanged_on_error(model),
     ):
+        for parameter in model.parameters():  # lava-dl draws delays in the mode of the first forward pass
+            if parameter.is_inference():
+                parameter.data = parameter.data.clone()
         yield example_input.clone() if example_input.is_inference() else example_input
 
 

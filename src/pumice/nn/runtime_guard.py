@@ -13,6 +13,7 @@ import torch
 from pumice.errors import InputError, LoweringError
 from pumice.nn import kernels
 from pumice.nn.checks import check_transform
+from pumice.nn.compiled import is_partly_compiled
 from pumice.nn.current import Current
 from pumice.nn.trace import INPUT, Call, answer_of
 
@@ -24,13 +25,14 @@ class RuntimeGuard:
     - Its blocks must be called in the order, and read each other, as in the pass from which the graph is made: a
       choice that depends on data, or on `model.training`, cannot be in a graph.
 
-    Compiled by torch.compile, the network is not watched: torch's own guards look after its control flow.
+    In what torch.compile has compiled, the whole network or parts of it, only the range is watched:
+    torch's own guards look after the control flow.
 
     Args:
         input_range: Smallest and largest value.
 
     Raises:
-        InputError: In a forward pass: a value outside the range, or a fraction.
+        InputError: In a forward pass: a value outside the range, or a fraction (compiled: torch's RuntimeError).
         LoweringError: In a forward pass: another block is called, or it reads another one.
     """
 
@@ -76,10 +78,15 @@ class RuntimeGuard:
 
     def enter(self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Check what enters, and expect the first block."""
-        if torch.compiler.is_compiling() or self._is_paused:
+        if self._is_paused:
             return
         x = next((x for x in (*args, *kwargs.values()) if isinstance(x, torch.Tensor)), None)
-        self._pass.begin()
+        if torch.compiler.is_compiling():
+            if x is not None and x.dtype != torch.bool:
+                fine = (x >= self.input_range[0]) & (x <= self.input_range[1]) & (x == x.round())
+                torch._assert_async(fine.all(), self._wanted())
+            return
+        self._pass.begin(model)
         if x is not None:
             check_transform(x)
             self._check_values(x.detach())
@@ -95,12 +102,14 @@ class RuntimeGuard:
         expected, sources = self.order[now.position] if now.position < len(self.order) else ("no block", ())
         if name != expected:
             self._refuse(f"block {name!r} is called where {expected!r} was")
+            return
         first = args[0] if args else None
         xs = [term.spikes for term in first.terms] if isinstance(first, Current) else args
         for x, source in zip(xs, sources, strict=False):
             found = now.maker(x)
             if found is not None and found != source:
                 self._refuse(f"block {name!r} reads {found!r} where it read {source!r}")
+                return
         now.position += 1
         now.remember(name, answer_of(output))
 
@@ -108,25 +117,30 @@ class RuntimeGuard:
         """Miss the blocks that were not called."""
         if torch.compiler.is_compiling():
             return
-        now, position = self._pass, self._pass.position
-        if not now.active:
-            return
+        now = self._pass
+        if now.active and output is not None and now.position < len(self.order):
+            self._refuse(f"block {self.order[now.position][0]!r} is not called")
         now.end()
-        if output is not None and position < len(self.order):
-            self._refuse(f"block {self.order[position][0]!r} is not called")
 
     def _refuse(self, what: str) -> None:
+        """Refuse, unless a part of the network was not watched; it is not from here on."""
+        model = self._pass.model
         self._pass.end()
+        if model is not None and is_partly_compiled(model):
+            return
         raise LoweringError(
             f"the deployed network does not compute what it did when it was deployed: {what}; a graph holds one "
             "order of blocks, so make it depend neither on data nor on model.training"
         )
 
+    def _wanted(self) -> str:
+        return f"the network was deployed for whole numbers {self.input_range[0]}..{self.input_range[1]}"
+
     def _check_values(self, x: torch.Tensor) -> None:
         if x.numel() == 0 or x.dtype == torch.bool or _are_whole(x, *self.input_range):
             return
         low, high = (float(value) for value in x.aminmax())
-        wanted = f"the network was deployed for whole numbers {self.input_range[0]}..{self.input_range[1]}"
+        wanted = self._wanted()
         if not self.input_range[0] <= low <= high <= self.input_range[1]:
             raise InputError(f"{wanted}, got {low:g}..{high:g}; deploy a copy of it with the wider input_range")
         if x.is_floating_point() and not torch.equal(x, x.round()):
@@ -157,17 +171,24 @@ class _Watch:
 class _Pass(threading.local):
     """Where a thread's forward pass is; copies and pickles hold none."""
 
+    _model: weakref.ref[torch.nn.Module] | None
+
     def __init__(self) -> None:
         self.end()
 
-    def begin(self) -> None:
+    def begin(self, model: torch.nn.Module) -> None:
         self.end()
-        self.active = True
+        self.active, self._model = True, weakref.ref(model)
 
     def end(self) -> None:
         self.active, self.position = False, 0
+        self._model = None
         # By identity, without keeping the tensors alive.
         self._makers: dict[int, tuple[str, weakref.ref[torch.Tensor]]] = {}
+
+    @property
+    def model(self) -> torch.nn.Module | None:
+        return None if self._model is None else self._model()
 
     def remember(self, name: str, x: Any) -> None:
         if isinstance(x, torch.Tensor):

@@ -82,8 +82,9 @@ def draw_decays(neuron: Any, channels: int) -> None:
         for name in DECAYS if not isinstance(neuron.current_decay_min, torch.Tensor) else ():  # else they were loaded
             low, high = getattr(neuron, f"{name}_min"), getattr(neuron, f"{name}_max")
             with torch.inference_mode(False), torch.no_grad():
-                drawn = low + (high - low) * torch.rand(channels).to(neuron.device)
-                getattr(neuron, name).data = neuron.p_scale * drawn
+                decay = getattr(neuron, name)
+                drawn = low + (high - low) * torch.rand(channels, dtype=torch.float32).to(decay)
+                decay.data = neuron.p_scale * drawn
         _forget_bounds(neuron)
     if len(neuron.current_decay) not in {1, channels}:
         raise InputError(f"CubaNeuron has decays of {len(neuron.current_decay)} channels, its input has {channels}")

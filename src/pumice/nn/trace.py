@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 
 from pumice.errors import InputError, LoweringError, PumiceError, PumiceWarning
 from pumice.nn.carried_state import at_rest
+from pumice.nn.compiled import eager, original, original_name
 from pumice.nn.current import Current, Term
 from pumice.nn.linear_readout import LinearReadout
 from pumice.nn.merge import Merge
@@ -107,8 +108,9 @@ def trace_model(model: torch.nn.Module, example_input: torch.Tensor) -> Trace:
             not, unchanged, the output of a block.
         InputError: A block refuses what it gets.
     """
-    with torch.inference_mode(False), torch.no_grad():  # inference mode does not count what is written into a tensor
-        return _trace(model, example_input.clone() if example_input.is_inference() else example_input)
+    # Inference mode does not count what is written into a tensor.
+    with torch.inference_mode(False), torch.no_grad(), eager():
+        return _trace(original(model), example_input.clone() if example_input.is_inference() else example_input)
 
 
 def _trace(model: torch.nn.Module, example_input: torch.Tensor) -> Trace:
@@ -141,11 +143,13 @@ class _Watcher:
         self.calls: list[Call] = []
         self.running: list[Any] = []
         self.names: dict[Any, str] = {
-            block: name or "model" for name, block in model.named_modules() if isinstance(block, _BLOCKS)
+            block: original_name(name) or "model"
+            for name, block in model.named_modules()
+            if isinstance(block, _BLOCKS)
         }
         parts = {part for block in self.names for part in block.modules()}
         self._others = {
-            module: f"{type(module).__name__} {name!r}"
+            module: f"{type(module).__name__} {original_name(name)!r}"
             for name, module in model.named_modules()
             if module not in parts and not list(module.children())
         }

@@ -182,9 +182,13 @@ def _units(model: torch.nn.Module) -> dict[str, float]:
 
 
 def _in_lavas_order(tensor: torch.Tensor, unit: float, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    values = torch_to_lava((tensor.detach().to(torch.float64) / unit).numpy(force=True))
-    # A dense layer over an image returns (batch, n, 1, 1, time).
-    return values.reshape(shape) if values.size == np.prod(shape) else values
+    values = (tensor.detach().to(torch.float64) / unit).numpy(force=True)
+    n, steps, *place = shape
+    if values.size == np.prod(
+        shape
+    ):  # it may be flattened; a dense layer over an image returns (batch, n, 1, 1, time)
+        values = values.reshape(n, *place[::-1], steps)
+    return torch_to_lava(values)
 
 
 def _padded(graph: Graph, stream: IntArray) -> IntArray:

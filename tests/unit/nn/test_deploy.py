@@ -5,6 +5,7 @@ import pytest
 import torch
 from lava.lib.dl.slayer.block import cuba as slayer
 
+import pumice
 from pumice import nn
 from pumice.errors import LoweringError, PumiceWarning
 from pumice.nn.deploy import is_deployed
@@ -136,3 +137,57 @@ def test_a_deployed_network_takes_no_wider_range(params):
     nn.deploy(model, x, input_range=(0, 5))
     with pytest.raises(LoweringError, match=r"deployed for input values 0\.\.16, got 0\.\.40;"):
         nn.deploy(model, 40 * x)
+
+
+def test_a_refusal_keeps_decays_beyond_the_chips(params):
+    """SLAYER draws them within a hundredth; read for the chip, they are cut off."""
+    block = nn.Merge({**params, "current_decay": 1.0, "shared_param": False}, nn.DenseArm(3, 8, norm=nn.TDBN))
+    model = torch.nn.Sequential(block)
+    model(X)
+    assert (block.neuron.current_decay > 4096).any()
+    before = block.neuron.current_decay.clone()
+    with pytest.raises(LoweringError, match="need current_decay=1"):
+        nn.deploy(model, X)
+    assert torch.equal(block.neuron.current_decay, before)
+    assert block.neuron.cx_current_decay.max() == 4096
+    assert torch.equal(block.neuron.current_decay, before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_lava_dls_own_synapses_compute_exactly_once_deployed(params, dtype):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(slayer.Dense(params, 300, 4, delay_shift=False), slayer.Dense(params, 4, 4))
+    x = torch.randint(0, 4, (2, 300, 8)).float()
+    expected = nn.deploy(model, x, input_range=(0, 3))(x)
+    with torch.autocast("cpu", dtype=dtype):
+        assert torch.equal(model(x), expected)
+
+
+def test_nothing_between_samples_is_in_every_range(params):
+    model = torch.nn.Sequential(nn.Dense(params, 3, 3))
+    x = torch.full((2, 3, 4), 2.0)
+    graph = pumice.lower(model, x, input_range=(1, 3))
+    assert graph.input.value_range == (0, 3)
+    assert torch.equal(model(0 * x), torch.zeros(2, 3, 4))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_recurrent_blocks_of_lava_dl_deploy_under_any_default_dtype(params, dtype):
+    model = torch.nn.Sequential(slayer.Recurrent(params, 3, 3, delay_shift=False))
+    torch.set_default_dtype(torch.float64 if dtype == torch.float32 else torch.float32)
+    try:
+        nn.deploy(model.to(dtype), X.to(dtype))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert is_deployed(model)
+
+
+def test_what_lava_dl_drew_in_inference_mode_deploys(params):
+    model = torch.nn.Sequential(
+        slayer.Dense(params, 3, 3, delay=True, delay_shift=False), slayer.Dense(params, 3, 3, delay_shift=False)
+    )
+    with torch.inference_mode():
+        model(X)
+    nn.deploy(model, X)
+    model(X).sum().backward()
+    assert model[0].delay.delay.grad is not None

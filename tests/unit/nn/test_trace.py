@@ -126,3 +126,20 @@ def test_the_block_that_refuses_its_input_is_named(params):
 def test_what_the_model_itself_raises_is_its_own(params):
     with pytest.raises(ZeroDivisionError):
         trace(Between(params, lambda x: 1 / 0), torch.ones(1, 3, 4))
+
+
+def test_inference_mode_does_not_disturb(params):
+    arm, block = nn.DenseArm(3, 3), nn.Neurons(params)
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.arm, self.block = arm, block
+
+        def forward(self, x):
+            return self.block(nn.Current.of(self.arm, x))
+
+    with torch.inference_mode():
+        calls = trace(Net(), torch.ones(1, 3, 4))
+    assert [call.name for call in calls] == ["block"]
+    assert not calls[0].y.is_inference()

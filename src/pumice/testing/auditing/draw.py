@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ def draw_case(seed: int, index: int) -> Case:
         parts=tuple(sketch.parts),
         returns=returns,
         returned_as=returned_as,
-        life=tuple(_life(rng)),
+        life=_possible(_life(rng), sketch.parts),
         example=pick(rng, ["any", "some", "some", "few", "ones", "extreme"]),
         samples=pick(rng, [1, 2, 3, 3]),
         values=pick(rng, ["any", "some", "some", "extreme", "ones"]),
@@ -173,6 +173,13 @@ def _life(rng: Rng) -> list[Step]:
     if one_in(rng, 20):
         steps.append(Step("frozen"))
     return steps
+
+
+def _possible(life: list[Step], parts: Sequence[Part]) -> tuple[Step, ...]:
+    """Without a pass in inference mode where lava-dl would draw parameters in it: they cannot be trained."""
+    of_lava_dl = [part.options for part in parts if part.options.get("library") == "lava-dl"]
+    draws = any(o.get("delay", False) or not o["params"].get("shared_param", True) for o in of_lava_dl)
+    return tuple(step for step in life if not draws or step.kind != "inference")
 
 
 def _copies(rng: Rng) -> list[Step]:

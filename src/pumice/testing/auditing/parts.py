@@ -30,13 +30,22 @@ def _block(pen: Pen, prefix: str, kind: str, options: Options, *args: Any, **own
     library = "nn"
     if options.get("library") == "lava-dl":
         library = "slayer"
-        params.pop("surrogate", None)
-        if kind in {"Conv", "Pool"} or isinstance(args[0], tuple):  # lava-dl takes an image's last axis for channels
-            params.pop("shared_param", None)
+        _leave_to_lava_dl(kind, params, given, of_image=kind in {"Conv", "Pool"} or isinstance(args[0], tuple))
         if not options.get("delay_shift", False):
             given["delay_shift"] = False
     source = params_source(params, knows_threshold=library == "nn")
     return pen.module(prefix, call_source(f"{library}.{kind}", source, *args, **given), str(options.get("tag", "")))
+
+
+def _leave_to_lava_dl(kind: str, params: dict[str, Any], given: dict[str, Any], *, of_image: bool) -> None:
+    """Take away what lava-dl's own blocks do not know, or fail with in training."""
+    params.pop("surrogate", None)
+    if of_image:  # it takes the last axis for the channels, and gives a delay a gradient of another shape
+        params.pop("shared_param", None)
+        params |= {name: decay[0] for name, decay in params.items() if isinstance(decay, list)}
+        given.pop("delay", None)
+    if kind == "Recurrent":  # its second backward pass goes through the first one
+        given.pop("weight_norm", None)
 
 
 def _dense(pen: Pen, values: Sequence[Value], options: Options) -> Value:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from pumice.fixedpoint.bits import STATE_LIMIT
@@ -34,8 +36,8 @@ def round_even(x: torch.Tensor, low: int, high: int) -> torch.Tensor:
         >>> round_even(torch.tensor([2.9, 3.1, 400.0]), -256, 254).tolist()
         [2.0, 4.0, 254.0]
     """
-    clamped = _clamped(x, low, high)
-    return straight_through((2 * torch.round(clamped.detach() / 2)).clamp(low, high), clamped)
+    rounded: torch.Tensor = _Rounded.apply(x, low, high, 2)
+    return rounded
 
 
 def wrap_sum(x: torch.Tensor) -> torch.Tensor:
@@ -59,11 +61,23 @@ def round_integer(x: torch.Tensor, low: int, high: int) -> torch.Tensor:
         >>> round_integer(torch.tensor([2.9, -5000.0]), -4096, 4095).tolist()
         [3.0, -4096.0]
     """
-    clamped = _clamped(x, low, high)
-    return straight_through(torch.round(clamped.detach()), clamped)
+    rounded: torch.Tensor = _Rounded.apply(x, low, high, 1)
+    return rounded
 
 
-def _clamped(x: torch.Tensor, low: int, high: int) -> torch.Tensor:
-    """As torch's clamp, but infinity becomes NaN."""
-    constant = x.detach()
-    return x.clamp(low, high) + (constant - constant)
+class _Rounded(torch.autograd.Function):
+    """The nearest multiple of `step` within [low, high], which are multiples too; infinity becomes NaN."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, low: int, high: int, step: int) -> torch.Tensor:
+        x = x.detach()
+        ctx.save_for_backward(x)
+        ctx.bounds = low, high
+        rounded = (x / step).round_().clamp_(low // step, high // step).mul_(step)
+        return rounded.addcmul_(x, x.new_zeros(()))  # 0 but for what is not finite
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (x,), (low, high) = ctx.saved_tensors, ctx.bounds
+        return torch.where((x >= low) & (x <= high), grads[0], 0), None, None, None

@@ -145,10 +145,11 @@ def _outputs(traced: Trace, keep: Sequence[str], sources: Mapping[str, Call | No
         raise LoweringError(
             f"keep names {unknown[0]!r}, which is no block that the model calls; there are: {', '.join(called)}"
         )
-    found = [sources[name] for name in dict.fromkeys((*traced.outputs, *keep))]
+    found = [sources[name] for name in (*traced.outputs, *keep)]
     outputs = [call for call in dict.fromkeys(found) if call is not None]
-    read = {source for call in traced.calls for source in call.sources} | {call.name for call in outputs}
-    unread = [call.name for call in traced.calls if call.name not in read and sources[call.name] not in outputs]
+    layers = [call for call in traced.calls if isinstance(call.block, SYNAPTIC)]
+    read = {sources[source] for call in layers for source in call.sources}.union(outputs)
+    unread = [call.name for call in layers if call not in read]
     if unread:
         warnings.warn(
             f"the model calls {', '.join(map(repr, unread))} and does not return what it gives: left out of the "

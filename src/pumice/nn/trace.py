@@ -73,8 +73,8 @@ class Trace:
 
     Attributes:
         calls: Its blocks' calls, in order.
-        outputs: For each tensor that the model returns, the block whose output it is, in order and once each; and
-            the tensor's name: its place in a tuple, or its key in a dictionary.
+        outputs: For each tensor that the model returns, the block with weights whose output it is, in order and once
+            each; and the tensor's name: its place in a tuple, or its key in a dictionary.
     """
 
     calls: list[Call]
@@ -133,7 +133,7 @@ def _trace(model: torch.nn.Module, example_input: torch.Tensor) -> Trace:
     finally:
         for handle in handles:
             handle.remove()
-    return Trace(watcher.calls, watcher.outputs(_tensors(returned)))
+    return Trace(watcher.calls, watcher.outputs(returned_tensors(returned)))
 
 
 class _Watcher:
@@ -174,7 +174,7 @@ class _Watcher:
         """The blocks whose outputs are returned; what a model computes behind them would be missing in the graph."""
         if not any(isinstance(call.block, SYNAPTIC) for call in self.calls):
             raise LoweringError(f"the model calls no block that can be lowered; use {_supported()}")
-        origins = [(name, self._origin(x)) for name, x in returned.items()]
+        origins = [(name, self._maker(x)) for name, x in returned.items()]
         if not origins or origins[0][1] in {None, INPUT}:
             if not origins:
                 got = "no tensor"
@@ -202,6 +202,13 @@ class _Watcher:
         """The block whose output, unchanged, this is; "input" for the network's input."""
         name, tensor, version = self._origins.get(id(x), ("", None, -1))
         return name if tensor is x and version == x._version else None
+
+    def _maker(self, x: torch.Tensor) -> str | None:
+        """As `_origin`, but behind what only gives another shape."""
+        maker, calls = self._origin(x), {call.name: call for call in self.calls}
+        while maker in calls and not isinstance(calls[maker].block, SYNAPTIC):
+            maker = calls[maker].sources[0]
+        return maker
 
     def _source(self, name: str, x: torch.Tensor) -> str:
         source = self._origin(x)
@@ -240,7 +247,7 @@ def answer_of(output: Any) -> Any:
     return output[0] if isinstance(output, tuple) else output
 
 
-def _tensors(returned: Any, name: str = "") -> dict[str, torch.Tensor]:
+def returned_tensors(returned: Any, name: str = "") -> dict[str, torch.Tensor]:
     """The tensors in what a model returns, in order, by their places in it ("0", "aux", "layers.1")."""
     if isinstance(returned, torch.Tensor):
         return {name or "0": returned}
@@ -248,7 +255,7 @@ def _tensors(returned: Any, name: str = "") -> dict[str, torch.Tensor]:
         returned = {str(index): part for index, part in enumerate(returned)}
     if not isinstance(returned, Mapping):
         return {}
-    parts = [_tensors(part, f"{name}.{key}".lstrip(".")) for key, part in returned.items()]
+    parts = [returned_tensors(part, f"{name}.{key}".lstrip(".")) for key, part in returned.items()]
     return {place: tensor for part in parts for place, tensor in part.items()}
 
 

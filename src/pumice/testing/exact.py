@@ -21,7 +21,7 @@ from pumice.lowering.blocks import population_name, undelayed
 from pumice.netx import load, save
 from pumice.nn.deploy import is_deployed
 from pumice.nn.linear_readout import LinearReadout
-from pumice.nn.trace import SYNAPTIC, trace
+from pumice.nn.trace import SYNAPTIC, returned_tensors, trace_model
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -142,11 +142,7 @@ def tensors(returned: Any) -> list[torch.Tensor]:
         >>> [x.item() for x in tensors({"a": torch.tensor(1), "b": (torch.tensor(2), None)})]
         [1, 2]
     """
-    if isinstance(returned, Mapping):
-        returned = list(returned.values())
-    if isinstance(returned, (tuple, list)):
-        return [tensor for part in returned for tensor in tensors(part)]
-    return [returned] if isinstance(returned, torch.Tensor) else []
+    return list(returned_tensors(returned).values())
 
 
 def _equal(a: torch.Tensor, b: torch.Tensor) -> bool:
@@ -154,21 +150,23 @@ def _equal(a: torch.Tensor, b: torch.Tensor) -> bool:
 
 
 def _check_model(model: torch.nn.Module, graph: Graph, samples: torch.Tensor, records: Mapping[str, Record]) -> int:
-    returned = tensors(model(samples))
-    if len(returned) != len(graph.outputs):
+    traced = trace_model(model, samples)
+    if len(traced.outputs) != len(graph.outputs):
         raise CheckFailedError(
-            f"model and outputs: {len(returned)} tensors are returned, the outputs are {graph.outputs}"
+            f"model and outputs: the tensors of {len(traced.outputs)} blocks are returned, the outputs are "
+            f"{graph.outputs}"
         )
-    alone = tensors(model(samples[:1]))
+    returned, alone = (returned_tensors(model(x)) for x in (samples, samples[:1]))
     units = _units(model)
     compared = 0
-    for index, name in enumerate(graph.outputs):
+    places = [place for place in returned if place in traced.outputs.values()]
+    for place, name in zip(places, graph.outputs, strict=True):
         expected = _window(graph, records, name, len(samples))
-        where = f"what is returned in place {index}, output {name}"
-        for what, tensor, of in (("model", returned[index], expected), ("model alone", alone[index], expected[:1])):
+        where = f"what is returned in place {place}, output {name}"
+        for what, tensor, of in (("model", returned[place], expected), ("model alone", alone[place], expected[:1])):
             got = _in_lavas_order(tensor, units.get(name, 1.0), of.shape)
             compared += _check_equal(f"{what} and reference", where, of, got)
-    for call in trace(model, samples):
+    for call in traced.calls:
         if isinstance(call.block, SYNAPTIC) and (name := population_name(call)) in records:
             expected = _window(graph, records, name, len(samples))
             compared += _check_equal("block and reference", f"block {call.name!r}", expected, undelayed(call))

@@ -7,6 +7,7 @@ import torch
 import pumice
 from pumice import ir, nn
 from pumice.errors import LoweringError, PumiceWarning
+from pumice.testing import check_exact
 
 LIF = {"threshold": 0.5, "current_decay": 0.3, "voltage_decay": 0.1}
 
@@ -106,3 +107,34 @@ def test_zero_gain_in_a_residual_branch_is_lowered(lowered_equals_model):
         model[1].sum.arms[0].norm.scale.zero_()
         model[1].sum.arms[1].norm.shift += 0.5
     lowered_equals_model(model, x)
+
+
+class Returned(torch.nn.Module):
+    """Returns what is only the shape of something else."""
+
+    def __init__(self, what):
+        super().__init__()
+        self.what, self.flatten = what, nn.Flatten()
+        self.conv = nn.Conv(LIF, 1, 2, 3, weight_scale=4)
+
+    def forward(self, x):
+        y = self.conv(x)
+        flat = self.flatten(x if self.what.startswith("input") else y)
+        return {"input first": (flat, y), "input": (y, flat), "twice": {"a": y, "b": flat}}[self.what]
+
+
+def test_a_flattened_input_is_no_output():
+    x = (torch.rand(2, 1, 4, 4, 6) < 0.5).float()
+    with pytest.raises(LoweringError, match="the model returns its input"):
+        pumice.lower(Returned("input first"), x)
+    with pytest.warns(PumiceWarning, match="what the model returns beside its blocks' outputs is not lowered"):
+        graph = pumice.lower(Returned("input"), x)
+    assert graph.outputs == ("conv",)
+
+
+def test_an_output_and_its_flattened_form_are_one():
+    model, x = Returned("twice"), (torch.rand(2, 1, 4, 4, 6) < 0.5).float()
+    graph = pumice.lower(model, x)
+    assert graph.outputs == ("conv",)
+    assert graph.info["outputs"] == "a"
+    assert check_exact(model, graph, x) > 0

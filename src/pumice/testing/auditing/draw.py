@@ -176,10 +176,15 @@ def _life(rng: Rng) -> list[Step]:
 
 
 def _possible(life: list[Step], parts: Sequence[Part]) -> tuple[Step, ...]:
-    """Without a pass in inference mode where lava-dl would draw parameters in it: they cannot be trained."""
-    of_lava_dl = [part.options for part in parts if part.options.get("library") == "lava-dl"]
-    draws = any(o.get("delay", False) or not o["params"].get("shared_param", True) for o in of_lava_dl)
-    return tuple(step for step in life if not draws or step.kind != "inference")
+    """Without a pass in inference mode where lava-dl would keep what it makes in it: that cannot be trained."""
+    of_lava_dl = [part for part in parts if part.options.get("library") == "lava-dl"]
+    keeps = any(
+        part.kind == "recurrent"
+        or part.options.get("delay", False)
+        or not part.options["params"].get("shared_param", True)
+        for part in of_lava_dl
+    )
+    return tuple(step for step in life if not keeps or step.kind != "inference")
 
 
 def _copies(rng: Rng) -> list[Step]:

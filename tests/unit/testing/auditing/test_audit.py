@@ -172,7 +172,7 @@ def test_two_heads_in_the_wrong_order():
     check_exact(model, graph, x)
     with pytest.raises(CheckFailedError, match="model and reference: what is returned in place 0"):
         check_exact(model, graph.replace(outputs=graph.outputs[::-1]), x)
-    with pytest.raises(CheckFailedError, match="2 tensors are returned"):
+    with pytest.raises(CheckFailedError, match="the tensors of 2 blocks are returned"):
         check_exact(model, graph.replace(outputs=graph.outputs[:1]), x)
 
 

@@ -211,8 +211,7 @@ class CubaNeuron(slayer_cuba.Neuron):
             current = slayer_order(
                 Integrate.apply(x.view(steps, -1), decays[0], states[0], self.s_scale).view(x.shape)
             )
-            # SLAYER's norms take views, for which its order in memory is needed.
-            normed = self.norm(current if isinstance(self.norm, TDBN) else current.contiguous())
+            normed = self._normed(current)
             x = time_major(normed)
             decays[0] = states[0] = None  # x is the current now
         wanted = wants_current and self.norm is None
@@ -222,13 +221,18 @@ class CubaNeuron(slayer_cuba.Neuron):
             return normed, voltage, spikes
         return slayer_order(u.view(x.shape)) if wants_current else u, voltage, spikes
 
+    def _normed(self, current: torch.Tensor) -> torch.Tensor:
+        """SLAYER's norms take views, for which its order in memory is needed."""
+        normed: torch.Tensor = self.norm(current if isinstance(self.norm, TDBN) else current.contiguous())
+        return normed
+
     def _slayers(self, input: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Current and voltage by SLAYER's loops, in any dtype."""
         self._settle(input)
         starts = [carried_state.start(self, name, time_major(input)) for name in ("current_state", "voltage_state")]
         current = slayer_loops.integrate(input, self.current_decay, starts[0], self.s_scale, debug=self.debug)
         if self.norm is not None:
-            current = self.norm(current)
+            current = self._normed(current)
         threshold = self.threshold + self.threshold_eps
         voltage = slayer_loops.integrate(
             current, self.voltage_decay, starts[1], self.s_scale, threshold, debug=self.debug

@@ -76,8 +76,7 @@ class STBPNeuron(CubaNeuron):
             threshold, scale = float(self.vth_mant), self.integer_scale
         else:
             self._settle(input)
-            norm: Any = self.norm
-            current = input if norm is None else self._normed(norm, input)
+            current = input if self.norm is None else self._normed(self._on_grid(input))
             with torch.no_grad():
                 voltage, spikes = self._voltage(current)
             threshold, scale = self.threshold + self.threshold_eps, 1.0
@@ -112,12 +111,12 @@ class STBPNeuron(CubaNeuron):
         )
         return slayer_order(voltage.view(x.shape)), slayer_order(spikes.view(x.shape))
 
-    def _normed(self, norm: Any, input: torch.Tensor) -> Any:
+    def _on_grid(self, input: torch.Tensor) -> torch.Tensor:
         """SLAYER rounds the current to its grid before the norm."""
         x = time_major(input)
         state = x.new_zeros(x[0].numel())
         rounded = Integrate.apply(x.view(len(x), -1), quantize(self.current_decay), state, self.s_scale)
-        return norm(slayer_order(rounded.view(x.shape)))
+        return slayer_order(rounded.view(x.shape))
 
 
 class _Fire(torch.autograd.Function):

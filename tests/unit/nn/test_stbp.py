@@ -1,13 +1,15 @@
 """STBP's gradient against torch's own differentiation of the neuron's equations, and the spikes against SLAYER's."""
 
+import copy
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 
 from pumice.errors import InputError
-from pumice.nn import TDBN, CubaNeuron, Dense, STBPNeuron, set_gradient
+from pumice.nn import TDBN, Conv, CubaNeuron, Dense, STBPNeuron, set_gradient
 from pumice.nn.surrogate import Rectangular
 
 TAU = 0.5
@@ -165,3 +167,18 @@ def test_what_has_no_such_gradient_is_refused():
         STBPNeuron.adopt(CubaNeuron(threshold=1.0, current_decay=1.0, voltage_decay=0.5, graded_spike=True))
     with pytest.raises(InputError, match="unknown gradient 'bptt'; there are: stbp"):
         set_gradient(CubaNeuron(**PARAMS), "bptt")
+
+
+@pytest.mark.parametrize("norm", [MeanOnlyBatchNorm, WgtScaleBatchNorm, TDBN])
+def test_every_norm_takes_an_image(norm):
+    params = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.25, "norm": norm}
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(Conv(params, 2, 4, 3, padding=(0, 1), weight_scale=4))
+    x = (torch.rand(3, 2, 5, 6, 7) < 0.5).float()
+    expected = copy.deepcopy(model)(x)
+    set_gradient(model, "stbp")
+    spikes = model(x)
+    assert torch.equal(spikes, expected)
+    assert spikes.any()
+    spikes.sum().backward()
+    assert torch.isfinite(model[0].synapse.weight.grad).all()

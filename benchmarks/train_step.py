@@ -10,8 +10,8 @@ All of them run as under `pumice train`, with `pumice.train.keep_large_tensors` 
 OMP_WAIT_POLICY=passive, which slows SLAYER and SpikingJelly down where their products are small, as in the conv net;
 set OMP_WAIT_POLICY=active before the command to see them at their best.
 
-`deployed` is a step of fine-tuning behind `nn.deploy`, through the chip's integers: in compiled loops, and step by
-step in torch, which is their definition; beside them the same network's step before. Spikes are equal, gradients to
+`deployed` is a step of fine-tuning behind `pumice.quantize_`, through the chip's integers: in compiled loops, and step
+by step in torch, which is their definition; beside them the same network's step before. Spikes are equal, gradients to
 1e-5.
 
     uv pip install --no-deps --target /some/folder spikingjelly==0.0.0.0.14
@@ -36,6 +36,7 @@ from lava.lib.dl.slayer.block import cuba as slayer
 
 from pumice import nn
 from pumice.models import feedforward
+from pumice.quantization import quantize_
 from pumice.train import keep_large_tensors
 
 LIF = {"threshold": 1.25, "current_decay": 0.25, "voltage_decay": 0.03, "tau_grad": 0.03, "scale_grad": 3.0}
@@ -177,7 +178,7 @@ def compare_deployed(rounds: int) -> None:
     x = torch.randint(0, 17, (32, 1, 28, 28, 16)).float()
     before = feedforward(lif, (1, 28, 28), 10, layers="12c5-2a-64c5-2a")
     before(x)
-    ours = nn.deploy(copy.deepcopy(before), x)
+    ours = quantize_(copy.deepcopy(before), x)
     plain = copy.deepcopy(ours)
     for module in plain.modules():
         if isinstance(module, nn.CubaNeuron):

@@ -18,6 +18,7 @@ import pumice
 from pumice import nn
 from pumice.data import DirectEncoder, load_digits
 from pumice.ir import from_stream, to_stream, torch_to_lava
+from pumice.quantization import quantize_
 from pumice.train import SpikeCountCrossEntropy, predict
 
 small = "PUMICE_TUTORIAL_SMALL" in os.environ  # set in CI
@@ -77,7 +78,7 @@ def fit(epochs: int, lr: float) -> None:
 
 
 fit(epochs=2 if small else 12, lr=5e-3)
-nn.deploy(model, x_train[:4], input_range=encoder.value_range)
+quantize_(model, x_train[:4], input_range=encoder.value_range)
 fit(epochs=1 if small else 3, lr=1e-3)
 
 # %% [markdown]

@@ -22,6 +22,7 @@ from pumice import nn
 from pumice.data import DirectEncoder, load_digits
 from pumice.ir import from_stream, to_stream, torch_to_lava
 from pumice.models import build_model
+from pumice.quantization import quantize_
 from pumice.train import MembraneCrossEntropy, find_recipe, isometry, watch_membrane
 
 small = "PUMICE_TUTORIAL_SMALL" in os.environ  # set in CI
@@ -112,7 +113,7 @@ def fit(epochs: int, lr: float) -> None:
 
 
 fit(epochs=2 if small else 12, lr=1e-2)
-nn.deploy(model, x_train[:4], input_range=encoder.value_range)
+quantize_(model, x_train[:4], input_range=encoder.value_range)
 fit(epochs=1 if small else 3, lr=1e-3)
 
 # %% [markdown]

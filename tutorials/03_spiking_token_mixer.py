@@ -26,6 +26,7 @@ from pumice.data import DirectEncoder, load_digits
 from pumice.errors import PumiceWarning
 from pumice.ir import from_stream, to_stream, torch_to_lava
 from pumice.passes.cost import graph_cost
+from pumice.quantization import quantize_
 from pumice.train import SurrogateModuleLoss, watch_surrogates
 
 small = "PUMICE_TUTORIAL_SMALL" in os.environ  # set in CI
@@ -103,11 +104,11 @@ with torch.no_grad():
 
 # %% [markdown]
 # ## The chip's integers
-# `nn.deploy` folds the norms and quantises. All populations that read the stream get one common scale, so that a
-# branch has the same integers wherever it goes. The surrogate module is not called any more.
+# `pumice.quantize_` folds the norms and quantises. All populations that read the stream get one common scale, so that
+# a branch has the same integers wherever it goes. The surrogate module is not called any more.
 
 # %%
-nn.deploy(model, x_train[:64], input_range=encoder.value_range)
+quantize_(model, x_train[:64], input_range=encoder.value_range)
 train(1 if small else 3, 5e-4)
 with torch.no_grad():
     expected = model(x_test)

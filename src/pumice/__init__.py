@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pumice.lowering import lower as lower
     from pumice.netx import load as load
     from pumice.netx import save as save
+    from pumice.quantization import quantize_ as quantize_
 
 __version__ = "0.1.0"
 
@@ -31,12 +32,25 @@ _LAZY = {
     "evaluate": "pumice.backends.evaluate",
     "load": "pumice.netx",
     "lower": "pumice.lowering",
+    "quantize_": "pumice.quantization",
     "run": "pumice.backends",
     "save": "pumice.netx",
     "verify": "pumice.backends.verify",
 }
 
-__all__ = ["Graph", "PumiceError", "__version__", "certify", "evaluate", "load", "lower", "run", "save", "verify"]
+__all__ = [
+    "Graph",
+    "PumiceError",
+    "__version__",
+    "certify",
+    "evaluate",
+    "load",
+    "lower",
+    "quantize_",
+    "run",
+    "save",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:

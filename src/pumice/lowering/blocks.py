@@ -31,8 +31,8 @@ from pumice.nn.arms import AbstractArm, ConvArm, DenseArm, IdentityArm, TokenMix
 from pumice.nn.linear_readout import LinearReadout
 from pumice.nn.merge import Merge
 from pumice.nn.readout import LinearArm
-from pumice.nn.trace import INPUT, Call
-from pumice.nn.views import ArmView, call_arms
+from pumice.quantization.synapse_view import SynapseView, call_synapses
+from pumice.quantization.trace import INPUT, Call
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -79,7 +79,7 @@ def lower_block(call: Call, sources: Sequence[Call | None], network_input: Input
     )
     synapses: list[Synapse] = []
     first_channel = 0
-    for index, view in enumerate(call_arms(call)):
+    for index, view in enumerate(call_synapses(call)):
         source, x = (call, call.y) if view.recurrent else (sources[index], call.xs[index])
         ends = _ends(source, name, network_input)
         if isinstance(block, Merge) and block.concat:
@@ -149,7 +149,7 @@ def undelayed(call: Call) -> IntArray:
     return spikes.reshape(*spikes.shape[:2], *_shape(call))
 
 
-def _weight(view: ArmView) -> IntArray:
+def _weight(view: SynapseView) -> IntArray:
     with torch.no_grad():
         weight: IntArray = view.integers().numpy(force=True).astype(np.int32)
     return weight
@@ -160,18 +160,18 @@ def _channel_last(decay_q12: Any) -> int | IntArray:
     return int(values[0]) if np.all(values == values[0]) else values
 
 
-def _dense(view: ArmView, x: torch.Tensor, ends: dict[str, Any]) -> Dense:
+def _dense(view: SynapseView, x: torch.Tensor, ends: dict[str, Any]) -> Dense:
     weight = _weight(view)
     # A SLAYER dense layer over an image holds one kernel as large as the image: (out, channel, y, x, 1).
     return Dense(**ends, weight=weight.reshape(len(weight), -1))
 
 
-def _linear(view: ArmView, x: torch.Tensor, ends: dict[str, Any]) -> Dense:
+def _linear(view: SynapseView, x: torch.Tensor, ends: dict[str, Any]) -> Dense:
     # The mean over an image: one weight for all positions of a channel, the slowest axis of the flattened source.
     return Dense(**ends, weight=np.repeat(_weight(view), view.owner.positions, axis=1))
 
 
-def _conv(view: ArmView, x: torch.Tensor, ends: dict[str, Any]) -> Conv:
+def _conv(view: SynapseView, x: torch.Tensor, ends: dict[str, Any]) -> Conv:
     weight = _weight(view)[..., 0].transpose(0, 3, 2, 1)  # (out, in, y, x) -> (out, x, y, in)
     return Conv(
         **ends,
@@ -183,14 +183,14 @@ def _conv(view: ArmView, x: torch.Tensor, ends: dict[str, Any]) -> Conv:
     )
 
 
-def _pool(view: ArmView, x: torch.Tensor, ends: dict[str, Any]) -> Conv:
+def _pool(view: SynapseView, x: torch.Tensor, ends: dict[str, Any]) -> Conv:
     channels = x.shape[1]
     kernel = _weight(view)[0, 0, :, :, 0].T  # (y, x) -> (x, y)
     weight = np.broadcast_to(kernel[None, :, :, None], (channels, *kernel.shape, 1)).copy()
     return Conv(**ends, weight=weight, stride=_pair(view.owner.stride), groups=channels)
 
 
-def _one_to_one(view: ArmView, x: torch.Tensor, ends: dict[str, Any]) -> OneToOne:
+def _one_to_one(view: SynapseView, x: torch.Tensor, ends: dict[str, Any]) -> OneToOne:
     return OneToOne(**ends, weight=_weight(view))
 
 
@@ -219,7 +219,7 @@ def _joining(synapse: Any, block: str, source: tuple[int, ...], target: tuple[in
     )
 
 
-def _token_mixing(view: ArmView, x: torch.Tensor, ends: dict[str, Any]) -> TokenMixing:
+def _token_mixing(view: SynapseView, x: torch.Tensor, ends: dict[str, Any]) -> TokenMixing:
     return TokenMixing(**ends, weight=_weight(view))
 
 

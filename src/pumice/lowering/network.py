@@ -23,13 +23,13 @@ from pumice.ir import (
     torch_to_lava,
 )
 from pumice.lowering.blocks import lower_block, population_name, undelayed
-from pumice.nn.compiled import original
-from pumice.nn.deploy import deploy, undisturbed, value_range
-from pumice.nn.trace import INPUT, SYNAPTIC, Call, Trace, trace_model
 from pumice.passes.check_ranges import check_ranges
 from pumice.passes.cost import graph_cost
 from pumice.passes.order import run_passes
 from pumice.passes.share_currents import Residual
+from pumice.quantization.compiled import original
+from pumice.quantization.quantize import quantize_, undisturbed, value_range
+from pumice.quantization.trace import INPUT, SYNAPTIC, Call, Trace, trace_model
 
 REFERENCE_PRODUCTS = 1 << 32
 """Products of a proof that the reference still computes within seconds; larger ones run on its equal, "fast"."""
@@ -46,7 +46,7 @@ def lower(
 ) -> Graph:
     """Turn a network into a graph that gives the same spikes, `graph.latency` steps later.
 
-    The network is deployed first if it is not yet (see `pumice.nn.deploy`; it is changed in place). Paths of unequal
+    The network is deployed first if it is not yet (see `pumice.quantize_`; it is changed in place). Paths of unequal
     length are balanced by delays. Each population is reset in its own step, when the first input of a sample reaches
     it, so that samples may follow each other; delayed and recurrent spikes are kept from the next sample (see
     `pumice.passes.schedule_resets`).
@@ -95,7 +95,7 @@ def _lower(  # noqa: PLR0917
     residual: Residual,
     keep: Sequence[str],
 ) -> Graph:
-    deploy(model, example_input, input_range=input_range)
+    quantize_(model, example_input, input_range=input_range)
     traced = trace_model(model, example_input)
     calls = traced.calls
     sample_steps = int(example_input.shape[-1])

@@ -1,4 +1,7 @@
-"""Training blocks on lava-dl SLAYER, and the switch to the chip's arithmetic."""
+"""Training blocks on lava-dl SLAYER."""
+
+from importlib import import_module
+from typing import Any
 
 from pumice.nn.arms import AbstractArm, ConvArm, DenseArm, IdentityArm, TokenMixingArm
 from pumice.nn.arms import TokenMixingArm as TokenMixing
@@ -8,7 +11,6 @@ from pumice.nn.channel_mixer import ChannelMixerBlock
 from pumice.nn.cuba import CubaNeuron
 from pumice.nn.current import Current
 from pumice.nn.delay import Delay
-from pumice.nn.deploy import deploy, is_deployed
 from pumice.nn.linear_readout import LinearReadout
 from pumice.nn.merge import Merge
 from pumice.nn.neurons import Activation, Neurons
@@ -51,8 +53,15 @@ __all__ = [
     "TokenMixerBlock",
     "TokenMixing",
     "TokenMixingArm",
-    "deploy",
-    "is_deployed",
     "set_gradient",
     "surrogate_encoders",
 ]
+
+_FORMERLY_HERE = {"deploy": "quantize_", "is_deployed": "is_quantized"}
+
+
+def __getattr__(name: str) -> Any:
+    """The names of 0.1, until 0.3."""
+    if name not in _FORMERLY_HERE:
+        raise AttributeError(f"module 'pumice.nn' has no attribute {name!r}")
+    return getattr(import_module("pumice.quantization"), _FORMERLY_HERE[name])

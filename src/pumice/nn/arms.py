@@ -14,7 +14,7 @@ from pumice.nn.checks import check_divides, check_input, check_sizes, checked_pa
 from pumice.nn.computed_weight import detached_state
 from pumice.nn.exact import exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
-from pumice.nn.quantise import wrap_sum
+from pumice.nn.rounding import wrap_sum
 from pumice.nn.synapse import convolve_steps
 from pumice.nn.tdbn import TDBN
 

@@ -154,9 +154,9 @@ def check_deployed_alike(saved: bool, own: bool) -> None:
     if saved and not own:
         raise InputError(
             "this state_dict is a deployed network's, and the model is not deployed; call "
-            "pumice.nn.deploy(model, example_input) before loading it"
+            "pumice.quantize_(model, example_input) before loading it"
         )
     if own and not saved:
         raise InputError(
-            "the model is deployed, and this state_dict is not a deployed network's; load it before pumice.nn.deploy"
+            "the model is deployed, and this state_dict is not a deployed network's; load it before pumice.quantize_"
         )

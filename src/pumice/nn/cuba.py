@@ -10,17 +10,18 @@ from typing import Any
 
 import torch
 from lava.lib.dl.slayer.neuron import cuba as slayer_cuba
-from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 from lava.lib.dl.slayer.utils.quantize import quantize
 
-from pumice.errors import InputError, LoweringError, PumiceWarning
+from pumice.errors import InputError, PumiceWarning
+from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT
 from pumice.nn import carried_state, slayer_loops, slayer_state
 from pumice.nn.checks import check_deployed_alike, check_transform
 from pumice.nn.deployed import ChipCuba, ChipIntegrate, ChipSpike
+from pumice.nn.folding import offset_of
 from pumice.nn.kernels import operators
 from pumice.nn.layout import neuron_vector, slayer_order, time_major
 from pumice.nn.leaky import Cuba, Firing, Integrate, Threshold
-from pumice.nn.quantise import round_even, round_integer
+from pumice.nn.rounding import round_even, round_integer
 from pumice.nn.surrogate import Exponential, GradedExponential, Surrogate, find_surrogate
 from pumice.nn.tdbn import TDBN
 
@@ -95,41 +96,23 @@ class CubaNeuron(slayer_cuba.Neuron):
         """Integers per unit of SLAYER's current: 64 as trained, another factor when the layer was rescaled."""
         return self.vth_mant / float(self.threshold)
 
-    def gain(self) -> torch.Tensor:
-        """What the norm multiplies the current by, per channel (1 without a norm)."""
-        norm = self.norm
-        if isinstance(norm, TDBN):
-            return norm.gain()
-        if isinstance(norm, WgtScaleBatchNorm):
-            return 1 / norm.std(norm.running_var)
-        return torch.ones(1, dtype=torch.float32, device=self.device)
-
     def offset(self) -> torch.Tensor:
-        """What the norm adds to the current in every step, per channel, in SLAYER's units (0 without a norm)."""
-        norm = self.norm
-        if self.merged_offset is not None:
-            return self.merged_offset()
-        if isinstance(norm, TDBN):
-            return norm.offset()
-        if isinstance(norm, (MeanOnlyBatchNorm, WgtScaleBatchNorm)):
-            return -norm.pre_hook_fx(norm.running_mean) * self.gain()
-        if norm is not None:
-            raise LoweringError(f"cannot fold a norm of type {type(norm).__name__}; use TDBN or MeanOnlyBatchNorm")
-        return torch.zeros(1, dtype=torch.float32, device=self.device)
+        """What norms add to the current in every step, per channel, in SLAYER's units (0 without a norm)."""
+        return offset_of(self) if self.merged_offset is None else self.merged_offset()
 
     def integer_weight(self, weight: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
-        """The folded weight on the chip's grid: even integers in [-256, 254], with gradient.
+        """The folded weight on the chip's grid: even integers of `MIXED_WEIGHT`, with gradient.
 
         Args:
             weight: The synapse's weight, shape (out, ...).
             gain: What it is multiplied by first, per output channel.
         """
         gain = gain.reshape(-1, *[1] * (weight.ndim - 1))
-        return round_even(weight * (gain * self.integer_scale), -256, 254)
+        return round_even(weight * (gain * self.integer_scale), *MIXED_WEIGHT)
 
     def integer_bias(self) -> torch.Tensor:
         """The folded bias mantissa (bias exponent 6), shape (channel,) or (1,), with gradient."""
-        return round_integer(self.offset() * self.integer_scale, -4096, 4095)
+        return round_integer(self.offset() * self.integer_scale, *BIAS_MANT)
 
     def reset_state(self) -> None:
         """Forget the persistent state, if any."""

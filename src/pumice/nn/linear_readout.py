@@ -13,13 +13,13 @@ import torch.nn.functional as F
 
 from pumice.errors import InputError, PumiceWarning
 from pumice.fixedpoint.bits import STATE_LIMIT
+from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT
 from pumice.nn.checks import check_sizes
 from pumice.nn.computed_weight import weight_of
 from pumice.nn.current import Current, Term, check_current, sum_of_offsets
 from pumice.nn.deployed import clip24, wrap24, wrap_int32
 from pumice.nn.exact import exactly_if_deployed
-from pumice.nn.quantise import round_even, round_integer, straight_through
-from pumice.passes.rescale import MAX_BIAS_MANT, MAX_WEIGHT
+from pumice.nn.rounding import round_even, round_integer, straight_through
 
 FRACTION_BITS = 6
 """The chip's states hold 2^6 times the sum of weights."""
@@ -85,8 +85,8 @@ class LinearReadout(torch.nn.Module):
         """What one of the accumulators' integers is worth."""
         return 1 / (self.integer_scale * (1 << FRACTION_BITS))
 
-    def deploy_for(self, terms: tuple[Term, ...]) -> None:
-        """Switch to the chip's arithmetic, at the largest power of two that fits its formats.
+    def fitting_scale(self, terms: tuple[Term, ...]) -> float:
+        """The largest power of two at which the chip's formats hold this read-out.
 
         Weights and bias must fit 8 and 13 bits, and `MARGIN` times the largest sum of the example 17 bits. A proof
         from the worst case, as for neurons, would leave nothing for the sum over a whole image. A larger sum wraps,
@@ -99,28 +99,21 @@ class LinearReadout(torch.nn.Module):
             weights = [self.real_weight(term) for term in terms]
             sums = _sum(weights, terms)
             limits = {
-                _WEIGHTS: (MAX_WEIGHT, max(float(weight.abs().max()) for weight in weights)),
-                _BIAS: (MAX_BIAS_MANT, float(self.real_bias(terms).abs().max())),
+                _WEIGHTS: (MIXED_WEIGHT.high, max(float(weight.abs().max()) for weight in weights)),
+                _BIAS: (BIAS_MANT.high, float(self.real_bias(terms).abs().max())),
                 _SUMS: (STATE_LIMIT >> FRACTION_BITS, MARGIN * float(sums.abs().max())),
             }
-        fitting = {reason: limit / found for reason, (limit, found) in limits.items() if found > 0}
-        reason = min(fitting, key=fitting.__getitem__, default=_WEIGHTS)
-        scale = 2.0 ** math.floor(math.log2(fitting.get(reason, 1.0)))
+            fitting = {reason: limit / found for reason, (limit, found) in limits.items() if found > 0}
+            reason = min(fitting, key=fitting.__getitem__, default=_WEIGHTS)
+            scale = 2.0 ** math.floor(math.log2(fitting.get(reason, 1.0)))
+            rounded = _sum([self._rounded(weight, scale) for weight in weights], terms) / scale
+        _warn_of_rounding(rounded, sums, reason)
+        return scale
+
+    def deploy(self, scale: float) -> None:
+        """Switch to the chip's arithmetic, with so many integers per unit of the answer: a power of two."""
         value = torch.full((), scale, dtype=torch.float32, device=self.linear.weight.device)
         self.register_buffer("deployed_scale", value)
-        self._warn_of_rounding(terms, sums, reason)
-
-    def _warn_of_rounding(self, terms: tuple[Term, ...], sums: torch.Tensor, reason: str) -> None:
-        with torch.no_grad():
-            rounded = _sum([self.integers(term) for term in terms], terms) / self.deployed_scale
-        lost = float((rounded - sums).square().mean().sqrt() / sums.square().mean().sqrt().clamp(min=1e-30))
-        if lost > ROUNDING_WARNING:
-            warnings.warn(
-                f"LinearReadout: rounding its weights changes its sums by {lost:.0%} of their size on the example; "
-                f"{reason}",
-                PumiceWarning,
-                stacklevel=4,
-            )
 
     @exactly_if_deployed
     def forward(self, current: Current) -> torch.Tensor:
@@ -169,15 +162,30 @@ class LinearReadout(torch.nn.Module):
 
     def integers(self, term: Term) -> torch.Tensor:
         """The matrix R_k on the chip's grid, with gradient."""
-        return round_even(self.real_weight(term) * self.deployed_scale, -256, 254)
+        return self._rounded(self.real_weight(term), self.deployed_scale)
+
+    @staticmethod
+    def _rounded(weight: torch.Tensor, scale: torch.Tensor | float) -> torch.Tensor:
+        return round_even(weight * scale, *MIXED_WEIGHT)
 
     def integer_bias(self, terms: tuple[Term, ...]) -> torch.Tensor:
         """The bias b' as a mantissa with exponent 6, with gradient."""
-        return round_integer(self.real_bias(terms) * self.deployed_scale, -4096, 4095)
+        return round_integer(self.real_bias(terms) * self.deployed_scale, *BIAS_MANT)
 
     def _rows(self) -> tuple[torch.Tensor, ...]:
         bias = self.linear.bias
         return (self.linear.weight,) if bias is None else (self.linear.weight, bias)
+
+
+def _warn_of_rounding(rounded: torch.Tensor, sums: torch.Tensor, reason: str) -> None:
+    lost = float((rounded - sums).square().mean().sqrt() / sums.square().mean().sqrt().clamp(min=1e-30))
+    if lost > ROUNDING_WARNING:
+        warnings.warn(
+            f"LinearReadout: rounding its weights changes its sums by {lost:.0%} of their size on the example; "
+            f"{reason}",
+            PumiceWarning,
+            stacklevel=4,
+        )
 
 
 def _accumulated(sums: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:

@@ -20,7 +20,7 @@ from pumice.nn.cuba import CubaNeuron
 from pumice.nn.events import FEWEST_OUTPUTS, EventLinear, Events
 from pumice.nn.exact import direct_convolution, exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
-from pumice.nn.quantise import wrap_sum
+from pumice.nn.rounding import wrap_sum
 
 
 class _Deployable:

@@ -29,22 +29,22 @@ class Step(NamedTuple):
 IN_THE_NETWORK = (
     Step(
         "fold_batchnorm",
-        "pumice.nn.views:ArmView.folded_rows",
+        "pumice.quantization.synapse_view:SynapseView.folded_rows",
         "First: what is rescaled and rounded must be the weights that act. Gain and offset are read anew in each "
         "forward pass, so that the norm's parameters still learn.",
     ),
     Step(
         "rescale",
-        "pumice.passes.rescale:choose_vth_mant",
+        "pumice.quantization.scale:choose_vth_mant",
         "Before rounding: a common factor of weights, bias and threshold is free in real arithmetic only.",
     ),
     Step(
         "quantise",
-        "pumice.nn.quantise:round_even",
+        "pumice.nn.rounding:round_even",
         "Last in the network, with a straight-through gradient: fine-tuning goes through the graph's own integers.",
     ),
 )
-"""Done by `pumice.nn.deploy`, before there is a graph: a graph holds integers, in which no norm is left to fold."""
+"""Done by `pumice.quantize_`, before there is a graph: a graph holds integers, in which no norm is left to fold."""
 
 ON_THE_GRAPH = (
     Step("prune_dead", "pumice.passes.prune_dead:prune_dead", "What is dead must not lengthen a path."),

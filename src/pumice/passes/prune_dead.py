@@ -32,8 +32,8 @@ def prune_dead(graph: Graph) -> PassResult:
         ['dense0']
     """
     check_known(graph)
-    synapses = [_without_zeros(s) for s in graph.synapses]
-    alive = [s for s in synapses if not _is_zero(s) or _is_last_into(graph, s)]
+    without_zeros = graph.replace(synapses=tuple(_without_zeros(s) for s in graph.synapses))
+    alive = [s for s in without_zeros.synapses if not _is_zero(s) or _states_latency(without_zeros, s)]
     kept_graph = graph.replace(synapses=tuple(alive))
     heard, waiting = set(graph.outputs), list(graph.outputs)
     while waiting:
@@ -64,7 +64,7 @@ def _is_zero(synapse: Synapse) -> bool:
     return not isinstance(synapse, Direct) and not np.any(weights_of(synapse))
 
 
-def _is_last_into(graph: Graph, synapse: Synapse) -> bool:
-    """A population's only feed-forward synapse states its latency, even if it carries nothing."""
-    others = [s for s in graph.into(synapse.target) if s.source != synapse.source and not s.is_recurrent]
-    return not synapse.is_recurrent and not others
+def _states_latency(graph: Graph, synapse: Synapse) -> bool:
+    """Where nothing that feeds a population carries anything, the first synapse still states its latency."""
+    forward = [s for s in graph.into(synapse.target) if not s.is_recurrent]
+    return synapse in forward[:1] and all(map(_is_zero, forward))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pumice.backends import Record, run
 from pumice.ir import Graph, from_stream, latencies, to_stream, torch_to_lava
 from pumice.lowering.blocks import population_name, undelayed
-from pumice.nn.trace import SYNAPTIC, trace
+from pumice.quantization.trace import SYNAPTIC, trace
 from pumice.train import Trained, encode
 from pumice.train.evaluate import predict, to_tensor
 

@@ -19,9 +19,9 @@ from pumice.ir import Graph, from_stream, latencies, to_stream, torch_to_lava
 from pumice.lowering import lower
 from pumice.lowering.blocks import population_name, undelayed
 from pumice.netx import load, save
-from pumice.nn.deploy import is_deployed
 from pumice.nn.linear_readout import LinearReadout
-from pumice.nn.trace import SYNAPTIC, returned_tensors, trace_model
+from pumice.quantization import is_quantized
+from pumice.quantization.trace import SYNAPTIC, returned_tensors, trace_model
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -91,12 +91,12 @@ def lower_checked(model: torch.nn.Module, example_input: torch.Tensor, **options
     """
     twin, chance = _twin(model), torch.get_rng_state()
     modes = [module.training for module in model.modules()]
-    was_deployed = is_deployed(model)
+    was_deployed = is_quantized(model)
     try:
         return lower(model, example_input, **options)
     except PumiceError as error:
         changed = None
-        if is_deployed(model) != was_deployed:
+        if is_quantized(model) != was_deployed:
             changed = "is deployed in part"
         elif [module.training for module in model.modules()] != modes:
             changed = "is in another mode"

@@ -24,6 +24,7 @@ from pumice.data.encoders import EVENT_ENCODINGS, IMAGE_ENCODERS
 from pumice.errors import InputError, PumiceWarning
 from pumice.models import build_model
 from pumice.nn.surrogate import SURROGATES, Surrogate
+from pumice.quantization import quantize_
 from pumice.train.evaluate import to_tensor
 from pumice.train.recipe import NeuronSection, Recipe
 
@@ -167,6 +168,6 @@ def _check_times(samples: EventSamples, binner: EventBinner) -> None:
 
 
 def deploy(model: torch.nn.Module, recipe: Recipe, dataset: Dataset) -> torch.nn.Module:
-    """`nn.deploy` for the range of values that the recipe's encoding can give."""
+    """`pumice.quantize_` for the range of values that the recipe's encoding can give."""
     input_range = build_encoder(recipe, dataset).value_range
-    return nn.deploy(model, example_input(recipe, dataset), input_range=input_range)
+    return quantize_(model, example_input(recipe, dataset), input_range=input_range)

@@ -48,7 +48,7 @@ class Trained:
 
     @property
     def example(self) -> torch.Tensor:
-        """A few encoded training samples, for `nn.deploy` and `pumice.lower`."""
+        """A few encoded training samples, for `pumice.quantize_` and `pumice.lower`."""
         return example_input(self.recipe, self.dataset)
 
     @property

@@ -1,4 +1,5 @@
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ import pumice
 from pumice import nn
 from pumice.errors import InternalError, LoweringError, PumiceWarning
 from pumice.ir import from_stream, to_stream, torch_to_lava
-from pumice.nn.deploy import is_deployed
+from pumice.quantization import is_quantized, quantize_
+from pumice.testing import check_exact
 
 LEAKY = {"threshold": 0.5, "current_decay": 0.3, "voltage_decay": 0.1}
 TDBN = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75, "norm": nn.TDBN}
@@ -206,7 +208,7 @@ def test_a_wrong_way_to_share_currents_leaves_the_network_as_it_is():
     model = torch.nn.Sequential(nn.Dense(LEAKY, 3, 3))
     with pytest.raises(LoweringError, match="residual must be one of auto, synapses, relays, got 'synapse'"):
         pumice.lower(model, torch.ones(1, 3, 5), residual="synapse")
-    assert not is_deployed(model)
+    assert not is_quantized(model)
 
 
 @pytest.mark.parametrize("defect", ["late reset", "dropped bias", ">= for >", "floor of negatives", "swapped x/y"])
@@ -243,13 +245,41 @@ def test_a_persistent_state_is_deployed_but_not_lowered(x):
     model = torch.nn.Sequential(nn.Dense({**LEAKY, "persistent_state": True}, 6, 5, weight_scale=3))
     whole = torch.nn.Sequential(nn.Dense(LEAKY, 6, 5))
     whole.load_state_dict(model.state_dict())
-    nn.deploy(whole, stream)
+    quantize_(whole, stream)
     with pytest.raises(LoweringError, match="persistent_state=True, and a graph's populations are reset"):
         pumice.lower(model, stream)
-    assert not is_deployed(model)
-    nn.deploy(model, stream)
+    assert not is_quantized(model)
+    quantize_(model, stream)
     parts = torch.cat([model(part) for part in stream.split(4, -1)], -1)
     assert parts.sum() > 0
     assert torch.equal(parts, whole(stream))
     model[0].neuron.reset_state()
     assert torch.equal(model(stream), whole(stream))
+
+
+def test_a_population_that_nothing_reaches_any_more_still_lowers():
+    """Gains of 0 leave the bias, whose first step the input's path still states."""
+    norm = partial(nn.TDBN, alpha=1.0)
+    merge = nn.Merge(
+        {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.25},
+        nn.DenseArm(4, 4, norm=norm),
+        nn.IdentityArm(4, norm=norm),
+    )
+    model = torch.nn.Sequential(nn.Dense({"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.25}, 4, 4))
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.merge = model, merge
+
+        def forward(self, x):
+            return self.merge(self.first(x), x)
+
+    net, x = Net().eval(), (torch.rand(3, 4, 9) < 0.5).float()
+    with torch.no_grad():
+        for arm in merge.arms:
+            arm.norm.scale.fill_(0)
+            arm.norm.shift.copy_(torch.full_like(arm.norm.shift, 0.4))
+    graph = pumice.lower(net, x)
+    assert net(x).any()
+    assert check_exact(net, graph, x) > 0

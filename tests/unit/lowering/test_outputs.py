@@ -7,6 +7,7 @@ import torch
 import pumice
 from pumice import ir, nn
 from pumice.errors import LoweringError, PumiceWarning
+from pumice.quantization import is_quantized
 from pumice.testing import check_exact
 
 LIF = {"threshold": 0.5, "current_decay": 0.3, "voltage_decay": 0.1}
@@ -92,7 +93,7 @@ def test_an_unknown_name_is_not_kept(x):
     model = Heads(lambda h, aux, main: main)
     with pytest.raises(LoweringError, match=r"keep names 'auxiliary', .* there are: body, aux, deep, main"):
         pumice.lower(model, x, keep=("auxiliary",))
-    assert not nn.is_deployed(model)
+    assert not is_quantized(model)
 
 
 def test_zero_gain_in_a_residual_branch_is_lowered(lowered_equals_model):

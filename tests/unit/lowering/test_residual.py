@@ -12,6 +12,7 @@ from pumice import nn
 from pumice.errors import InputError, LoweringError
 from pumice.ir import OneToOne, from_stream, to_stream, torch_to_lava
 from pumice.nn.arms import AbstractArm
+from pumice.quantization import quantize_
 
 LIF = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75}
 TDBN = {**LIF, "norm": nn.TDBN}
@@ -144,7 +145,7 @@ def test_token_mixing_is_the_papers():
 
 
 def test_fine_tuning_goes_through_every_arm(model, x):
-    nn.deploy(model, x)
+    quantize_(model, x)
     # After thirty random layers little is left of a gradient, and the kernels take less than 2^-100 for nothing.
     (1e25 * model.train()(x).sum()).backward()
     for name, arm in model.named_modules():
@@ -173,7 +174,7 @@ def test_wrong_use_is_refused(make, message):
 def test_a_norm_before_a_current_with_memory_is_refused():
     model = nn.Merge({**LIF, "current_decay": 0.5}, nn.DenseArm(3, 3, norm=nn.TDBN))
     with pytest.raises(LoweringError, match="need current_decay=1"):
-        nn.deploy(model, torch.ones(2, 3, 4))
+        quantize_(model, torch.ones(2, 3, 4))
 
 
 @pytest.mark.lava

@@ -28,8 +28,9 @@ from pumice.ir import (
 )
 from pumice.lowering.blocks import population_name, undelayed
 from pumice.models import stmixer
-from pumice.nn.trace import SYNAPTIC, trace
 from pumice.passes.insert_relays import is_value_relay
+from pumice.quantization import quantize_
+from pumice.quantization.trace import SYNAPTIC, trace
 
 LIF = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5, "surrogate": "dspike"}
 WEIGHTED = (Conv, Dense, OneToOne, Sparse, TokenMixing)
@@ -47,7 +48,7 @@ def mixer(steps, **options):
                 module.shift += 0.3
         for _ in range(20):
             model(x)
-    return nn.deploy(model.eval(), x), x
+    return quantize_(model.eval(), x), x
 
 
 def lowered(model, x, **options):
@@ -231,7 +232,7 @@ def test_readers_of_one_stream_need_one_threshold():
     model(x)
     model.encoders[1].fire[0] = nn.Neurons({**LIF, "threshold": 0.5})
     with pytest.raises(LoweringError, match=r"common current .* have different thresholds \[0.5, 1.0\]"):
-        nn.deploy(model.eval(), x)
+        quantize_(model.eval(), x)
 
 
 def test_a_network_of_the_users_own_lowers():

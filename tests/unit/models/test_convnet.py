@@ -4,6 +4,7 @@ import torch
 from pumice import nn
 from pumice.errors import InputError
 from pumice.models import MODEL_NAMES, build_model, convnet
+from pumice.quantization import quantize_
 
 PARAMS = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75, "norm": nn.TDBN}
 
@@ -22,7 +23,7 @@ def test_sizes_fit_for_any_image(shape, options):
     assert spikes.shape == (2, 4, 3)
     assert set(spikes.unique().tolist()) <= {0.0, 1.0}
     model.eval()
-    nn.deploy(model, torch.ones(2, *shape, 3))
+    quantize_(model, torch.ones(2, *shape, 3))
 
 
 @pytest.mark.parametrize(

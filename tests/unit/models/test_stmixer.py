@@ -4,6 +4,7 @@ import torch
 from pumice import nn
 from pumice.errors import InputError
 from pumice.models import build_model, stmixer
+from pumice.quantization import quantize_
 
 LIF = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5, "surrogate": "dspike"}
 
@@ -71,7 +72,7 @@ def test_surrogates_rest_once_the_network_is_deployed():
     model = small(surrogates=True)
     x = torch.randint(0, 9, (4, 1, 8, 8, 3)).float()
     model(x)
-    nn.deploy(model.eval(), x)
+    quantize_(model.eval(), x)
     called = []
     model.surrogates[0].register_forward_hook(lambda *_: called.append(1))
     model.train()(x).sum().backward()

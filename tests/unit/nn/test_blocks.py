@@ -5,6 +5,7 @@ from lava.lib.dl.slayer.block import cuba as slayer
 
 from pumice import nn
 from pumice.errors import LoweringError
+from pumice.quantization import quantize_
 
 
 @pytest.mark.parametrize("kind", ["dense", "conv", "pool"])
@@ -68,7 +69,7 @@ def test_lava_dls_exporter_refuses_a_norm_that_it_cannot_fold(params, tmp_path, 
 
 def test_lava_dls_exporter_refuses_deployed_integers(params, tmp_path):
     block, x = _dense({**params, "threshold": 0.5})
-    nn.deploy(block, x)
+    quantize_(block, x)
     with h5py.File(tmp_path / "a.net", "w") as file, pytest.raises(LoweringError, match="integers of its own"):
         block.export_hdf5(file)
 

@@ -9,6 +9,7 @@ from torch.nn import Sequential
 from pumice import nn
 from pumice.errors import InputError
 from pumice.models import build_model
+from pumice.quantization import quantize_
 
 LIF = {"threshold": 0.25, "current_decay": 1.0, "voltage_decay": 0.25}
 CUBA = {**LIF, "current_decay": 0.5}
@@ -38,7 +39,7 @@ def network_and_input(name, mode):
     if mode != "never run":
         model(x)
     if mode == "deployed":
-        nn.deploy(model, x)
+        quantize_(model, x)
     return model, x
 
 

@@ -6,7 +6,8 @@ from lava.lib.dl.slayer.neuron import cuba as slayer_neuron
 from numpy.testing import assert_array_equal
 
 from pumice.fixedpoint import CubaState, cuba_step
-from pumice.nn import CubaNeuron, Dense, deploy
+from pumice.nn import CubaNeuron, Dense
+from pumice.quantization import quantize_
 
 
 def deployed_neuron(vth_mant, **options):
@@ -71,7 +72,7 @@ def test_the_deployed_gradient_is_slayers(params):
     stock = slayer.Dense(params, 6, 4, weight_scale=4, delay_shift=False)
     ours = Dense(params, 6, 4, weight_scale=4)
     ours.load_state_dict(stock.state_dict())
-    deploy(ours, x)
+    quantize_(ours, x)
     for layer in (stock, ours):
         (layer(x) * torch.linspace(-1, 1, 25)).sum().backward()
     assert torch.equal(stock(x), ours(x))

@@ -4,6 +4,7 @@ import torch
 from pumice import nn
 from pumice.errors import InputError, LoweringError
 from pumice.nn.current import sum_of_offsets
+from pumice.quantization import quantize_
 
 LIF = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5, "surrogate": "dspike"}
 SPIKES = torch.ones(2, 3, 4, 4, 5)
@@ -73,4 +74,4 @@ def test_a_current_of_unknown_origin_cannot_be_lowered():
             return self.fire(nn.Current.holding(x))
 
     with pytest.raises(LoweringError, match="'fire': the current that enters was not made by arms from spikes"):
-        nn.deploy(Held(), SPIKES)
+        quantize_(Held(), SPIKES)

@@ -6,7 +6,8 @@ import torch
 import pumice
 from pumice import nn
 from pumice.errors import PumiceWarning
-from pumice.nn.trace import trace
+from pumice.quantization import quantize_
+from pumice.quantization.trace import trace
 
 
 def norm():
@@ -60,7 +61,7 @@ def test_the_split_read_out_is_the_whole_one(model, x):
 def test_deployed_it_gives_multiples_of_its_unit_near_the_real_answer(model, x):
     with torch.no_grad():
         before = model(x)
-        nn.deploy(model, x)
+        quantize_(model, x)
         after = model(x)
     integers = after / model.head.unit
     assert torch.equal(integers, integers.round())
@@ -69,7 +70,7 @@ def test_deployed_it_gives_multiples_of_its_unit_near_the_real_answer(model, x):
 
 
 def test_fine_tuning_reaches_head_arms_and_norms(model, x):
-    nn.deploy(model, x)
+    quantize_(model, x)
     model.train()(x).square().sum().backward()
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -91,7 +92,7 @@ def test_sums_beyond_24_bits_wrap_and_clip_as_on_the_chip():
     """Fine-tuning may take them there; `lower` proves that the reference backend gives the same answer."""
     model, x = Image(), torch.randint(0, 5, (2, 2, 16, 16, 6)).float()
     model.head.linear.weight.data = torch.tensor([[1.0, 1], [1, -1], [-1, 0.2], [0.3, 0.2], [0, 0]])
-    nn.deploy(model, x)
+    quantize_(model, x)
     model.head.linear.weight.data *= 100
     model.head.linear.bias.data *= 1e4
     within = (model(x) / model.head.unit).abs()
@@ -112,7 +113,7 @@ def test_any_size_of_weights_finds_its_scale(model, x, factor):
     """A power of two, such that the integers fill the chip's formats and fit."""
     model.head.linear.weight.data *= factor
     model.head.linear.bias.data *= factor
-    nn.deploy(model, x)
+    quantize_(model, x)
     terms = trace(model, x)[-1].terms
     assert torch.log2(model.head.deployed_scale) % 1 == 0
     largest = max(model.head.integers(term).abs().max() for term in terms) / 256
@@ -131,7 +132,7 @@ def test_large_sums_that_cancel_are_exact():
     stream = nn.Current.of(arms[0], images[0]) + nn.Current.of(arms[1], images[1])
     head = nn.LinearReadout(1, 2, bias=False)
     head.linear.weight.data = torch.tensor([[1.0], [0.7]])
-    head.deploy_for(stream.terms)
+    head.deploy(head.fitting_scale(stream.terms))
     weights = [head.integers(term).long() for term in stream.terms]
     sums = [torch.einsum("kn,bnt->bkt", w, x.flatten(1, -2).long()) for w, x in zip(weights, images, strict=True)]
     assert torch.equal((head(stream) / head.unit / 64).long(), sum(sums))
@@ -144,7 +145,7 @@ def test_a_stream_of_neurons_without_positions():
     stream = nn.Current.of(arm, x)
     expected = torch.nn.functional.linear(arm(x).movedim(1, -1), head.linear.weight, head.linear.bias).movedim(-1, 1)
     torch.testing.assert_close(head(stream), expected)
-    head.deploy_for(stream.terms)
+    head.deploy(head.fitting_scale(stream.terms))
     torch.testing.assert_close(head(stream), expected, atol=0.05, rtol=0.05)
 
 
@@ -158,7 +159,7 @@ def test_what_takes_the_bits_is_named():
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", PumiceWarning)
             # Only the small weights are used.
-            head.deploy_for(nn.Current.of(arm, x * torch.tensor([[[0.0], [1], [1]]])).terms)
+            head.deploy(head.fitting_scale(nn.Current.of(arm, x * torch.tensor([[[0.0], [1], [1]]])).terms))
         assert [words in str(w.message) for w in said] == ([True] if words else []), weight
 
 
@@ -184,5 +185,5 @@ def test_lost_precision_is_said():
             model(image)
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", PumiceWarning)
-            nn.deploy(model.eval(), image)
+            quantize_(model.eval(), image)
         assert any("use fewer grey levels" in str(w.message) for w in said) is lossy, levels

@@ -20,10 +20,10 @@ from pumice.nn import (
     Pool,
     Recurrent,
     SRMNeuron,
-    deploy,
     set_gradient,
 )
-from pumice.nn.quantise import round_even, round_integer
+from pumice.nn.rounding import round_even, round_integer
+from pumice.quantization import quantize_
 
 LIF = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75}
 CUBA = {**LIF, "current_decay": 0.5}
@@ -100,7 +100,7 @@ def test_a_parameter_that_is_not_finite_makes_the_loss_nan(name, bad):
 def test_deployed_it_makes_the_loss_nan_or_is_refused(name, bad):
     net, key, x = net_and_input(name)
     net(x)
-    deploy(net.eval(), x)
+    quantize_(net.eval(), x)
     spoil(net, key, bad)
     try:
         spikes = net(x)
@@ -148,7 +148,7 @@ def test_a_neuron_is_nan_from_a_bad_current_on_and_no_other_is(bad, scale, grade
 @BAD
 def test_a_deployed_neuron_is_nan_from_a_bad_current_on_in_loops_and_in_torch(bad):
     x = torch.randint(-20, 60, (2, 5, 9)).float()
-    net = deploy(Dense(CUBA, 5, 5), torch.ones(1, 5, 3))
+    net = quantize_(Dense(CUBA, 5, 5), torch.ones(1, 5, 3))
     expected = net.neuron(x)
     x[1, 3, 4] = bad
     for spikes in (net.neuron(x), net.neuron(x.double())):

@@ -16,6 +16,7 @@ from pumice.errors import InputError
 from pumice.nn import synapse
 from pumice.nn.exact import exact_arithmetic
 from pumice.nn.layout import slayer_order, time_major
+from pumice.quantization import quantize_
 
 LIF = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.25}
 
@@ -278,7 +279,7 @@ def deployed() -> tuple[torch.nn.Module, torch.Tensor]:
     model, x = Everything(), torch.randint(0, 200, (4, 2, 8, 8, 12)).float()
     for _ in range(3):
         model.train()(x)
-    nn.deploy(model.eval(), x, input_range=(0, 255))
+    quantize_(model.eval(), x, input_range=(0, 255))
     return model, x
 
 

@@ -13,6 +13,7 @@ from pumice.errors import InputError, LoweringError
 from pumice.ir import Conv, OneToOne, from_stream, to_stream, torch_to_lava
 from pumice.nn.surrogate import Rectangular
 from pumice.nn.tdbn import momentum_of
+from pumice.quantization import quantize_
 
 LIF = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75}
 TDBN = {**LIF, "norm": nn.TDBN}
@@ -95,7 +96,7 @@ def test_a_block_lowers_without_difference(x, kind, options):
 def test_a_whole_block_is_fine_tuned_through_its_integers(x):
     torch.manual_seed(0)
     model = calibrated(nn.ResidualBlock(TDBN, 4, 4), x)
-    nn.deploy(model, x)
+    quantize_(model, x)
     model.train()(x).sum().backward()
     for name, parameter in model.named_parameters():
         if name.endswith(("weight", "scale", "shift")):
@@ -148,4 +149,4 @@ def test_the_head_lowers_to_one_dense_synapse_each_without_difference(x):
 
 def test_a_bias_before_a_current_with_memory_is_refused(x):
     with pytest.raises(LoweringError, match="a norm or bias need current_decay=1"):
-        nn.deploy(Head({**LIF, "current_decay": 0.5}), x)
+        quantize_(Head({**LIF, "current_decay": 0.5}), x)

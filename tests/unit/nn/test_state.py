@@ -16,6 +16,7 @@ from torch.nn.utils import parametrizations, prune
 from pumice import nn
 from pumice.errors import InputError
 from pumice.models import build_model
+from pumice.quantization import quantize_
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's about weight norm, ours about what rounding changes
 
@@ -196,7 +197,7 @@ def make(name: str, state: str, x: torch.Tensor, seed: int = 0):
         for _ in range(3):
             step(model, x)
     if state == "deployed":
-        nn.deploy(model, x)
+        quantize_(model, x)
         step(model, x)
     return model
 
@@ -216,7 +217,7 @@ def loaded(name, state, saved, x, seed=1):
     torch.manual_seed(seed)
     model = ZOO[name][0]()
     if state == "deployed":
-        nn.deploy(model, x)
+        quantize_(model, x)
     file = io.BytesIO()
     torch.save(saved, file)
     file.seek(0)
@@ -335,7 +336,7 @@ def test_a_recurrent_block_of_lava_dl_is_deployed_as_ours():
     ours = Sequential(nn.Recurrent(CUBA, 20, 16), nn.Dense(CUBA, 16, 10))
     ours.load_state_dict(model.state_dict())
     for either in (model, ours):
-        nn.deploy(either, x)
+        quantize_(either, x)
     assert torch.equal(model(x), ours(x))
     assert torch.equal(copy.deepcopy(model).double()(x.double()).float(), ours(x))
     assert len(pickle.dumps(model)) < 3 * len(pickle.dumps(model.state_dict()))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pumice.errors import InputError
-from pumice.nn import Conv, CubaNeuron, Dense, Merge, Pool, Recurrent, deploy
+from pumice.nn import Conv, CubaNeuron, Dense, Merge, Pool, Recurrent
 from pumice.nn.arms import DenseArm
 from pumice.nn.surrogate import (
     PAPER,
@@ -19,6 +19,7 @@ from pumice.nn.surrogate import (
     Triangle,
     find_surrogate,
 )
+from pumice.quantization import quantize_
 
 ALL = [
     Exponential(0.7, 1.3),
@@ -120,7 +121,7 @@ def test_every_block_takes_one_and_keeps_it_when_deployed(surrogate):
     assert all(block.neuron.surrogate == Triangle(1.0) for block in blocks)
     assert params["surrogate"] is surrogate
     layer, x = blocks[0], torch.ones(1, 4, 6)
-    deploy(layer, x)
+    quantize_(layer, x)
     layer(x).sum().backward()
     integer_voltage_is_far = layer.synapse.weight.grad
     assert layer.neuron.surrogate == Triangle(1.0)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from pumice import nn
+from pumice import nn, quantization
 from pumice.ir.builder import chain
 from pumice.passes import order
+from pumice.quantization import is_quantized, quantize_
 
 X = (torch.rand(8, 3, 6, generator=torch.Generator().manual_seed(0)) > 0.5).float()
 
@@ -43,8 +44,8 @@ def test_the_network_steps_run_in_the_written_order(monkeypatch):
     for step, (holder, name) in zip(
         order.IN_THE_NETWORK,
         (
-            (nn.views.ArmView, "folded_rows"),
-            (import_module("pumice.nn.deploy"), "choose_vth_mant"),
+            (quantization.synapse_view.SynapseView, "folded_rows"),
+            (quantization.planner, "choose_vth_mant"),
             (nn.cuba, "round_even"),
         ),
         strict=True,
@@ -52,7 +53,7 @@ def test_the_network_steps_run_in_the_written_order(monkeypatch):
         trace(monkeypatch, holder, name, called, step.name)
     model = torch.nn.Sequential(normed())
     model(X)
-    nn.deploy(model, X)(X)
+    quantize_(model, X)(X)
     assert list(dict.fromkeys(called)) == [step.name for step in order.IN_THE_NETWORK]
 
 
@@ -67,7 +68,7 @@ def test_folding_preserves_the_normalised_current():
     for _ in range(5):
         layer(X)
     layer.eval()
-    (view,) = nn.views.arm_views(layer)
+    (view,) = quantization.synapse_view.synapse_views(layer)
     current = layer.synapse(X)
     folded = torch.einsum("oi,bit->bot", view.folded_rows(), X) + layer.neuron.offset().reshape(-1, 1)
     expected = layer.neuron.norm(current)
@@ -79,11 +80,11 @@ def test_a_folded_network_has_no_norm_left_to_fold():
     """Deploying again changes no parameter, no buffer and no spike; and what is deployed says so."""
     model = torch.nn.Sequential(normed())
     model(X)
-    assert not nn.is_deployed(model)
-    first = nn.deploy(model, X)(X)
-    assert nn.is_deployed(model)
+    assert not is_quantized(model)
+    first = quantize_(model, X)(X)
+    assert is_quantized(model)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    assert torch.equal(nn.deploy(model, X)(X), first)
+    assert torch.equal(quantize_(model, X)(X), first)
     after = model.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)

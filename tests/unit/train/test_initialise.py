@@ -6,6 +6,7 @@ from torch.nn.utils import parametrizations, prune
 
 from pumice import nn
 from pumice.errors import InputError, PumiceWarning
+from pumice.quantization import quantize_
 from pumice.train import initialise_by_data_, load_checkpoint, train
 from pumice.train.build import example_input
 from pumice.train.firing import watch_firing
@@ -176,7 +177,7 @@ def test_other_mistakes_are_refused():
         initialise_by_data_(torch.nn.Flatten(), x)
     model = dense(norm=nn.TDBN)
     model(x)
-    nn.deploy(model.eval(), x)
+    quantize_(model.eval(), x)
     with pytest.raises(InputError, match="is deployed"):
         initialise_by_data_(model, x)
 

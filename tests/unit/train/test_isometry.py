@@ -8,6 +8,7 @@ import torch
 from pumice import models, nn
 from pumice.errors import InputError
 from pumice.nn.surrogate import Rectangular
+from pumice.quantization import quantize_
 from pumice.train.isometry import isometry
 
 WIDTH, BATCH = 400, 300
@@ -151,4 +152,4 @@ def test_what_cannot_be_measured_is_refused():
     x = torch.ones(2, WIDTH, 2)
     model(x)
     with pytest.raises(InputError, match="is deployed"):
-        isometry(nn.deploy(model, x), x)
+        isometry(quantize_(model, x), x)

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 import pumice
-from pumice import nn
 from pumice.data import load_digits
 from pumice.errors import FileFormatError, InputError
+from pumice.quantization import is_quantized
 from pumice.train import Recipe, load_checkpoint, restore, total_batches, train
 
 
@@ -253,7 +253,7 @@ def test_a_device_that_is_not_there(tiny_recipe, digits):
 )
 def test_other_recipes_run(tiny_recipe, digits, settings):
     trained = train(tiny_recipe.overridden([*settings, "training.epochs=1"]), digits)
-    assert nn.is_deployed(trained.model) == (trained.recipe.training.finetune_epochs > 0)
+    assert is_quantized(trained.model) == (trained.recipe.training.finetune_epochs > 0)
 
 
 def test_a_loss_that_is_not_finite_is_an_error(tiny_recipe, digits):
@@ -273,7 +273,7 @@ def test_batches_are_counted(tiny_recipe, digits):
 def test_a_checkpoint_needs_no_data(trained):
     restored = restore(load_checkpoint(trained[1]))
     states_equal(restored.model.state_dict(), trained[0].model.state_dict())
-    assert nn.is_deployed(restored.model)
+    assert is_quantized(restored.model)
     x = trained[0].example
     assert torch.equal(restored.example, x)
     assert torch.equal(restored.model.eval()(x), trained[0].model.eval()(x))

@@ -71,7 +71,7 @@ def _inference(options: Options) -> list[str]:
 
 
 def _deploy(options: Options) -> list[str]:
-    return ["nn.deploy(model, example, input_range=INPUT_RANGE)"]
+    return ["pumice.quantize_(model, example, input_range=INPUT_RANGE)"]
 
 
 def _reload(options: Options) -> list[str]:
@@ -79,8 +79,8 @@ def _reload(options: Options) -> list[str]:
     return [
         "state = through_a_file(model.state_dict())",
         "fresh = Net()",
-        "if nn.is_deployed(model):",
-        "    nn.deploy(fresh, example, input_range=INPUT_RANGE)",
+        "if is_quantized(model):",
+        "    pumice.quantize_(fresh, example, input_range=INPUT_RANGE)",
         "fresh.load_state_dict(state)",
         "model = fresh.eval()",
     ]

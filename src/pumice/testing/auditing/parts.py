@@ -40,6 +40,7 @@ def _block(pen: Pen, prefix: str, kind: str, options: Options, *args: Any, **own
 def _leave_to_lava_dl(kind: str, params: dict[str, Any], given: dict[str, Any], *, of_image: bool) -> None:
     """Take away what lava-dl's own blocks do not know, or fail with in training."""
     params.pop("surrogate", None)
+    params.pop("persistent_state", None)  # its delay_shift writes into what autograd made
     if of_image:  # it takes the last axis for the channels, and gives a delay a gradient of another shape
         params.pop("shared_param", None)
         params |= {name: decay[0] for name, decay in params.items() if isinstance(decay, list)}

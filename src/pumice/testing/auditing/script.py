@@ -36,6 +36,8 @@ IMPORTS: dict[str, str] = {
     "MeanOnlyBatchNorm": "from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm",
     "WgtScaleBatchNorm": "from lava.lib.dl.slayer.neuron.norm import WgtScaleBatchNorm",
     "nn": "from pumice import nn",
+    "pumice": "import pumice",
+    "is_quantized": "from pumice.quantization import is_quantized",
     "LavaBackend": "from pumice.backends.lava import LavaBackend",
     "Delay": "from pumice.nn import Delay",
     "check_exact": "from pumice.testing.exact import check_exact, lower_checked, tensors",

@@ -9,8 +9,8 @@ import torch
 
 from pumice.nn.arms import AbstractArm
 from pumice.nn.linear_readout import LinearReadout
-from pumice.nn.trace import SYNAPTIC, trace
-from pumice.nn.views import call_arms
+from pumice.quantization.synapse_view import call_synapses
+from pumice.quantization.trace import SYNAPTIC, trace
 
 
 def fan_out(model: torch.nn.Module, example_input: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -57,7 +57,7 @@ def fan_out(model: torch.nn.Module, example_input: torch.Tensor) -> dict[str, to
             for source, x in zip(call.sources, call.xs, strict=True):
                 add(source, torch.full(x.shape[1:-1], float(call.y.shape[1])))
             continue
-        arms = call_arms(call)
+        arms = call_synapses(call)
         own = [(call.name, call.y)] * (len(arms) - len(call.xs))  # a recurrent arm sees the block's own spikes
         for arm, (source, x) in zip(arms, [*zip(call.sources, call.xs, strict=True), *own], strict=True):
             add(source, _synapses(arm.owner, x))

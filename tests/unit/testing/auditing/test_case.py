@@ -68,4 +68,4 @@ def test_a_tag_makes_parts_share_a_module_where_shapes_agree():
 
 def test_a_step_of_a_life_is_written():
     case = Case(seed=1, input_shape=(3,), time=4, parts=(Part("dense", (0,)),), returns=(1,), life=(Step("deploy"),))
-    assert "nn.deploy(model, example, input_range=INPUT_RANGE)" in write_script(case)
+    assert "quantize_(model, example, input_range=INPUT_RANGE)" in write_script(case)

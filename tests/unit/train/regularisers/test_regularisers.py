@@ -10,7 +10,7 @@ from pumice.backends.fast.program import Program
 from pumice.errors import InputError
 from pumice.lowering.blocks import population_name
 from pumice.models import build_model
-from pumice.nn.trace import SYNAPTIC, trace
+from pumice.quantization.trace import SYNAPTIC, trace
 from pumice.train import Recipe, train
 from pumice.train.regularisers import Activity, SynapticEvents, fan_out, make_regularisers
 

@@ -10,6 +10,7 @@ import torch
 import pumice
 from pumice import nn
 from pumice.errors import InputError, LoweringError
+from pumice.quantization import quantize_
 
 LIF = {"threshold": 0.5, "current_decay": 0.3, "voltage_decay": 0.1}
 
@@ -44,7 +45,7 @@ def few():
 
 @pytest.fixture
 def plain(x):
-    return nn.deploy(torch.nn.Sequential(nn.Dense(LIF, 6, 6, weight_scale=4), nn.Dense(LIF, 6, 3)), x)
+    return quantize_(torch.nn.Sequential(nn.Dense(LIF, 6, 6, weight_scale=4), nn.Dense(LIF, 6, 3)), x)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_an_order_of_blocks_that_depends_on_the_mode_is_refused(x):
 
 def test_a_block_that_is_left_out_at_the_end_is_missed(x):
     model = torch.nn.Sequential(nn.Dense(LIF, 6, 6), nn.Dense(LIF, 6, 6))
-    nn.deploy(model, x)
+    quantize_(model, x)
     model.forward = model[0].__call__
     with pytest.raises(LoweringError, match="block '1' is not called"):
         model(x)
@@ -130,7 +131,7 @@ def test_checkpointing_and_wrappers_pass(plain, x):
             return x
 
     model = Checkpointed(torch.nn.ModuleList(nn.Dense(LIF, 6, 6, weight_scale=4) for _ in range(3)))
-    nn.deploy(model, x)
+    quantize_(model, x)
     model.train()(x).sum().backward()
     assert all(part.synapse.weight.grad is not None for part in model.parts)
     assert torch.equal(torch.nn.DataParallel(plain)(x), plain(x))
@@ -145,9 +146,9 @@ def test_a_new_head_in_a_deployed_model_is_watched_with_it(plain, x, lowered_equ
 
 
 def test_a_block_that_is_the_model_is_watched(x):
-    model = nn.deploy(nn.Dense(LIF, 6, 6), x)
+    model = quantize_(nn.Dense(LIF, 6, 6), x)
     model(x)
-    nn.deploy(model, x)
+    quantize_(model, x)
     assert len(model._forward_hooks) == 2
     model(x)
 
@@ -187,7 +188,7 @@ def test_blocks_that_share_an_arm_need_one_threshold(x):
     model = Tied((0.5, 0.75))
     model(x)
     with pytest.raises(LoweringError, match=r"share a synapse but have different thresholds \[0.5, 0.75\]"):
-        nn.deploy(model, x)
+        quantize_(model, x)
 
 
 def test_blocks_that_share_a_synapse_cannot_fold_two_norms_into_it(x):
@@ -196,4 +197,4 @@ def test_blocks_that_share_a_synapse_cannot_fold_two_norms_into_it(x):
     model[1].synapse = model[0].synapse
     model(x)
     with pytest.raises(LoweringError, match="the norm of each would be folded into it"):
-        nn.deploy(model, x)
+        quantize_(model, x)

@@ -8,7 +8,7 @@ from lava.lib.dl.slayer.block import cuba as slayer
 import pumice
 from pumice import nn
 from pumice.errors import LoweringError, PumiceWarning
-from pumice.nn.deploy import is_deployed
+from pumice.quantization import is_quantized, quantize_
 
 X = torch.ones(2, 3, 6)
 
@@ -16,19 +16,19 @@ X = torch.ones(2, 3, 6)
 def test_deploying_twice_changes_nothing(params):
     model = torch.nn.Sequential(nn.Dense({**params, "norm": nn.TDBN}, 3, 4))
     model(X)
-    assert not nn.is_deployed(model)
-    nn.deploy(model, X)
+    assert not is_quantized(model)
+    quantize_(model, X)
     vth_mant = model[0].neuron.vth_mant
     model[0].synapse.weight.data *= 2
-    nn.deploy(model, X)
-    assert nn.is_deployed(model)
+    quantize_(model, X)
+    assert is_quantized(model)
     assert model[0].neuron.vth_mant == vth_mant
 
 
 def test_the_rescaled_layer_uses_the_weight_range(params):
     layer = nn.Dense({**params, "norm": nn.TDBN}, 3, 4)
     layer(torch.rand(8, 3, 6).round())
-    nn.deploy(layer, X)
+    quantize_(layer, X)
     integers = layer.synapse.pre_hook_fx(layer.synapse.weight)
     assert 200 <= integers.abs().max() <= 254
     assert torch.equal(integers % 2, torch.zeros_like(integers))
@@ -37,7 +37,7 @@ def test_the_rescaled_layer_uses_the_weight_range(params):
 def test_batch_statistics_stay_frozen_and_the_norm_still_learns(params):
     layer = nn.Dense({**params, "norm": nn.TDBN}, 3, 4)
     layer(torch.rand(8, 3, 6).round())
-    nn.deploy(layer, X).train()
+    quantize_(layer, X).train()
     mean = layer.neuron.norm.running_mean.clone()
     layer(X).sum().backward()
     assert torch.equal(layer.neuron.norm.running_mean, mean)
@@ -53,7 +53,7 @@ def test_fine_tuning_through_the_integers_learns(params):
         nn.Dense({**params, "norm": nn.TDBN}, 20, 16), nn.Dense({**params, "norm": nn.TDBN}, 16, 2)
     )
     model(x)
-    nn.deploy(model, x)
+    quantize_(model, x)
     optimiser = torch.optim.Adam(model.parameters(), lr=0.02)
     losses = []
     for _ in range(25):
@@ -69,9 +69,9 @@ def test_a_deployed_model_loads_its_own_checkpoint(params):
     make = lambda: torch.nn.Sequential(nn.Dense({**params, "norm": nn.TDBN}, 3, 4))  # noqa: E731
     trained = make()
     trained(X)
-    nn.deploy(trained, X)
+    quantize_(trained, X)
     trained[0].synapse.weight.data *= 1.5
-    other = nn.deploy(make().eval(), X)
+    other = quantize_(make().eval(), X)
     other.load_state_dict(trained.state_dict())
     assert other[0].neuron.vth_mant == trained[0].neuron.vth_mant
     assert torch.equal(other(X), trained(X))
@@ -87,31 +87,31 @@ def test_a_deployed_model_loads_its_own_checkpoint(params):
 )
 def test_what_is_not_exact_is_refused_by_name(params, block, message):
     with pytest.raises(LoweringError, match=message):
-        nn.deploy(torch.nn.Sequential(block(params)), X)(X)
+        quantize_(torch.nn.Sequential(block(params)), X)(X)
 
 
 def test_pooling_that_crosses_channels_is_refused(params):
     with pytest.raises(LoweringError, match="only a kernel that divides"):
-        nn.deploy(torch.nn.Sequential(nn.Pool(params, 2)), torch.ones(1, 1, 5, 4, 3))
+        quantize_(torch.nn.Sequential(nn.Pool(params, 2)), torch.ones(1, 1, 5, 4, 3))
 
 
 @pytest.mark.parametrize("value", [0.5, float("nan")])
 def test_input_must_be_whole_numbers(params, value):
     with pytest.raises(LoweringError, match="whole numbers"):
-        nn.deploy(torch.nn.Sequential(nn.Dense(params, 3, 3)), X * value)
+        quantize_(torch.nn.Sequential(nn.Dense(params, 3, 3)), X * value)
 
 
 def test_sums_beyond_exact_floats_are_refused(params):
     model = torch.nn.Sequential(nn.Dense(params, 3, 3, weight_scale=8))
     with pytest.raises(LoweringError, match="must add up to less than 16777216, where float32 is exact"):
-        nn.deploy(model, X, input_range=(0, 2**22))(X)
+        quantize_(model, X, input_range=(0, 2**22))(X)
 
 
 def test_hop_latency_with_a_bias_is_announced(params):
     block = slayer.Dense({**params, "norm": partial(nn.TDBN, threshold=0.5)}, 3, 3)
     block(X)
     with pytest.warns(PumiceWarning, match="delay_shift=True and a bias"):
-        nn.deploy(torch.nn.Sequential(block), X)
+        quantize_(torch.nn.Sequential(block), X)
 
 
 @pytest.mark.parametrize(
@@ -126,17 +126,17 @@ def test_hop_latency_with_a_bias_is_announced(params):
 def test_impossible_ranges_are_refused_before_anything_changes(params, x, input_range, message):
     model = torch.nn.Sequential(nn.Dense(params, 3, 2))
     with pytest.raises(LoweringError, match=message):
-        nn.deploy(model, x, input_range=input_range)
-    assert not is_deployed(model)
+        quantize_(model, x, input_range=input_range)
+    assert not is_quantized(model)
 
 
 def test_a_deployed_network_takes_no_wider_range(params):
     """Its integers were chosen, and proved to fit, for the first range."""
     model, x = torch.nn.Sequential(nn.Dense(params, 3, 2)), torch.ones(1, 3, 4)
-    nn.deploy(model, x, input_range=(0, 16))
-    nn.deploy(model, x, input_range=(0, 5))
+    quantize_(model, x, input_range=(0, 16))
+    quantize_(model, x, input_range=(0, 5))
     with pytest.raises(LoweringError, match=r"deployed for input values 0\.\.16, got 0\.\.40;"):
-        nn.deploy(model, 40 * x)
+        quantize_(model, 40 * x)
 
 
 def test_a_refusal_keeps_decays_beyond_the_chips(params):
@@ -147,7 +147,7 @@ def test_a_refusal_keeps_decays_beyond_the_chips(params):
     assert (block.neuron.current_decay > 4096).any()
     before = block.neuron.current_decay.clone()
     with pytest.raises(LoweringError, match="need current_decay=1"):
-        nn.deploy(model, X)
+        quantize_(model, X)
     assert torch.equal(block.neuron.current_decay, before)
     assert block.neuron.cx_current_decay.max() == 4096
     assert torch.equal(block.neuron.current_decay, before)
@@ -158,7 +158,7 @@ def test_lava_dls_own_synapses_compute_exactly_once_deployed(params, dtype):
     torch.manual_seed(0)
     model = torch.nn.Sequential(slayer.Dense(params, 300, 4, delay_shift=False), slayer.Dense(params, 4, 4))
     x = torch.randint(0, 4, (2, 300, 8)).float()
-    expected = nn.deploy(model, x, input_range=(0, 3))(x)
+    expected = quantize_(model, x, input_range=(0, 3))(x)
     with torch.autocast("cpu", dtype=dtype):
         assert torch.equal(model(x), expected)
 
@@ -176,10 +176,10 @@ def test_recurrent_blocks_of_lava_dl_deploy_under_any_default_dtype(params, dtyp
     model = torch.nn.Sequential(slayer.Recurrent(params, 3, 3, delay_shift=False))
     torch.set_default_dtype(torch.float64 if dtype == torch.float32 else torch.float32)
     try:
-        nn.deploy(model.to(dtype), X.to(dtype))
+        quantize_(model.to(dtype), X.to(dtype))
     finally:
         torch.set_default_dtype(torch.float32)
-    assert is_deployed(model)
+    assert is_quantized(model)
 
 
 def test_what_lava_dl_drew_in_inference_mode_deploys(params):
@@ -188,6 +188,6 @@ def test_what_lava_dl_drew_in_inference_mode_deploys(params):
     )
     with torch.inference_mode():
         model(X)
-    nn.deploy(model, X)
+    quantize_(model, X)
     model(X).sum().backward()
     assert model[0].delay.delay.grad is not None

@@ -10,6 +10,7 @@ from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 import pumice
 from pumice import nn
 from pumice.errors import LoweringError, PumiceWarning
+from pumice.quantization import is_quantized, quantize_
 
 LIF = {"threshold": 0.5, "current_decay": 0.3, "voltage_decay": 0.1}
 FORGETS = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.25}
@@ -117,7 +118,7 @@ def test_what_deploying_does_not_know_is_refused_and_the_model_stays(name):
     assert before.keys() == after.keys()
     assert all(torch.equal(value, after[key]) for key, value in before.items())
     assert torch.equal(model(x), spikes)
-    assert not nn.is_deployed(model)
+    assert not is_quantized(model)
 
 
 def test_a_subclass_that_leaves_forward_alone_is_folded():
@@ -132,7 +133,7 @@ def test_weights_that_are_no_numbers_are_refused_by_name(name, value):
     tensors = dict([*model.named_parameters(), *model.named_buffers()])
     tensors[name].data.view(-1)[0] = value
     with pytest.raises(LoweringError, match=f"'{name}' holds NaN or infinity"):
-        nn.deploy(model, x)
+        quantize_(model, x)
 
 
 def at_threshold():
@@ -157,7 +158,7 @@ def test_spikes_that_deploying_changes_are_announced(make, message):
     model, x = trained(make)
     spikes = model(x).clone()
     with pytest.warns(PumiceWarning, match=message):
-        nn.deploy(model, x)
+        quantize_(model, x)
     assert not torch.equal(model(x), spikes)
 
 
@@ -172,7 +173,7 @@ class HalfDeployed(torch.nn.Module):
 
 def test_a_new_head_on_a_deployed_body_is_deployed_too(lowered_equals_model):
     body, x = trained(dense)
-    nn.deploy(body, x)
+    quantize_(body, x)
     spikes = body(x).clone()
     model = HalfDeployed(body)
     lowered_equals_model(model, x)
@@ -181,7 +182,7 @@ def test_a_new_head_on_a_deployed_body_is_deployed_too(lowered_equals_model):
 
 def test_a_deployed_body_is_refused_for_larger_input():
     body, x = trained(dense)
-    nn.deploy(body, x)
+    quantize_(body, x)
     with pytest.raises(LoweringError, match=r"0\.\.1|inputs up to 1, and gets up to 9"):
         pumice.lower(torch.nn.Sequential(body[0], nn.Dense(LIF, 6, 3)), x, input_range=(0, 9))
 
@@ -192,6 +193,6 @@ def test_a_model_repaired_after_a_refusal_is_lowered(lowered_equals_model):
         torch.ones(2, 6, 9),
     )
     with pytest.raises(LoweringError, match="block '1'"):
-        nn.deploy(model, x)
+        quantize_(model, x)
     model[1].neuron._threshold = 0.5
     lowered_equals_model(model, x)

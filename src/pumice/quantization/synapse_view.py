@@ -1,4 +1,4 @@
-"""One way to look at the weights of every kind of block: its arms."""
+"""Uniform access to the weights of every kind of block's synapses."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import torch
 from lava.lib.dl.slayer.block import cuba
 
 from pumice.nn.arms import AbstractArm
-from pumice.nn.cuba import CubaNeuron
+from pumice.nn.folding import gain_of
 from pumice.nn.merge import Merge
-from pumice.nn.trace import Call
+from pumice.quantization.trace import Call
 
 WeightHook = Callable[..., torch.Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class ArmView:
+class SynapseView:
     """The weight of one synapse, and what is folded into it.
 
     It holds modules and no functions, so that a copy of a network looks at the copy's weights, and can be pickled.
@@ -30,7 +30,7 @@ class ArmView:
     """
 
     owner: Any
-    folds: AbstractArm | CubaNeuron
+    folds: Any
     recurrent: bool = False
 
     def weight(self) -> torch.Tensor:
@@ -40,7 +40,7 @@ class ArmView:
 
     def gain(self) -> torch.Tensor:
         """What the norm multiplies the weight by, per channel."""
-        return self.folds.gain()
+        return self.folds.gain() if isinstance(self.folds, AbstractArm) else gain_of(self.folds)
 
     def rows(self, weight: torch.Tensor) -> torch.Tensor:
         """Weights as (target channels, sources of one neuron)."""
@@ -69,9 +69,9 @@ class ArmView:
         return self.rows(weight * gain.reshape(-1, *[1] * (weight.ndim - 1)))
 
 
-def call_arms(call: Call) -> list[ArmView]:
-    """The arms of a block in one of its calls: `arm_views`, or those of the current that entered it."""
-    return [ArmView(term.arm, term.arm) for term in call.terms] if call.terms else arm_views(call.block)
+def call_synapses(call: Call) -> list[SynapseView]:
+    """The synapses of a block in one of its calls: `synapse_views`, or those of the current that entered it."""
+    return [SynapseView(term.arm, term.arm) for term in call.terms] if call.terms else synapse_views(call.block)
 
 
 def synapse_owners(call: Call) -> list[Any]:
@@ -85,12 +85,12 @@ def synapse_owners(call: Call) -> list[Any]:
     return [getattr(block, name) for name in names if hasattr(block, name)]
 
 
-def arm_views(block: Any) -> list[ArmView]:
-    """A block's arms, one for each of its inputs, and a recurrent one where there is one."""
+def synapse_views(block: Any) -> list[SynapseView]:
+    """A block's synapses, one for each of its inputs, and a recurrent one where there is one."""
     if isinstance(block, Merge):
         arms: Any = block.arms
-        return [ArmView(arm, arm) for arm in arms]
+        return [SynapseView(arm, arm) for arm in arms]
     if isinstance(block, cuba.Recurrent):
         forward, back = block.input_synapse, block.recurrent_synapse
-        return [ArmView(forward, block.neuron), ArmView(back, block.neuron, recurrent=True)]
-    return [ArmView(block.synapse, block.neuron)]
+        return [SynapseView(forward, block.neuron), SynapseView(back, block.neuron, recurrent=True)]
+    return [SynapseView(block.synapse, block.neuron)]

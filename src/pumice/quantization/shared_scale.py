@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from pumice.errors import LoweringError
 from pumice.nn.arms import AbstractArm
-from pumice.nn.trace import Call
-from pumice.nn.views import synapse_owners
+from pumice.quantization.synapse_view import synapse_owners
+from pumice.quantization.trace import Call
 
 
 def share_scales(

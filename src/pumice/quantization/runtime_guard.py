@@ -13,9 +13,9 @@ import torch
 from pumice.errors import InputError, LoweringError
 from pumice.nn import kernels
 from pumice.nn.checks import check_transform
-from pumice.nn.compiled import is_partly_compiled
 from pumice.nn.current import Current
-from pumice.nn.trace import INPUT, Call, answer_of
+from pumice.quantization.compiled import is_partly_compiled
+from pumice.quantization.trace import INPUT, answer_of, modules_by_name
 
 
 class RuntimeGuard:
@@ -53,17 +53,18 @@ class RuntimeGuard:
         model.runtime_guard = made  # type: ignore[assignment]
         return made
 
-    def expect(self, model: torch.nn.Module, calls: Sequence[Call]) -> None:
+    def expect(self, model: torch.nn.Module, order: Sequence[tuple[str, tuple[str, ...]]]) -> None:
         """From now on expect these calls: a block may have come into the model since.
 
         Args:
             model: That of the guard.
-            calls: Of `pumice.nn.trace`, in order.
+            order: Each block that is called, and what it reads, by name.
         """
-        self.order = [(call.name, call.sources) for call in calls]
-        for call in calls:
-            if not any(isinstance(hook, _Watch) and hook.guard is self for hook in _hooks(call.block)):
-                call.block.register_forward_hook(_Watch(self, call.name))
+        self.order, modules = list(order), modules_by_name(model)
+        for name, _ in order:
+            block = modules[name]
+            if not any(isinstance(hook, _Watch) and hook.guard is self for hook in _hooks(block)):
+                block.register_forward_hook(_Watch(self, name))
         if self.leave not in _hooks(model):  # behind the block's own, where the model is one block
             model.register_forward_hook(self.leave, always_call=True)
 

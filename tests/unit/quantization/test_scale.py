@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pumice.passes.rescale import choose_vth_mant
+from pumice.quantization.scale import choose_vth_mant
 
 
 def choose(weight, bias=0.0, max_input=1, **options):

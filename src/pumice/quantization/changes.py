@@ -9,7 +9,8 @@ import torch
 
 from pumice.errors import PumiceWarning
 from pumice.nn.current import Current
-from pumice.nn.trace import Call, answer_of, in_evaluation_mode
+from pumice.quantization.plans import Plan
+from pumice.quantization.trace import Call, answer_of, in_evaluation_mode
 
 ROUNDING = 0.5
 """Share of its spikes that a rescaled block may change by rounding its weights to 8 bits; more is announced."""
@@ -17,30 +18,30 @@ FEWEST = 20
 """Changed spikes that are worth a word where rounding is expected."""
 
 
-def warn_of_changes(
-    model: torch.nn.Module, calls: Sequence[Call], rescaled: Collection[str], shifted: Collection[str]
-) -> None:
-    """Run each deployed block again on what it got, and name those that answer otherwise than rounding explains.
+def warn_of_changes(model: torch.nn.Module, calls: Sequence[Call], plan: Plan, shifted: Collection[str]) -> None:
+    """Run each quantized block again on what it got, and name those that answer otherwise than rounding explains.
 
     Args:
         model: Of which the blocks are.
-        calls: Of the trace before deploying.
-        rescaled: Blocks whose weights were real numbers, which are rounded now. The others were trained in the
-            chip's own integers, so that none of their spikes may change.
+        calls: Of the trace before.
+        plan: What was done. Blocks that were rescaled had real weights, which are rounded now; the others were
+            trained in the chip's own integers, so that none of their spikes may change.
         shifted: Blocks that delayed their answer by one step.
     """
+    switched = {layer.name: layer for layer in plan.layers if not layer.was_quantized and layer.vth_mant is not None}
     with in_evaluation_mode(model), torch.no_grad():
-        for call in calls:
+        for call in (call for call in calls if call.name in switched):
+            rescaled = switched[call.name].rescaled
             before, after = call.y, _again(call)
             if call.name in shifted:
                 before, after = before[..., 1:], after[..., :-1]
             changed = int((before != after).sum())
             fired = max(int(before.count_nonzero()), int(after.count_nonzero()))
-            if changed > (max(FEWEST, ROUNDING * fired) if call.name in rescaled else 0):
+            if changed > (max(FEWEST, ROUNDING * fired) if rescaled else 0):
                 warnings.warn(
                     f"block {call.name!r}: deploying changes {changed} of its {before.numel()} values "
                     f"on the example, with the same input (firing rate {before.mean():.3g} before, "
-                    f"{after.mean():.3g} after); " + _advice(call.name in rescaled),
+                    f"{after.mean():.3g} after); " + _advice(rescaled),
                     PumiceWarning,
                     stacklevel=5,
                 )

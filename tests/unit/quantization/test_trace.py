@@ -7,7 +7,7 @@ from lava.lib.dl.slayer.block import cuba as slayer
 
 from pumice import nn
 from pumice.errors import InputError, LoweringError, PumiceWarning
-from pumice.nn.trace import trace
+from pumice.quantization.trace import trace
 
 ADAPTIVE = {
     "threshold": 0.4,

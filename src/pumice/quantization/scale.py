@@ -8,10 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-MAX_WEIGHT = 254
-MAX_BIAS_MANT = 4095
-MAX_VTH_MANT = (1 << 17) - 1
-MAX_STATE = (1 << 23) - 1
+from pumice.fixedpoint.formats import BIAS_MANT, DECAY_ONE, MIXED_WEIGHT, STATE, STATE_EXP, VTH_MANT
 
 
 def choose_vth_mant(
@@ -20,7 +17,7 @@ def choose_vth_mant(
     *,
     threshold: float,
     max_inputs: Sequence[int],
-    i_decay_q12: int | npt.NDArray[np.integer[Any]] = 4096,
+    i_decay_q12: int | npt.NDArray[np.integer[Any]] = DECAY_ONE,
     concat: bool = False,
 ) -> int:
     """The largest integer threshold for which the whole layer still fits the chip's formats.
@@ -52,11 +49,11 @@ def choose_vth_mant(
     peaks = list(zip(weights, max_inputs, strict=True))
     worst_sum = together(float(np.abs(w).sum(1).max(initial=0.0)) * peak for w, peak in peaks)
     rounding = together(w.shape[1] * peak for w, peak in peaks)  # each weight may be rounded up by 1
-    memory = 4096 / max(int(np.min(i_decay_q12)), 1)
-    limits = [MAX_VTH_MANT / threshold]
+    memory = DECAY_ONE / max(int(np.min(i_decay_q12)), 1)
+    limits = [VTH_MANT.high / threshold]
     if largest_weight > 0:
-        limits.append(MAX_WEIGHT / largest_weight)
-        limits.append((MAX_STATE / 64 / memory - rounding) / worst_sum)
+        limits.append(MIXED_WEIGHT.high / largest_weight)
+        limits.append((STATE.high / (1 << STATE_EXP) / memory - rounding) / worst_sum)
     if largest_bias > 0:
-        limits.append(MAX_BIAS_MANT / largest_bias)
+        limits.append(BIAS_MANT.high / largest_bias)
     return int(np.floor(min(limits) * threshold))

@@ -1,6 +1,6 @@
 import torch
 
-from pumice.nn.quantise import round_even, round_integer
+from pumice.nn.rounding import round_even, round_integer
 
 
 def test_even_rounding_is_slayers_grid():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,20 @@ from lava.lib.dl.slayer.neuron import base as slayer_base
 from lava.lib.dl.slayer.neuron import cuba as slayer_cuba
 from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 
-from pumice.errors import LoweringError
+from pumice.errors import LoweringError, PumiceWarning
+from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.nn.arms import AbstractArm
 from pumice.nn.blocks import Recurrent
 from pumice.nn.cuba import CubaNeuron
 from pumice.nn.linear_readout import LinearReadout
 from pumice.nn.merge import Merge
 from pumice.nn.neurons import Neurons
+from pumice.nn.readout import LinearArm
+from pumice.nn.slayer_state import decays_q12
 from pumice.nn.stbp import STBPNeuron
 from pumice.nn.tdbn import TDBN
-from pumice.nn.trace import Call
-from pumice.nn.views import synapse_owners
+from pumice.quantization.synapse_view import synapse_owners
+from pumice.quantization.trace import Call
 
 _BLOCKS = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent, Recurrent, Merge, Neurons, LinearReadout)
 _NEURONS = (slayer_cuba.Neuron, CubaNeuron, STBPNeuron)
@@ -51,7 +55,7 @@ def check_known(call: Call) -> None:
     """Refuse a block's call in which something computes in a way that deploying would replace by another one.
 
     Args:
-        call: Of `pumice.nn.trace`.
+        call: Of `pumice.quantization.trace`.
 
     Raises:
         LoweringError: The block, its neuron, a norm or a quantiser is of an unknown kind; or SLAYER would fire at the
@@ -71,6 +75,65 @@ def check_known(call: Call) -> None:
         _check_quantiser(where, owner)
         if isinstance(owner, AbstractArm):
             _check_norm(where, owner.norm)
+
+
+def check_can_quantize(call: Call, *, is_rescaled: bool) -> None:
+    """Refuse what has no exact form on the chip, and announce what changes.
+
+    Args:
+        call: Of a block that is not quantized yet.
+        is_rescaled: Whether its scale is free.
+
+    Raises:
+        LoweringError: The message names the block, and the remedy.
+    """
+    check_known(call)
+    block, where = call.block, f"block {call.name!r}: "
+    if isinstance(block, LinearReadout):
+        return
+    neuron = block.neuron
+    if not is_rescaled and fires_at_threshold(neuron):
+        warnings.warn(
+            where + f"SLAYER fires at its threshold {neuron.threshold} already, because float32 does not hold the "
+            "hundredth of an integer that it adds, the chip above it: voltages that reach it exactly fire no more; "
+            "train on, deployed, or scale weights and threshold below 64",
+            PumiceWarning,
+            stacklevel=5,
+        )
+    if any(map(adds_bias, own_synapses(call))) and bool((decays_q12(neuron)[0] != DECAY_ONE).any()):
+        raise LoweringError(
+            where + "arms with a norm or bias need current_decay=1: the bias acts on the voltage on the chip, here "
+            "it would pass through the current's memory first"
+        )
+    if getattr(neuron, "graded_spike", False):
+        raise LoweringError(where + "graded_spike=True sends the voltage, which Lava's LIF cannot; use spikes")
+    if getattr(block, "bias", None) is not None:
+        raise LoweringError(where + "a block's own bias has no place in NetX; use a norm, which folds into one")
+    if isinstance(block, cuba.Pool):
+        kernel, stride = tuple(block.synapse.kernel_size[:2]), tuple(block.synapse.stride[:2])
+        plain = stride == kernel and not any(block.synapse.padding) and all(d == 1 for d in block.synapse.dilation)
+        size = tuple(call.xs[0].shape[2:4])
+        if not plain or any(n % k for n, k in zip(size, kernel, strict=True)):
+            raise LoweringError(
+                where + f"pooling {kernel} with stride {stride} of an image {size}: only a kernel that divides the "
+                "image's size, with the same stride, no padding and no dilation stays within its channel in SLAYER"
+            )
+    if getattr(block, "delay_shift", False) and neuron.norm is not None:
+        warnings.warn(
+            where + "was trained with delay_shift=True and a bias; deployed, its bias starts with its first input",
+            PumiceWarning,
+            stacklevel=4,
+        )
+
+
+def own_synapses(call: Call) -> list[Any]:
+    """The synapses of a call that have norms of their own."""
+    return [term.arm for term in call.terms] or list(getattr(call.block, "arms", ()))
+
+
+def adds_bias(synapse: Any) -> bool:
+    """Whether a synapse adds something to the current in every step."""
+    return synapse.norm is not None or isinstance(synapse, LinearArm)
 
 
 def fires_at_threshold(neuron: Any) -> bool:

@@ -14,12 +14,12 @@ from torch.utils.hooks import RemovableHandle
 
 from pumice.errors import InputError, LoweringError, PumiceError, PumiceWarning
 from pumice.nn.carried_state import at_rest
-from pumice.nn.compiled import eager, original, original_name
 from pumice.nn.current import Current, Term
 from pumice.nn.linear_readout import LinearReadout
 from pumice.nn.merge import Merge
 from pumice.nn.neurons import Neurons
 from pumice.nn.srm import SRMNeuron
+from pumice.quantization.compiled import eager, original, original_name
 
 INPUT = "input"
 _BLOCKS = (
@@ -79,6 +79,17 @@ class Trace:
 
     calls: list[Call]
     outputs: dict[str, str]
+
+
+def modules_by_name(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
+    """All modules of a model; a model that is itself a block is called "model".
+
+    Example:
+        >>> list(modules_by_name(torch.nn.Sequential(torch.nn.Identity())))
+        ['model', '0']
+    """
+    named = {original_name(name): module for name, module in model.named_modules()}
+    return {"model": named.pop(""), **named}
 
 
 @contextmanager

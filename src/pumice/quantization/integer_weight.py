@@ -1,0 +1,62 @@
+"""The weight hook of a quantized synapse."""
+
+from __future__ import annotations
+
+import torch
+
+from pumice.errors import LoweringError
+from pumice.fixedpoint.formats import STATE
+from pumice.nn.cuba import CubaNeuron
+from pumice.quantization.synapse_view import SynapseView
+
+
+class IntegerWeight:
+    """A quantized synapse's weight as the chip holds it, with gradient; it follows the trained weight and norm.
+
+    Args:
+        synapse: Whose weight it is.
+        neuron: Behind it, which knows the scale.
+        max_input: Largest absolute value of the source.
+        max_sum: What the largest sum must stay below, so that it is exact.
+        where: The block's name, for messages.
+    """
+
+    gives_integers = True
+    _may_wrap = False
+
+    def __init__(self, synapse: SynapseView, neuron: CubaNeuron, max_input: int, max_sum: int, where: str) -> None:
+        self._synapse, self._neuron, self._where = synapse, neuron, where
+        self.max_input, self._max_sum = max_input, max_sum
+
+    @property
+    def may_wrap(self) -> bool:
+        """Whether the sum of a convolution can reach 2^23, where Lava's wraps; always in a compiled graph."""
+        return self._may_wrap or torch.compiler.is_compiling()
+
+    def __call__(self, weight: torch.Tensor, descale: bool = False) -> torch.Tensor:
+        """The integers of a weight.
+
+        Raises:
+            LoweringError: The largest sum is not exact.
+        """
+        integers = self._neuron.integer_weight(weight, self._synapse.gain())
+        largest = self._synapse.rows(integers.detach().abs()).sum(1).max() * self.max_input
+        if torch.compiler.is_compiling():  # a graph cannot choose by a number
+            torch._assert_async(largest < self._max_sum, self._bound())
+        else:
+            self._check(float(largest))
+        return integers
+
+    def _check(self, largest: float) -> None:
+        if not largest < self._max_sum:
+            raise LoweringError(
+                f"{self._bound()}, where float32 is exact, got {largest:.0f}; "
+                "use fewer input bits (input_range), smaller weights or fewer synapses"
+            )
+        self._may_wrap = largest > STATE.high
+
+    def _bound(self) -> str:
+        return (
+            f"block {self._where!r}: its inputs, up to {self.max_input}, times its weights must add up to less than "
+            f"{self._max_sum}"
+        )

@@ -1,0 +1,212 @@
+"""Decide how a trained network becomes integers: each layer's scale, and what it costs. Nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pumice.errors import LoweringError
+from pumice.fixedpoint.formats import DECAY_ONE, EXACT_FLOAT32, MIXED_WEIGHT, STATE_EXP
+from pumice.nn.current import sum_of_offsets
+from pumice.nn.folding import offset_of
+from pumice.nn.linear_readout import LinearReadout
+from pumice.nn.merge import Merge
+from pumice.nn.slayer_state import decays_q12
+from pumice.nn.tdbn import TDBN
+from pumice.quantization.advice import advice_of
+from pumice.quantization.known import adds_bias, check_can_quantize, own_synapses
+from pumice.quantization.plans import LayerPlan, Plan, SynapsePlan
+from pumice.quantization.scale import choose_vth_mant
+from pumice.quantization.shared_scale import share_scales
+from pumice.quantization.synapse_view import SynapseView, call_synapses
+from pumice.quantization.trace import INPUT, SYNAPTIC, Call, modules_by_name
+
+Array = npt.NDArray[np.floating[Any]]
+
+
+def plan_calls(model: torch.nn.Module, calls: Sequence[Call], input_range: tuple[int, int]) -> Plan:
+    """Decide for a model whose calls are known; see `pumice.quantization.plan`.
+
+    Args:
+        model: Of which the calls are.
+        calls: Of `pumice.quantization.trace`.
+        input_range: Smallest and largest input value.
+
+    Raises:
+        LoweringError: A block cannot be quantized exactly; the message names it.
+    """
+    layers = [call for call in calls if isinstance(call.block, SYNAPTIC)]
+    new = [call for call in layers if not has_integers(call.block)]
+    peaks = _peaks(calls, max(map(abs, input_range)))
+    for call in new:
+        check_can_quantize(call, is_rescaled=is_rescaled(call))
+    with torch.no_grad():
+        vth_mants = _vth_mants(layers, new, peaks)
+        synapses = _synapses(model, layers, peaks)
+        planned = tuple(
+            _layer(call, vth_mants.get(call.name), synapses[call.name], peaks[call.name]) for call in layers
+        )
+    return Plan(input_range, planned, tuple((call.name, call.sources) for call in calls))
+
+
+def has_integers(block: Any) -> bool:
+    """Whether a block is quantized."""
+    return bool(getattr(block if isinstance(block, LinearReadout) else block.neuron, "is_deployed", False))
+
+
+def is_rescaled(call: Call) -> bool:
+    """Whether the layer's scale is free: nothing in it was trained on SLAYER's own grid alone."""
+    if isinstance(call.block, LinearReadout):
+        return True
+    return bool(call.terms) or any(map(adds_bias, own_synapses(call))) or isinstance(call.block.neuron.norm, TDBN)
+
+
+def _peaks(calls: Sequence[Call], largest_input: int) -> dict[str, list[int]]:
+    """For each block the largest absolute value of each of its sources: spikes are 0 or 1."""
+    largest = {INPUT: largest_input}
+    for call in calls:
+        largest[call.name] = 1 if isinstance(call.block, SYNAPTIC) else largest[call.sources[0]]
+    return {call.name: [largest[source] for source in call.sources] for call in calls}
+
+
+def _vth_mants(layers: Sequence[Call], new: Sequence[Call], peaks: Mapping[str, list[int]]) -> dict[str, int]:
+    """Integer thresholds of all layers with neurons, by name."""
+    spiking = [call for call in layers if not isinstance(call.block, LinearReadout)]
+    fixed = {call.name: call.block.neuron.vth_mant for call in spiking if call not in new}
+    wanted = {call.name: _vth_mant(call, peaks[call.name]) for call in spiking if call in new}
+    return share_scales(spiking, wanted, fixed)
+
+
+def _vth_mant(call: Call, max_inputs: list[int]) -> int:
+    """The largest threshold that fits the block's own weights and bias."""
+    neuron = call.block.neuron
+    if not is_rescaled(call):
+        return int(neuron.v_th_mant)
+    synapses = with_peaks(call, max_inputs)
+    return choose_vth_mant(
+        [synapse.folded_rows().double().numpy(force=True) for synapse, _ in synapses],
+        offset(call).double().numpy(force=True),
+        threshold=float(neuron.threshold),
+        max_inputs=[peak for _, peak in synapses],
+        i_decay_q12=decays_q12(neuron)[0].numpy(force=True).astype(int),
+        concat=_is_concat(call),
+    )
+
+
+def offset(call: Call) -> torch.Tensor:
+    """What norms add to a layer's current in every step, per channel, in SLAYER's units."""
+    if isinstance(call.block, Merge):
+        return call.block.offset()
+    return sum_of_offsets(call.terms, call.y.shape[1]) if call.terms else offset_of(call.block.neuron)
+
+
+def with_peaks(call: Call, max_inputs: Sequence[int]) -> list[tuple[SynapseView, int]]:
+    """A block's synapses, each with the largest absolute value of its source."""
+    synapses = call_synapses(call)
+    peaks = [*max_inputs, *[1] * (len(synapses) - len(max_inputs))]  # a recurrent one sees the block's own spikes
+    return list(zip(synapses, peaks, strict=True))
+
+
+def _is_concat(call: Call) -> bool:
+    return bool(getattr(call.block, "concat", False))
+
+
+def _synapses(
+    model: torch.nn.Module, layers: Sequence[Call], peaks: Mapping[str, list[int]]
+) -> dict[str, tuple[SynapsePlan, ...]]:
+    """For each layer its synapses; one that several layers use, for the largest of their inputs."""
+    names = {id(module): name for name, module in modules_by_name(model).items()}
+    found: dict[str, list[SynapsePlan]] = {call.name: [] for call in layers}
+    for call in layers:
+        if isinstance(call.block, LinearReadout):  # one matrix of all that the current is made of
+            continue
+        synapses = with_peaks(call, peaks[call.name])
+        most = EXACT_FLOAT32 // (1 if _is_concat(call) else len(synapses))
+        firsts = [term.first_channel for term in call.terms] or [0] * len(synapses)
+        found[call.name] = [
+            SynapsePlan(_name(names, call, s), peak, most, first, s.folds is s.owner, s.recurrent)
+            for (s, peak), first in zip(synapses, firsts, strict=True)
+        ]
+    largest: dict[str, SynapsePlan] = {}
+    for s in (synapse for synapses in found.values() for synapse in synapses):
+        seen = largest.setdefault(s.module, s)
+        largest[s.module] = replace(
+            seen, max_input=max(seen.max_input, s.max_input), max_sum=min(seen.max_sum, s.max_sum)
+        )
+    return {
+        layer: tuple(
+            replace(s, max_input=largest[s.module].max_input, max_sum=largest[s.module].max_sum) for s in synapses
+        )
+        for layer, synapses in found.items()
+    }
+
+
+def _name(names: Mapping[int, str], call: Call, synapse: SynapseView) -> str:
+    if id(synapse.owner) not in names:
+        raise LoweringError(
+            f"block {call.name!r}: its arm {type(synapse.owner).__name__} is no module of the model, so that torch "
+            "does not know its weights; make it an attribute, or keep it in a torch.nn.ModuleList"
+        )
+    return names[id(synapse.owner)]
+
+
+def _layer(call: Call, vth_mant: int | None, synapses: tuple[SynapsePlan, ...], peaks: Sequence[int]) -> LayerPlan:
+    block, old = call.block, has_integers(call.block)
+    if isinstance(block, LinearReadout):
+        scale = block.integer_scale if old else block.fitting_scale(call.terms)
+        rows = [(block.real_weight(term), peak) for term, peak in zip(call.terms, peaks, strict=True)]
+        bias, decays = block.real_bias(call.terms), [DECAY_ONE, DECAY_ONE]
+    else:
+        assert vth_mant is not None
+        scale = vth_mant / float(block.neuron.threshold)
+        rows = [(synapse.folded_rows(), peak) for synapse, peak in with_peaks(call, peaks)]
+        bias, decays = offset(call), [int(decay.min()) for decay in decays_q12(block.neuron)]
+    scaled = [((weight.double() * scale).numpy(force=True), peak) for weight, peak in rows]
+    layer = LayerPlan(
+        call.name,
+        scale,
+        vth_mant,
+        is_rescaled(call),
+        old,
+        bool(call.terms),
+        synapses,
+        **_weights([weight for weight, _ in scaled]),
+        **_states(scaled, np.rint((bias.double() * scale).numpy(force=True)), decays, _is_concat(call)),
+    )
+    return replace(layer, advice=advice_of(layer))
+
+
+def _weights(scaled: Sequence[Array]) -> dict[str, Any]:
+    """Figures of the integer weights."""
+    rounded = [2 * np.rint(weight / 2) for weight in scaled]
+    low, high = MIXED_WEIGHT
+    return {
+        "weights": (
+            int(min(max(w.min(initial=0), low) for w in rounded)),
+            int(max(min(w.max(initial=0), high) for w in rounded)),
+        ),
+        "clipped": int(sum(((w < low) | (w > high)).sum() for w in rounded)),
+        "n_weights": sum(w.size for w in rounded),
+    }
+
+
+def _states(
+    scaled: Sequence[tuple[Array, int]], bias: Array, decays: Sequence[int], is_concat: bool
+) -> dict[str, Any]:
+    """Figures of the bias and of the largest states that inputs can reach."""
+    together: Any = max if is_concat else sum
+    largest = together(float(np.abs(w).sum(1).max(initial=0.0)) * peak for w, peak in scaled)
+    in_state = 1 << STATE_EXP
+    held_u, held_v = (DECAY_ONE / decay if decay else np.inf for decay in decays)
+    worst_u = largest * in_state * held_u
+    worst_v = (worst_u + float(np.abs(bias).max(initial=0.0)) * in_state) * held_v
+    return {
+        "bias": (int(bias.min(initial=0)), int(bias.max(initial=0))),
+        "worst_u": worst_u,
+        "worst_v": worst_v if worst_u or bias.any() else 0.0,
+    }

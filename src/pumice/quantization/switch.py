@@ -1,0 +1,124 @@
+"""Do what a plan says: switch a network to integers, in place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from lava.lib.dl.slayer.block import cuba
+
+from pumice.errors import LoweringError
+from pumice.nn.blocks import Recurrent, adopt_synapses, rest
+from pumice.nn.cuba import CubaNeuron
+from pumice.nn.current import MergedOffset
+from pumice.nn.linear_readout import LinearReadout
+from pumice.nn.merge import Merge
+from pumice.quantization.compiled import original
+from pumice.quantization.integer_weight import IntegerWeight
+from pumice.quantization.planner import has_integers
+from pumice.quantization.plans import LayerPlan, Plan, SynapsePlan
+from pumice.quantization.runtime_guard import RuntimeGuard
+from pumice.quantization.synapse_view import SynapseView
+from pumice.quantization.trace import modules_by_name
+from pumice.quantization.untouched import unchanged_on_error
+
+Modules = Mapping[str, Any]
+
+
+def apply(model: torch.nn.Module, plan: Plan) -> torch.nn.Module:
+    """Switch a network to the integers of a plan, in place; layers that are quantized already stay as they are.
+
+    Args:
+        model: That of the plan, or one built the same way.
+        plan: Of `pumice.quantization.plan`.
+
+    Returns:
+        The same model.
+
+    Raises:
+        LoweringError: The model lacks a block or synapse of the plan, or an integer threshold is too small; or what
+            was quantized before was for smaller inputs. The model is then what it was before.
+
+    Example:
+        >>> import copy
+        >>> from pumice.nn import Dense
+        >>> from pumice.quantization import plan
+        >>> model = torch.nn.Sequential(Dense({"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}, 3, 2))
+        >>> twin = copy.deepcopy(model)
+        >>> x = torch.ones(1, 3, 5)
+        >>> torch.equal(apply(twin, plan(model, x))(x), apply(model, plan(model, x))(x))
+        True
+    """
+    network = original(model)
+    with unchanged_on_error(network):
+        modules = modules_by_name(network)
+        for layer in plan.layers:
+            block = _found(modules, layer.name)
+            if has_integers(block):
+                _check_old(modules, layer)
+            elif isinstance(block, LinearReadout):
+                block.deploy(layer.scale)
+            else:
+                _switch(modules, block, layer)
+        RuntimeGuard.of(network, plan.input_range).expect(network, plan.order)
+    return model
+
+
+def _switch(modules: Modules, block: Any, layer: LayerPlan) -> None:
+    """From here on the block computes in integers, with gradient."""
+    if not layer.vth_mant or layer.vth_mant < 1:
+        raise LoweringError(
+            f"block {layer.name!r}: its threshold {block.neuron.threshold} is too small against its weights and "
+            "bias for any integer threshold (or below 1/64, the smallest on SLAYER's grid); scale the weights down "
+            "or it up"
+        )
+    neuron = block.neuron = CubaNeuron.adopt(block.neuron)
+    neuron.merged_offset = _merged_offset(modules, block, layer)
+    neuron.deploy(layer.vth_mant)
+    adopt_synapses(block)
+    block.delay_shift = False
+    if type(block) is cuba.Recurrent:
+        Recurrent.adopt(block)
+    elif isinstance(block, cuba.Recurrent) and not isinstance(block, Recurrent):
+        block.register_forward_pre_hook(rest)
+    for synapse in layer.synapses:
+        view = _view(modules, synapse, neuron)
+        if not getattr(view.hook(), "gives_integers", False):
+            view.set_hook(IntegerWeight(view, neuron, synapse.max_input, synapse.max_sum, layer.name))
+
+
+def _merged_offset(modules: Modules, block: Any, layer: LayerPlan) -> Any:
+    """What the norms of several synapses add together; None where the neuron has its own norm or none."""
+    if isinstance(block, Merge):
+        return block.offset
+    if not layer.reads_current:
+        return None
+    arms = tuple((_found(modules, synapse.module), synapse.first_channel) for synapse in layer.synapses)
+    return MergedOffset(arms, _channels(arms))
+
+
+def _channels(arms: Any) -> int:
+    return int(max(first + arm.out_channels for arm, first in arms))
+
+
+def _check_old(modules: Modules, layer: LayerPlan) -> None:
+    """A block that was quantized before, in another network perhaps, must have been for as large an input."""
+    for synapse in layer.synapses:
+        hook: Any = _view(modules, synapse, None).hook()
+        if synapse.max_input > hook.max_input:
+            raise LoweringError(
+                f"block {layer.name!r} was deployed for inputs up to {hook.max_input}, and gets up to "
+                f"{synapse.max_input}; deploy a copy of the trained network for this input"
+            )
+
+
+def _view(modules: Modules, synapse: SynapsePlan, neuron: Any) -> SynapseView:
+    owner = _found(modules, synapse.module)
+    return SynapseView(owner, owner if synapse.folds_own_norm else neuron, recurrent=synapse.recurrent)
+
+
+def _found(modules: Modules, name: str) -> Any:
+    if name not in modules:
+        raise LoweringError(f"the plan has a part {name!r}, which this model lacks; make a plan of this model")
+    return modules[name]

@@ -75,7 +75,8 @@ def _with_relay(graph: Graph, reader: str, contents: _Contents) -> Graph | None:
         return None
     alike = (p.name for p in graph.populations if p.name in beside and p.shape == shape)
     common = {name: [s for s in graph.into(name) if contents.of(s) in arms] for name in alike}
-    readers = {name: shared for name, shared in common.items() if len(shared) == len(arms)}
+    # One that receives a part of it twice receives another sum.
+    readers = {name: s for name, s in common.items() if len(s) == len(arms) == len({contents.of(one) for one in s})}
     if len(readers) < 2:
         return None
     relay = value_relay(f"{reader}_sum", shape)

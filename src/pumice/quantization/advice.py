@@ -27,7 +27,9 @@ def _advice(layer: LayerPlan) -> Iterator[str]:
             f"{layer.clipped} of {layer.n_weights} weights lie outside {MIXED_WEIGHT.low}..{MIXED_WEIGHT.high} and "
             "are cut off: scale weights and threshold down together"
         )
-    if any(layer.weights) and layer.weight_bits < FEWEST_BITS:
+    if not any(layer.weights):
+        yield "all its weights round to 0, so that nothing reaches it: scale weights and threshold up, or train on"
+    elif layer.weight_bits < FEWEST_BITS:
         yield f"its weights use {layer.weight_bits} of 8 bits, {_reason(layer)}"
     if max(map(abs, layer.bias)) > BIAS_MANT.high:
         yield f"its bias, {layer.bias[0]}..{layer.bias[1]}, does not fit 13 bits: use nn.TDBN, which is rescaled"

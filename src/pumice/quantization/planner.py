@@ -166,7 +166,8 @@ def _layer(call: Call, vth_mant: int | None, synapses: tuple[SynapsePlan, ...], 
         scale = vth_mant / float(block.neuron.threshold)
         rows = [(synapse.folded_rows(), peak) for synapse, peak in with_peaks(call, peaks)]
         bias, decays = offset(call), [int(decay.min()) for decay in decays_q12(block.neuron)]
-    scaled = [((weight.double() * scale).numpy(force=True), peak) for weight, peak in rows]
+    scaled = [(2 * np.rint((weight.double() * scale / 2).numpy(force=True)), peak) for weight, peak in rows]
+    integers = [(weight.clip(*MIXED_WEIGHT), peak) for weight, peak in scaled]
     layer = LayerPlan(
         call.name,
         scale,
@@ -175,32 +176,23 @@ def _layer(call: Call, vth_mant: int | None, synapses: tuple[SynapsePlan, ...], 
         old,
         bool(call.terms),
         synapses,
-        **_weights([weight for weight, _ in scaled]),
-        **_states(scaled, np.rint((bias.double() * scale).numpy(force=True)), decays, _is_concat(call)),
+        weights=(
+            int(min(w.min(initial=0) for w, _ in integers)),
+            int(max(w.max(initial=0) for w, _ in integers)),
+        ),
+        clipped=sum(int((a != b).sum()) for (a, _), (b, _) in zip(scaled, integers, strict=True)),
+        n_weights=sum(w.size for w, _ in integers),
+        **_states(integers, np.rint((bias.double() * scale).numpy(force=True)), decays, _is_concat(call)),
     )
     return replace(layer, advice=advice_of(layer))
 
 
-def _weights(scaled: Sequence[Array]) -> dict[str, Any]:
-    """Figures of the integer weights."""
-    rounded = [2 * np.rint(weight / 2) for weight in scaled]
-    low, high = MIXED_WEIGHT
-    return {
-        "weights": (
-            int(min(max(w.min(initial=0), low) for w in rounded)),
-            int(max(min(w.max(initial=0), high) for w in rounded)),
-        ),
-        "clipped": int(sum(((w < low) | (w > high)).sum() for w in rounded)),
-        "n_weights": sum(w.size for w in rounded),
-    }
-
-
 def _states(
-    scaled: Sequence[tuple[Array, int]], bias: Array, decays: Sequence[int], is_concat: bool
+    weights: Sequence[tuple[Array, int]], bias: Array, decays: Sequence[int], is_concat: bool
 ) -> dict[str, Any]:
     """Figures of the bias and of the largest states that inputs can reach."""
     together: Any = max if is_concat else sum
-    largest = together(float(np.abs(w).sum(1).max(initial=0.0)) * peak for w, peak in scaled)
+    largest = together(float(np.abs(w).sum(1).max(initial=0.0)) * peak for w, peak in weights)
     in_state = 1 << STATE_EXP
     held_u, held_v = (DECAY_ONE / decay if decay else np.inf for decay in decays)
     worst_u = largest * in_state * held_u

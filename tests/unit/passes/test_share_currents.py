@@ -124,3 +124,26 @@ def test_the_graph_stays_valid():
     assert verify_graph(graph) is graph
     hops = [s for s in graph.synapses if isinstance(s, OneToOne)]
     assert all(s.graded and s.weight == 1 for s in hops)
+
+
+def test_a_part_that_is_received_twice_is_another_sum():
+    """Two readers of a + b, and one of a + a, which has as many synapses of theirs."""
+    rng = np.random.default_rng(0)
+    a, b = (even_weights(rng, (4, 1, 1, 2), 60) for _ in range(2))
+    populations = [Cuba("first", (2, 2, 2), vth_mant=30, v_decay_q12=2048, bias_mant=1)]
+    synapses = [OneToOne("input", "first", True, weight=20)]
+    for name, parts in {"one": (a, b), "other": (a, b), "double": (a, a)}.items():
+        populations.append(Cuba(name, (2, 2, 4), vth_mant=40, v_decay_q12=2048))
+        synapses.append(Conv("first", name, weight=parts[0].copy()))
+        synapses.append(
+            Conv("first", name, weight=parts[1].copy()) if parts[1] is a else Conv("input", name, True, weight=b)
+        )
+    graph = Graph(Input("input", (2, 2, 2), (0, 8)), tuple(populations), tuple(synapses), ("one", "other", "double"))
+    samples = rng.integers(0, 9, (20, 5, 2, 2, 2))
+    plain = records(run_passes(graph, 5, residual="synapses"), samples)
+    relayed = run_passes(graph, 5, residual="relays")
+    assert len(relays(relayed)) == 1
+    shared = records(relayed, samples)
+    for name, spikes in plain.items():
+        assert spikes.any()
+        assert_array_equal(shared[name], spikes)

@@ -1,86 +1,110 @@
-"""The order of everything between a trained network and a graph that runs on a chip, with the reasons."""
+"""From the graph of a quantized network to one that runs on a chip: the passes, in order, with reasons.
+
+What is done before, to the network (fold norms, choose scales, round), is `pumice.quantization`: a graph holds
+integers, in which no norm is left to fold. What is done after changes nothing: `pumice.passes.check_ranges`.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from pumice.ir import Graph, verify_graph
+from pumice.errors import GraphError, InternalError
+from pumice.ir import Graph, latencies, verify_graph
 from pumice.passes.balance_latency import balance_latency
+from pumice.passes.base import PassResult
 from pumice.passes.insert_relays import insert_relays
 from pumice.passes.prune_dead import prune_dead
 from pumice.passes.schedule_resets import schedule_resets
 from pumice.passes.share_currents import Residual, share_currents
 
 
-class Step(NamedTuple):
-    """One step of lowering.
+@dataclass(frozen=True)
+class Settings:
+    """What passes are told.
 
     Attributes:
-        name: What it is called.
-        place: Where it is, ``module:object``.
+        sample_steps: Steps of one sample.
+        period_steps: See `schedule_resets`.
+        residual: See `share_currents`.
+    """
+
+    sample_steps: int
+    period_steps: int | None = None
+    residual: Residual = "auto"
+
+
+Check = Callable[[Graph], object]
+"""Raises `GraphError` if a graph is not as it must be."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass and its contract.
+
+    Attributes:
+        name: What it is called in messages.
+        run: The pass.
         why: Why it is where it is in the order.
+        requires: What it can rely on.
+        ensures: What the passes behind it can rely on.
     """
 
     name: str
-    place: str
+    run: Callable[[Graph, Settings], PassResult]
     why: str
+    requires: Check
+    ensures: Check
 
 
-IN_THE_NETWORK = (
-    Step(
-        "fold_batchnorm",
-        "pumice.quantization.synapse_view:SynapseView.folded_rows",
-        "First: what is rescaled and rounded must be the weights that act. Gain and offset are read anew in each "
-        "forward pass, so that the norm's parameters still learn.",
-    ),
-    Step(
-        "rescale",
-        "pumice.quantization.scale:choose_vth_mant",
-        "Before rounding: a common factor of weights, bias and threshold is free in real arithmetic only.",
-    ),
-    Step(
-        "quantise",
-        "pumice.nn.rounding:round_even",
-        "Last in the network, with a straight-through gradient: fine-tuning goes through the graph's own integers.",
-    ),
-)
-"""Done by `pumice.quantize_`, before there is a graph: a graph holds integers, in which no norm is left to fold."""
+def _is_unscheduled(graph: Graph) -> None:
+    if graph.timing is not None:
+        raise GraphError(f"the graph is scheduled already, for {graph.timing}; start from one without a schedule")
 
-ON_THE_GRAPH = (
-    Step("prune_dead", "pumice.passes.prune_dead:prune_dead", "What is dead must not lengthen a path."),
-    Step(
+
+PASSES = (
+    Pass(
+        "prune_dead",
+        lambda graph, _: prune_dead(graph),
+        "What is dead must not lengthen a path.",
+        requires=_is_unscheduled,
+        ensures=_is_unscheduled,
+    ),
+    Pass(
         "share_currents",
-        "pumice.passes.share_currents:share_currents",
+        lambda graph, settings: share_currents(graph, settings.residual),
         "Of what is alive; a relay lengthens the paths through it, which are balanced after it.",
+        requires=_is_unscheduled,
+        ensures=_is_unscheduled,
     ),
-    Step(
+    Pass(
         "balance_latency",
-        "pumice.passes.balance_latency:balance_latency",
+        lambda graph, _: balance_latency(graph),
         "Latencies must be equal before anything refers to them.",
+        requires=_is_unscheduled,
+        ensures=latencies,
     ),
-    Step(
+    Pass(
         "insert_relays",
-        "pumice.passes.insert_relays:insert_relays",
+        lambda graph, _: insert_relays(graph),
         "Only a balanced graph tells which delays are too long; relays need a place in the schedule.",
+        requires=latencies,
+        ensures=verify_graph,
     ),
-    Step(
+    Pass(
         "schedule_resets",
-        "pumice.passes.schedule_resets:schedule_resets",
+        lambda graph, settings: schedule_resets(graph, settings.sample_steps, settings.period_steps),
         "Resets follow the latencies, and clocks the range of everything that feeds a population.",
-    ),
-    Step(
-        "check_ranges",
-        "pumice.passes.check_ranges:check_ranges",
-        "Of the finished graph, clocks included. Changes nothing; `pumice.lower` turns its lines into warnings.",
+        requires=verify_graph,
+        ensures=verify_graph,
     ),
 )
-"""Done by `run_passes`, but for the last."""
 
 
 def run_passes(
     graph: Graph, sample_steps: int, period_steps: int | None = None, residual: Residual = "auto"
 ) -> Graph:
-    """Turn the graph of a deployed network into one that runs on a chip, samples back to back (`ON_THE_GRAPH`).
+    """Turn the graph of a quantized network into one that runs on a chip, samples back to back: `PASSES`.
 
     Args:
         graph: Populations and synapses as the network computes them, without latency.
@@ -89,13 +113,29 @@ def run_passes(
         residual: See `share_currents`.
 
     Returns:
-        The graph, verified after each pass that must leave a runnable one.
+        The graph, verified.
 
     Raises:
-        GraphError: A pass cannot do its work exactly; the message names the place.
+        GraphError: A pass cannot do its work exactly; the message names the pass and the place.
+
+    Example:
+        >>> from pumice.ir.builder import chain
+        >>> run_passes(chain((4,), [3, 2], seed=0), sample_steps=5).timing.period_steps
+        8
     """
-    graph = prune_dead(graph).graph
-    graph = share_currents(graph, residual).graph
-    graph = balance_latency(graph).graph
-    graph = verify_graph(insert_relays(graph).graph)
-    return verify_graph(schedule_resets(graph, sample_steps, period_steps).graph)
+    settings = Settings(sample_steps, period_steps, residual)
+    for step in PASSES:
+        graph = _run(step, graph, settings)
+    return graph
+
+
+def _run(step: Pass, graph: Graph, settings: Settings) -> Graph:
+    try:
+        step.requires(graph)
+        result = step.run(graph, settings)
+        step.ensures(result.graph)
+    except GraphError as error:
+        raise GraphError(f"{step.name}: {error}") from error
+    if result.modified != (result.graph is not graph):
+        raise InternalError(f"{step.name} says modified={result.modified}, which its graph contradicts")
+    return result.graph

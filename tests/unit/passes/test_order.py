@@ -1,90 +1,73 @@
-"""The written order is the one that runs."""
+"""The list of passes is the program; each keeps its contract, and errors name it."""
 
-import functools
-from importlib import import_module
+from dataclasses import replace
 
-import numpy as np
 import pytest
-import torch
 
-from pumice import nn, quantization
+from pumice.errors import GraphError, InternalError
+from pumice.ir import Cuba, OneToOne, Timing
 from pumice.ir.builder import chain
 from pumice.passes import order
-from pumice.quantization import is_quantized, quantize_
-
-X = (torch.rand(8, 3, 6, generator=torch.Generator().manual_seed(0)) > 0.5).float()
-
-
-def resolve(place):
-    module, _, path = place.partition(":")
-    return functools.reduce(getattr, path.split("."), import_module(module))
+from pumice.passes.base import PassResult
+from pumice.passes.order import PASSES, Pass, Settings, run_passes
 
 
-def trace(monkeypatch, holder, name, called, label):
-    run = getattr(holder, name)
-    monkeypatch.setattr(holder, name, lambda *args, **options: (called.append(label), run(*args, **options))[1])
+def graph():
+    """Two paths of unequal length, and a population that nobody hears."""
+    plain = chain((4,), [4, 4, 4], seed=0)
+    skip = OneToOne("input", "dense2", weight=20)
+    side = (Cuba("side", (4,), vth_mant=5), OneToOne("input", "side", weight=2))
+    return plain.replace(populations=(*plain.populations, side[0]), synapses=(*plain.synapses, skip, side[1]))
 
 
-@pytest.mark.parametrize("step", [*order.IN_THE_NETWORK, *order.ON_THE_GRAPH], ids=lambda step: step.name)
-def test_every_step_is_where_the_list_says(step):
-    assert callable(resolve(step.place))
+def doing(name, run):
+    return tuple(replace(step, run=run) if step.name == name else step for step in PASSES)
 
 
-def test_the_passes_run_in_the_written_order(monkeypatch):
+def test_the_list_is_the_program(monkeypatch):
     called = []
-    for step in order.ON_THE_GRAPH[:-1]:
-        trace(monkeypatch, order, step.name, called, step.name)
-    order.run_passes(chain((4,), [3, 2], seed=0), 5)
-    assert called == [step.name for step in order.ON_THE_GRAPH[:-1]]
+
+    def watched(step: Pass) -> Pass:
+        return replace(step, run=lambda g, s: (called.append(step.name), step.run(g, s))[1])
+
+    monkeypatch.setattr(order, "PASSES", tuple(map(watched, PASSES)))
+    run_passes(graph(), 5)
+    assert called == ["prune_dead", "share_currents", "balance_latency", "insert_relays", "schedule_resets"]
+    assert all(step.why for step in PASSES)
 
 
-def test_the_network_steps_run_in_the_written_order(monkeypatch):
-    """All of them before the deployed network's first forward pass, and the last one only then."""
-    called = []
-    for step, (holder, name) in zip(
-        order.IN_THE_NETWORK,
-        (
-            (quantization.synapse_view.SynapseView, "folded_rows"),
-            (quantization.planner, "choose_vth_mant"),
-            (nn.cuba, "round_even"),
-        ),
-        strict=True,
-    ):
-        trace(monkeypatch, holder, name, called, step.name)
-    model = torch.nn.Sequential(normed())
-    model(X)
-    quantize_(model, X)(X)
-    assert list(dict.fromkeys(called)) == [step.name for step in order.IN_THE_NETWORK]
+@pytest.mark.parametrize("step", PASSES, ids=lambda step: step.name)
+def test_a_second_run_changes_nothing_or_is_refused(step):
+    made, settings = graph(), Settings(sample_steps=5)
+    for earlier in PASSES[: PASSES.index(step) + 1]:
+        made = earlier.run(made, settings).graph
+    try:
+        again = step.run(made, settings)
+    except GraphError as error:
+        assert step.name == "schedule_resets"
+        assert "scheduled already" in str(error)
+    else:
+        assert again.graph is made
+        assert not again.modified
 
 
-def normed():
-    lif = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.5}
-    torch.manual_seed(0)
-    return nn.Dense({**lif, "norm": nn.TDBN}, 3, 4)
+def test_errors_name_the_pass():
+    with pytest.raises(GraphError, match=r"^schedule_resets: period_steps"):
+        run_passes(graph(), 5, period_steps=2)
+    with pytest.raises(GraphError, match=r"^share_currents: residual must be one of"):
+        run_passes(graph(), 5, residual="both")
+    with pytest.raises(GraphError, match=r"^prune_dead: the graph is scheduled already"):
+        run_passes(graph().replace(timing=Timing(sample_steps=5, period_steps=8)), 5)
 
 
-def test_folding_preserves_the_normalised_current():
-    layer = normed()
-    for _ in range(5):
-        layer(X)
-    layer.eval()
-    (view,) = quantization.synapse_view.synapse_views(layer)
-    current = layer.synapse(X)
-    folded = torch.einsum("oi,bit->bot", view.folded_rows(), X) + layer.neuron.offset().reshape(-1, 1)
-    expected = layer.neuron.norm(current)
-    assert (expected - current).abs().max() > 0.1  # the norm does something
-    np.testing.assert_allclose(folded.detach(), expected.detach(), atol=1e-5)
+def test_a_pass_that_leaves_paths_unbalanced_is_named(monkeypatch):
+    monkeypatch.setattr(order, "PASSES", doing("balance_latency", lambda g, _: PassResult(g, False)))
+    with pytest.raises(GraphError, match=r"^balance_latency: .*arrive at different steps"):
+        run_passes(graph(), 5)
 
 
-def test_a_folded_network_has_no_norm_left_to_fold():
-    """Deploying again changes no parameter, no buffer and no spike; and what is deployed says so."""
-    model = torch.nn.Sequential(normed())
-    model(X)
-    assert not is_quantized(model)
-    first = quantize_(model, X)(X)
-    assert is_quantized(model)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    assert torch.equal(quantize_(model, X)(X), first)
-    after = model.state_dict()
-    assert before.keys() == after.keys()
-    assert all(torch.equal(before[name], after[name]) for name in before)
+@pytest.mark.parametrize("wrong", [lambda g: PassResult(g, True), lambda g: PassResult(g.replace(), False)])
+def test_a_pass_that_misstates_whether_it_changed_something_is_named(monkeypatch, wrong):
+    monkeypatch.setattr(order, "PASSES", doing("prune_dead", lambda g, _: wrong(g)))
+    with pytest.raises(InternalError, match="prune_dead says modified"):
+        run_passes(graph(), 5)

@@ -10,12 +10,10 @@ All of them run as under `pumice train`, with `pumice.train.keep_large_tensors` 
 OMP_WAIT_POLICY=passive, which slows SLAYER and SpikingJelly down where their products are small, as in the conv net;
 set OMP_WAIT_POLICY=active before the command to see them at their best.
 
-`deployed` is a step of fine-tuning behind `pumice.quantize_`, through the chip's integers: in compiled loops, and step
-by step in torch, which is their definition; beside them the same network's step before. Spikes are equal, gradients to
-1e-5.
-
-    uv pip install --no-deps --target /some/folder spikingjelly==0.0.0.0.14
-    PYTHONPATH=/some/folder uv run python benchmarks/train_step.py
+`deployed` is a step of fine-tuning behind `pumice.quantize_`, through the chip's integers: in compiled loops, and
+step by step in torch, which is their definition; beside them the same network's step before. Spikes are equal,
+gradients to 1e-5. uv pip install --no-deps --target /some/folder spikingjelly==0.0.0.0.14 PYTHONPATH=/some/folder
+uv run python benchmarks/train_step.py
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.errors import InputError
+from pumice.fixedpoint.formats import STATE
 from pumice.ir import Graph, verify_graph
 
 IntArray = npt.NDArray[np.integer[Any]]
@@ -153,7 +154,7 @@ def checked_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.int32]:
         raise InputError(f"input must have shape (T, {', '.join(map(str, shape))}), got {array.shape}")
     if len(array) < 1:
         raise InputError("input has no time step; at least one is needed")
-    if array.size and (int(array.min()) < -(2**23) or int(array.max()) >= 2**23):
+    if array.size and (int(array.min()) < STATE.low or int(array.max()) > STATE.high):
         raise InputError(f"input values must fit 24 bits signed, got {array.min()} to {array.max()}")
     allowed = graph.input.value_range
     if allowed is not None and array.size and (int(array.min()) < allowed[0] or int(array.max()) > allowed[1]):

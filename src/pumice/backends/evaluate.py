@@ -20,14 +20,13 @@ from pumice.backends.fast.program import Program
 from pumice.backends.fast.simulator import Simulator
 from pumice.backends.verify import first_difference
 from pumice.errors import CheckFailedError, InputError
+from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.ir import Accumulator, Graph, Population, from_stream, latencies, to_stream, verify_graph
 
 IntArray = npt.NDArray[np.integer[Any]]
 
 BATCH_VALUES = 1 << 26
 """So many input values are held at a time."""
-FORGETS_ALL = 4096
-"""A decay of 1 in units of 2^-12."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +191,7 @@ class _Counter:
 
 def _forgets(population: Population) -> bool:
     """Whether a read-out keeps nothing from step to step, so that the reader has to add up what it sends."""
-    return isinstance(population, Accumulator) and bool(np.all(np.asarray(population.v_decay_q12) == FORGETS_ALL))
+    return isinstance(population, Accumulator) and bool(np.all(np.asarray(population.v_decay_q12) == DECAY_ONE))
 
 
 def _label(synapse: Any) -> str:

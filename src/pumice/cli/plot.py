@@ -20,6 +20,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Route
 
 from pumice.errors import InputError
+from pumice.fixedpoint.formats import DELAY_STEPS
 from pumice.ir import Graph, Population, Synapse, latencies
 from pumice.netx.atomic import replace_atomically
 
@@ -215,7 +216,7 @@ def _synapse_text(s: Synapse) -> str:
     weight = getattr(s, "weight", getattr(s, "values", None))
     sizes = "" if weight is None or np.ndim(weight) == 0 else f" {_shape(np.shape(weight))}"
     delays = getattr(s, "delay_steps", 0)
-    low, high = int(np.min(delays, initial=62)), s.max_delay_steps
+    low, high = int(np.min(delays, initial=DELAY_STEPS.high)), s.max_delay_steps
     notes = [
         "graded" * s.graded,
         f"delay {low} to {high}" if low < high else f"delay {high}" * (high > 0),

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-IntArray = npt.NDArray[np.integer[Any]]
+from pumice.fixedpoint.formats import STATE_LIMIT
 
-STATE_LIMIT = 1 << 23
-"""Neuron states are 24 bits wide: the voltage clips at +-(2^23 - 1), the current wraps past 2^23."""
+IntArray = npt.NDArray[np.integer[Any]]
 
 
 def to_int32(x: npt.ArrayLike) -> npt.NDArray[np.int32]:

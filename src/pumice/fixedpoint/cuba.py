@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.fixedpoint.bits import clip24, shift_toward_zero, to_int32, wrap24_once
+from pumice.fixedpoint.formats import DECAY_ONE
 
 Int32Array = npt.NDArray[np.int32]
 
@@ -30,7 +31,7 @@ def decay(x: npt.ArrayLike, decay_q12: npt.ArrayLike) -> npt.NDArray[np.int64]:
         x: State, integers of any shape.
         decay_q12: 0 (keep everything) to 4096 (forget everything); broadcast against `x`.
     """
-    keep = 4096 - np.asarray(decay_q12, dtype=np.int64)
+    keep = DECAY_ONE - np.asarray(decay_q12, dtype=np.int64)
     return shift_toward_zero(np.asarray(x, dtype=np.int64) * keep, DECAY_BITS)
 
 

@@ -21,7 +21,9 @@ DECAY_ONE = 1 << 12
 """A decay of 1, which forgets everything: decays are unsigned fixed-point numbers with 12 fractional bits."""
 DECAY = Format(0, DECAY_ONE)
 """`du` and `dv` of Lava's LIF process."""
-STATE = Format(-(1 << 23), (1 << 23) - 1)
+STATE_LIMIT = 1 << 23
+"""Half of what 24 bits tell apart: the voltage clips below it, the current wraps past it."""
+STATE = Format(-STATE_LIMIT, STATE_LIMIT - 1)
 """Current and voltage: 24 bits with sign (Lava's `PyLifModelBit`)."""
 WEIGHT = Format(-256, 255)
 """A weight's value, of 8 bits and an exponent; which of them one synapse may hold, `fixedpoint.weight_form` says."""
@@ -35,6 +37,8 @@ BIAS_EXP = Format(0, 7)
 """3 bits (ibid.)."""
 VTH_MANT = Format(0, (1 << 17) - 1)
 """17 bits without sign (ibid.)."""
+NEVER_FIRES_VTH_MANT = VTH_MANT.high + 1
+"""Above every voltage: shifted, it is what the voltage clips at."""
 STATE_EXP = 6
 """The synaptic sum and the threshold's mantissa are shifted left by so many bits before they meet a state."""
 DELAY_STEPS = Format(0, 62)

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pumice.fixedpoint.bits import STATE_LIMIT, shift_toward_zero, to_int32
+from pumice.fixedpoint.bits import shift_toward_zero, to_int32
+from pumice.fixedpoint.formats import STATE_LIMIT
 
 Int32Array = npt.NDArray[np.int32]
 

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pumice.fixedpoint.formats import MIXED_WEIGHT
+
 
 class SignMode(Enum):
     """Which signs a synapse's 8 bits cover: the sign bit is spent only where both occur."""
@@ -44,7 +46,7 @@ def weight_form(weight: npt.NDArray[np.integer[Any]], weight_exp: int = 0) -> We
     """
     w = np.asarray(weight, dtype=np.int64)
     low, high = (int(w.min()), int(w.max())) if w.size else (0, 0)
-    if low >= -256 and high <= 254 and not np.any(w & 1):
+    if low >= MIXED_WEIGHT.low and high <= MIXED_WEIGHT.high and not np.any(w & 1):
         return WeightForm(w.astype(np.int32), weight_exp, SignMode.MIXED)
     if low >= 0 and high <= 255:
         return WeightForm(w.astype(np.int32), weight_exp, SignMode.EXCITATORY)

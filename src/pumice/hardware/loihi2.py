@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pumice.fixedpoint import weight_form
+from pumice.fixedpoint.formats import BIAS_EXP, BIAS_MANT, DELAY_STEPS, STATE, VTH_MANT
 from pumice.ir import (
     Accumulator,
     Cuba,
@@ -38,11 +39,11 @@ class ChipLimits:
             thresholds and biases of sigma-delta neurons and resonators (`precision` in Lava's models of them).
     """
 
-    vth_mant: tuple[int, int] = (0, (1 << 17) - 1)
-    bias_mant: tuple[int, int] = (-(1 << 12), (1 << 12) - 1)
-    bias_exp: tuple[int, int] = (0, 7)
-    delay_steps: tuple[int, int] = (0, 62)
-    state: tuple[int, int] = (-(1 << 23), (1 << 23) - 1)
+    vth_mant: tuple[int, int] = VTH_MANT
+    bias_mant: tuple[int, int] = BIAS_MANT
+    bias_exp: tuple[int, int] = BIAS_EXP
+    delay_steps: tuple[int, int] = DELAY_STEPS
+    state: tuple[int, int] = STATE
 
 
 LOIHI2 = ChipLimits()

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from pumice.fixedpoint.formats import MIXED_WEIGHT
 from pumice.ir.graph import Graph
 from pumice.ir.population import Cuba, Input
 from pumice.ir.synapse import Dense
 
 
-def even_weights(rng: np.random.Generator, shape: tuple[int, ...], limit: int = 254) -> npt.NDArray[np.int64]:
+def even_weights(
+    rng: np.random.Generator, shape: tuple[int, ...], limit: int = MIXED_WEIGHT.high
+) -> npt.NDArray[np.int64]:
     """Random even integers in [-limit, limit]: what an 8-bit synapse of mixed sign holds."""
     return 2 * rng.integers(-(limit // 2), limit // 2 + 1, size=shape)
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.ir.integers import PlainIntegers
 
 IntArray = npt.NDArray[np.integer[Any]]
@@ -104,7 +105,7 @@ class Cuba(Population):
     can_reset: ClassVar[bool] = True
 
     vth_mant: int
-    i_decay_q12: int | IntArray = 4096
+    i_decay_q12: int | IntArray = DECAY_ONE
     v_decay_q12: int | IntArray = 0
     bias_mant: int | IntArray = 0
     bias_exp: int = 6
@@ -121,7 +122,7 @@ class Accumulator(Population):
     sends_values: ClassVar[bool] = True
     can_reset: ClassVar[bool] = True
 
-    i_decay_q12: int | IntArray = 4096
+    i_decay_q12: int | IntArray = DECAY_ONE
     v_decay_q12: int | IntArray = 0
     bias_mant: int | IntArray = 0
     bias_exp: int = 6

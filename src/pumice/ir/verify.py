@@ -11,13 +11,11 @@ import numpy as np
 
 from pumice.errors import GraphError, InputError
 from pumice.fixedpoint import conv_output_shape
+from pumice.fixedpoint.formats import BIAS_EXP, DECAY, DELAY_STEPS, WEIGHT, WEIGHT_EXP
 from pumice.ir.graph import Graph
 from pumice.ir.population import Accumulator, Cuba, Delta, Population, Resonator, Sigma, SigmaDelta
 from pumice.ir.schedule import latencies
 from pumice.ir.synapse import Conv, Dense, Direct, OneToOne, Sparse, Synapse, TokenMixing
-
-MAX_DELAY_STEPS = 62
-"""lava-dl and NetX stop at 62; the chip's 6 bits would hold 63."""
 
 
 def verify_graph(graph: Graph) -> Graph:
@@ -98,10 +96,10 @@ def _integers(label: str, value: Any, low: int, high: int) -> Iterator[str]:
 
 
 def _leaky(p: Cuba | Accumulator) -> Iterator[str]:
-    yield from _parameter(p, "i_decay_q12", 0, 4096)
-    yield from _parameter(p, "v_decay_q12", 0, 4096)
+    yield from _parameter(p, "i_decay_q12", *DECAY)
+    yield from _parameter(p, "v_decay_q12", *DECAY)
     yield from _parameter(p, "bias_mant", -(2**15), 2**15 - 1)
-    yield from _scalar(p, "bias_exp", 0, 7)
+    yield from _scalar(p, "bias_exp", *BIAS_EXP)
 
 
 def _cuba(p: Cuba) -> Iterator[str]:
@@ -185,9 +183,9 @@ def _dense(graph: Graph, s: Dense) -> Iterator[str]:
             f"delay_steps must be one number, one per source neuron ({expected[1]},) or one per weight {expected}, "
             f"got shape {np.shape(s.delay_steps)}"
         )
-    yield from _integers("weight", s.weight, -256, 255)
-    yield from _integers("weight_exp", s.weight_exp, 0, 7)
-    yield from _integers("delay_steps", s.delay_steps, 0, MAX_DELAY_STEPS)
+    yield from _integers("weight", s.weight, *WEIGHT)
+    yield from _integers("weight_exp", s.weight_exp, *WEIGHT_EXP)
+    yield from _integers("delay_steps", s.delay_steps, *DELAY_STEPS)
 
 
 def _conv(graph: Graph, s: Conv) -> Iterator[str]:
@@ -220,11 +218,11 @@ def _sparse(graph: Graph, s: Sparse) -> Iterator[str]:
         return
     yield from _integers("rows", s.rows, 0, int(np.prod(_target_shape(graph, s))) - 1)
     yield from _integers("columns", s.columns, 0, int(np.prod(graph.shape_of(s.source))) - 1)
-    yield from _integers("values", s.values, -256, 255)
-    yield from _integers("weight_exp", s.weight_exp, 0, 7)
+    yield from _integers("values", s.values, *WEIGHT)
+    yield from _integers("weight_exp", s.weight_exp, *WEIGHT_EXP)
     if np.shape(s.delay_steps) not in ((), n):
         yield f"delay_steps must be one number or one per weight {n}, got shape {np.shape(s.delay_steps)}"
-    yield from _integers("delay_steps", s.delay_steps, 0, MAX_DELAY_STEPS)
+    yield from _integers("delay_steps", s.delay_steps, *DELAY_STEPS)
 
 
 def _one_to_one(graph: Graph, s: OneToOne) -> Iterator[str]:
@@ -234,8 +232,8 @@ def _one_to_one(graph: Graph, s: OneToOne) -> Iterator[str]:
     if np.shape(s.weight) not in ((), source[-1:], source):
         allowed = f"one number, one per channel {source[-1:]} or one per neuron {source}"
         yield f"weight must be {allowed}, got {np.shape(s.weight)}"
-    yield from _integers("weight", s.weight, -256, 255)
-    yield from _integers("weight_exp", s.weight_exp, 0, 7)
+    yield from _integers("weight", s.weight, *WEIGHT)
+    yield from _integers("weight_exp", s.weight_exp, *WEIGHT_EXP)
     yield from _channel_delays(source, s)
 
 
@@ -249,15 +247,15 @@ def _token_mixing(graph: Graph, s: TokenMixing) -> Iterator[str]:
         yield f"weight must have shape (heads, {tokens}, {tokens}), got {s.weight.shape}"
     elif source[2] % len(s.weight):
         yield f"{len(s.weight)} heads do not divide {source[2]} channels"
-    yield from _integers("weight", s.weight, -256, 255)
-    yield from _integers("weight_exp", s.weight_exp, 0, 7)
+    yield from _integers("weight", s.weight, *WEIGHT)
+    yield from _integers("weight_exp", s.weight_exp, *WEIGHT_EXP)
     yield from _channel_delays(source, s)
 
 
 def _channel_delays(source: tuple[int, ...], s: Conv | OneToOne | TokenMixing) -> Iterator[str]:
     if np.shape(s.delay_steps) not in ((), source[-1:]):
         yield f"delay_steps must be one number or one per channel {source[-1:]}, got {np.shape(s.delay_steps)}"
-    yield from _integers("delay_steps", s.delay_steps, 0, MAX_DELAY_STEPS)
+    yield from _integers("delay_steps", s.delay_steps, *DELAY_STEPS)
 
 
 def _direct(graph: Graph, s: Direct) -> Iterator[str]:
@@ -292,11 +290,11 @@ def _synapse(graph: Graph, synapse: Synapse) -> Iterator[str]:
         if not 0 <= first < stop <= target.shape[-1]:
             yield f"target_channels must satisfy 0 <= first < stop <= {target.shape[-1]}, got {first}, {stop}"
             return
-    yield from _integers("balance_steps", synapse.balance_steps, 0, MAX_DELAY_STEPS)
+    yield from _integers("balance_steps", synapse.balance_steps, *DELAY_STEPS)
     yield from check(graph, synapse)
     longest = synapse.max_delay_steps + synapse.balance_steps
-    if longest > MAX_DELAY_STEPS and synapse.max_delay_steps <= MAX_DELAY_STEPS:
-        yield f"delay_steps and balance_steps together must not exceed {MAX_DELAY_STEPS}, got {longest}"
+    if longest > DELAY_STEPS.high and synapse.max_delay_steps <= DELAY_STEPS.high:
+        yield f"delay_steps and balance_steps together must not exceed {DELAY_STEPS.high}, got {longest}"
 
 
 def _connectivity(graph: Graph) -> Iterator[str]:

@@ -13,6 +13,7 @@ from lava.lib.dl.slayer import synapse as slayer_synapse
 from lava.lib.dl.slayer.block import cuba as slayer
 
 from pumice.errors import LoweringError
+from pumice.fixedpoint.formats import BIAS_MANT, DECAY_ONE
 from pumice.ir import (
     Accumulator,
     Conv,
@@ -112,7 +113,7 @@ def _readout(
     with torch.no_grad():
         bias: IntArray = block.integer_bias(call.terms).numpy(force=True).astype(np.int32)
         weights = [block.integers(term).numpy(force=True).astype(np.int32) for term in call.terms]
-    population = Accumulator(name, bias.shape, v_decay_q12=4096, bias_mant=bias if bias.any() else 0)
+    population = Accumulator(name, bias.shape, v_decay_q12=DECAY_ONE, bias_mant=bias if bias.any() else 0)
     synapses = [
         _with_delay(Dense(**_ends(source, name, network_input), weight=weight), source)
         for source, weight in zip(sources, weights, strict=True)
@@ -126,8 +127,9 @@ def _bias(call: Call) -> IntArray:
         bias: IntArray = call.block.neuron.integer_bias().numpy(force=True).astype(np.int32)
     if np.any(np.abs(wanted - bias) > 1):
         raise LoweringError(
-            f"block {call.name!r}: its bias must lie in -4096..4095 (13 bits), its norm gives {int(wanted.min())} to "
-            f"{int(wanted.max())}; use a TDBN, whose layer is rescaled to fit, or scale weights and threshold down"
+            f"block {call.name!r}: its bias must lie in {BIAS_MANT.low}..{BIAS_MANT.high} (13 bits), its norm gives "
+            f"{int(wanted.min())} to {int(wanted.max())}; use a TDBN, whose layer is rescaled to fit, or scale "
+            "weights and threshold down"
         )
     return bias
 

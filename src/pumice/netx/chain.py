@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pumice.errors import FileFormatError, InputError, PumiceWarning
+from pumice.fixedpoint.formats import DELAY_STEPS, MIXED_WEIGHT
 from pumice.ir import Conv, Dense, Direct, Graph, Input, Population, Synapse
-from pumice.ir.verify import MAX_DELAY_STEPS
 from pumice.netx.delays import dense_delays, flattened, simplest_delay
 from pumice.netx.fields import MAX_VALUES, Int64Array
 from pumice.netx.layers import Layer
@@ -97,10 +97,10 @@ class _Chain:
         self._add_population(layer)
         name = self.populations[-1].name
         delay = own if columns is None else own + flattened(columns, shape)
-        if np.max(delay) > MAX_DELAY_STEPS:
+        if np.max(delay) > DELAY_STEPS.high:
             raise FileFormatError(
                 f"{layer.where}/delay: with the delays of its source, {np.max(delay)} steps are needed, "
-                f"{MAX_DELAY_STEPS} are possible"
+                f"{DELAY_STEPS.high} are possible"
             )
         steps = simplest_delay(delay, n_in)
         for part in ("real", "imag"):
@@ -216,7 +216,7 @@ class _Chain:
             if acting is None:
                 raise FileFormatError(f"{layer.where}/weight: what stock netx makes of these weights is not linear")
             return acting
-        if low < -256 or high > 254:
+        if low < MIXED_WEIGHT.low or high > MIXED_WEIGHT.high:
             raise FileFormatError(
                 f"{layer.where}/weight: weights of {low} to {high} do not fit 8 bits (-256..254, or 0..255 if none "
                 "is negative); --as-stock runs what stock netx makes of them: clipped ones, or zeros"

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.errors import InputError
+from pumice.fixedpoint.formats import STATE
 from pumice.ir import Certificate, Graph, Input, Population, Reset, Timing
 from pumice.ir.digest import part_names
 from pumice.netx.fields import LARGE, MAX_TEXT_BYTES, Node
@@ -193,7 +194,7 @@ def _read_info(head: Node) -> dict[str, str]:
 def _read_certificate(node: Node, graph: Graph) -> Certificate:
     known_only(node, ("x", "spikes", "spike_counts", "state_digests", "graph_digests"))
     names = [p.name for p in graph.populations]
-    x = node.integers("x", -(2**23), 2**23 - 1)
+    x = node.integers("x", *STATE)
     if x.shape[1:] != graph.input.shape or not len(x):
         raise node.error(f"must have shape (T, {', '.join(map(str, graph.input.shape))}), got {x.shape}", "x")
     group = node.child("spikes")

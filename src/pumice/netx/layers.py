@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pumice.fixedpoint.formats import DELAY_STEPS
 from pumice.ir import Resonator
 from pumice.netx.fields import LARGE, Int64Array, Node
 from pumice.netx.neurons import DEFAULT_NEURON, KNOWN, Neuron, Rules, read_neuron
@@ -221,7 +222,7 @@ _RESONATOR_BIAS = "; --as-stock drops it, as stock netx does"
 def _delay(node: Node, rules: Rules) -> Int64Array | None:
     if "delay" not in node:
         return None
-    high = LARGE if rules.as_stock else 62
+    high = LARGE if rules.as_stock else DELAY_STEPS.high
     delay = node.integers("delay", -LARGE, LARGE, truncate=rules.as_stock)
     if delay.size and (delay.min() < 0 or delay.max() > high):
         raise node.error(
@@ -229,4 +230,4 @@ def _delay(node: Node, rules: Rules) -> Int64Array | None:
             + ("; --as-stock clamps them to 62, as stock netx does" if delay.min() >= 0 else ""),
             "delay",
         )
-    return np.minimum(delay, 62)
+    return np.minimum(delay, DELAY_STEPS.high)

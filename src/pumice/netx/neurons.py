@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pumice.fixedpoint.formats import DECAY, DECAY_ONE, NEVER_FIRES_VTH_MANT
 from pumice.ir import Cuba, Delta, Population, Resonator, Sigma, SigmaDelta
 from pumice.netx.fields import Int64Array, Node
 from pumice.netx.stock import stock_rotation, warn_of_stock
@@ -71,7 +72,9 @@ class Neuron:
 
 # What stock netx assumes for a dense layer without a neuron group: u keeps everything and v = u. Its source
 # reads `1 << 18 - 1`, which is 1 << 17.
-DEFAULT_NEURON = Neuron(Cuba, {"i_decay_q12": 0, "v_decay_q12": 4096, "vth_mant": 1 << 17}, "bias_mant")
+DEFAULT_NEURON = Neuron(
+    Cuba, {"i_decay_q12": 0, "v_decay_q12": DECAY_ONE, "vth_mant": NEVER_FIRES_VTH_MANT}, "bias_mant"
+)
 
 
 def read_neuron(node: Node, shape: tuple[int, ...], rules: Rules, *, is_input: bool = False) -> Neuron:
@@ -100,7 +103,7 @@ def read_neuron(node: Node, shape: tuple[int, ...], rules: Rules, *, is_input: b
 
 def _cuba(node: Node, shape: tuple[int, ...], rules: Rules, is_input: bool) -> Neuron:
     decays = {
-        attribute: _broadcast(node, name, shape, 0, 4096)
+        attribute: _broadcast(node, name, shape, *DECAY)
         for name, attribute in (("iDecay", "i_decay_q12"), ("vDecay", "v_decay_q12"))
     }
     return Neuron(Cuba, {"vth_mant": node.integer("vThMant", *_VTH_MANT), **decays}, "bias_mant")
@@ -134,7 +137,7 @@ def _is_sigma(node: Node, rules: Rules) -> bool:
 def _resonator(node: Node, shape: tuple[int, ...], rules: Rules, is_input: bool) -> Neuron:
     if is_input:
         raise node.error("input neurons cannot be resonators (stock netx fails on them, too)", "type")
-    trained = [_broadcast(node, name, shape, -4096, 4096) for name in ("sinDecay", "cosDecay")]
+    trained = [_broadcast(node, name, shape, -DECAY_ONE, DECAY_ONE) for name in ("sinDecay", "cosDecay")]
     stock = stock_rotation(*trained)
     if rules.as_stock and any(np.ndim(values) for values in trained):
         raise node.error("stock netx takes one decay for all neurons", "sinDecay")

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.errors import PumiceWarning
+from pumice.fixedpoint.formats import DECAY_ONE, MIXED_WEIGHT
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -39,8 +40,8 @@ def stock_form(weight: Int64Array) -> StockForm:
         [[-48, 160]]
     """
     low, high = int(weight.min()), int(weight.max())
-    if (high > 254 and low < 0) or (low < -256 and high > 0):
-        weight = np.clip(weight, -256, 254)
+    if (high > MIXED_WEIGHT.high and low < 0) or (low < MIXED_WEIGHT.low and high > 0):
+        weight = np.clip(weight, *MIXED_WEIGHT)
         low, high = int(weight.min()), int(weight.max())
     if low == high == 0:
         return StockForm(weight, 0, 8)
@@ -111,12 +112,12 @@ def stock_rotation(sin_decay: int | Int64Array, cos_decay: int | Int64Array) -> 
         >>> stock_rotation(1840, 3200)
         (1839, 3200)
     """
-    sin, cos = np.asarray(sin_decay) / 4096, np.asarray(cos_decay) / 4096
+    sin, cos = np.asarray(sin_decay) / DECAY_ONE, np.asarray(cos_decay) / DECAY_ONE
     with np.errstate(divide="ignore", invalid="ignore"):
         alpha = 1 - np.sqrt(sin**2 + cos**2)
         period = 1 / (np.arctan2(sin, cos) / 2 / np.pi)
         angle = np.pi * 2 * 1 / period
-    found = [((1 - alpha) * f(angle) * 4096).astype(np.int32).astype(np.int64) for f in (np.sin, np.cos)]
+    found = [((1 - alpha) * f(angle) * DECAY_ONE).astype(np.int32).astype(np.int64) for f in (np.sin, np.cos)]
     return tuple(int(n) if n.ndim == 0 else n for n in found)  # type: ignore[return-value]
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import h5py
 import numpy as np
 
+from pumice.fixedpoint.formats import BIAS_EXP, DECAY, DECAY_ONE, WEIGHT_EXP
 from pumice.ir import (
     Accumulator,
     Conv,
@@ -91,10 +92,10 @@ def _text(node: Node, name: str) -> str:
 
 
 _LEAKY = (
-    Field("iDecay", "i_decay_q12", _numbers(0, 4096), 4096),
-    Field("vDecay", "v_decay_q12", _numbers(0, 4096), 0),
+    Field("iDecay", "i_decay_q12", _numbers(*DECAY), DECAY_ONE),
+    Field("vDecay", "v_decay_q12", _numbers(*DECAY), 0),
     Field("bias", "bias_mant", _numbers(-(2**15), 2**15 - 1), 0),
-    Field("biasExp", "bias_exp", _number(0, 7), 6),
+    Field("biasExp", "bias_exp", _number(*BIAS_EXP), 6),
 )
 _CHANGES = (
     Field("vTh", "vth", _number(0, LARGE)),
@@ -126,7 +127,7 @@ POPULATIONS: dict[str, Kind] = {
 }
 
 _WEIGHT = Field("weight", "weight", _array)
-_WEIGHT_EXP = Field("weightExp", "weight_exp", _number(0, 7), 0)
+_WEIGHT_EXP = Field("weightExp", "weight_exp", _number(*WEIGHT_EXP), 0)
 _DELAY = Field("delay", "delay_steps", _numbers(0, LARGE), 0)
 
 ENDS = (

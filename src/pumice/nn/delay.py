@@ -8,12 +8,13 @@ import torch
 from lava.lib.dl.slayer import axon
 
 from pumice.errors import InputError
+from pumice.fixedpoint.formats import DELAY_STEPS
 from pumice.nn import slayer_state
 from pumice.nn.layout import slayer_order, time_major
 
 slayer_state.install()
 
-MAX_DELAY = 62
+MAX_DELAY = DELAY_STEPS.high
 """Steps: what 6 bits hold, less one, as in lava-dl and NetX."""
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
+from pumice.fixedpoint.formats import DECAY_ONE, STATE_LIMIT
 from pumice.nn.kernels import operators
 from pumice.nn.leaky import through_spike
 from pumice.nn.surrogate import Surrogate
 
-STATE_LIMIT = float(1 << 23)
 INT32_SPAN = float(1 << 32)
 
 
@@ -32,7 +32,7 @@ class ChipIntegrate(torch.autograd.Function):
         ctx: Any, x: torch.Tensor, decay_q12: torch.Tensor, state: torch.Tensor, vth_mant: float | None
     ) -> torch.Tensor:
         """As the class says."""
-        keep = 1 - decay_q12 / 4096
+        keep = 1 - decay_q12 / DECAY_ONE
         injected = x * 64
         output = torch.empty_like(x)
         for t in range(x.shape[-1]):
@@ -103,7 +103,7 @@ class ChipCuba(torch.autograd.Function):
         state_u, state_v = state_u.clone(), state_v.clone()
         v = torch.empty_like(x) if any(ctx.needs_input_grad) else x.new_empty(0, 0)
         s = torch.empty_like(x)
-        keep_u, keep_v = 1 - decay_u / 4096, 1 - decay_v / 4096
+        keep_u, keep_v = 1 - decay_u / DECAY_ONE, 1 - decay_v / DECAY_ONE
         operators.deployed_forward(x, bias.detach().double(), keep_u, keep_v, state_u, state_v, vth_mant, v, s)
         ctx.save_for_backward(v, keep_u, keep_v)
         ctx.constants = vth_mant, scale, surrogate, bias.shape

@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
+from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.nn.kernels import operators
 from pumice.nn.surrogate import Exponential, Surrogate
 
 SLAB = 1 << 16  # numbers that stay in the cache while a surrogate is evaluated
-DECAY_ONE = 4096
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from pumice.errors import InputError, PumiceWarning
-from pumice.fixedpoint.bits import STATE_LIMIT
-from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT
+from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT, STATE_LIMIT
 from pumice.nn.checks import check_sizes
 from pumice.nn.computed_weight import weight_of
 from pumice.nn.current import Current, Term, check_current, sum_of_offsets

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from pumice.fixedpoint.bits import STATE_LIMIT
+from pumice.fixedpoint.formats import STATE_LIMIT
 
 
 def straight_through(exact: torch.Tensor, smooth: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@ import torch
 from lava.lib.dl.slayer.utils.quantize import quantize
 
 from pumice.errors import InputError
+from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.nn.cuba import CubaNeuron
 from pumice.nn.kernels import operators
 from pumice.nn.layout import slayer_order, time_major
@@ -16,7 +17,6 @@ from pumice.nn.slayer_state import decays_q12
 from pumice.nn.surrogate import Surrogate
 
 GRADIENTS = ("stbp", "stbp-detached", "slayer")
-FORGETS = 4096
 
 
 class STBPNeuron(CubaNeuron):
@@ -55,7 +55,7 @@ class STBPNeuron(CubaNeuron):
     def adopt(cls, neuron: Any, surrogate: str | Surrogate | None = None) -> STBPNeuron:
         """Turn another CUBA neuron object into this class, in place; its parameters stay the same objects."""
         plain = neuron.shared_param and not neuron.requires_grad and not neuron.graded_spike
-        if not plain or float(decays_q12(neuron)[0]) != FORGETS:
+        if not plain or float(decays_q12(neuron)[0]) != DECAY_ONE:
             raise InputError(
                 'the gradient "stbp" is that of a neuron whose current has no memory: it needs current_decay=1, '
                 'fixed decays shared by all channels, and no graded spikes; or use the gradient "slayer"'
@@ -86,7 +86,7 @@ class STBPNeuron(CubaNeuron):
 
     def _tau(self) -> torch.Tensor:
         """What a step leaves of the voltage: one number, in float64."""
-        return 1 - quantize(self.voltage_decay.detach()).to(torch.float64) / FORGETS
+        return 1 - quantize(self.voltage_decay.detach()).to(torch.float64) / DECAY_ONE
 
     def _voltage(self, current: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """SLAYER's voltages, before the reset, and spikes, for a current behind the norm."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pumice.fixedpoint.bits import STATE_LIMIT
 from pumice.fixedpoint.cuba import THRESHOLD_SHIFT, effective_bias
+from pumice.fixedpoint.formats import DECAY_ONE, STATE_LIMIT
 from pumice.ir import Accumulator, Cuba, Delta, Graph, Population, Resonator, Sigma, SigmaDelta, check_known
 from pumice.ir.kinds import rule_for
 from pumice.passes.current_bounds import Bounds, current_bounds
@@ -71,7 +71,7 @@ def _leaky(graph: Graph, p: Cuba | Accumulator) -> Iterator[str]:
 def _memory(decay_q12: int | npt.NDArray[Any], steps: float) -> npt.NDArray[np.float64]:
     """How many steps' worth of input a leaky integrator holds at most."""
     decay = np.asarray(decay_q12, dtype=float)
-    held = np.divide(4096.0, decay, out=np.full_like(decay, np.inf), where=decay > 0)
+    held = np.divide(float(DECAY_ONE), decay, out=np.full_like(decay, np.inf), where=decay > 0)
     # inf * 0 would be nan: an unbounded memory of nothing holds nothing.
     return np.minimum(np.minimum(held, steps), 1e12)
 

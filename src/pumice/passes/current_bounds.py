@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pumice.fixedpoint.bits import STATE_LIMIT
 from pumice.fixedpoint.cuba import CubaState, cuba_step, effective_bias
+from pumice.fixedpoint.formats import STATE_LIMIT
 from pumice.ir import (
     Accumulator,
     Conv,

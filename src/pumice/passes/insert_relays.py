@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from pumice.errors import GraphError
+from pumice.fixedpoint.formats import DECAY_ONE, DELAY_STEPS
 from pumice.ir import Cuba, Graph, OneToOne, Population, SigmaDelta, Synapse, check_known
-from pumice.ir.verify import MAX_DELAY_STEPS
 from pumice.passes.base import PassResult
 
 
@@ -36,14 +36,14 @@ def insert_relays(graph: Graph, *, allowed: bool = True) -> PassResult:
     populations: list[Population] = list(graph.populations)
     synapses: list[Synapse] = []
     for synapse in graph.synapses:
-        if synapse.max_delay_steps + synapse.balance_steps <= MAX_DELAY_STEPS:
+        if synapse.max_delay_steps + synapse.balance_steps <= DELAY_STEPS.high:
             synapses.append(synapse)
             continue
         if not allowed:
             needed = synapse.max_delay_steps + synapse.balance_steps
             raise GraphError(
                 f"synapse {synapse.source} -> {synapse.target}: it needs a delay of {needed}, allowed are "
-                f"{MAX_DELAY_STEPS}; allow relays, or shorten the longer path"
+                f"{DELAY_STEPS.high}; allow relays, or shorten the longer path"
             )
         stops, path = _path(synapse, graph.shape_of(synapse.source))
         place = next(i for i, p in enumerate(populations) if p.name == synapse.target)
@@ -68,10 +68,10 @@ def _path(synapse: Synapse, shape: tuple[int, ...]) -> tuple[list[Population], l
     stops: list[Population] = []
     path: list[Synapse] = []
     source, left = synapse.source, synapse.balance_steps
-    room = MAX_DELAY_STEPS - synapse.max_delay_steps
+    room = DELAY_STEPS.high - synapse.max_delay_steps
     while left > room:
         name = f"{synapse.source}_{synapse.target}_relay{len(stops)}"
-        hop = min(left - 1, MAX_DELAY_STEPS)  # the relay itself takes one step
+        hop = min(left - 1, DELAY_STEPS.high)  # the relay itself takes one step
         weight, relay = _relay(name, shape, graded=synapse.graded)
         path.append(OneToOne(source, name, synapse.graded, weight=weight, balance_steps=hop))
         stops.append(relay)
@@ -84,4 +84,4 @@ def _relay(name: str, shape: tuple[int, ...], *, graded: bool) -> tuple[int, Pop
     """A relay, and the weight that drives it."""
     if graded:
         return 1, value_relay(name, shape)
-    return 2, Cuba(name, shape, vth_mant=1, i_decay_q12=4096, v_decay_q12=4096)
+    return 2, Cuba(name, shape, vth_mant=1, i_decay_q12=DECAY_ONE, v_decay_q12=DECAY_ONE)

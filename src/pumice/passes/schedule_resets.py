@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from pumice.errors import GraphError
 from pumice.fixedpoint.cuba import effective_bias
+from pumice.fixedpoint.formats import DECAY_ONE, STATE_EXP, STATE_LIMIT
 from pumice.ir import (
     Cuba,
     Dense,
@@ -24,7 +25,7 @@ from pumice.passes.base import PassResult
 from pumice.passes.current_bounds import current_bounds
 
 MAX_GATE_STRENGTH = 256 << 7
-MAX_SUM = 1 << 17
+MAX_SUM = STATE_LIMIT >> STATE_EXP
 """A larger synaptic sum wraps the 24-bit current."""
 
 
@@ -124,7 +125,7 @@ def _strength(graph: Graph, name: str) -> int:
             f"population {name!r}: a {type(p).__name__} with delayed or recurrent synapses cannot be blanked"
         )
     low, high = current_bounds(graph, name)
-    memory = 4096 / max(int(np.min(p.i_decay_q12)), 1)
+    memory = DECAY_ONE / max(int(np.min(p.i_decay_q12)), 1)
     bias = np.maximum(effective_bias(p.bias_mant, p.bias_exp), 0) / 64
     needed = int(np.ceil(float(np.max(high) * memory + np.max(bias)))) + 1
     if (needed + float(np.max(-low))) * memory >= MAX_SUM:

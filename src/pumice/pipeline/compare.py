@@ -19,7 +19,7 @@ from pumice.train.evaluate import predict, to_tensor
 IntArray = npt.NDArray[np.integer[Any]]
 
 LARGEST_BATCH = 512
-BATCH_VALUES = 1 << 24
+BATCH_VALUES = 16_000_000
 """So many values of each quantity are recorded at a time."""
 
 

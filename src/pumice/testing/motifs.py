@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from pumice.fixedpoint.formats import DELAY_STEPS
 from pumice.ir import Graph, Input, Population, Synapse, verify_graph
-from pumice.ir.verify import MAX_DELAY_STEPS
 from pumice.passes.balance_latency import balance_latency
 from pumice.testing import parts, values
 from pumice.testing.parts import Sketch
@@ -43,9 +43,9 @@ def random_graph(rng: Rng, n_motifs: int, longest_delay: int) -> Graph:
 
 def _within_limit(synapse: Synapse) -> Synapse:
     """Trained delays shortened so that they fit the chip together with the balance."""
-    if synapse.max_delay_steps + synapse.balance_steps <= MAX_DELAY_STEPS:
+    if synapse.max_delay_steps + synapse.balance_steps <= DELAY_STEPS.high:
         return synapse
-    delays = np.minimum(getattr(synapse, "delay_steps", 0), MAX_DELAY_STEPS - synapse.balance_steps)
+    delays = np.minimum(getattr(synapse, "delay_steps", 0), DELAY_STEPS.high - synapse.balance_steps)
     changes: dict[str, Any] = {"delay_steps": delays}
     return replace(synapse, **changes)
 

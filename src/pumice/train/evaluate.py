@@ -18,7 +18,7 @@ IntArray = npt.NDArray[np.integer[Any]]
 TEST_STREAM = 0
 """Random stream of test encodings; training epochs use the streams 1, 2, ..."""
 LARGEST_BATCH = 256
-BATCH_VALUES = 1 << 24
+BATCH_VALUES = 16_000_000
 """Inputs of one batch, all steps: a batch of long recordings is smaller."""
 
 

@@ -12,6 +12,7 @@ import torch
 from torch.nn.utils import parametrize
 
 from pumice.errors import InputError, PumiceWarning
+from pumice.fixedpoint.formats import MIXED_WEIGHT
 from pumice.nn import TDBN
 from pumice.nn.current import Current
 
@@ -20,7 +21,6 @@ HALVINGS = 24
 CLOSE = 0.01
 """A rate within this part of the wanted one ends the search; one further off than `FAR` is reported."""
 FAR = 0.2
-LARGEST_WEIGHT = 254
 """In integers, of SLAYER's 8 bits: what is larger is clamped, and does not learn."""
 
 
@@ -157,7 +157,7 @@ class _Layer:
             parts += _parts_of_weight(arm) if arm.norm is None else _parts_of_norm(arm.norm)
             weights += [arm.weight] if arm.norm is None and arm.weight_hook is not None else []
         largest = max((float(weight.abs().max()) for weight in weights if weight.requires_grad), default=0.0)
-        limit = LARGEST_WEIGHT / (float(block.neuron.w_scale) * largest) if largest else 2.0**DOUBLINGS
+        limit = MIXED_WEIGHT.high / (float(block.neuron.w_scale) * largest) if largest else 2.0**DOUBLINGS
         free = [part for part in parts if id(part.module) not in done]
         if isinstance(current, Current) and current.terms:
             return cls(free, lambda: block.neuron(_sum_of_terms(current)), limit)

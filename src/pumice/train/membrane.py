@@ -9,8 +9,7 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError
-
-Q12 = 4096
+from pumice.fixedpoint.formats import DECAY_ONE
 
 
 class FreeMembrane:
@@ -79,7 +78,7 @@ def watch_membrane(model: torch.nn.Module) -> Iterator[FreeMembrane]:
 
 
 def _leak(x: torch.Tensor, decay_q12: torch.Tensor) -> torch.Tensor:
-    keep = (1 - decay_q12.detach() / Q12).reshape(-1, *[1] * (x.ndim - 3))
+    keep = (1 - decay_q12.detach() / DECAY_ONE).reshape(-1, *[1] * (x.ndim - 3))
     state, states = torch.zeros_like(x[..., 0]), []
     for t in range(x.shape[-1]):
         state = keep * state + x[..., t]

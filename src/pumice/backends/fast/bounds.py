@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.errors import BackendError
+from pumice.fixedpoint.formats import STATE_LIMIT
 from pumice.ir import (
     Accumulator,
     Conv,
@@ -28,8 +29,6 @@ from pumice.ir import (
 )
 from pumice.ir.kinds import rule_for
 
-WRAP_LIMIT = 1 << 23
-"""Sums of a convolution wrap beyond it."""
 INT16_LIMIT = (1 << 15) - 1
 INT32_LIMIT = 1 << 31
 
@@ -50,7 +49,7 @@ def largest_value(graph: Graph, s: Synapse) -> int:
         return 1
     if s.source != graph.input.name:
         return INT32_LIMIT
-    low, high = graph.input.value_range or (-WRAP_LIMIT, WRAP_LIMIT)
+    low, high = graph.input.value_range or (-STATE_LIMIT, STATE_LIMIT)
     return max(abs(low), abs(high))
 
 

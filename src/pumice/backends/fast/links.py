@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pumice.backends.fast.bounds import WRAP_LIMIT, activation_types, largest_sum, largest_value, reads_values
+from pumice.backends.fast.bounds import activation_types, largest_sum, largest_value, reads_values
 from pumice.backends.fast.frames import Frames, words
 from pumice.backends.fast.kernels.events import add_delayed, gather_delayed
 from pumice.backends.fast.kernels.products import add_conv, add_dense, add_sparse, add_token_mixing
 from pumice.backends.fast.matrix import ConvMatrix, Matrix
 from pumice.errors import BackendError
+from pumice.fixedpoint.formats import STATE_LIMIT
 from pumice.ir import Conv, Dense, Direct, Graph, OneToOne, Sparse, Synapse, TokenMixing, flatten_whc
 from pumice.ir.kinds import unknown_kind
 
@@ -227,7 +228,7 @@ class ConvLink(Link):
         self._weight = np.ascontiguousarray(by_source.reshape(n_in, kernel_x * kernel_y * out_per_group), ends.dtype)
         self._channels = (n_in, in_per_group, out_per_group)
         largest = largest_sum(synapse, ends.largest_value)
-        self._wraps = largest >= WRAP_LIMIT
+        self._wraps = largest >= STATE_LIMIT
         self._matrix = None if self._wraps else ConvMatrix.of(synapse, ends.source_shape, largest)
         self._full = self._all_spike()
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pumice.fixedpoint.formats import EXACT_FLOAT32
 from pumice.ir import Conv
 
 Array = npt.NDArray[Any]
@@ -34,7 +35,7 @@ def exact_float(largest_sum: int) -> type[np.floating[Any]] | None:
         >>> exact_float(2**24), exact_float(2**24 + 1), exact_float(2**60)
         (<class 'numpy.float32'>, <class 'numpy.float64'>, None)
     """
-    if largest_sum <= 1 << 24:
+    if largest_sum <= EXACT_FLOAT32:
         return np.float32
     return np.float64 if largest_sum <= 1 << 53 else None
 

@@ -12,14 +12,12 @@ from pumice.backends.fast.kernels.cuba import BLOCK, cuba_steps
 from pumice.backends.fast.kernels.graded import delta_steps, resonator_steps, sigma_steps
 from pumice.errors import BackendError
 from pumice.fixedpoint.cuba import THRESHOLD_SHIFT, effective_bias
+from pumice.fixedpoint.formats import DECAY_ONE, STATE_LIMIT
 from pumice.ir import Accumulator, Cuba, Delta, Population, Resonator, Sigma, SigmaDelta
 from pumice.ir.kinds import rule_for
 
 Array = npt.NDArray[Any]
 P = TypeVar("P", bound=Population)
-
-OUT_OF_REACH = 1 << 23
-"""The voltage is clipped below this."""
 
 
 class AbstractNeurons(ABC, Generic[P]):
@@ -66,11 +64,13 @@ class _LeakyIntegrators(AbstractNeurons[Any]):
     def __init__(self, population: Cuba | Accumulator, batch: int) -> None:
         super().__init__(population, batch)
         p = population
-        keep_u, keep_v = (self._flat(4096 - np.asarray(decay), np.uint32) for decay in (p.i_decay_q12, p.v_decay_q12))
+        keep_u, keep_v = (
+            self._flat(DECAY_ONE - np.asarray(decay), np.uint32) for decay in (p.i_decay_q12, p.v_decay_q12)
+        )
         bias = self._flat(effective_bias(p.bias_mant, p.bias_exp), np.int32)
         keep_u = keep_u if np.any(keep_u) else keep_u[:0]
         self._parameters = tuple(_one_block(parameter) for parameter in (keep_u, keep_v, bias))
-        self._threshold = np.int32(p.vth_mant << THRESHOLD_SHIFT if isinstance(p, Cuba) else OUT_OF_REACH)
+        self._threshold = np.int32(p.vth_mant << THRESHOLD_SHIFT if isinstance(p, Cuba) else STATE_LIMIT)
 
     def _advance(self, clears: Array, activation: dict[str, Array], sent: Array, traces: dict[str, Array]) -> None:
         cuba_steps(

@@ -14,10 +14,8 @@ from lava.proc.sdn.process import ActivationMode, Delta, Sigma, SigmaDelta
 
 from pumice import ir
 from pumice.errors import BackendError
+from pumice.fixedpoint.formats import NEVER_FIRES_VTH_MANT
 from pumice.ir.kinds import rule_for
-
-NEVER_FIRES_VTH_MANT = 1 << 17
-"""Times 64 this is the largest voltage there is."""
 
 
 def neuron_process(population: ir.Population) -> AbstractProcess:

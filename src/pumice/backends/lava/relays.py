@@ -15,6 +15,7 @@ from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_matrix
 
 from pumice.backends.lava.weights import GRADED_BITS
+from pumice.fixedpoint.formats import DECAY_ONE
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -54,6 +55,6 @@ def delayed(source: Any, channels: IntArray, delays: IntArray, *, graded: bool) 
     if graded:
         relay = SigmaDelta(shape=shape, vth=0, act_mode=ActivationMode.UNIT)
     else:
-        relay = LIF(shape=shape, du=4095, dv=4096, vth=1)
+        relay = LIF(shape=shape, du=DECAY_ONE - 1, dv=DECAY_ONE, vth=1)
     synapse.a_out.reshape(shape).connect(relay.a_in)
     return relay.s_out

@@ -20,6 +20,7 @@ from pumice.backends.lava.relays import delayed
 from pumice.backends.lava.unroll import SingleWeights, unroll
 from pumice.backends.lava.weights import largest_conv_sum, largest_value, message_bits, stored
 from pumice.errors import BackendError
+from pumice.fixedpoint.formats import STATE_LIMIT
 from pumice.ir import Accumulator, Conv, Dense, Direct, Graph, OneToOne, Sparse, Synapse, TokenMixing
 from pumice.ir.kinds import rule_for
 
@@ -141,7 +142,7 @@ def _conv(graph: Graph, synapse: Conv, source: Port, target: InPort) -> None:
         weight, groups = _padded(regrouped(weight, groups, 1)[0], synapse, target.shape[2]), 1
     # A convolution wraps at 24 bits. Where a sum might reach that, what left the source in different steps must be
     # wrapped separately, so each delay has a convolution of its own.
-    wraps = largest_conv_sum(graph, synapse) >= 2**23
+    wraps = largest_conv_sum(graph, synapse) >= STATE_LIMIT
     for channels, delays in _delay_groups(synapse, source.shape[2], one_each=wraps):
         kept = np.isin(np.arange(source.shape[2]), channels)
         process = LavaConv(

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from lava.utils.weightutils import SignMode
 
 from pumice.fixedpoint import weight_form
+from pumice.fixedpoint.formats import STATE
 from pumice.ir import Conv, Graph, Synapse
 
 GRADED_BITS = 24
@@ -57,7 +58,7 @@ def largest_value(graph: Graph, synapse: Synapse) -> int:
         return 1
     if synapse.source != graph.input.name:
         return 2**31 if graph.population(synapse.source).sends_values else 1
-    low, high = graph.input.value_range or (-(2**23), 2**23 - 1)
+    low, high = graph.input.value_range or STATE
     return max(abs(low), abs(high))
 
 

@@ -19,13 +19,13 @@ from pumice.fixedpoint import (
     to_int32,
 )
 from pumice.fixedpoint.cuba import effective_bias
+from pumice.fixedpoint.formats import NEVER_FIRES_VTH_MANT
 from pumice.ir import Accumulator, Cuba, Delta, Population, Resonator, Sigma, SigmaDelta
 from pumice.ir.kinds import rule_for
 
 Int32Array = npt.NDArray[np.int32]
 P = TypeVar("P", bound=Population)
 
-NEVER_FIRES_VTH_MANT = 1 << 17
 """Times 64 this is the largest voltage there is."""
 
 

@@ -10,6 +10,7 @@ import torch
 from pumice.errors import LoweringError
 from pumice.nn.cuba import CubaNeuron
 from pumice.nn.exact import default_dtype, exact_arithmetic
+from pumice.nn.linear_readout import LinearReadout
 from pumice.quantization.changes import warn_of_changes
 from pumice.quantization.compiled import original
 from pumice.quantization.known import check_finite
@@ -139,7 +140,8 @@ def undisturbed(model: torch.nn.Module, example_input: torch.Tensor) -> Iterator
 
 def is_quantized(model: torch.nn.Module) -> bool:
     """Whether `quantize_` was called on this model."""
-    return any(isinstance(module, CubaNeuron) and module.is_deployed for module in model.modules())
+    kinds = CubaNeuron, LinearReadout
+    return any(isinstance(module, kinds) and module.is_deployed for module in model.modules())
 
 
 def value_range(example_input: torch.Tensor, input_range: tuple[int, int] | None = None) -> tuple[int, int]:

@@ -191,3 +191,17 @@ def test_what_lava_dl_drew_in_inference_mode_deploys(params):
     quantize_(model, X)
     model(X).sum().backward()
     assert model[0].delay.delay.grad is not None
+
+
+def test_a_read_out_alone_is_a_quantized_network():
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.arm, self.readout = nn.DenseArm(3, 4), nn.LinearReadout(4, 2)
+
+        def forward(self, x):
+            return self.readout(nn.Current.of(self.arm, x))
+
+    model = Net()
+    assert not is_quantized(model)
+    assert is_quantized(quantize_(model, X))

@@ -130,6 +130,7 @@ def test_two_processes_give_the_network_of_one(one, tmp_path):
     assert len(log) == 1 + two.position.steps  # written by one process
 
 
+@pytest.mark.slow  # the planted defect of the test above
 def test_statistics_of_each_process_alone_would_be_seen(one, tmp_path):
     two = train_with_two(tmp_path / "checkpoint.pt", defect="own statistics")
     assert largest_difference(one, two) > 10 * TOLERANCE

@@ -12,19 +12,30 @@ from pumice.data import load_digits
 from pumice.ir import from_stream, to_stream, torch_to_lava
 
 FOLDERS = sorted(p for p in (Path(__file__).parents[2] / "netx_exports").iterdir() if p.is_dir())
+LARGE = [p for p in FOLDERS if p.name.startswith("cifar10")]
+UNDER_LAVA = [pytest.param(p, marks=pytest.mark.slow if p in LARGE else (), id=p.name) for p in FOLDERS]
 
 
 def test_there_are_exports():
     assert {"digits", "digits-resnet", "digits-stmixer"} < {p.name for p in FOLDERS}
 
 
+@pytest.mark.filterwarnings("ignore:the certificate is of an older pumice")
+@pytest.mark.parametrize("folder", LARGE, ids=lambda p: p.name)
+def test_pumices_own_backends_hold_the_certificate(folder):
+    holds(folder, ("reference", "fast"))
+
+
 @pytest.mark.lava
 @pytest.mark.filterwarnings("ignore:the certificate is of an older pumice")
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
+@pytest.mark.parametrize("folder", UNDER_LAVA)
 def test_every_backend_holds_the_certificate(folder):
+    holds(folder, ("reference", "fast", "lava"))
+
+
+def holds(folder, backends):
     graph = pumice.load(folder / "network.net")
     values = len(graph.certificate.x) * sum((1 + len(p.states)) * p.size for p in graph.populations)
-    backends = ("reference", "fast", "lava")
     assert pumice.verify(graph, backends) == dict.fromkeys(backends, values)
 
 

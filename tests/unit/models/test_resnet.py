@@ -212,7 +212,7 @@ def test_wrong_use_is_refused(options, message):
 
 
 @pytest.mark.lava
-@pytest.mark.parametrize("layers", ["19", "50"])
+@pytest.mark.parametrize("layers", ["19", pytest.param("50", marks=pytest.mark.slow)])
 def test_a_narrow_network_on_lava(layers, tmp_path):
     x = image_batch(1, 8)
     model = lively(layers, x, width=1 / 32)

@@ -16,14 +16,20 @@ from pumice.netx.writer import network_path
 def lower(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Written by `pumice train`.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.net", help="The network file.")],
+    plan: Annotated[
+        bool, typer.Option("--plan", help="First print each layer's scale, weights, bias and largest states.")
+    ] = False,
     trust: Trust = None,
 ) -> None:
     """Lower CHECKPOINT's network to integers and write it, certified, to FILE.net."""
     network_path(output)  # before the work
     with training_extra():
-        from pumice.pipeline import lower_trained
+        from pumice.pipeline import lower_trained, plan_trained
         from pumice.train import load_checkpoint, restore
-    graph = lower_trained(restore(load_checkpoint(checkpoint), trust=trust or ()))
+    trained = restore(load_checkpoint(checkpoint), trust=trust or ())
+    if plan:
+        print(plan_trained(trained))
+    graph = lower_trained(trained)
     save(graph, output)
     period = graph.timing.period_steps if graph.timing is not None else "one sample only"
     print(

@@ -12,6 +12,7 @@ from pumice.data.folds import hold_out, take_fold
 from pumice.data.fsdd import load_fsdd
 from pumice.data.mnist import load_mnist
 from pumice.data.nmnist import load_nmnist
+from pumice.data.own_folder import load_folder
 from pumice.data.registry import DATASET_NAMES, load_dataset
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "load_dataset",
     "load_digits",
     "load_dvs_gesture",
+    "load_folder",
     "load_fsdd",
     "load_mnist",
     "load_nmnist",

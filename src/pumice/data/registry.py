@@ -14,6 +14,7 @@ from pumice.data.dvs_gesture import load_dvs_gesture
 from pumice.data.fsdd import load_fsdd
 from pumice.data.mnist import load_mnist
 from pumice.data.nmnist import load_nmnist
+from pumice.data.own_folder import load_folder
 from pumice.errors import InputError
 
 # Each may take the folder, as `root`, and its own keyword arguments.
@@ -24,6 +25,7 @@ _LOADERS: dict[str, Callable[..., Dataset]] = {
     "nmnist": load_nmnist,
     "dvs_gesture": load_dvs_gesture,
     "fsdd": load_fsdd,
+    "folder": load_folder,
 }
 DATASET_NAMES = tuple(_LOADERS)
 

@@ -13,7 +13,7 @@ from lava.lib.dl.slayer import synapse as slayer_synapse
 from lava.lib.dl.slayer.block import cuba as slayer
 
 from pumice.errors import LoweringError
-from pumice.fixedpoint.formats import BIAS_MANT, DECAY_ONE
+from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.ir import (
     Accumulator,
     Conv,
@@ -123,14 +123,7 @@ def _readout(
 
 def _bias(call: Call) -> IntArray:
     with torch.no_grad():
-        wanted = (call.block.neuron.offset() * call.block.neuron.integer_scale).numpy(force=True)
         bias: IntArray = call.block.neuron.integer_bias().numpy(force=True).astype(np.int32)
-    if np.any(np.abs(wanted - bias) > 1):
-        raise LoweringError(
-            f"block {call.name!r}: its bias must lie in {BIAS_MANT.low}..{BIAS_MANT.high} (13 bits), its norm gives "
-            f"{int(wanted.min())} to {int(wanted.max())}; use a TDBN, whose layer is rescaled to fit, or scale "
-            "weights and threshold down"
-        )
     return bias
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pumice.backends.verify import certify
 from pumice.ir import Graph, to_stream, torch_to_lava
 from pumice.lowering import lower
+from pumice.quantization import Plan, plan
 from pumice.train import Trained, encode
 from pumice.train.history import FINETUNE
 
@@ -36,8 +37,20 @@ def lower_trained(trained: Trained) -> Graph:
     """
     trained.model.eval()
     graph = lower(trained.model, trained.example, input_range=trained.encoder.value_range)
-    graph = graph.replace(info=_origin(trained, graph.output.sends_values))
+    graph = graph.replace(info={**graph.info, **_origin(trained, graph.output.sends_values)})
     return certify(graph, to_stream(graph, encoded_test(trained, CERTIFICATE_SAMPLES)))
+
+
+def plan_trained(trained: Trained) -> Plan:
+    """How `lower_trained` makes the network's integers; the network stays as it is.
+
+    Args:
+        trained: Of `pumice.train`.
+
+    Raises:
+        LoweringError: The network cannot be lowered exactly.
+    """
+    return plan(trained.model, trained.example, input_range=trained.encoder.value_range)
 
 
 def encoded_test(trained: Trained, n: int | None = None) -> IntArray:

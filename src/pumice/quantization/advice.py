@@ -31,8 +31,6 @@ def _advice(layer: LayerPlan) -> Iterator[str]:
         yield "all its weights round to 0, so that nothing reaches it: scale weights and threshold up, or train on"
     elif layer.weight_bits < FEWEST_BITS:
         yield f"its weights use {layer.weight_bits} of 8 bits, {_reason(layer)}"
-    if max(map(abs, layer.bias)) > BIAS_MANT.high:
-        yield f"its bias, {layer.bias[0]}..{layer.bias[1]}, does not fit 13 bits: use nn.TDBN, which is rescaled"
     if layer.worst_u > STATE.high:
         yield (
             "if all that drives a neuron arrives at once, its current wraps past 24 bits: fewer input bits "

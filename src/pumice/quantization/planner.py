@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from pumice.errors import LoweringError
-from pumice.fixedpoint.formats import DECAY_ONE, EXACT_FLOAT32, MIXED_WEIGHT, STATE_EXP
+from pumice.fixedpoint.formats import BIAS_MANT, DECAY_ONE, EXACT_FLOAT32, MIXED_WEIGHT, STATE_EXP
 from pumice.nn.current import sum_of_offsets
 from pumice.nn.folding import offset_of
 from pumice.nn.linear_readout import LinearReadout
@@ -166,6 +166,8 @@ def _layer(call: Call, vth_mant: int | None, synapses: tuple[SynapsePlan, ...], 
         scale = vth_mant / float(block.neuron.threshold)
         rows = [(synapse.folded_rows(), peak) for synapse, peak in with_peaks(call, peaks)]
         bias, decays = offset(call), [int(decay.min()) for decay in decays_q12(block.neuron)]
+    if not old and not isinstance(block, LinearReadout):
+        _check_bias(call.name, (bias.double() * scale).numpy(force=True))
     scaled = [(2 * np.rint((weight.double() * scale / 2).numpy(force=True)), peak) for weight, peak in rows]
     integers = [(weight.clip(*MIXED_WEIGHT), peak) for weight, peak in scaled]
     layer = LayerPlan(
@@ -182,9 +184,21 @@ def _layer(call: Call, vth_mant: int | None, synapses: tuple[SynapsePlan, ...], 
         ),
         clipped=sum(int((a != b).sum()) for (a, _), (b, _) in zip(scaled, integers, strict=True)),
         n_weights=sum(w.size for w, _ in integers),
-        **_states(integers, np.rint((bias.double() * scale).numpy(force=True)), decays, _is_concat(call)),
+        **_states(
+            integers, np.rint((bias.double() * scale).numpy(force=True)).clip(*BIAS_MANT), decays, _is_concat(call)
+        ),
     )
     return replace(layer, advice=advice_of(layer))
+
+
+def _check_bias(name: str, wanted: Array) -> None:
+    """A bias that is cut off as training goes on, quantized, is what was trained; one that is now was not."""
+    if np.any(np.abs(wanted - wanted.clip(*BIAS_MANT)) > 1):
+        raise LoweringError(
+            f"block {name!r}: its bias must lie in {BIAS_MANT.low}..{BIAS_MANT.high} (13 bits), its norm gives "
+            f"{int(wanted.min())} to {int(wanted.max())}; use a TDBN, whose layer is rescaled to fit, or scale "
+            "weights and threshold down"
+        )
 
 
 def _states(

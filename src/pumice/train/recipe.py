@@ -41,8 +41,8 @@ class DataSection(_Section):
 
     Attributes:
         dataset: "digits" (bundled), or one that needs a data root: "mnist", "cifar10" (images), "nmnist",
-            "dvs_gesture" (events), "fsdd" (spoken digits, as events); or "package.module:function" of your own, which
-            gives a `pumice.data.Dataset`.
+            "dvs_gesture" (events), "fsdd" (spoken digits, as events), "folder" (images or events of your own, see
+            `pumice.data.load_folder`); or "package.module:function" of your own, which gives a `pumice.data.Dataset`.
         args: The dataset's own keyword arguments, such as fsdd's `leave_out`.
         encoding: For images "direct" (image repeated as graded input) or "rate" (Bernoulli spikes); for events
             "time" (steps of equal duration) or "count" (steps with equally many events); or "package.module:Class"

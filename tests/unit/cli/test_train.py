@@ -16,9 +16,11 @@ def test_train_then_lower(command, tmp_path):
     assert out.startswith("runs/digits/checkpoint.pt: 2 epochs, test accuracy ")
     assert "float 1: loss" in err
 
-    code, out, err = command("lower runs/digits/checkpoint.pt -o a.net")
+    code, out, err = command("lower runs/digits/checkpoint.pt -o a.net --plan")
     assert code == 0, err
-    assert out == "a.net: 2 populations, 74 neurons, latency 2, period 4, with certificate\n"
+    planned, _, out = out.rpartition("\na.net")
+    assert planned.startswith("input 0..1\nlayer ")
+    assert "a.net" + out == "a.net: 2 populations, 74 neurons, latency 2, period 4, with certificate\n"
     graph = pumice.load(tmp_path / "a.net")
     pumice.verify(graph)
     assert (

@@ -283,3 +283,17 @@ def test_a_population_that_nothing_reaches_any_more_still_lowers():
     graph = pumice.lower(net, x)
     assert net(x).any()
     assert check_exact(net, graph, x) > 0
+
+
+def test_a_bias_that_training_cuts_off_lowers_as_it_runs():
+    """Quantized, it cannot leave 13 bits: what is trained on is the bias that the graph has."""
+    layer = nn.Dense({"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.25, "norm": nn.TDBN}, 4, 4)
+    model, x = torch.nn.Sequential(layer).eval(), (torch.rand(3, 4, 9) < 0.5).float()
+    with torch.no_grad():
+        layer.neuron.norm.shift.copy_(torch.full((4,), 3.0))  # so that the bias limits the scale
+    quantize_(model, x)
+    with torch.no_grad():
+        layer.neuron.norm.shift.add_(1)
+    graph = pumice.lower(model, x)
+    assert np.max(graph.populations[-1].bias_mant) == 4095
+    assert check_exact(model, graph, x) > 0

@@ -1,0 +1,250 @@
+"""A user's own data: a folder of files or of .npz arrays, without writing a class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pumice.data.checked import Origin
+from pumice.data.dataset import Dataset, EventDataset, ImageDataset, Split
+from pumice.data.events import Events, EventSamples, in_order, pack_events
+from pumice.data.npz import read_npz
+from pumice.data.recordings import read_event_npz
+from pumice.data.whole import whole_numbers
+from pumice.errors import InputError, MissingExtraError
+
+Kind = Literal["images", "events"]
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+ARRAYS: dict[Kind, tuple[str, ...]] = {
+    "images": ("images", "labels"),
+    "events": ("x", "y", "t", "p", "offsets", "label"),
+}
+PARTS = ("train", "test")
+_WANTED = (
+    "a folder of your own holds train/CLASS/FILE and test/CLASS/FILE, or train.npz and test.npz; images are image "
+    "files, or arrays `images` (N, height, width) or (N, channel, height, width) and `labels` (N,); recordings of "
+    "events are .npz files of arrays x, y, t, p, or all together x, y, t, p, offsets, label"
+)
+
+
+def load_folder(
+    root: str | Path | None,
+    *,
+    test_share: float = 0.2,
+    seed: int = 0,
+    value_range: tuple[int, int] | None = None,
+    sensor_shape: tuple[int, int, int] | None = None,
+    duration_us: int | None = None,
+    origin: Origin = "zero",
+    class_names: tuple[str, ...] = (),
+) -> Dataset:
+    """A labelled dataset from a folder: one sub-folder per class, or arrays.
+
+    - ``train/CLASS/FILE`` and ``test/CLASS/FILE``. Files are images (anything that Pillow reads; grey or RGB, all of
+      one size), or recordings of events (``.npz`` with x, y, t in microseconds and p in 0 or 1).
+    - ``train.npz`` and ``test.npz``: arrays ``images`` (N, height, width) or (N, channel, height, width) and
+      ``labels`` (N,); or ``x``, ``y``, ``t``, ``p`` of all recordings one after the other, ``offsets`` (N + 1,)
+      where each begins, and ``label`` (N,).
+
+    Without a test part, a share of each class is held back, the same one for the same seed.
+
+    Args:
+        root: The folder.
+        test_share: Share of each class that is held back where there is no test part.
+        seed: Chooses which.
+        value_range: Smallest and largest pixel; 0 to 255 for 8 bits, else those found if not given.
+        sensor_shape: (polarity, height, width) of events; the smallest that holds the first part's if not given.
+        duration_us: Time that an encoder covers if it is not told another; the longest recording's if not given.
+        origin: See `EventDataset`.
+        class_names: Names of labels in arrays; "0", "1", ... if not given. Sub-folders have names.
+
+    Raises:
+        InputError: The folder holds neither, or files that cannot be read or do not fit each other; the message
+            names the file.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> np.savez(folder / "train.npz", images=np.zeros((10, 8, 8), np.uint8), labels=np.arange(10) % 2)
+        >>> data = load_folder(folder)
+        >>> data.image_shape, len(data.train), len(data.test), data.class_names
+        ((1, 8, 8), 8, 2, ('0', '1'))
+    """
+    folder = _folder(root)
+    parts, names = _classes(folder) if (folder / "train").is_dir() else _arrays(folder, class_names)
+    if len(parts) == 1:
+        parts = _held_back(parts["train"], test_share, seed)
+    source = f"folder {folder.name}"
+    if isinstance(parts["train"].samples, EventSamples):
+        shape, longest = _extent(parts["train"].samples, known=sensor_shape and duration_us)
+        polarities, height, width = sensor_shape or shape
+        sensor, duration = (polarities, height, width), duration_us or longest
+        return EventDataset(
+            folder.name, parts["train"], parts["test"], names, sensor, duration, origin=origin, source=source
+        )
+    low, high = value_range or _value_range(*(part.samples for part in parts.values()))
+    return ImageDataset(folder.name, parts["train"], parts["test"], names, (low, high), source=source)
+
+
+def _folder(root: str | Path | None) -> Path:
+    if root is None:
+        raise InputError(f"the folder dataset needs a folder: --data-root DIR; {_WANTED}")
+    folder = Path(root)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; {_WANTED}")
+    if not (folder / "train").is_dir() and not (folder / "train.npz").is_file():
+        raise InputError(f"{folder}: holds neither train/ nor train.npz; {_WANTED}")
+    return folder.resolve()
+
+
+def _arrays(folder: Path, class_names: tuple[str, ...]) -> tuple[dict[str, Split], tuple[str, ...]]:
+    parts = {part: _array_split(path) for part in PARTS if (path := folder / f"{part}.npz").is_file()}
+    highest = max(int(split.labels.max(initial=0)) for split in parts.values())
+    return parts, tuple(class_names) or tuple(map(str, range(highest + 1)))
+
+
+def _array_split(path: Path) -> Split:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            held = set(archive.files)
+    except Exception as error:
+        raise InputError(f"{path}: cannot be read as an npz file ({error})") from error
+    if held >= set(ARRAYS["events"]):
+        return read_event_npz(path)
+    if not held >= set(ARRAYS["images"]):
+        raise InputError(f"{path}: holds the arrays {', '.join(sorted(held)) or 'none'}; {_WANTED}")
+    images, labels = read_npz(path, ARRAYS["images"])
+    if images.ndim == 3:
+        images = images[:, None]
+    if images.ndim != 4 or labels.shape != images.shape[:1]:
+        raise InputError(
+            f"{path}: expected images (N, height, width) or (N, channel, height, width) and labels (N,), got "
+            f"{images.shape} and {labels.shape}"
+        )
+    return Split(images, whole_numbers(f"{path}: labels", labels))
+
+
+def _classes(folder: Path) -> tuple[dict[str, Split], tuple[str, ...]]:
+    names = tuple(sorted(p.name for p in (folder / "train").iterdir() if p.is_dir() and not p.name.startswith(".")))
+    if not names:
+        raise InputError(f"{folder / 'train'}: holds no sub-folders; {_WANTED}")
+    parts: dict[str, Split] = {}
+    kinds: dict[Kind, Path] = {}
+    for part in (part for part in PARTS if (folder / part).is_dir()):
+        unknown = {p.name for p in (folder / part).iterdir() if p.is_dir() and not p.name.startswith(".")} - {*names}
+        if unknown:
+            raise InputError(
+                f"{folder / part}: holds {', '.join(sorted(unknown))}, no class of train/: {', '.join(names)}"
+            )
+        files = [(path, label) for label, name in enumerate(names) for path in _files(folder / part / name)]
+        if not files:
+            raise InputError(f"{folder / part}: its sub-folders hold no files; {_WANTED}")
+        for path, _ in files:
+            kinds.setdefault(_kind(path), path)
+        if len(kinds) > 1:
+            both = " and ".join(str(path.relative_to(folder)) for path in kinds.values())
+            raise InputError(f"{folder}: {both} are of two kinds; {_WANTED}")
+        labels = np.array([label for _, label in files])
+        read = _READERS[next(iter(kinds))]
+        parts[part] = Split(read([path for path, _ in files]), labels)
+    return parts, names
+
+
+def _files(folder: Path) -> list[Path]:
+    return (
+        sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")) if folder.is_dir() else []
+    )
+
+
+def _kind(path: Path) -> Kind:
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return "images"
+    if suffix == ".npz":
+        return "events"
+    raise InputError(f"{path}: files of type {suffix or 'none'} are not known; {_WANTED}")
+
+
+def _read_images(paths: list[Path]) -> npt.NDArray[np.uint8]:
+    images = [_image(path) for path in paths]
+    for path, image in zip(paths, images, strict=True):
+        if image.shape != images[0].shape:
+            raise InputError(
+                f"{path}: is an image of (channel, height, width) {image.shape}, {paths[0]} one of "
+                f"{images[0].shape}; make all of one size"
+            )
+    return np.stack(images)
+
+
+def _image(path: Path) -> npt.NDArray[np.uint8]:
+    try:
+        from PIL import Image
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("Pillow", "train", "image files") from error
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("L" if image.mode in {"1", "L", "LA"} else "RGB"))
+    except Exception as error:  # Pillow's formats raise what they like
+        raise InputError(f"{path}: cannot be read as an image ({error})") from error
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+@dataclass(frozen=True)
+class _EventFiles:
+    """Reads recordings from files of arrays."""
+
+    paths: tuple[Path, ...]
+
+    def name(self, index: int) -> str:
+        return str(self.paths[index])
+
+    def __call__(self, index: int) -> Events:
+        path = self.paths[index]
+        arrays = dict(zip("xytp", read_npz(path, tuple("xytp")), strict=True))
+        try:
+            return pack_events(**arrays, offsets=[0, len(arrays["t"])])[0]
+        except (InputError, TypeError) as error:
+            raise InputError(f"{path}: {error}") from error
+
+
+def _read_events(paths: list[Path]) -> EventSamples:
+    return EventSamples(_EventFiles(tuple(paths)), np.arange(len(paths)))
+
+
+_READERS: Mapping[Kind, Callable[[list[Path]], Any]] = {"images": _read_images, "events": _read_events}
+
+
+def _held_back(split: Split, share: float, seed: int) -> dict[str, Split]:
+    """Of each class a share, at least one sample where there are two."""
+    if not 0 < share < 1:
+        raise InputError(f"test_share must lie between 0 and 1, got {share}; there is no test part in the folder")
+    rng, test = np.random.default_rng(seed), np.zeros(len(split), bool)
+    for label in np.unique(split.labels):
+        members = rng.permutation(np.flatnonzero(split.labels == label))
+        test[members[: max(1, round(share * len(members))) if len(members) > 1 else 0]] = True
+    if not test.any():
+        raise InputError("no class has two samples, so none can be held back; give a test part")
+    return {"train": split.select(np.flatnonzero(~test)), "test": split.select(np.flatnonzero(test))}
+
+
+def _extent(samples: EventSamples, *, known: Any) -> tuple[tuple[int, int, int], int]:
+    """The smallest sensor and the longest time that hold all events."""
+    if known:
+        return (1, 1, 1), 1
+    recordings = [in_order(events) for events in samples if len(events)]
+    if not recordings:
+        raise InputError("no recording of the train part holds an event")
+    largest = {name: max(int(events[name].max()) for events in recordings) for name in ("p", "y", "x")}
+    span = max(int(events["t"][-1] - min(0, int(events["t"][0]))) for events in recordings)
+    return (largest["p"] + 1, largest["y"] + 1, largest["x"] + 1), span + 1
+
+
+def _value_range(*parts: npt.NDArray[Any]) -> tuple[int, int]:
+    if all(part.dtype == np.uint8 for part in parts):
+        return 0, 255
+    return min(0, *(int(part.min()) for part in parts)), max(1, *(int(part.max()) for part in parts))

@@ -1,0 +1,138 @@
+"""A folder of a user's own files or arrays, without a class."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pumice.data import EventDataset, ImageDataset, load_dataset, load_folder
+from pumice.errors import InputError
+
+
+def put(path, **arrays):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **arrays)
+
+
+def put_image(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def put_events(path, x=(1, 2), y=(0, 3), t=(10, 20), p=(1, 0)):
+    put(path, x=np.array(x), y=np.array(y), t=np.array(t), p=np.array(p))
+
+
+def image_folder(folder, parts=("train", "test"), n=3, side=(6, 5)):
+    rng = np.random.default_rng(0)
+    for part in parts:
+        for label, name in enumerate(("cat", "dog")):
+            for index in range(n):
+                pixels = rng.integers(0, 100, side, dtype=np.uint8) + np.uint8(100 * label)
+                put_image(folder / part / name / f"{index}.png", pixels)
+    return folder
+
+
+def test_images_by_class(tmp_path):
+    data = load_folder(image_folder(tmp_path))
+    assert isinstance(data, ImageDataset)
+    assert (data.class_names, data.image_shape, data.value_range) == (("cat", "dog"), (1, 6, 5), (0, 255))
+    assert data.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert data.train.images[3:].min() >= 100 > data.train.images[:3].max()
+
+
+def test_colour_and_grey(tmp_path):
+    for index, value in enumerate((7, 9)):
+        put_image(tmp_path / "train" / "a" / f"{index}.png", np.full((4, 3, 3), value, np.uint8))
+    data = load_folder(tmp_path, test_share=0.5)
+    assert data.image_shape == (3, 4, 3)
+    assert sorted([int(data.train.images.max()), int(data.test.images.max())]) == [7, 9]
+
+
+def test_events_by_class(tmp_path):
+    for name in ("left", "right"):
+        for index in range(3):
+            put_events(tmp_path / "train" / name / f"{index}.npz", t=(10 + index, 500))
+    put_events(tmp_path / "test" / "left" / "0.npz")
+    data = load_folder(tmp_path)
+    assert isinstance(data, EventDataset)
+    assert (data.sensor_shape, data.duration, data.class_names) == ((2, 4, 3), 501, ("left", "right"))
+    assert data.train.samples[2]["t"].tolist() == [12, 500]
+    assert (len(data.train), len(data.test)) == (6, 1)
+    larger = load_folder(tmp_path, sensor_shape=(2, 8, 8), duration_us=1000)
+    assert (larger.sensor_shape, larger.duration) == ((2, 8, 8), 1000)
+
+
+def test_arrays(tmp_path):
+    put(tmp_path / "train.npz", images=np.arange(96).reshape(4, 2, 4, 3), labels=np.array([0, 1, 1, 0]))
+    put(tmp_path / "test.npz", images=np.zeros((1, 2, 4, 3), int), labels=np.array([1]))
+    data = load_folder(tmp_path, class_names=("no", "yes"))
+    assert (data.image_shape, data.value_range, data.class_names) == ((2, 4, 3), (0, 95), ("no", "yes"))
+    put(tmp_path / "train.npz", x=[1], y=[2], t=[3], p=[0], offsets=[0, 0, 1], label=[0, 1])
+    put(tmp_path / "test.npz", x=[1], y=[2], t=[3], p=[0], offsets=[0, 1], label=[1])
+    assert isinstance(load_folder(tmp_path), EventDataset)
+
+
+def test_the_same_samples_are_held_back_for_a_seed(tmp_path):
+    image_folder(tmp_path, ("train",), n=10)
+    first, again, other = (load_folder(tmp_path, seed=seed) for seed in (0, 0, 1))
+    assert np.array_equal(first.test.images, again.test.images)
+    assert not np.array_equal(first.test.images, other.test.images)
+    assert first.test.labels.tolist() == [0, 0, 1, 1]
+    assert len(first.train) == 16
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "message"),
+    [
+        (lambda f: None, {}, "holds neither train/ nor train.npz; a folder of your own holds"),
+        (lambda f: (f / "train").mkdir(), {}, "train: holds no sub-folders"),
+        (lambda f: (f / "train" / "a").mkdir(parents=True), {}, "its sub-folders hold no files"),
+        (
+            lambda f: (image_folder(f), (f / "train/cat/a.txt").write_text("x")),
+            {},
+            r"a\.txt: files of type \.txt are",
+        ),
+        (lambda f: (image_folder(f), put_events(f / "train/cat/9.npz")), {}, r"png and .*npz are of two kinds"),
+        (
+            lambda f: (image_folder(f), put_image(f / "train/dog/9.png", np.zeros((2, 2), np.uint8))),
+            {},
+            r"9\.png: is an",
+        ),
+        (
+            lambda f: (image_folder(f), (f / "train/cat/0.png").write_bytes(b"no")),
+            {},
+            r"0\.png: cannot be read as an",
+        ),
+        (
+            lambda f: (image_folder(f), put_image(f / "test/owl/0.png", np.zeros((6, 5), np.uint8))),
+            {},
+            "holds owl, no",
+        ),
+        (lambda f: image_folder(f, ("train",)), {"test_share": 0}, "test_share must lie between 0 and 1, got 0"),
+        (lambda f: image_folder(f, ("train",), n=1), {}, "no class has two samples"),
+        (lambda f: put(f / "train.npz", pictures=[1]), {}, "holds the arrays pictures; a folder of your own"),
+        (lambda f: put(f / "train.npz", images=np.zeros((3, 4)), labels=[0]), {}, r"expected images \(N, height"),
+        (
+            lambda f: put(f / "train.npz", images=np.zeros((3, 4, 4)), labels=[0, 1, 1]),
+            {},
+            "images and labels must be",
+        ),
+        (lambda f: (f / "train.npz").write_bytes(b"no"), {}, "cannot be read as an npz file"),
+    ],
+)
+def test_what_does_not_fit_is_named(tmp_path, make, options, message):
+    make(tmp_path)
+    with pytest.raises(InputError, match=message):
+        load_folder(tmp_path, **options)
+
+
+def test_a_bad_recording_is_named_when_it_is_read(tmp_path):
+    for index in range(4):
+        put_events(tmp_path / "train" / "a" / f"{index}.npz", x=(1,) if index == 2 else (1, 2))
+    with pytest.raises(InputError, match=r"2\.npz: events: offsets must rise"):
+        _ = [list(part.samples) for data in [load_folder(tmp_path)] for part in (data.train, data.test)]
+
+
+def test_a_folder_is_needed():
+    with pytest.raises(InputError, match="--data-root DIR; a folder of your own holds"):
+        load_dataset("folder")

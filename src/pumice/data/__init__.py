@@ -14,6 +14,7 @@ from pumice.data.mnist import load_mnist
 from pumice.data.nmnist import load_nmnist
 from pumice.data.own_folder import load_folder
 from pumice.data.registry import DATASET_NAMES, load_dataset
+from pumice.data.sequences import SequenceDataset, SequenceEncoder, pad_sequences
 
 __all__ = [
     "DATASET_NAMES",
@@ -26,6 +27,8 @@ __all__ = [
     "EventSamples",
     "ImageDataset",
     "RateEncoder",
+    "SequenceDataset",
+    "SequenceEncoder",
     "Split",
     "hold_out",
     "load_cifar10",
@@ -37,5 +40,6 @@ __all__ = [
     "load_mnist",
     "load_nmnist",
     "make_encoder",
+    "pad_sequences",
     "take_fold",
 ]

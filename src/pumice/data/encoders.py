@@ -99,7 +99,7 @@ class RateEncoder(AbstractImageEncoder):
 EVENT_ENCODINGS = ("time", "count")
 IMAGE_ENCODERS: dict[str, type[AbstractImageEncoder]] = {"direct": DirectEncoder, "rate": RateEncoder}
 
-ENCODING_NAMES = (*IMAGE_ENCODERS, *EVENT_ENCODINGS)
+ENCODING_NAMES = (*IMAGE_ENCODERS, *EVENT_ENCODINGS, "sequence")
 
 
 def make_encoder(name: str, steps: int, image_range: tuple[int, int]) -> AbstractEncoder:

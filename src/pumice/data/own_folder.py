@@ -15,20 +15,24 @@ from pumice.data.dataset import Dataset, EventDataset, ImageDataset, Split
 from pumice.data.events import Events, EventSamples, in_order, pack_events
 from pumice.data.npz import read_npz
 from pumice.data.recordings import read_event_npz
+from pumice.data.sequences import SequenceDataset, pad_sequences
 from pumice.data.whole import whole_numbers
 from pumice.errors import InputError, MissingExtraError
 
-Kind = Literal["images", "events"]
+Kind = Literal["images", "events", "sequences"]
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+SEQUENCE_SUFFIXES = (".npy", ".csv")
 ARRAYS: dict[Kind, tuple[str, ...]] = {
     "images": ("images", "labels"),
     "events": ("x", "y", "t", "p", "offsets", "label"),
+    "sequences": ("values", "offsets", "labels"),
 }
 PARTS = ("train", "test")
 _WANTED = (
     "a folder of your own holds train/CLASS/FILE and test/CLASS/FILE, or train.npz and test.npz; images are image "
     "files, or arrays `images` (N, height, width) or (N, channel, height, width) and `labels` (N,); recordings of "
-    "events are .npz files of arrays x, y, t, p, or all together x, y, t, p, offsets, label"
+    "events are .npz files of arrays x, y, t, p, or all together x, y, t, p, offsets, label; sequences are .npy or "
+    ".csv files (time, feature), or arrays `values` (all steps, feature), `offsets`, `labels`"
 )
 
 
@@ -46,10 +50,12 @@ def load_folder(
     """A labelled dataset from a folder: one sub-folder per class, or arrays.
 
     - ``train/CLASS/FILE`` and ``test/CLASS/FILE``. Files are images (anything that Pillow reads; grey or RGB, all of
-      one size), or recordings of events (``.npz`` with x, y, t in microseconds and p in 0 or 1).
+      one size), recordings of events (``.npz`` with x, y, t in microseconds and p in 0 or 1), or sequences of any
+      length (``.npy`` or ``.csv`` of whole numbers, one row per step).
     - ``train.npz`` and ``test.npz``: arrays ``images`` (N, height, width) or (N, channel, height, width) and
       ``labels`` (N,); or ``x``, ``y``, ``t``, ``p`` of all recordings one after the other, ``offsets`` (N + 1,)
-      where each begins, and ``label`` (N,).
+      where each begins, and ``label`` (N,); or ``values`` (all steps, feature) of all sequences one after the other,
+      ``offsets`` and ``labels``.
 
     Without a test part, a share of each class is held back, the same one for the same seed.
 
@@ -57,7 +63,7 @@ def load_folder(
         root: The folder.
         test_share: Share of each class that is held back where there is no test part.
         seed: Chooses which.
-        value_range: Smallest and largest pixel; 0 to 255 for 8 bits, else those found if not given.
+        value_range: Smallest and largest pixel or value; 0 to 255 for 8 bits, else those found if not given.
         sensor_shape: (polarity, height, width) of events; the smallest that holds the first part's if not given.
         duration_us: Time that an encoder covers if it is not told another; the longest recording's if not given.
         origin: See `EventDataset`.
@@ -88,7 +94,8 @@ def load_folder(
             folder.name, parts["train"], parts["test"], names, sensor, duration, origin=origin, source=source
         )
     low, high = value_range or _value_range(*(part.samples for part in parts.values()))
-    return ImageDataset(folder.name, parts["train"], parts["test"], names, (low, high), source=source)
+    kind = SequenceDataset if parts["train"].samples.ndim == 3 else ImageDataset
+    return kind(folder.name, parts["train"], parts["test"], names, (low, high), source=source)
 
 
 def _folder(root: str | Path | None) -> Path:
@@ -116,6 +123,8 @@ def _array_split(path: Path) -> Split:
         raise InputError(f"{path}: cannot be read as an npz file ({error})") from error
     if held >= set(ARRAYS["events"]):
         return read_event_npz(path)
+    if held >= set(ARRAYS["sequences"]):
+        return _sequence_split(path)
     if not held >= set(ARRAYS["images"]):
         raise InputError(f"{path}: holds the arrays {', '.join(sorted(held)) or 'none'}; {_WANTED}")
     images, labels = read_npz(path, ARRAYS["images"])
@@ -127,6 +136,18 @@ def _array_split(path: Path) -> Split:
             f"{images.shape} and {labels.shape}"
         )
     return Split(images, whole_numbers(f"{path}: labels", labels))
+
+
+def _sequence_split(path: Path) -> Split:
+    values, offsets, labels = read_npz(path, ARRAYS["sequences"])
+    starts = whole_numbers(f"{path}: offsets", offsets)
+    if len(starts) < 2 or starts[0] or starts[-1] != len(values) or (np.diff(starts) < 1).any():
+        raise InputError(f"{path}: offsets must rise from 0 to the number of steps, {len(values)}, got {starts}")
+    try:
+        samples = pad_sequences(np.split(values, starts[1:-1]))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return Split(samples, whole_numbers(f"{path}: labels", labels))
 
 
 def _classes(folder: Path) -> tuple[dict[str, Split], tuple[str, ...]]:
@@ -167,7 +188,28 @@ def _kind(path: Path) -> Kind:
         return "images"
     if suffix == ".npz":
         return "events"
+    if suffix in SEQUENCE_SUFFIXES:
+        return "sequences"
     raise InputError(f"{path}: files of type {suffix or 'none'} are not known; {_WANTED}")
+
+
+def _read_sequences(paths: list[Path]) -> npt.NDArray[Any]:
+    sequences = [_sequence(path) for path in paths]
+    for path, sequence in zip(paths, sequences, strict=True):
+        try:
+            pad_sequences([sequences[0], sequence])
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+    return pad_sequences(sequences)
+
+
+def _sequence(path: Path) -> npt.NDArray[Any]:
+    try:
+        if path.suffix.lower() == ".npy":
+            return np.asarray(np.load(path, allow_pickle=False))
+        return np.loadtxt(path, delimiter=",", ndmin=2)
+    except Exception as error:  # whatever a damaged file brings about
+        raise InputError(f"{path}: cannot be read as an array of numbers ({error})") from error
 
 
 def _read_images(paths: list[Path]) -> npt.NDArray[np.uint8]:
@@ -216,7 +258,11 @@ def _read_events(paths: list[Path]) -> EventSamples:
     return EventSamples(_EventFiles(tuple(paths)), np.arange(len(paths)))
 
 
-_READERS: Mapping[Kind, Callable[[list[Path]], Any]] = {"images": _read_images, "events": _read_events}
+_READERS: Mapping[Kind, Callable[[list[Path]], Any]] = {
+    "images": _read_images,
+    "events": _read_events,
+    "sequences": _read_sequences,
+}
 
 
 def _held_back(split: Split, share: float, seed: int) -> dict[str, Split]:

@@ -15,12 +15,15 @@ from pumice.data import (
     EventDataset,
     EventSamples,
     ImageDataset,
+    SequenceDataset,
+    SequenceEncoder,
     Split,
     hold_out,
     make_encoder,
     take_fold,
 )
 from pumice.data.encoders import EVENT_ENCODINGS, IMAGE_ENCODERS
+from pumice.data.sequences import SEQUENCE_ENCODING
 from pumice.errors import InputError, PumiceWarning
 from pumice.models import build_model
 from pumice.nn.surrogate import SURROGATES, Surrogate
@@ -69,13 +72,15 @@ def build_encoder(recipe: Recipe, dataset: Dataset) -> AbstractEncoder:
     if isinstance(dataset, ImageDataset):
         if data.encoding not in IMAGE_ENCODERS:
             raise InputError(
-                f"data.encoding={data.encoding} is for events, {dataset.name} holds images; "
+                f"data.encoding={data.encoding} is not for images, which {dataset.name} holds; "
                 f"use one of: {', '.join(IMAGE_ENCODERS)}"
             )
         return make_encoder(data.encoding, data.steps, dataset.value_range)
+    if isinstance(dataset, SequenceDataset):
+        return _sequence_encoder(recipe, dataset)
     if not isinstance(dataset, EventDataset) or data.encoding not in EVENT_ENCODINGS:
         raise InputError(
-            f"data.encoding={data.encoding} is for images, {dataset.name} holds events; "
+            f"data.encoding={data.encoding} is not for events, which {dataset.name} holds; "
             f"use one of: {', '.join(EVENT_ENCODINGS)}"
         )
     return EventBinner(
@@ -86,6 +91,22 @@ def build_encoder(recipe: Recipe, dataset: Dataset) -> AbstractEncoder:
         max_count=data.max_count,
         downsample=data.downsample,
     )
+
+
+def _sequence_encoder(recipe: Recipe, dataset: SequenceDataset) -> SequenceEncoder:
+    data = recipe.data
+    if data.encoding != SEQUENCE_ENCODING:
+        raise InputError(
+            f"data.encoding={data.encoding} is not for sequences, which {dataset.name} holds; use {SEQUENCE_ENCODING}"
+        )
+    if data.steps < dataset.longest:
+        raise InputError(
+            f"data.steps={data.steps}: the longest sequence of {dataset.name} has {dataset.longest} steps; give as "
+            "many, or cut the sequences"
+        )
+    if data.noise or data.augment:
+        raise InputError("data.noise and data.augment are for images and events; change sequences in your own loader")
+    return SequenceEncoder(data.steps, dataset.value_range)
 
 
 def _own_encoder(recipe: Recipe, dataset: Dataset) -> AbstractEncoder:

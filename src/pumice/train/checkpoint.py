@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pumice.data import Dataset, EventDataset, EventSamples, ImageDataset, Split
+from pumice.data import Dataset, EventDataset, EventSamples, ImageDataset, SequenceDataset, Split
 from pumice.data.events import EVENT, concatenate
 from pumice.errors import FileFormatError, InputError
 from pumice.netx.atomic import replace_atomically
@@ -129,7 +129,11 @@ def excerpt(dataset: Dataset) -> Dataset:
 
 
 _COMMON = ("name", "class_names", "source")
-_OWN = {ImageDataset: ("value_range",), EventDataset: ("sensor_shape", "duration")}
+_OWN = {
+    ImageDataset: ("value_range",),
+    SequenceDataset: ("value_range",),
+    EventDataset: ("sensor_shape", "duration"),
+}
 
 
 def _pack(dataset: Dataset) -> dict[str, Any]:

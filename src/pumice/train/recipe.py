@@ -41,12 +41,12 @@ class DataSection(_Section):
 
     Attributes:
         dataset: "digits" (bundled), or one that needs a data root: "mnist", "cifar10" (images), "nmnist",
-            "dvs_gesture" (events), "fsdd" (spoken digits, as events), "folder" (images or events of your own, see
+            "dvs_gesture" (events), "fsdd" (spoken digits, as events), "folder" (your own files, see
             `pumice.data.load_folder`); or "package.module:function" of your own, which gives a `pumice.data.Dataset`.
         args: The dataset's own keyword arguments, such as fsdd's `leave_out`.
         encoding: For images "direct" (image repeated as graded input) or "rate" (Bernoulli spikes); for events
-            "time" (steps of equal duration) or "count" (steps with equally many events); or "package.module:Class"
-            of your own, an `AbstractEncoder`.
+            "time" (steps of equal duration) or "count" (steps with equally many events); for sequences "sequence";
+            or "package.module:Class" of your own, an `AbstractEncoder`.
         encoding_args: Keyword arguments of an encoder of your own.
         steps: Time steps per sample.
         grey_levels: Images: requantise the pixels to this many levels; None keeps them.

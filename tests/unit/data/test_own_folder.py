@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pumice.data import EventDataset, ImageDataset, load_dataset, load_folder
+from pumice.data import EventDataset, ImageDataset, SequenceDataset, load_dataset, load_folder
 from pumice.errors import InputError
 
 
@@ -20,6 +20,12 @@ def put_image(path, pixels):
 
 def put_events(path, x=(1, 2), y=(0, 3), t=(10, 20), p=(1, 0)):
     put(path, x=np.array(x), y=np.array(y), t=np.array(t), p=np.array(p))
+
+
+def put_sequence(path, values):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        np.save(file, values)
 
 
 def image_folder(folder, parts=("train", "test"), n=3, side=(6, 5)):
@@ -72,6 +78,23 @@ def test_arrays(tmp_path):
     assert isinstance(load_folder(tmp_path), EventDataset)
 
 
+def test_sequences_of_unequal_length(tmp_path):
+    for name, values in (("up", [[1, 0], [2, 0], [3, 9]]), ("down", [[3, 1]])):
+        for part in ("train", "test"):
+            (tmp_path / part / name).mkdir(parents=True)
+            np.save(tmp_path / part / name / "0.npy", np.array(values))
+    np.savetxt(tmp_path / "test" / "up" / "1.csv", [[4, 4], [5, 5]], delimiter=",")
+    data = load_folder(tmp_path)
+    assert isinstance(data, SequenceDataset)
+    assert (data.sample_shape, data.longest, data.value_range) == ((2, 1, 1), 3, (0, 9))
+    assert data.train.samples.tolist() == [[[3, 0, 0], [1, 0, 0]], [[1, 2, 3], [0, 0, 9]]]
+    assert data.test.samples[-1].tolist() == [[4, 5, 0], [4, 5, 0]]
+    arrays = {"values": np.array([[1, 0], [2, 0], [3, 9], [3, 1]]), "offsets": [0, 3, 4], "labels": [1, 0]}
+    put(tmp_path / "packed" / "train.npz", **arrays)
+    put(tmp_path / "packed" / "test.npz", **arrays)
+    assert load_folder(tmp_path / "packed").train.samples.tolist() == data.train.samples[::-1].tolist()
+
+
 def test_the_same_samples_are_held_back_for_a_seed(tmp_path):
     image_folder(tmp_path, ("train",), n=10)
     first, again, other = (load_folder(tmp_path, seed=seed) for seed in (0, 0, 1))
@@ -118,6 +141,15 @@ def test_the_same_samples_are_held_back_for_a_seed(tmp_path):
             "images and labels must be",
         ),
         (lambda f: (f / "train.npz").write_bytes(b"no"), {}, "cannot be read as an npz file"),
+        (
+            lambda f: put(f / "train.npz", values=[[1], [2]], offsets=[0, 1], labels=[0]),
+            {},
+            "offsets must rise from 0",
+        ),
+        (lambda f: put(f / "train.npz", values=[[0.5]], offsets=[0, 1], labels=[0]), {}, "0: holds fractions"),
+        (lambda f: put_sequence(f / "train/a/0.npy", np.zeros((2, 3, 4))), {}, r"0\.npy: sequence 0: expected shape"),
+        (lambda f: put_sequence(f / "train/a/0.npy", np.array([1.5])), {}, r"0\.npy: sequence 0: holds fractions"),
+        (lambda f: put_sequence(f / "train/a/0.csv", np.array([1.5])), {}, r"0\.csv: cannot be read as an array"),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path, make, options, message):

@@ -103,7 +103,7 @@ def test_bins_of_equal_count(data):
 
 
 def test_an_encoding_of_the_other_kind(data, digits):
-    with pytest.raises(InputError, match=r"data\.encoding=direct is for images, halves holds events"):
+    with pytest.raises(InputError, match=r"data\.encoding=direct is not for events, which halves holds"):
         train(RECIPE.overridden(["data.encoding=direct"]), data)
-    with pytest.raises(InputError, match=r"data\.encoding=time is for events, digits holds images"):
+    with pytest.raises(InputError, match=r"data\.encoding=time is not for images, which digits holds"):
         train(RECIPE, digits)

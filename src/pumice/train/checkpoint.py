@@ -51,7 +51,7 @@ class Checkpoint:
     @property
     def is_deployed(self) -> bool:
         """Whether the network computes with the chip's integers."""
-        return any(key.endswith("deployed_vth_mant") for key in self.model_state)
+        return any(key.endswith(("deployed_vth_mant", "deployed_scale")) for key in self.model_state)
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> None:

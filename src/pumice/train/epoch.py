@@ -29,6 +29,7 @@ from pumice.train.schedule import learning_rate
 from pumice.train.sml import SurrogateModuleLoss
 from pumice.train.trained import Trained
 from pumice.train.validation import validate
+from pumice.train.warm_start import train_mode_
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -80,7 +81,7 @@ def train_epoch(run: Run, phase: str, epoch: int) -> EpochRecord:
     stream = len(trained.history) + 1
     batches = epoch_batches(trained, stream, first=position.batches, rank=fabric.global_rank, world=fabric.world_size)
     step = _Step(run, phase, epoch)
-    trained.model.train()
+    train_mode_(trained.model, trained.recipe.training.freeze)
     with step.watching(), _random_stream(run, stream):
         for index, (x, labels) in enumerate(batches, start=position.batches):
             stepped = step(index, fabric.to_device(x), fabric.to_device(labels))

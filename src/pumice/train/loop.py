@@ -30,6 +30,7 @@ from pumice.train.stuck import warn_of_stuck_layers
 from pumice.train.sync_norm import synchronise_norms
 from pumice.train.threads import cpu_threads
 from pumice.train.trained import Trained, restore, start, with_given_network
+from pumice.train.warm_start import begin_with_, freeze_
 
 # What may differ between a run and its continuation: it changes no bit of the result.
 FREE_TO_CHANGE = {"data.workers", "data.cache", "training.checkpoint_every_steps", "logging.tensorboard"}
@@ -83,6 +84,8 @@ def train(
     optimizer_state = None if resume_from is None else resume_from.optimizer_state
     run: Run | None = None
     with cpu_threads(recipe.training.threads):
+        if resume_from is None and recipe.network.weights is not None:
+            begin_with_(trained.model, recipe.network.weights)
         if resume_from is None and recipe.training.initial_rate is not None:
             batch = example_input(recipe, trained.dataset, recipe.training.batch_size)
             initialise_by_data_(trained.model, batch, recipe.training.initial_rate)
@@ -131,6 +134,7 @@ def _set_up(
     if logs is None:
         folder = path.parent if path is not None and fabric.global_rank == 0 else None
         logs = RunLogs(folder, trained.recipe.logging, log_bytes=position.log_bytes, steps=position.steps)
+    freeze_(trained.model, trained.recipe.training.freeze)
     optimizer = make_optimizer(trained.model, trained.recipe.training)
     with warnings.catch_warnings():
         # The successor of this option would still bring the buffers together once, whatever their shapes.

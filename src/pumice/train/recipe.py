@@ -118,10 +118,12 @@ class NetworkSection(_Section):
         name: A name in `pumice.models`, or "package.module:object" of your own: a class or function that makes it,
             and is given `neuron_params`, `image_shape` and `n_classes` as far as it has arguments of these names.
         args: Its own keyword arguments.
+        weights: Checkpoint of another run, with whose weights the network begins as far as they fit.
     """
 
     name: str = "convnet"
     args: dict[str, Any] = {}
+    weights: str | None = None
 
 
 class EarlyStoppingSection(_Section):
@@ -164,6 +166,8 @@ class TrainingSection(_Section):
         loss_args: The loss's own keyword arguments.
         regularisers: Name in `pumice.train.regularisers`, or "package.module:Class" of your own -> its keyword
             arguments.
+        freeze: Names of parameters that do not learn, with * and ?: ["body.*"]. A block frozen as a whole keeps its
+            statistics, too.
         early_stopping: When to stop before the last epoch; None trains all epochs.
         checkpoint_every_steps: Write the checkpoint also after so many steps of the optimiser within an epoch.
     """
@@ -186,6 +190,7 @@ class TrainingSection(_Section):
     loss: Annotated[str, _named(LOSS_NAMES, "loss")] = "spike_count_cross_entropy"
     loss_args: dict[str, Any] = {}
     regularisers: dict[str, dict[str, Any]] = {}
+    freeze: list[str] = []
     early_stopping: EarlyStoppingSection | None = None
     checkpoint_every_steps: Annotated[int | None, Field(ge=1)] = None
 
@@ -303,7 +308,7 @@ _MACHINE = {"cache", "workers"}  # of no influence on the result
 _FIRST_RELEASE: dict[str, set[str]] = {
     "data": {"dataset", "encoding", "steps", "grey_levels", "max_train", "max_test", "noise"},
     "neuron": set(NeuronSection.model_fields) - {"surrogate", "surrogate_args"},
-    "network": set(NetworkSection.model_fields),
+    "network": {"name", "args"},
     "training": {
         *("epochs", "finetune_epochs", "batch_size", "threads", "lr", "finetune_lr", "weight_decay"),
         *("loss", "loss_args"),

@@ -125,7 +125,10 @@ def restore(
 
 def with_given_network(recipe: Recipe, model: torch.nn.Module | None) -> Recipe:
     """The recipe as it is recorded: that of a network given as an object names none."""
-    return recipe if model is None else recipe.model_copy(update={"network": NetworkSection(name=GIVEN)})
+    if model is None:
+        return recipe
+    given = NetworkSection(name=GIVEN, weights=recipe.network.weights)
+    return recipe.model_copy(update={"network": given})
 
 
 def _untrained(

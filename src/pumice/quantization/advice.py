@@ -22,7 +22,7 @@ def advice_of(layer: LayerPlan) -> tuple[str, ...]:
 
 
 def _advice(layer: LayerPlan) -> Iterator[str]:
-    if layer.clipped:
+    if layer.clipped and not layer.was_quantized:  # else it was trained so
         yield (
             f"{layer.clipped} of {layer.n_weights} weights lie outside {MIXED_WEIGHT.low}..{MIXED_WEIGHT.high} and "
             "are cut off: scale weights and threshold down together"

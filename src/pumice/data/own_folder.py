@@ -87,15 +87,24 @@ def load_folder(
         parts = _held_back(parts["train"], test_share, seed)
     source = f"folder {folder.name}"
     if isinstance(parts["train"].samples, EventSamples):
-        shape, longest = _extent(parts["train"].samples, known=sensor_shape and duration_us)
-        polarities, height, width = sensor_shape or shape
+        if duration_us is not None and duration_us < 1:
+            raise InputError(f"duration_us must be at least 1, got {duration_us}")
+        shape, longest = _extent(parts["train"].samples, origin, known=sensor_shape and duration_us)
+        polarities, height, width = _numbers("sensor_shape", sensor_shape or shape, 3)
         sensor, duration = (polarities, height, width), duration_us or longest
         return EventDataset(
             folder.name, parts["train"], parts["test"], names, sensor, duration, origin=origin, source=source
         )
-    low, high = value_range or _value_range(*(part.samples for part in parts.values()))
+    found = value_range or _value_range(*(part.samples for part in parts.values()))
+    low, high = _numbers("value_range", found, 2)
     kind = SequenceDataset if parts["train"].samples.ndim == 3 else ImageDataset
     return kind(folder.name, parts["train"], parts["test"], names, (low, high), source=source)
+
+
+def _numbers(what: str, values: Any, n: int) -> tuple[int, ...]:
+    if len(values) != n or not all(isinstance(value, (int, np.integer)) for value in values):
+        raise InputError(f"{what} must be {n} whole numbers, got {values}")
+    return tuple(map(int, values))
 
 
 def _folder(root: str | Path | None) -> Path:
@@ -106,11 +115,26 @@ def _folder(root: str | Path | None) -> Path:
         raise InputError(f"{folder}: no such folder; {_WANTED}")
     if not (folder / "train").is_dir() and not (folder / "train.npz").is_file():
         raise InputError(f"{folder}: holds neither train/ nor train.npz; {_WANTED}")
+    forms = {part: [form for form in (part, f"{part}.npz") if (folder / form).exists()] for part in PARTS}
+    if len(forms["train"]) > 1 or (
+        forms["test"] and forms["test"] != [f.replace("train", "test") for f in forms["train"]]
+    ):
+        both = ", ".join(form for found in forms.values() for form in found)
+        raise InputError(f"{folder}: holds {both}; give both parts in one form: {_WANTED}")
     return folder.resolve()
 
 
 def _arrays(folder: Path, class_names: tuple[str, ...]) -> tuple[dict[str, Split], tuple[str, ...]]:
     parts = {part: _array_split(path) for part in PARTS if (path := folder / f"{part}.npz").is_file()}
+    kinds = {getattr(split.samples, "ndim", "events") for split in parts.values()}
+    if len(kinds) > 1:
+        raise InputError(f"{folder}: train.npz and test.npz hold samples of two kinds; {_WANTED}")
+    for part, split in parts.items():
+        if split.labels.shape != (len(split),) or not len(split):
+            raise InputError(
+                f"{folder / part}.npz: expected N >= 1 samples and labels (N,), got {len(split)} and "
+                f"{split.labels.shape}"
+            )
     highest = max(int(split.labels.max(initial=0)) for split in parts.values())
     return parts, tuple(class_names) or tuple(map(str, range(highest + 1)))
 
@@ -130,6 +154,13 @@ def _array_split(path: Path) -> Split:
     images, labels = read_npz(path, ARRAYS["images"])
     if images.ndim == 3:
         images = images[:, None]
+    if images.ndim == 4 and images.shape[3] in {1, 3, 4} and images.shape[1] > 4:
+        raise InputError(
+            f"{path}: images {images.shape} have their channels last; transpose them to (N, 3, height, width)"
+        )
+    if images.dtype.kind not in "biu":
+        raise InputError(f"{path}: images must be whole numbers, got {images.dtype}; scale and round them")
+    images = images.astype(np.uint8) if images.dtype == np.bool_ else images
     if images.ndim != 4 or labels.shape != images.shape[:1]:
         raise InputError(
             f"{path}: expected images (N, height, width) or (N, channel, height, width) and labels (N,), got "
@@ -177,9 +208,9 @@ def _classes(folder: Path) -> tuple[dict[str, Split], tuple[str, ...]]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return (
-        sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")) if folder.is_dir() else []
-    )
+    """Files of a class, also in folders below it; what is hidden is left out."""
+    found = folder.rglob("*") if folder.is_dir() else ()
+    return sorted(p for p in found if p.is_file() and not any(n.startswith(".") for n in p.relative_to(folder).parts))
 
 
 def _kind(path: Path) -> Kind:
@@ -212,28 +243,39 @@ def _sequence(path: Path) -> npt.NDArray[Any]:
         raise InputError(f"{path}: cannot be read as an array of numbers ({error})") from error
 
 
-def _read_images(paths: list[Path]) -> npt.NDArray[np.uint8]:
+def _read_images(paths: list[Path]) -> npt.NDArray[Any]:
     images = [_image(path) for path in paths]
     for path, image in zip(paths, images, strict=True):
         if image.shape != images[0].shape:
             raise InputError(
                 f"{path}: is an image of (channel, height, width) {image.shape}, {paths[0]} one of "
-                f"{images[0].shape}; make all of one size"
+                f"{images[0].shape}; make all of one size, and all grey or all coloured"
             )
     return np.stack(images)
 
 
-def _image(path: Path) -> npt.NDArray[np.uint8]:
+def _image(path: Path) -> npt.NDArray[Any]:
     try:
         from PIL import Image
     except ModuleNotFoundError as error:
         raise MissingExtraError("Pillow", "train", "image files") from error
     try:
         with Image.open(path) as image:
-            pixels = np.asarray(image.convert("L" if image.mode in {"1", "L", "LA"} else "RGB"))
+            image.load()
     except Exception as error:  # Pillow's formats raise what they like
         raise InputError(f"{path}: cannot be read as an image ({error})") from error
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    if image.mode in {"1", "L"}:
+        return np.asarray(image.convert("L"))[None]
+    if image.mode.startswith("I;16") or image.mode == "I":  # Pillow would clip them to 8 bits
+        return np.asarray(image)[None]
+    if image.mode not in {"RGB", "P"} or "transparency" in image.info:
+        raise InputError(
+            f"{path}: is an image of Pillow's mode {image.mode}, with transparency, fractions or another colour "
+            "space; save it as grey or RGB"
+        )
+    pixels = np.asarray(image.convert("RGB"))
+    grey = image.mode == "P" and (pixels == pixels[..., :1]).all()
+    return pixels[None, ..., 0] if grey else pixels.transpose(2, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -272,13 +314,13 @@ def _held_back(split: Split, share: float, seed: int) -> dict[str, Split]:
     rng, test = np.random.default_rng(seed), np.zeros(len(split), bool)
     for label in np.unique(split.labels):
         members = rng.permutation(np.flatnonzero(split.labels == label))
-        test[members[: max(1, round(share * len(members))) if len(members) > 1 else 0]] = True
+        test[members[: min(len(members) - 1, max(1, round(share * len(members))))]] = True
     if not test.any():
         raise InputError("no class has two samples, so none can be held back; give a test part")
     return {"train": split.select(np.flatnonzero(~test)), "test": split.select(np.flatnonzero(test))}
 
 
-def _extent(samples: EventSamples, *, known: Any) -> tuple[tuple[int, int, int], int]:
+def _extent(samples: EventSamples, origin: Origin, *, known: Any) -> tuple[tuple[int, int, int], int]:
     """The smallest sensor and the longest time that hold all events."""
     if known:
         return (1, 1, 1), 1
@@ -286,8 +328,8 @@ def _extent(samples: EventSamples, *, known: Any) -> tuple[tuple[int, int, int],
     if not recordings:
         raise InputError("no recording of the train part holds an event")
     largest = {name: max(int(events[name].max()) for events in recordings) for name in ("p", "y", "x")}
-    span = max(int(events["t"][-1] - min(0, int(events["t"][0]))) for events in recordings)
-    return (largest["p"] + 1, largest["y"] + 1, largest["x"] + 1), span + 1
+    span = max(int(events["t"][-1]) - (int(events["t"][0]) if origin == "first" else 0) for events in recordings)
+    return (largest["p"] + 1, largest["y"] + 1, largest["x"] + 1), max(1, span + 1)
 
 
 def _value_range(*parts: npt.NDArray[Any]) -> tuple[int, int]:

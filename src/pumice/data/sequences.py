@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pumice.data.dataset import Dataset
 from pumice.data.encoders import AbstractEncoder
 from pumice.errors import InputError
+from pumice.fixedpoint.formats import STATE
 
 IntArray = npt.NDArray[np.integer[Any]]
 SEQUENCE_ENCODING = "sequence"
@@ -34,17 +35,23 @@ def pad_sequences(sequences: Sequence[npt.ArrayLike]) -> IntArray:
         [[[1, 2, 3]], [[4, 0, 0]]]
     """
     arrays = [np.asarray(s) for s in sequences]
+    if not arrays:
+        raise InputError("there is no sequence")
     rows = [a[:, None] if a.ndim == 1 else a for a in arrays]
+    features = rows[0].shape[1] if rows[0].ndim == 2 else "feature"
     for index, row in enumerate(rows):
-        if row.ndim != 2 or not row.size or row.shape[1] != rows[0].shape[1]:
+        if row.ndim != 2 or not row.size or row.shape[1] != features:
             raise InputError(
-                f"sequence {index}: expected shape (time, {rows[0].shape[-1]}) with time >= 1, got "
-                f"{arrays[index].shape}"
+                f"sequence {index}: expected shape (time, {features}) with time >= 1, got {arrays[index].shape}"
             )
-        if row.dtype.kind not in "biu" and not np.array_equal(row, np.round(row)):
+        if row.dtype.kind not in "biuf":
+            raise InputError(f"sequence {index}: holds {row.dtype}, no whole numbers")
+        if row.dtype.kind == "f" and not np.array_equal(row, np.round(row)):
             raise InputError(
-                f"sequence {index}: holds fractions; the chip's input are integers: scale and round them"
+                f"sequence {index}: holds fractions or NaN; the chip's input are integers: scale and round them"
             )
+        if not STATE.low <= row.min() <= row.max() <= STATE.high:
+            raise InputError(f"sequence {index}: values must fit 24 bits with sign, got {row.min()} to {row.max()}")
     padded = np.zeros((len(rows), rows[0].shape[1], max(map(len, rows))), np.int32)
     for index, row in enumerate(rows):
         padded[index, :, : len(row)] = row.T

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import get_args
@@ -126,6 +127,13 @@ def _assemble(traced: Trace, keep: Sequence[str], example_input: torch.Tensor, i
             sources[call.name] = call
         else:
             sources[call.name] = sources[call.sources[0]]
+    made = [call for call in calls if isinstance(call.block, SYNAPTIC)]
+    for first, second in itertools.combinations(made, 2):
+        if population_name(first) == population_name(second):
+            raise LoweringError(
+                f"blocks {first.name!r} and {second.name!r} would both be {population_name(first)!r} in the graph; "
+                "rename one"
+            )
     outputs = _outputs(traced, keep, sources)
     for call in outputs:
         if call.block.delay is not None:

@@ -48,15 +48,34 @@ class IntegerWeight:
         return integers
 
     def _check(self, largest: float) -> None:
-        if not largest < self._max_sum:
-            raise LoweringError(
-                f"{self._bound()}, where float32 is exact, got {largest:.0f}; "
-                "use fewer input bits (input_range), smaller weights or fewer synapses"
-            )
+        check_sum(self._where, largest, self.max_input, self._max_sum)
         self._may_wrap = largest > STATE.high
 
     def _bound(self) -> str:
-        return (
-            f"block {self._where!r}: its inputs, up to {self.max_input}, times its weights must add up to less than "
-            f"{self._max_sum}"
+        return _bound(self._where, self.max_input, self._max_sum)
+
+
+def check_sum(where: str, largest: float, max_input: int, max_sum: int) -> None:
+    """Refuse sums that float32 does not hold exactly.
+
+    Args:
+        where: The block's name.
+        largest: Of all inputs at once.
+        max_input: Largest absolute value of one.
+        max_sum: What the sum must stay below.
+
+    Raises:
+        LoweringError: It does not.
+
+    Example:
+        >>> check_sum("0", 5.0, 1, 16)
+    """
+    if not largest < max_sum:
+        raise LoweringError(
+            f"{_bound(where, max_input, max_sum)}, where float32 is exact, got {largest:.0f}; "
+            "use fewer input bits (input_range), smaller weights or fewer synapses"
         )
+
+
+def _bound(where: str, max_input: int, max_sum: int) -> str:
+    return f"block {where!r}: its inputs, up to {max_input}, times its weights must add up to less than {max_sum}"

@@ -166,10 +166,11 @@ def _check_norm(where: str, norm: Any) -> None:
     if not folds or "forward" in vars(norm):
         raise LoweringError(
             where + f"cannot fold a norm of type {_name(norm)}, whose forward pass is its own; use nn.TDBN, "
-            "nn.BiasFreeNorm or MeanOnlyBatchNorm, or set folds = True in the class that defines forward if it is "
-            "gain() * x + offset() in evaluation mode"
+            "nn.BiasFreeNorm or MeanOnlyBatchNorm, or set folds = True in the class, of nn.TDBN's kind, that defines "
+            "forward if it is gain() * x + offset() in evaluation mode"
         )
-    assert isinstance(norm, (TDBN, *_FIXED_NORMS))
+    if not isinstance(norm, (TDBN, *_FIXED_NORMS)):
+        raise LoweringError(where + f"cannot fold a norm of type {_name(norm)}, which is no subclass of nn.TDBN")
 
 
 def _check_quantiser(where: str, owner: Any) -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from pumice.errors import LoweringError
-from pumice.fixedpoint.formats import BIAS_MANT, DECAY_ONE, EXACT_FLOAT32, MIXED_WEIGHT, STATE_EXP
+from pumice.fixedpoint.formats import BIAS_MANT, DECAY_ONE, EXACT_FLOAT32, MIXED_WEIGHT, STATE_EXP, VTH_MANT
 from pumice.nn.current import sum_of_offsets
 from pumice.nn.folding import offset_of
 from pumice.nn.linear_readout import LinearReadout
@@ -19,6 +19,7 @@ from pumice.nn.merge import Merge
 from pumice.nn.slayer_state import decays_q12
 from pumice.nn.tdbn import TDBN
 from pumice.quantization.advice import advice_of
+from pumice.quantization.integer_weight import check_sum
 from pumice.quantization.known import adds_bias, check_can_quantize, own_synapses
 from pumice.quantization.plans import LayerPlan, Plan, SynapsePlan
 from pumice.quantization.scale import choose_vth_mant
@@ -43,6 +44,7 @@ def plan_calls(model: torch.nn.Module, calls: Sequence[Call], input_range: tuple
     layers = [call for call in calls if isinstance(call.block, SYNAPTIC)]
     new = [call for call in layers if not has_integers(call.block)]
     peaks = _peaks(calls, max(map(abs, input_range)))
+    _check_own_neurons(layers)
     for call in new:
         check_can_quantize(call, is_rescaled=is_rescaled(call))
     with torch.no_grad():
@@ -52,6 +54,15 @@ def plan_calls(model: torch.nn.Module, calls: Sequence[Call], input_range: tuple
             _layer(call, vth_mants.get(call.name), synapses[call.name], peaks[call.name]) for call in layers
         )
     return Plan(input_range, planned, tuple((call.name, call.sources) for call in calls))
+
+
+def _check_own_neurons(layers: Sequence[Call]) -> None:
+    seen: dict[int, str] = {}
+    for call in layers:
+        if isinstance(call.block, LinearReadout):
+            continue
+        if (other := seen.setdefault(id(call.block.neuron), call.name)) != call.name:
+            raise LoweringError(f"blocks {other!r} and {call.name!r} share one neuron object; give each its own")
 
 
 def has_integers(block: Any) -> bool:
@@ -169,7 +180,12 @@ def _layer(call: Call, vth_mant: int | None, synapses: tuple[SynapsePlan, ...], 
     if not old and not isinstance(block, LinearReadout):
         _check_bias(call.name, (bias.double() * scale).numpy(force=True))
     scaled = [(2 * np.rint((weight.double() * scale / 2).numpy(force=True)), peak) for weight, peak in rows]
+    if vth_mant is not None and not old:
+        _check_vth(call, vth_mant)
     integers = [(weight.clip(*MIXED_WEIGHT), peak) for weight, peak in scaled]
+    for (weight, _), synapse in zip(integers, synapses, strict=False):  # a read-out has none
+        largest = float(np.abs(weight).sum(1).max(initial=0.0)) * synapse.max_input
+        check_sum(call.name, largest, synapse.max_input, synapse.max_sum)
     layer = LayerPlan(
         call.name,
         scale,
@@ -191,6 +207,20 @@ def _layer(call: Call, vth_mant: int | None, synapses: tuple[SynapsePlan, ...], 
     return replace(layer, advice=advice_of(layer))
 
 
+def _check_vth(call: Call, vth_mant: int) -> None:
+    threshold = call.block.neuron.threshold
+    if vth_mant < 1:
+        raise LoweringError(
+            f"block {call.name!r}: its threshold {threshold} is too small against its weights and bias for any "
+            "integer threshold (or below 1/64, the smallest on SLAYER's grid); scale the weights down or it up"
+        )
+    if vth_mant > VTH_MANT.high:
+        raise LoweringError(
+            f"block {call.name!r}: its threshold {threshold} is {vth_mant} in the chip's integers, which hold up to "
+            f"{VTH_MANT.high}; scale weights and threshold down"
+        )
+
+
 def _check_bias(name: str, wanted: Array) -> None:
     """A bias that is cut off as training goes on, quantized, is what was trained; one that is now was not."""
     if np.any(np.abs(wanted - wanted.clip(*BIAS_MANT)) > 1):
@@ -209,7 +239,7 @@ def _states(
     largest = together(float(np.abs(w).sum(1).max(initial=0.0)) * peak for w, peak in weights)
     in_state = 1 << STATE_EXP
     held_u, held_v = (DECAY_ONE / decay if decay else np.inf for decay in decays)
-    worst_u = largest * in_state * held_u
+    worst_u = largest * in_state * held_u if largest else 0.0
     worst_v = (worst_u + float(np.abs(bias).max(initial=0.0)) * in_state) * held_v
     return {
         "bias": (int(bias.min(initial=0)), int(bias.max(initial=0))),

@@ -65,7 +65,9 @@ def quantize_(
 
 
 def plan(model: torch.nn.Module, example_input: torch.Tensor, *, input_range: tuple[int, int] | None = None) -> Plan:
-    """How `quantize_` would make the network's integers; print it. The network stays as it is.
+    """How `quantize_` would make the network's integers; print it.
+
+    The network stays as it is; lava-dl's blocks draw their delays and decays in the first forward pass, also here.
 
     Args:
         model: As for `quantize_`.
@@ -98,12 +100,8 @@ def _decide(
     network: torch.nn.Module, example_input: torch.Tensor, input_range: tuple[int, int]
 ) -> tuple[list[Call], Plan]:
     guard = getattr(network, "runtime_guard", None)
-    low, high = input_range if guard is None else guard.input_range
-    if input_range[0] < low or input_range[1] > high:
-        raise LoweringError(
-            f"the network was deployed for input values {low}..{high}, got {input_range[0]}..{input_range[1]}; "
-            "deploy a copy of the trained network with the wider input_range"
-        )
+    if guard is not None:
+        guard.check_range(input_range)
     check_finite(network)
     with nullcontext() if guard is None else guard.paused():
         calls = trace(network, example_input)
@@ -153,7 +151,10 @@ def value_range(example_input: torch.Tensor, input_range: tuple[int, int] | None
     """
     if not isinstance(example_input, torch.Tensor):
         raise LoweringError(f"the example input must be a torch.Tensor, got {type(example_input).__name__}")
+    if not example_input.numel():
+        raise LoweringError(f"the example input holds nothing, its shape is {tuple(example_input.shape)}")
     values = example_input.detach()
+    values = values.to(torch.uint8) if values.dtype == torch.bool else values
     if not torch.isfinite(values).all() or not torch.equal(values, values.round()):
         raise LoweringError(
             "the network's input must be whole numbers (spikes, counts or grey levels): the chip's input are "
@@ -162,6 +163,8 @@ def value_range(example_input: torch.Tensor, input_range: tuple[int, int] | None
     found = int(values.min()), int(values.max())
     if input_range is None:
         return min(0, found[0]), max(1, found[1])
+    if not isinstance(input_range, (tuple, list)) or [type(n) for n in input_range] != [int, int]:
+        raise LoweringError(f"input_range must be two whole numbers, (smallest, largest), got {input_range!r}")
     low, high = input_range
     if not low <= found[0] <= found[1] <= high:
         raise LoweringError(

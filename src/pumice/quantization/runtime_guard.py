@@ -36,37 +36,52 @@ class RuntimeGuard:
         LoweringError: In a forward pass: another block is called, or it reads another one.
     """
 
-    def __init__(self, input_range: tuple[int, int]) -> None:
+    def __init__(self, input_range: tuple[int, int], order: Sequence[tuple[str, tuple[str, ...]]] = ()) -> None:
         self.input_range = input_range
-        self.order: list[tuple[str, tuple[str, ...]]] = []
+        self.order = tuple(order)
         self._pass = _Pass()
         self._is_paused = False
 
     @classmethod
-    def of(cls, model: torch.nn.Module, input_range: tuple[int, int]) -> RuntimeGuard:
-        """The model's guard, which begins to watch it if it has none yet."""
-        guard = getattr(model, "runtime_guard", None)
-        if isinstance(guard, cls):
-            return guard
-        made = cls(input_range)
+    def install(
+        cls, model: torch.nn.Module, input_range: tuple[int, int], order: Sequence[tuple[str, tuple[str, ...]]]
+    ) -> RuntimeGuard:
+        """Watch a model from now on, in place of its guard from before, which keeps its range.
+
+        Args:
+            model: Whose passes are watched.
+            input_range: Smallest and largest value.
+            order: Each block that is called, and what it reads, by name.
+
+        Raises:
+            LoweringError: The guard from before is of a narrower range.
+        """
+        old = getattr(model, "runtime_guard", None)
+        if isinstance(old, cls):
+            old.check_range(input_range)
+            input_range = old.input_range
+            for module in model.modules():
+                _unhook(module, old)
+        made, modules = cls(input_range, order), modules_by_name(model)
         model.register_forward_pre_hook(made.enter, with_kwargs=True)
+        for name, _ in order:
+            modules[name].register_forward_hook(_Watch(made, name))
+        model.register_forward_hook(made.leave, always_call=True)  # behind the block's own, where the model is one
         model.runtime_guard = made  # type: ignore[assignment]
         return made
 
-    def expect(self, model: torch.nn.Module, order: Sequence[tuple[str, tuple[str, ...]]]) -> None:
-        """From now on expect these calls: a block may have come into the model since.
+    def check_range(self, input_range: tuple[int, int]) -> None:
+        """Refuse a wider range: integers were chosen, and proved to fit, for this one.
 
-        Args:
-            model: That of the guard.
-            order: Each block that is called, and what it reads, by name.
+        Raises:
+            LoweringError: It is wider.
         """
-        self.order, modules = list(order), modules_by_name(model)
-        for name, _ in order:
-            block = modules[name]
-            if not any(isinstance(hook, _Watch) and hook.guard is self for hook in _hooks(block)):
-                block.register_forward_hook(_Watch(self, name))
-        if self.leave not in _hooks(model):  # behind the block's own, where the model is one block
-            model.register_forward_hook(self.leave, always_call=True)
+        (low, high), (smallest, largest) = self.input_range, input_range
+        if smallest < low or largest > high:
+            raise LoweringError(
+                f"the network was deployed for input values {low}..{high}, got {smallest}..{largest}; deploy a copy "
+                "of the trained network with the wider input_range"
+            )
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -155,8 +170,14 @@ def _are_whole(x: torch.Tensor, low: int, high: int) -> bool:
     return bool(kernels.cpu.are_whole(x, low, high))
 
 
-def _hooks(module: torch.nn.Module) -> list[Any]:
-    return list(module._forward_hooks.values())
+def _unhook(module: torch.nn.Module, guard: RuntimeGuard) -> None:
+    """Take a guard's hooks away."""
+    for hooks in (module._forward_hooks, module._forward_pre_hooks):
+        for key, hook in list(hooks.items()):
+            if (hook.guard if isinstance(hook, _Watch) else getattr(hook, "__self__", None)) is guard:
+                del hooks[key]
+                for flags in (module._forward_hooks_always_called, module._forward_pre_hooks_with_kwargs):
+                    flags.pop(key, None)
 
 
 class _Watch:

@@ -53,6 +53,7 @@ def choose_vth_mant(
     limits = [VTH_MANT.high / threshold]
     if largest_weight > 0:
         limits.append(MIXED_WEIGHT.high / largest_weight)
+    if worst_sum > 0:
         limits.append((STATE.high / (1 << STATE_EXP) / memory - rounding) / worst_sum)
     if largest_bias > 0:
         limits.append(BIAS_MANT.high / largest_bias)

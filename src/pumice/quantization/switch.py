@@ -20,7 +20,7 @@ from pumice.quantization.planner import has_integers
 from pumice.quantization.plans import LayerPlan, Plan, SynapsePlan
 from pumice.quantization.runtime_guard import RuntimeGuard
 from pumice.quantization.synapse_view import SynapseView
-from pumice.quantization.trace import modules_by_name
+from pumice.quantization.trace import SYNAPTIC, modules_by_name
 from pumice.quantization.untouched import unchanged_on_error
 
 Modules = Mapping[str, Any]
@@ -37,8 +37,8 @@ def apply(model: torch.nn.Module, plan: Plan) -> torch.nn.Module:
         The same model.
 
     Raises:
-        LoweringError: The model lacks a block or synapse of the plan, or an integer threshold is too small; or what
-            was quantized before was for smaller inputs. The model is then what it was before.
+        LoweringError: The model lacks a block or synapse of the plan, or what was quantized before was for smaller
+            inputs. The model is then what it was before.
 
     Example:
         >>> import copy
@@ -55,24 +55,25 @@ def apply(model: torch.nn.Module, plan: Plan) -> torch.nn.Module:
         modules = modules_by_name(network)
         for layer in plan.layers:
             block = _found(modules, layer.name)
+            if not isinstance(block, SYNAPTIC):
+                raise LoweringError(
+                    f"the plan's block {layer.name!r} is a {type(block).__name__} in this model; make a plan of it"
+                )
             if has_integers(block):
                 _check_old(modules, layer)
             elif isinstance(block, LinearReadout):
                 block.deploy(layer.scale)
             else:
                 _switch(modules, block, layer)
-        RuntimeGuard.of(network, plan.input_range).expect(network, plan.order)
+        for name, _ in plan.order:
+            _found(modules, name)
+        RuntimeGuard.install(network, plan.input_range, plan.order)
     return model
 
 
 def _switch(modules: Modules, block: Any, layer: LayerPlan) -> None:
     """From here on the block computes in integers, with gradient."""
-    if not layer.vth_mant or layer.vth_mant < 1:
-        raise LoweringError(
-            f"block {layer.name!r}: its threshold {block.neuron.threshold} is too small against its weights and "
-            "bias for any integer threshold (or below 1/64, the smallest on SLAYER's grid); scale the weights down "
-            "or it up"
-        )
+    assert layer.vth_mant is not None
     neuron = block.neuron = CubaNeuron.adopt(block.neuron)
     neuron.merged_offset = _merged_offset(modules, block, layer)
     neuron.deploy(layer.vth_mant)
@@ -106,6 +107,11 @@ def _check_old(modules: Modules, layer: LayerPlan) -> None:
     """A block that was quantized before, in another network perhaps, must have been for as large an input."""
     for synapse in layer.synapses:
         hook: Any = _view(modules, synapse, None).hook()
+        if not isinstance(hook, IntegerWeight):
+            raise LoweringError(
+                f"block {layer.name!r} is deployed, and its part {synapse.module!r} is not: it came into the model "
+                "later; deploy a copy of the trained network"
+            )
         if synapse.max_input > hook.max_input:
             raise LoweringError(
                 f"block {layer.name!r} was deployed for inputs up to {hook.max_input}, and gets up to "

@@ -164,6 +164,8 @@ class _Watcher:
             for name, module in model.named_modules()
             if module not in parts and not list(module.children())
         }
+        if INPUT in self.names.values():
+            raise LoweringError(f"a block is called {INPUT!r}, as the network's input is; give it another name")
         self._fired: dict[Any, torch.Tensor] = {}
         # By identity; the tensors are kept, so that their identities stay their own.
         self._origins: dict[int, tuple[str, torch.Tensor, int]] = {}
@@ -236,6 +238,8 @@ class _Watcher:
     def _enter(self, block: Any, args: tuple[Any, ...]) -> None:
         if not isinstance(block, SUPPORTED):
             raise LoweringError(f"block {self.names[block]!r}: {_kind(block)} cannot be lowered; use {_supported()}")
+        if not args:
+            raise LoweringError(f"block {self.names[block]!r} is called by keyword; give its input by position")
         self.running.append(block)
 
     def _leave(self, block: Any, args: tuple[Any, ...], output: Any) -> None:

@@ -25,17 +25,20 @@ def unchanged_on_error(model: torch.nn.Module) -> Iterator[None]:
         ...     hasattr(layer, "mask")
         False
     """
-    before = [(module, type(module), _copied(vars(module))) for module in model.modules()]
+    before = [(module, type(module), dict(vars(module)), _contents(module)) for module in model.modules()]
     try:
         yield
     except BaseException:
-        for module, kind, attributes in before:
+        for module, kind, attributes, contents in before:
             module.__class__ = kind
             vars(module).clear()
             vars(module).update(attributes)
+            for name, held in contents.items():
+                attributes[name].clear()  # the same object: handles of hooks remember it
+                attributes[name].update(held)
         raise
 
 
-def _copied(attributes: dict[str, Any]) -> dict[str, Any]:
-    """With dictionaries of its own: those of parameters, buffers and hooks are changed in place."""
-    return {name: value.copy() if isinstance(value, dict) else value for name, value in attributes.items()}
+def _contents(module: torch.nn.Module) -> dict[str, Any]:
+    """Of the dictionaries and sets that are changed in place: parameters, buffers, hooks."""
+    return {name: value.copy() for name, value in vars(module).items() if isinstance(value, (dict, set))}

@@ -21,7 +21,7 @@ from pumice.lowering.blocks import population_name, undelayed
 from pumice.netx import load, save
 from pumice.nn.linear_readout import LinearReadout
 from pumice.quantization import is_quantized
-from pumice.quantization.trace import SYNAPTIC, returned_tensors, trace_model
+from pumice.quantization.trace import SYNAPTIC, in_evaluation_mode, returned_tensors, trace_model
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -151,16 +151,18 @@ def _equal(a: torch.Tensor, b: torch.Tensor) -> bool:
 
 def _check_model(model: torch.nn.Module, graph: Graph, samples: torch.Tensor, records: Mapping[str, Record]) -> int:
     traced = trace_model(model, samples)
-    if len(traced.outputs) != len(graph.outputs):
+    outputs = graph.outputs[: len(traced.outputs)]  # behind them what was kept by name
+    if len(traced.outputs) > len(outputs):
         raise CheckFailedError(
             f"model and outputs: the tensors of {len(traced.outputs)} blocks are returned, the outputs are "
             f"{graph.outputs}"
         )
-    returned, alone = (returned_tensors(model(x)) for x in (samples, samples[:1]))
-    units = _units(model)
+    with in_evaluation_mode(model):
+        returned, alone = (returned_tensors(model(x)) for x in (samples, samples[:1]))
+    units = {population_name(c): c.block.unit for c in traced.calls if isinstance(c.block, LinearReadout)}
     compared = 0
     places = [place for place in returned if place in traced.outputs.values()]
-    for place, name in zip(places, graph.outputs, strict=True):
+    for place, name in zip(places, outputs, strict=True):
         expected = _window(graph, records, name, len(samples))
         where = f"what is returned in place {place}, output {name}"
         for what, tensor, of in (("model", returned[place], expected), ("model alone", alone[place], expected[:1])):
@@ -171,12 +173,6 @@ def _check_model(model: torch.nn.Module, graph: Graph, samples: torch.Tensor, re
             expected = _window(graph, records, name, len(samples))
             compared += _check_equal("block and reference", f"block {call.name!r}", expected, undelayed(call))
     return compared
-
-
-def _units(model: torch.nn.Module) -> dict[str, float]:
-    """What an integer of a read-out is worth, by population."""
-    named = ((name.replace(".", "_"), module) for name, module in model.named_modules())
-    return {name: module.unit for name, module in named if isinstance(module, LinearReadout)}
 
 
 def _in_lavas_order(tensor: torch.Tensor, unit: float, shape: tuple[int, ...]) -> npt.NDArray[Any]:

@@ -86,6 +86,7 @@ def train(
     with cpu_threads(recipe.training.threads):
         if resume_from is None and recipe.network.weights is not None:
             begin_with_(trained.model, recipe.network.weights)
+        freeze_(trained.model, recipe.training.freeze)  # before anything sets weights
         if resume_from is None and recipe.training.initial_rate is not None:
             batch = example_input(recipe, trained.dataset, recipe.training.batch_size)
             initialise_by_data_(trained.model, batch, recipe.training.initial_rate)

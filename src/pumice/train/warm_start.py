@@ -35,8 +35,13 @@ def begin_with_(model: torch.nn.Module, path: str | Path) -> None:
             begin_with_(model, "runs/digits/checkpoint.pt")
     """
     saved, own = load_checkpoint(path).model_state, model.state_dict()
-    fitting = {name: saved[name] for name, value in own.items() if name in saved and saved[name].shape == value.shape}
     learned = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    fixed = {name for name, _ in model.named_parameters()} - learned  # decays, which the recipe states
+    fitting = {
+        name: saved[name]
+        for name, value in own.items()
+        if name in saved and name not in fixed and saved[name].shape == value.shape
+    }
     if not learned & fitting.keys():
         raise InputError(
             f"network.weights: {path} holds no weight that fits: it has {_some(saved)}, the network {_some(own)}"
@@ -52,7 +57,7 @@ def begin_with_(model: torch.nn.Module, path: str | Path) -> None:
 
 
 def freeze_(model: torch.nn.Module, patterns: Sequence[str]) -> None:
-    """Let parameters not learn, by their names.
+    """Let parameters not learn, by their names; nothing is frozen if a pattern is refused.
 
     Args:
         model: Changed in place.
@@ -67,15 +72,16 @@ def freeze_(model: torch.nn.Module, patterns: Sequence[str]) -> None:
         >>> [name for name, p in model.named_parameters() if p.requires_grad]
         ['1.weight', '1.bias']
     """
-    named = dict(model.named_parameters())
+    named, chosen = dict(model.named_parameters()), set()
     for pattern in patterns:
-        chosen = [parameter for name, parameter in named.items() if fnmatchcase(name, pattern)]
-        if not chosen:
+        fitting = {name for name in named if fnmatchcase(name, pattern)}
+        if not fitting:
             raise InputError(f"training.freeze: {pattern!r} fits no parameter; there are: {_some(named)}")
-        for parameter in chosen:
-            parameter.requires_grad_(False)
-    if patterns and not any(parameter.requires_grad for parameter in named.values()):
+        chosen |= fitting
+    if patterns and not any(parameter.requires_grad for name, parameter in named.items() if name not in chosen):
         raise InputError(f"training.freeze: {list(patterns)} leave no parameter to learn")
+    for name in chosen:
+        named[name].requires_grad_(False)
 
 
 def train_mode_(model: torch.nn.Module, patterns: Sequence[str]) -> None:

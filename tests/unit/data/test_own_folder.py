@@ -54,6 +54,29 @@ def test_colour_and_grey(tmp_path):
     assert sorted([int(data.train.images.max()), int(data.test.images.max())]) == [7, 9]
 
 
+def test_16_bits_stay_and_hidden_folders_are_left_out(tmp_path):
+    for index, value in enumerate((300, 47_300)):
+        put_image(tmp_path / "train" / "a" / f"{index}.png", np.full((4, 3), value, np.uint16))
+    put_image(tmp_path / "train" / "a" / ".cache" / "0.png", np.full((4, 3), 5, np.uint16))
+    data = load_folder(tmp_path, test_share=0.5)
+    assert data.image_shape == (1, 4, 3)
+    assert sorted([int(data.train.images.max()), int(data.test.images.max())]) == [300, 47_300]
+    assert data.value_range == (0, 47_300)
+
+
+def test_a_class_keeps_a_sample_to_train_with(tmp_path):
+    data = load_folder(image_folder(tmp_path, ("train",), n=2), test_share=0.9)
+    assert data.train.labels.tolist() == data.test.labels.tolist() == [0, 1]
+
+
+def test_the_time_of_recordings_that_count_from_the_start(tmp_path):
+    for index in range(2):
+        put_events(tmp_path / "train" / "a" / f"{index}.npz", t=(10**15, 10**15 + 99))
+    assert load_folder(tmp_path, origin="first").duration == 100
+    with pytest.raises(InputError, match="duration_us must be at least 1, got -5"):
+        load_folder(tmp_path, duration_us=-5)
+
+
 def test_events_by_class(tmp_path):
     for name in ("left", "right"):
         for index in range(3):
@@ -134,12 +157,22 @@ def test_the_same_samples_are_held_back_for_a_seed(tmp_path):
         (lambda f: image_folder(f, ("train",)), {"test_share": 0}, "test_share must lie between 0 and 1, got 0"),
         (lambda f: image_folder(f, ("train",), n=1), {}, "no class has two samples"),
         (lambda f: put(f / "train.npz", pictures=[1]), {}, "holds the arrays pictures; a folder of your own"),
-        (lambda f: put(f / "train.npz", images=np.zeros((3, 4)), labels=[0]), {}, r"expected images \(N, height"),
+        (lambda f: put(f / "train.npz", images=np.zeros((3, 4)), labels=[0]), {}, "images must be whole numbers"),
         (
-            lambda f: put(f / "train.npz", images=np.zeros((3, 4, 4)), labels=[0, 1, 1]),
+            lambda f: put(f / "train.npz", images=np.zeros((3, 4), int), labels=[0]),
             {},
-            "images and labels must be",
+            r"expected images \(N, height",
         ),
+        (lambda f: put(f / "train.npz", images=np.zeros((2, 8, 8, 3), int), labels=[0, 1]), {}, "channels last"),
+        (lambda f: put(f / "train.npz", values=[[1], [2]], offsets=[0, 1, 2], labels=[0]), {}, r"got 2 and \(1,\)"),
+        (lambda f: put(f / "train.npz", values=[[2**33]], offsets=[0, 1], labels=[0]), {}, "must fit 24 bits"),
+        (
+            lambda f: (image_folder(f, ("train",)), put(f / "test.npz", images=[1])),
+            {},
+            r"holds train, test\.npz; give",
+        ),
+        (image_folder, {"value_range": (0, 1, 2)}, "value_range must be 2 whole numbers"),
+        (lambda f: put_image(f / "train/a/0.png", np.zeros((4, 4, 4), np.uint8)), {}, "mode RGBA, with transparency"),
         (lambda f: (f / "train.npz").write_bytes(b"no"), {}, "cannot be read as an npz file"),
         (
             lambda f: put(f / "train.npz", values=[[1], [2]], offsets=[0, 1], labels=[0]),

@@ -63,7 +63,12 @@ NETWORKS = {
     "merged": (Merged, ROW),
     "stream": (Stream, ROW),
 }
-pytestmark = pytest.mark.filterwarnings("ignore:.*deploying changes", "ignore:LinearReadout", "ignore:nothing fires")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*SLAYER fires at its threshold",
+    "ignore:.*deploying changes",
+    "ignore:LinearReadout",
+    "ignore:nothing fires",
+)
 
 
 @pytest.fixture(params=NETWORKS)
@@ -198,3 +203,95 @@ def test_an_arm_outside_the_model_is_refused():
 def test_the_old_names_still_work():
     assert nn.deploy is quantize_ is pumice.quantize_
     assert nn.is_deployed is is_quantized
+
+
+def test_what_quantizing_refuses_the_plan_refuses():
+    large = torch.nn.Sequential(nn.Dense(LIF, 300, 4, weight_scale=40))
+    with pytest.raises(LoweringError, match="must add up to less than 16777216"):
+        plan(large, torch.ones(1, 300, 4), input_range=(0, 65535))
+    for threshold, message in ((0.001, "too small"), (3000.0, "is 192000 in the chip's integers, which hold up to")):
+        with pytest.raises(LoweringError, match=message):
+            plan(torch.nn.Sequential(nn.Dense({**LIF, "threshold": threshold}, 6, 4)), torch.ones(ROW))
+
+
+@pytest.mark.parametrize(
+    ("x", "input_range", "message"),
+    [
+        (torch.ones(0, 6, 8), None, "the example input holds nothing"),
+        (torch.ones(ROW), 5, "input_range must be two whole numbers"),
+        (torch.ones(ROW), (0, 2.5), "input_range must be two whole numbers"),
+        (torch.ones(ROW), (0, 1, 2), "input_range must be two whole numbers"),
+    ],
+)
+def test_impossible_examples_and_ranges_are_named(x, input_range, message):
+    with pytest.raises(LoweringError, match=message):
+        plan(torch.nn.Sequential(nn.Dense(LIF, 6, 4)), x, input_range=input_range)
+
+
+def test_an_example_of_booleans_and_a_range_of_nothing():
+    model = torch.nn.Sequential(nn.Dense({**LIF, "norm": nn.TDBN}, 6, 4))
+    assert plan(model, torch.zeros(ROW), input_range=(0, 0)).input_range == (0, 0)
+    assert not plan(torch.nn.Sequential(nn.Dense(LIF, 6, 4)), torch.ones(ROW)).layers[0].was_quantized
+
+
+class Named(torch.nn.Module):
+    def __init__(self, by_keyword=False, **blocks):
+        super().__init__()
+        self.order, self.by_keyword = list(blocks), by_keyword
+        for name, block in blocks.items():
+            setattr(self, name, block)
+
+    def forward(self, x):
+        for name in self.order:
+            x = getattr(self, name)(input=x) if self.by_keyword else getattr(self, name)(x)
+        return x
+
+
+def test_names_that_would_be_confused_are_refused():
+    with pytest.raises(LoweringError, match="a block is called 'input', as the network's input is"):
+        plan(Named(input=nn.Dense(LIF, 6, 4)), torch.ones(ROW))
+    nested = Named(fc=nn.Dense(LIF, 6, 4))
+    with pytest.raises(LoweringError, match=r"blocks 'body_fc' and 'body\.fc' would both be 'body_fc' in the graph"):
+        pumice.lower(Named(body_fc=nn.Dense(LIF, 6, 6), body=nested), torch.ones(ROW))
+    with pytest.raises(LoweringError, match="block 'a' is called by keyword"):
+        plan(Named(by_keyword=True, a=nn.Dense(LIF, 6, 4)), torch.ones(ROW))
+
+
+def test_parts_that_came_later_and_neurons_that_are_shared_are_named():
+    x = torch.ones(ROW)
+    model = quantize_(torch.nn.Sequential(nn.Dense(LIF, 6, 4)), x)
+    model[0].synapse = nn.Dense(LIF, 6, 4).synapse
+    with pytest.raises(LoweringError, match=r"block '0' is deployed, and its part '0\.synapse' is not"):
+        quantize_(model, x)
+    shared = torch.nn.Sequential(nn.Dense(LIF, 6, 4), nn.Dense(LIF, 4, 4))
+    shared[1].neuron = shared[0].neuron
+    with pytest.raises(LoweringError, match="blocks '0' and '1' share one neuron object"):
+        plan(shared, x)
+    other = torch.nn.Sequential(torch.nn.Linear(6, 4))
+    with pytest.raises(LoweringError, match="the plan's block '0' is a Linear in this model"):
+        apply(other, plan(torch.nn.Sequential(nn.Dense(LIF, 6, 4)), x))
+
+
+def test_a_block_that_came_later_is_watched_by_its_new_name():
+    x = (torch.rand(ROW) < 0.5).float()
+    model = quantize_(torch.nn.Sequential(nn.Dense(LIF, 6, 6), nn.Dense(LIF, 6, 4)), x)
+    model.insert(1, nn.Dense(LIF, 6, 6))
+    quantize_(model, x)
+    assert model(x).shape == (3, 4, 8)
+    guard, order = model.runtime_guard, model.runtime_guard.order
+    model.insert(1, nn.Dense({**LIF, "threshold": 0.001}, 6, 6))
+    with pytest.raises(LoweringError, match="too small"):
+        quantize_(model, x)
+    assert model.runtime_guard is guard
+    assert guard.order == order
+
+
+def test_hooks_can_be_removed_after_a_refusal():
+    model, called = torch.nn.Sequential(nn.Dense({**LIF, "threshold": 0.001}, 6, 4)), []
+    handle = model[0].register_forward_hook(lambda *_: called.append(1))
+    with pytest.raises(LoweringError, match="too small"):
+        quantize_(model, torch.ones(ROW))
+    handle.remove()
+    called.clear()
+    model(torch.ones(ROW))
+    assert not called

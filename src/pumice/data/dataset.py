@@ -23,7 +23,8 @@ class Split:
     """One part of a dataset.
 
     Attributes:
-        samples: Images, integers of shape (N, channel, height, width); or recordings of events.
+        samples: Images, integers of shape (N, channel, height, width); sequences, (N, feature, time); or recordings
+            of events.
         labels: Class indices, shape (N,).
     """
 

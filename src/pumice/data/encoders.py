@@ -99,7 +99,9 @@ class RateEncoder(AbstractImageEncoder):
 EVENT_ENCODINGS = ("time", "count")
 IMAGE_ENCODERS: dict[str, type[AbstractImageEncoder]] = {"direct": DirectEncoder, "rate": RateEncoder}
 
-ENCODING_NAMES = (*IMAGE_ENCODERS, *EVENT_ENCODINGS, "sequence")
+SEQUENCE_ENCODING = "sequence"
+
+ENCODING_NAMES = (*IMAGE_ENCODERS, *EVENT_ENCODINGS, SEQUENCE_ENCODING)
 
 
 def make_encoder(name: str, steps: int, image_range: tuple[int, int]) -> AbstractEncoder:

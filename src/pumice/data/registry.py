@@ -40,7 +40,7 @@ def load_dataset(name: str, root: str | Path | None = None, **arguments: Any) ->
         **arguments: The dataset's own.
 
     Returns:
-        An `ImageDataset` or an `EventDataset`.
+        An `ImageDataset`, an `EventDataset` or a `SequenceDataset`.
 
     Raises:
         InputError: There is no such dataset, it does not take these arguments, or its files are not usable.

@@ -15,7 +15,6 @@ from pumice.errors import InputError
 from pumice.fixedpoint.formats import STATE
 
 IntArray = npt.NDArray[np.integer[Any]]
-SEQUENCE_ENCODING = "sequence"
 
 
 def pad_sequences(sequences: Sequence[npt.ArrayLike]) -> IntArray:

@@ -30,6 +30,7 @@ from pumice.quantization.trace import Call
 _BLOCKS = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent, Recurrent, Merge, Neurons, LinearReadout)
 _NEURONS = (slayer_cuba.Neuron, CubaNeuron, STBPNeuron)
 _FIXED_NORMS = (MeanOnlyBatchNorm, WgtScaleBatchNorm)
+_PACKAGES = ("pumice.", "lava.", "torch.")
 _QUANTISERS = (slayer_base.Neuron.quantize_8bit, CubaNeuron.quantize_8bit)
 
 
@@ -37,7 +38,7 @@ def check_finite(model: torch.nn.Module) -> None:
     """Refuse weights that are no numbers: an integer of NaN means nothing.
 
     Raises:
-        LoweringError: A parameter or buffer holds NaN or infinity; the message names it.
+        LoweringError: A parameter, or a statistic of a block, holds NaN or infinity; the message names it.
 
     Example:
         >>> layer = torch.nn.Linear(1, 1)
@@ -46,7 +47,15 @@ def check_finite(model: torch.nn.Module) -> None:
         Traceback (most recent call last):
         pumice.errors.LoweringError: 'weight' holds NaN or infinity; go back to a checkpoint from before it did
     """
-    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+    ours = {
+        f"{place}.{name}".lstrip("."): buffer
+        for place, module in model.named_modules()
+        if type(module).__module__.startswith(
+            _PACKAGES
+        )  # a user's own may hold a best loss so far, infinity at first
+        for name, buffer in module.named_buffers(recurse=False)
+    }
+    for name, tensor in {**dict(model.named_parameters()), **ours}.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise LoweringError(f"{name!r} holds NaN or infinity; go back to a checkpoint from before it did")
 

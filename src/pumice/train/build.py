@@ -22,8 +22,7 @@ from pumice.data import (
     make_encoder,
     take_fold,
 )
-from pumice.data.encoders import EVENT_ENCODINGS, IMAGE_ENCODERS
-from pumice.data.sequences import SEQUENCE_ENCODING
+from pumice.data.encoders import EVENT_ENCODINGS, IMAGE_ENCODERS, SEQUENCE_ENCODING
 from pumice.errors import InputError, PumiceWarning
 from pumice.models import build_model
 from pumice.nn.surrogate import SURROGATES, Surrogate

@@ -196,3 +196,18 @@ def test_a_model_repaired_after_a_refusal_is_lowered(lowered_equals_model):
         quantize_(model, x)
     model[1].neuron._threshold = 0.5
     lowered_equals_model(model, x)
+
+
+def test_a_users_own_infinity_is_no_weight():
+    model = torch.nn.Sequential(nn.Dense({"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.25}, 3, 2))
+
+    class Own(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = model
+            self.register_buffer("best_loss", torch.tensor(float("inf")))
+
+        def forward(self, x):
+            return self.body(x)
+
+    assert is_quantized(quantize_(Own(), torch.ones(1, 3, 4)))

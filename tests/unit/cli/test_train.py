@@ -19,7 +19,7 @@ def test_train_then_lower(command, tmp_path):
     code, out, err = command("lower runs/digits/checkpoint.pt -o a.net --plan")
     assert code == 0, err
     planned, _, out = out.rpartition("\na.net")
-    assert planned.startswith("input 0..1\nlayer ")
+    assert planned.startswith("input 0..16\nlayer ")
     assert "a.net" + out == "a.net: 2 populations, 74 neurons, latency 2, period 4, with certificate\n"
     graph = pumice.load(tmp_path / "a.net")
     pumice.verify(graph)
@@ -67,7 +67,7 @@ def test_resume_without_a_checkpoint_starts(command):
         ("train digits --set data.dataset=mnist --data-root nowhere", "no such folder"),
         ("train fsdd", "--data-root DIR with train.npz, test.npz"),
         ("train digits --set data.args.speaker=1", "takes no argument speaker"),
-        ("train digits --set data.encoding=time", "digits holds images"),
+        ("train digits --set data.encoding=time", "is not for images, which digits holds"),
         ("train digits --set training.loss=hinge", "training.loss"),
         ("train digits --set compute.devices=2", "torchrun"),
         ("train digits --set data.folds=2 --set data.fold=2", "data.fold in 0..folds - 1"),

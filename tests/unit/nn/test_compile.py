@@ -19,7 +19,10 @@ NETS = {
     "dense": (lambda: Sequential(nn.Dense(CUBA, 20, 16, weight_scale=2), nn.Dense(LIF, 16, 10)), DENSE),
     "delays": (lambda: Sequential(nn.Dense(CUBA, 20, 16, delay=True), nn.Dense(LIF, 16, 10)), DENSE),
     "recurrent": (lambda: Sequential(nn.Recurrent(CUBA, 20, 16, weight_scale=2), nn.Dense(LIF, 16, 10)), DENSE),
-    "stbp": (lambda: nn.set_gradient(Sequential(nn.Dense(TDBN, 20, 16), nn.Dense(TDBN, 16, 10)), "stbp"), DENSE),
+    "stbp": (
+        lambda: nn.set_gradient(Sequential(nn.Dense(TDBN, 20, 16), nn.Dense(LIF, 16, 10, weight_scale=4)), "stbp"),
+        DENSE,
+    ),
     "conv": (
         lambda: Sequential(nn.Conv(TDBN, 2, 8, 3, padding=1), nn.Pool(LIF, 2), nn.Flatten(), nn.Dense(TDBN, 128, 10)),
         IMAGE,

@@ -81,7 +81,8 @@ def _judged(error: Exception) -> Outcome:
     if isinstance(error, LoweringError | BackendError) and not _HIDDEN.search(str(error)):
         return Outcome(REFUSED, f"{type(error).__name__}: {message}", str(error))
     # A block refuses what it gets; but what was lowered takes what was declared, and gives valid graphs.
-    if isinstance(error, InputError) and _place().startswith(("nn/", "quantization/")) and not _in_script("check_exact"):
+    of_a_block = _place().startswith(("nn/", "quantization/"))
+    if isinstance(error, InputError) and of_a_block and not _in_script("check_exact"):
         return Outcome(REFUSED, f"{type(error).__name__}: {message}", str(error))
     return Outcome(FAILED, f"{type(error).__name__} in {_place()}: {message}", traceback.format_exc())
 

@@ -58,3 +58,9 @@ def lowered_equals_model():
         return graph
 
     return check
+
+
+@pytest.fixture
+def params():
+    """A leaky neuron as SLAYER describes it, without a norm."""
+    return {"threshold": 0.5, "current_decay": 0.3, "voltage_decay": 0.1, "tau_grad": 0.1, "scale_grad": 1.0}

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pumice.data.checked import Origin
 from pumice.data.dataset import Dataset, EventDataset, ImageDataset, Split
 from pumice.data.events import Events, EventSamples, in_order, pack_events
-from pumice.data.npz import read_npz
+from pumice.data.npz import names_in_npz, read_npz
 from pumice.data.recordings import read_event_npz
 from pumice.data.sequences import SequenceDataset, pad_sequences
 from pumice.data.whole import whole_numbers
@@ -140,11 +140,7 @@ def _arrays(folder: Path, class_names: tuple[str, ...]) -> tuple[dict[str, Split
 
 
 def _array_split(path: Path) -> Split:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            held = set(archive.files)
-    except Exception as error:
-        raise InputError(f"{path}: cannot be read as an npz file ({error})") from error
+    held = names_in_npz(path)
     if held >= set(ARRAYS["events"]):
         return read_event_npz(path)
     if held >= set(ARRAYS["sequences"]):

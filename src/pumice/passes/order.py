@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pumice.errors import GraphError, InternalError
 from pumice.ir import Graph, latencies, verify_graph
 from pumice.passes.balance_latency import balance_latency
-from pumice.passes.base import PassResult
+from pumice.passes.base import PassResult, check_unscheduled
 from pumice.passes.insert_relays import insert_relays
 from pumice.passes.prune_dead import prune_dead
 from pumice.passes.schedule_resets import schedule_resets
@@ -57,31 +57,26 @@ class Pass:
     ensures: Check
 
 
-def _is_unscheduled(graph: Graph) -> None:
-    if graph.timing is not None:
-        raise GraphError(f"the graph is scheduled already, for {graph.timing}; start from one without a schedule")
-
-
 PASSES = (
     Pass(
         "prune_dead",
         lambda graph, _: prune_dead(graph),
         "What is dead must not lengthen a path.",
-        requires=_is_unscheduled,
-        ensures=_is_unscheduled,
+        requires=check_unscheduled,
+        ensures=check_unscheduled,
     ),
     Pass(
         "share_currents",
         lambda graph, settings: share_currents(graph, settings.residual),
         "Of what is alive; a relay lengthens the paths through it, which are balanced after it.",
-        requires=_is_unscheduled,
-        ensures=_is_unscheduled,
+        requires=check_unscheduled,
+        ensures=check_unscheduled,
     ),
     Pass(
         "balance_latency",
         lambda graph, _: balance_latency(graph),
         "Latencies must be equal before anything refers to them.",
-        requires=_is_unscheduled,
+        requires=check_unscheduled,
         ensures=latencies,
     ),
     Pass(

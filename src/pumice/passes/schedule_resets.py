@@ -21,7 +21,7 @@ from pumice.ir import (
     latencies,
     with_reset_schedule,
 )
-from pumice.passes.base import PassResult
+from pumice.passes.base import PassResult, check_unscheduled
 from pumice.passes.current_bounds import current_bounds
 
 MAX_GATE_STRENGTH = 256 << 7
@@ -62,7 +62,7 @@ def schedule_resets(graph: Graph, sample_steps: int, period_steps: int | None = 
     if graph.timing is not None:
         if graph.timing.sample_steps == sample_steps and period_steps in (None, graph.timing.period_steps):
             return PassResult(graph, False)
-        raise GraphError(f"the graph is scheduled already, for {graph.timing}; start from one without a schedule")
+        check_unscheduled(graph)
     reach = _reach(graph)
     gap = max(reach.values(), default=0)
     period = period_steps or 1 << (sample_steps + gap - 1).bit_length()

@@ -47,12 +47,11 @@ def check_finite(model: torch.nn.Module) -> None:
         Traceback (most recent call last):
         pumice.errors.LoweringError: 'weight' holds NaN or infinity; go back to a checkpoint from before it did
     """
+    # Not a user's own buffers: one may hold the best loss so far, infinity at first.
     ours = {
         f"{place}.{name}".lstrip("."): buffer
         for place, module in model.named_modules()
-        if type(module).__module__.startswith(
-            _PACKAGES
-        )  # a user's own may hold a best loss so far, infinity at first
+        if type(module).__module__.startswith(_PACKAGES)
         for name, buffer in module.named_buffers(recurse=False)
     }
     for name, tensor in {**dict(model.named_parameters()), **ours}.items():

@@ -177,11 +177,11 @@ def _layer(call: Call, vth_mant: int | None, synapses: tuple[SynapsePlan, ...], 
         scale = vth_mant / float(block.neuron.threshold)
         rows = [(synapse.folded_rows(), peak) for synapse, peak in with_peaks(call, peaks)]
         bias, decays = offset(call), [int(decay.min()) for decay in decays_q12(block.neuron)]
-    if not old and not isinstance(block, LinearReadout):
-        _check_bias(call.name, (bias.double() * scale).numpy(force=True))
-    scaled = [(2 * np.rint((weight.double() * scale / 2).numpy(force=True)), peak) for weight, peak in rows]
-    if vth_mant is not None and not old:
+    wanted_bias = (bias.double() * scale).numpy(force=True)
+    if not old and vth_mant is not None:
+        _check_bias(call.name, wanted_bias)
         _check_vth(call, vth_mant)
+    scaled = [(2 * np.rint((weight.double() * scale / 2).numpy(force=True)), peak) for weight, peak in rows]
     integers = [(weight.clip(*MIXED_WEIGHT), peak) for weight, peak in scaled]
     for (weight, _), synapse in zip(integers, synapses, strict=False):  # a read-out has none
         largest = float(np.abs(weight).sum(1).max(initial=0.0)) * synapse.max_input
@@ -200,9 +200,7 @@ def _layer(call: Call, vth_mant: int | None, synapses: tuple[SynapsePlan, ...], 
         ),
         clipped=sum(int((a != b).sum()) for (a, _), (b, _) in zip(scaled, integers, strict=True)),
         n_weights=sum(w.size for w, _ in integers),
-        **_states(
-            integers, np.rint((bias.double() * scale).numpy(force=True)).clip(*BIAS_MANT), decays, _is_concat(call)
-        ),
+        **_states(integers, np.rint(wanted_bias).clip(*BIAS_MANT), decays, _is_concat(call)),
     )
     return replace(layer, advice=advice_of(layer))
 

@@ -154,9 +154,7 @@ class _Watcher:
         self.calls: list[Call] = []
         self.running: list[Any] = []
         self.names: dict[Any, str] = {
-            block: original_name(name) or "model"
-            for name, block in model.named_modules()
-            if isinstance(block, _BLOCKS)
+            block: name for name, block in modules_by_name(model).items() if isinstance(block, _BLOCKS)
         }
         parts = {part for block in self.names for part in block.modules()}
         self._others = {

@@ -135,7 +135,6 @@ def _set_up(
     if logs is None:
         folder = path.parent if path is not None and fabric.global_rank == 0 else None
         logs = RunLogs(folder, trained.recipe.logging, log_bytes=position.log_bytes, steps=position.steps)
-    freeze_(trained.model, trained.recipe.training.freeze)
     optimizer = make_optimizer(trained.model, trained.recipe.training)
     with warnings.catch_warnings():
         # The successor of this option would still bring the buffers together once, whatever their shapes.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pumice.backends import get_backend
-from pumice.backends.fast.bounds import activation_types, largest_sum, largest_value
+from pumice.backends.fast.bounds import activation_types, largest_sum
 from pumice.backends.lava import LavaBackend
 from pumice.backends.verify import first_difference
 from pumice.ir import Accumulator, Conv, Cuba, Dense, Graph, Input, OneToOne, Sigma, Sparse, TokenMixing
@@ -65,7 +65,8 @@ def values(seed, value, n_steps):
 
 def largest_input(seed, edge):
     """The value whose largest sum over the synapses of `extreme` is at most `edge`, but within 24 bits."""
-    weight = max(largest_sum(s, 1) for s in extreme(seed, 1).synapses)
+    graph = extreme(seed, 1)
+    weight = max(s.largest_sum(*graph.ends_of(s)) << s.shift_bits for s in graph.synapses)
     return max(1, min(edge // weight, 2**23 - 1))
 
 
@@ -83,7 +84,7 @@ def test_the_narrow_activation_is_left_in_time(edge):
     """At most 2^15 - 1 over all that arrives at a population, or 32 bits."""
     graph = extreme(3, largest_input(3, edge))
     for name, dtype in activation_types(graph).items():
-        total = sum(largest_sum(s, largest_value(graph, s)) for s in graph.into(name))
+        total = sum(largest_sum(graph, s) for s in graph.into(name))
         fits = total < 2**15 and not isinstance(graph.population(name), Sigma)
         assert dtype is (np.int16 if fits else np.int32)
 

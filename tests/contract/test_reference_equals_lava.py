@@ -16,10 +16,12 @@ import pytest
 from pumice.backends import get_backend
 from pumice.backends.base import Record
 from pumice.backends.lava import LavaBackend
-from pumice.backends.reference import ReferenceBackend, neurons, synapses
+from pumice.backends.reference import ReferenceBackend, synapses
 from pumice.backends.verify import first_difference
 from pumice.fixedpoint import CubaState, DeltaState, clip24, cuba, resonator, to_int32, token_mixing_accumulate
 from pumice.ir import Conv, Graph, Reset
+from pumice.ir.populations import leaky, sigma_delta
+from pumice.ir.synapses import dense, token_mixing
 from pumice.testing import cases, example
 from pumice.testing.motifs import MOTIFS
 
@@ -102,7 +104,7 @@ def fire_at_threshold(monkeypatch, graph):
         spikes = after.v >= vth_mant << 6
         return spikes, CubaState(after.u, np.where(spikes, 0, after.v))
 
-    monkeypatch.setattr(neurons, "cuba_step", step)
+    monkeypatch.setattr(leaky, "cuba_step", step)
     return graph
 
 
@@ -111,7 +113,7 @@ def no_reset_of_v(monkeypatch, graph):
         spikes, after = cuba.cuba_step(state, activation, **parameters)
         return spikes, CubaState(after.u, after.v + spikes)
 
-    monkeypatch.setattr(neurons, "cuba_step", step)
+    monkeypatch.setattr(leaky, "cuba_step", step)
     return graph
 
 
@@ -129,13 +131,13 @@ def one_step_too_much_delay(_, graph):
 
 
 def dropped_bias(monkeypatch, graph):
-    monkeypatch.setattr(neurons, "effective_bias", lambda mant, exp: np.zeros((), np.int32))
+    monkeypatch.setattr(leaky, "effective_bias", lambda mant, exp: np.zeros((), np.int32))
     return graph
 
 
 def swapped_xy_in_flatten(monkeypatch, graph):
     swapped = lambda x: x.transpose(2, 0, 1).reshape(-1) if x.ndim == 3 else x  # noqa: E731
-    monkeypatch.setattr(synapses, "flatten_whc", swapped)
+    monkeypatch.setattr(dense, "flatten_whc", swapped)
     return graph
 
 
@@ -183,7 +185,7 @@ def tokens_along_y_first(monkeypatch, graph):
     def accumulate(weight, spikes, weight_exp):
         return token_mixing_accumulate(weight, spikes.swapaxes(0, 1), weight_exp).swapaxes(0, 1)
 
-    monkeypatch.setattr(synapses, "token_mixing_accumulate", accumulate)
+    monkeypatch.setattr(token_mixing, "token_mixing_accumulate", accumulate)
     return graph
 
 
@@ -213,8 +215,8 @@ def dropped_residue(monkeypatch, graph):
         sent, after = delta_step(state, act, **parameters)
         return sent, DeltaState(after.act, np.zeros_like(after.residue), after.error)
 
-    delta_step = neurons.delta_step
-    monkeypatch.setattr(neurons, "delta_step", step)
+    delta_step = sigma_delta.delta_step
+    monkeypatch.setattr(sigma_delta, "delta_step", step)
     return graph
 
 

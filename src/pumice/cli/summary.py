@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from pumice.ir import Graph, Population, Synapse, check_known, latencies
-from pumice.ir.weights import weights_of
 
 WEIGHT_BYTES = 1
 STATE_BYTES = 3
@@ -73,7 +72,7 @@ def _population(p: Population, latency: int | None) -> dict[str, Any]:
 
 
 def _synapse(s: Synapse) -> dict[str, Any]:
-    weight = weights_of(s)
+    weight = s.weights
     return {
         "source": s.source,
         "target": s.target,

@@ -10,20 +10,7 @@ import numpy as np
 
 from pumice.fixedpoint import weight_form
 from pumice.fixedpoint.formats import BIAS_EXP, BIAS_MANT, DELAY_STEPS, STATE, VTH_MANT
-from pumice.ir import (
-    Accumulator,
-    Cuba,
-    Delta,
-    Graph,
-    Population,
-    Resonator,
-    Sigma,
-    SigmaDelta,
-    Synapse,
-    check_known,
-)
-from pumice.ir.kinds import rule_for
-from pumice.ir.weights import weights_of
+from pumice.ir import Graph, Population, Synapse, check_known
 
 
 @dataclass(frozen=True)
@@ -60,7 +47,7 @@ def violations(graph: Graph, limits: ChipLimits = LOIHI2) -> list[str]:
         One line per violation: where, what is allowed, what was found; empty if the graph fits.
 
     Raises:
-        GraphError: A kind of population or synapse whose limits are not known.
+        GraphError: A kind of population or synapse that is not known.
 
     Example:
         >>> from pumice.ir.builder import chain
@@ -75,23 +62,13 @@ def violations(graph: Graph, limits: ChipLimits = LOIHI2) -> list[str]:
 
 
 def _population(p: Population, limits: ChipLimits) -> Iterator[str]:
-    for parameter, register in rule_for(_REGISTERS, p, "the limits of the chip").items():
-        yield from _within(parameter, getattr(p, parameter), getattr(limits, register))
-
-
-_REGISTERS: dict[type[Population], dict[str, str]] = {
-    Cuba: {"vth_mant": "vth_mant", "bias_mant": "bias_mant", "bias_exp": "bias_exp"},
-    Accumulator: {"bias_mant": "bias_mant", "bias_exp": "bias_exp"},
-    Sigma: {},
-    Delta: {"vth": "state"},
-    SigmaDelta: {"vth": "state", "bias": "state"},
-    Resonator: {"vth": "state"},
-}
-"""Which limit holds for which parameter of a kind."""
+    for parameter, limit in p.limits.items():
+        if limit.register is not None:
+            yield from _within(parameter, getattr(p, parameter), getattr(limits, limit.register))
 
 
 def _synapse(s: Synapse, limits: ChipLimits) -> Iterator[str]:
-    weight = weights_of(s)
+    weight = s.weights
     if weight_form(weight) is None:
         yield (
             "weights must fit 8 bits (even numbers in -256..254, or one sign within 255), "

@@ -3,12 +3,14 @@
 from pumice.ir.certificate import Certificate
 from pumice.ir.digest import graph_digests
 from pumice.ir.graph import Graph, Timing
+from pumice.ir.input import Input
 from pumice.ir.kinds import check_known
 from pumice.ir.layout import flatten_whc, lava_to_torch, torch_to_lava, unflatten_whc
-from pumice.ir.population import Accumulator, Cuba, Delta, Input, Population, Reset, Resonator, Sigma, SigmaDelta
+from pumice.ir.populations import Accumulator, Cuba, Delta, Population, Resonator, Sigma, SigmaDelta
+from pumice.ir.reset import Reset
 from pumice.ir.schedule import latencies, with_reset_schedule, without_resets
 from pumice.ir.stream import from_stream, to_stream
-from pumice.ir.synapse import Conv, Dense, Direct, OneToOne, Sparse, Synapse, TokenMixing
+from pumice.ir.synapses import Conv, Dense, Direct, Entries, OneToOne, Sparse, Synapse, TokenMixing
 from pumice.ir.verify import verify_graph
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "Delta",
     "Dense",
     "Direct",
+    "Entries",
     "Graph",
     "Input",
     "OneToOne",

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from pumice.fixedpoint.formats import MIXED_WEIGHT
 from pumice.ir.graph import Graph
-from pumice.ir.population import Cuba, Input
-from pumice.ir.synapse import Dense
+from pumice.ir.input import Input
+from pumice.ir.populations import Cuba
+from pumice.ir.synapses import Dense
 
 
 def even_weights(

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from pumice.ir.graph import Graph
 from pumice.ir.kinds import check_known
-from pumice.ir.population import Population, Reset
-from pumice.ir.synapse import Synapse
+from pumice.ir.populations import Population
+from pumice.ir.reset import Reset
+from pumice.ir.synapses import Synapse
 
 IntArray = npt.NDArray[np.integer[Any]]
 

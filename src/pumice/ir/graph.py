@@ -9,10 +9,11 @@ from typing import Any
 
 from pumice.errors import GraphError
 from pumice.ir.certificate import Certificate
+from pumice.ir.input import Input
 from pumice.ir.integers import PlainIntegers
-from pumice.ir.population import Input, Population
+from pumice.ir.populations import Population
 from pumice.ir.schedule import latencies
-from pumice.ir.synapse import Synapse
+from pumice.ir.synapses import Synapse
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,12 @@ class Graph:
     def shape_of(self, name: str) -> tuple[int, ...]:
         """Shape of the input or of a population."""
         return self.input.shape if name == self.input.name else self.population(name).shape
+
+    def ends_of(self, synapse: Synapse) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Shapes of a synapse's source, and of that part of its target which receives."""
+        shape = self.shape_of(synapse.target)
+        first, stop = synapse.target_channels or (0, shape[-1])
+        return self.shape_of(synapse.source), (*shape[:-1], stop - first)
 
     def into(self, name: str) -> Iterator[Synapse]:
         """The synapses that end in the population called `name`."""

@@ -6,18 +6,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from pumice.errors import GraphError, PumiceError
+from pumice.ir import populations, synapses
 from pumice.ir.graph import Graph
-from pumice.ir.population import Accumulator, Cuba, Delta, Population, Resonator, Sigma, SigmaDelta
-from pumice.ir.synapse import Conv, Dense, Direct, OneToOne, Sparse, Synapse, TokenMixing
-
-POPULATION_KINDS: tuple[type[Population], ...] = (Cuba, Accumulator, Sigma, Delta, SigmaDelta, Resonator)
-SYNAPSE_KINDS: tuple[type[Synapse], ...] = (Direct, Dense, Sparse, Conv, OneToOne, TokenMixing)
+from pumice.ir.populations import Population
+from pumice.ir.synapses import Synapse
 
 T = TypeVar("T")
 
 
 def check_known(graph: Graph) -> None:
-    """Refuse a graph that holds a kind of population or synapse that is not among those above.
+    """Refuse a graph that holds a kind of population or synapse that is among none of the `KINDS`.
 
     Passes, checks and counts call it first: none of them can say what a kind that it has never heard of does. A
     subclass is a kind of its own.
@@ -30,11 +28,11 @@ def check_known(graph: Graph) -> None:
         >>> check_known(chain((4,), [3], seed=0))
     """
     for population in graph.populations:
-        if type(population) not in POPULATION_KINDS:
-            raise GraphError(unknown_kind(population, POPULATION_KINDS))
+        if type(population) not in populations.KINDS:
+            raise GraphError(unknown_kind(population, populations.KINDS))
     for synapse in graph.synapses:
-        if type(synapse) not in SYNAPSE_KINDS:
-            raise GraphError(unknown_kind(synapse, SYNAPSE_KINDS))
+        if type(synapse) not in synapses.KINDS:
+            raise GraphError(unknown_kind(synapse, synapses.KINDS))
 
 
 def rule_for(
@@ -52,7 +50,7 @@ def rule_for(
         GraphError: The table has nothing for this kind (or another error, if given).
 
     Example:
-        >>> rule_for({Dense: "all to all"}, Conv("a", "b", weight=1), "the figure of weights")
+        >>> rule_for({synapses.Dense: "all to all"}, synapses.Conv("a", "b", weight=1), "the figure of weights")
         Traceback (most recent call last):
         pumice.errors.GraphError: synapse a -> b: unknown kind Conv in the figure of weights; known: Dense
     """

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pumice.errors import GraphError
-from pumice.ir.population import Population, Reset
+from pumice.ir.populations import Population
+from pumice.ir.reset import Reset
 
 if TYPE_CHECKING:
     from pumice.ir.graph import Graph

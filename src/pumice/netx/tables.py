@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import h5py
 import numpy as np
 
-from pumice.fixedpoint.formats import BIAS_EXP, DECAY, DECAY_ONE, WEIGHT_EXP
+from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.ir import (
     Accumulator,
     Conv,
@@ -44,14 +44,21 @@ class Field(NamedTuple):
     Attributes:
         name: In the file.
         attribute: Of the dataclass.
-        read: How it is read, and within which bounds.
         default: Not written if it holds; `REQUIRED` if there is none.
+        read: How it is read; by default within the `limits` of the kind.
     """
 
     name: str
     attribute: str
-    read: Reader
     default: Any = REQUIRED
+    read: Reader | None = None
+
+    def reader(self, kind: Kind) -> Reader:
+        """How it is read in a kind."""
+        if self.read is not None:
+            return self.read
+        limit = kind.made.limits[self.attribute]
+        return _numbers(limit.low, limit.high) if limit.per_neuron else _number(limit.low, limit.high)
 
 
 class Kind(NamedTuple):
@@ -92,51 +99,48 @@ def _text(node: Node, name: str) -> str:
 
 
 _LEAKY = (
-    Field("iDecay", "i_decay_q12", _numbers(*DECAY), DECAY_ONE),
-    Field("vDecay", "v_decay_q12", _numbers(*DECAY), 0),
-    Field("bias", "bias_mant", _numbers(-(2**15), 2**15 - 1), 0),
-    Field("biasExp", "bias_exp", _number(*BIAS_EXP), 6),
+    Field("iDecay", "i_decay_q12", DECAY_ONE),
+    Field("vDecay", "v_decay_q12", 0),
+    Field("bias", "bias_mant", 0),
+    Field("biasExp", "bias_exp", 6),
 )
 _CHANGES = (
-    Field("vTh", "vth", _number(0, LARGE)),
-    Field("spikeExp", "spike_exp", _number(0, 7), 6),
-    Field("stateExp", "state_exp", _number(0, 7), 6),
-    Field("cumError", "cum_error", _flag, False),
+    Field("vTh", "vth"),
+    Field("spikeExp", "spike_exp", 6),
+    Field("stateExp", "state_exp", 6),
+    Field("cumError", "cum_error", False, _flag),
 )
 
 POPULATIONS: dict[str, Kind] = {
-    "CUBA": Kind(Cuba, (Field("vThMant", "vth_mant", _number(0, 2**18 - 1)), *_LEAKY)),
+    "CUBA": Kind(Cuba, (Field("vThMant", "vth_mant"), *_LEAKY)),
     "accumulator": Kind(Accumulator, _LEAKY),
     "sigma": Kind(Sigma, ()),
     "delta": Kind(Delta, _CHANGES),
-    "sigma_delta": Kind(
-        SigmaDelta,
-        (*_CHANGES, Field("bias", "bias", _numbers(-LARGE - 1, LARGE), 0), Field("relu", "relu", _flag, True)),
-    ),
+    "sigma_delta": Kind(SigmaDelta, (*_CHANGES, Field("bias", "bias", 0), Field("relu", "relu", True, _flag))),
     "resonator": Kind(
         Resonator,
         (
-            Field("vTh", "vth", _number(0, LARGE)),
-            Field("sinDecay", "sin_decay", _numbers(-(2**15), 2**15 - 1)),
-            Field("cosDecay", "cos_decay", _numbers(-(2**15), 2**15 - 1)),
-            Field("stateExp", "state_exp", _number(0, 7), 6),
-            Field("decayBits", "decay_bits", _number(0, 12), 12),
-            Field("izhikevich", "izhikevich", _flag, False),
+            Field("vTh", "vth"),
+            Field("sinDecay", "sin_decay"),
+            Field("cosDecay", "cos_decay"),
+            Field("stateExp", "state_exp", 6),
+            Field("decayBits", "decay_bits", 12),
+            Field("izhikevich", "izhikevich", False, _flag),
         ),
     ),
 }
 
-_WEIGHT = Field("weight", "weight", _array)
-_WEIGHT_EXP = Field("weightExp", "weight_exp", _number(*WEIGHT_EXP), 0)
-_DELAY = Field("delay", "delay_steps", _numbers(0, LARGE), 0)
+_WEIGHT = Field("weight", "weight", read=_array)
+_WEIGHT_EXP = Field("weightExp", "weight_exp", 0)
+_DELAY = Field("delay", "delay_steps", 0, _numbers(0, LARGE))
 
 ENDS = (
-    Field("source", "source", _text),
-    Field("target", "target", _text),
-    Field("graded", "graded", _flag, False),
-    Field("balance", "balance_steps", _number(0, LARGE), 0),
-    Field("targetChannels", "target_channels", _pair(0, LARGE), None),
-    Field("part", "part", _text, "real"),
+    Field("source", "source", read=_text),
+    Field("target", "target", read=_text),
+    Field("graded", "graded", False, _flag),
+    Field("balance", "balance_steps", 0, _number(0, LARGE)),
+    Field("targetChannels", "target_channels", None, _pair(0, LARGE)),
+    Field("part", "part", "real", _text),
 )
 """What every synapse has."""
 
@@ -146,9 +150,9 @@ SYNAPSES: dict[str, Kind] = {
     "sparse": Kind(
         Sparse,
         (
-            Field("rows", "rows", _array),
-            Field("columns", "columns", _array),
-            Field("values", "values", _array),
+            Field("rows", "rows", read=_array),
+            Field("columns", "columns", read=_array),
+            Field("values", "values", read=_array),
             _WEIGHT_EXP,
             _DELAY,
         ),
@@ -157,16 +161,17 @@ SYNAPSES: dict[str, Kind] = {
         Conv,
         (
             _WEIGHT,
-            Field("stride", "stride", _pair(1), (1, 1)),
-            Field("padding", "padding", _pair(0), (0, 0)),
-            Field("dilation", "dilation", _pair(1), (1, 1)),
-            Field("groups", "groups", _number(1, LARGE), 1),
+            Field("stride", "stride", (1, 1), _pair(1)),
+            Field("padding", "padding", (0, 0), _pair(0)),
+            Field("dilation", "dilation", (1, 1), _pair(1)),
+            Field("groups", "groups", 1, _number(1, LARGE)),
             _DELAY,
         ),
     ),
-    "one_to_one": Kind(OneToOne, (Field("weight", "weight", _numbers(-LARGE, LARGE)), _WEIGHT_EXP, _DELAY)),
+    "one_to_one": Kind(OneToOne, (Field("weight", "weight", read=_numbers(-LARGE, LARGE)), _WEIGHT_EXP, _DELAY)),
     "token_mixing": Kind(TokenMixing, (_WEIGHT, _WEIGHT_EXP, _DELAY)),
 }
+"""Arrays are read whatever they hold: whether it is within the limits is `verify_graph`'s to say."""
 
 
 def write_fields(
@@ -221,7 +226,7 @@ def read_fields(
     fields = (*common, *kinds[name].fields)
     known_only(node, ("type", *known, *(field.name for field in fields)))
     return kinds[name].made, {
-        field.attribute: field.read(node, field.name)
+        field.attribute: field.reader(kinds[name])(node, field.name)
         if field.default is REQUIRED or field.name in node
         else field.default
         for field in fields

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from pumice.fixedpoint.cuba import THRESHOLD_SHIFT, effective_bias
 from pumice.fixedpoint.formats import DECAY_ONE, STATE_LIMIT
 from pumice.ir import Accumulator, Cuba, Delta, Graph, Population, Resonator, Sigma, SigmaDelta, check_known
-from pumice.ir.kinds import rule_for
 from pumice.passes.current_bounds import Bounds, current_bounds
 from pumice.passes.insert_relays import is_value_relay
 
@@ -25,8 +24,9 @@ def check_ranges(graph: Graph) -> list[str]:
     The bounds are sufficient, not necessary: a line means that a wrap or clip cannot be ruled out. All backends
     compute wraps and clips alike, so nothing becomes inexact; but a wrap is rarely what was meant.
 
-    Sigma and sigma-delta neurons add up what arrives for ever, which nothing here bounds: each has a line that says
-    so (but relays of values, which pass on the change of a sum exactly, wrapped or not).
+    What nothing here bounds has a line that says so: kinds without a rule of their own, and sigma and sigma-delta
+    neurons, which add up what arrives for ever (but relays of values, which pass on the change of a sum
+    exactly, wrapped or not).
 
     Args:
         graph: Any graph; its resets bound the number of steps over which states can build up.
@@ -43,8 +43,12 @@ def check_ranges(graph: Graph) -> list[str]:
         []
     """
     check_known(graph)
-    checks = [(p, rule_for(_CHECKS, p, "the check of ranges")) for p in graph.populations]
-    return [f"{p.name}: {line}" for p, check in checks for line in check(graph, p)]
+    return [f"{p.name}: {line}" for p in graph.populations for line in _CHECKS.get(type(p), _unbounded)(graph, p)]
+
+
+def _unbounded(graph: Graph, p: Population) -> Iterator[str]:
+    if p.states:
+        yield f"no bound is known for the states of a {type(p).__name__}"
 
 
 def _leaky(graph: Graph, p: Cuba | Accumulator) -> Iterator[str]:

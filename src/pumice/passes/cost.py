@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from pumice.ir import Conv, Dense, Direct, Graph, OneToOne, Sparse, Synapse, TokenMixing, check_known
-from pumice.ir.kinds import rule_for
+from pumice.ir import Graph, Synapse, check_known
 
 
 class Cost(NamedTuple):
@@ -44,25 +41,9 @@ def graph_cost(graph: Graph) -> Cost:
     """
     check_known(graph)
     return Cost(
-        sum(_connections(graph, s) for s in graph.synapses),
+        sum(s.connections(*graph.ends_of(s)) for s in graph.synapses),
         sum(_kept(graph, s) for s in graph.synapses),
     )
-
-
-def _connections(graph: Graph, s: Synapse) -> int:
-    source, target = (graph.shape_of(name) for name in (s.source, s.target))
-    return rule_for(_CONNECTIONS, s, "the table of costs")(s, source, target)
-
-
-Shape = tuple[int, ...]
-_CONNECTIONS: dict[type[Synapse], Callable[[Any, Shape, Shape], int]] = {
-    Dense: lambda s, _, __: s.weight.size,
-    Sparse: lambda s, _, __: np.count_nonzero(s.values),
-    Conv: lambda s, _, to: s.weight.size * math.prod(to[:-1]),  # the border's missing pixels count too
-    TokenMixing: lambda s, source, _: s.weight.shape[-1] * math.prod(source),
-    OneToOne: lambda _, source, __: math.prod(source),
-    Direct: lambda _, source, __: math.prod(source),
-}
 
 
 def _kept(graph: Graph, s: Synapse) -> int:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from pumice.ir import Direct, Graph, Sparse, Synapse, check_known
-from pumice.ir.weights import weights_of
+from pumice.ir import Direct, Graph, Synapse, check_known
 from pumice.passes.base import PassResult
 
 
@@ -32,7 +29,7 @@ def prune_dead(graph: Graph) -> PassResult:
         ['dense0']
     """
     check_known(graph)
-    without_zeros = graph.replace(synapses=tuple(_without_zeros(s) for s in graph.synapses))
+    without_zeros = graph.replace(synapses=tuple(s.without_zeros() for s in graph.synapses))
     alive = [s for s in without_zeros.synapses if not _is_zero(s) or _states_latency(without_zeros, s)]
     kept_graph = graph.replace(synapses=tuple(alive))
     heard, waiting = set(graph.outputs), list(graph.outputs)
@@ -46,22 +43,8 @@ def prune_dead(graph: Graph) -> PassResult:
     return PassResult(graph.replace(populations=populations, synapses=kept) if modified else graph, modified)
 
 
-def _without_zeros(synapse: Synapse) -> Synapse:
-    if not isinstance(synapse, Sparse) or np.all(synapse.values):
-        return synapse
-    kept = synapse.values != 0
-    delays = synapse.delay_steps if np.ndim(synapse.delay_steps) == 0 else np.asarray(synapse.delay_steps)[kept]
-    return replace(
-        synapse,
-        rows=synapse.rows[kept],
-        columns=synapse.columns[kept],
-        values=synapse.values[kept],
-        delay_steps=delays,
-    )
-
-
 def _is_zero(synapse: Synapse) -> bool:
-    return not isinstance(synapse, Direct) and not np.any(weights_of(synapse))
+    return not isinstance(synapse, Direct) and not np.any(synapse.weights)
 
 
 def _states_latency(graph: Graph, synapse: Synapse) -> bool:

@@ -216,23 +216,24 @@ def test_a_wrong_way_to_share_currents_leaves_the_network_as_it_is():
 @pytest.mark.parametrize("defect", ["late reset", "dropped bias", ">= for >", "floor of negatives", "swapped x/y"])
 def test_the_proof_finds_planted_defects(defect, x, monkeypatch):
     """Each defect is planted into the reference that a lowered graph is proved with."""
-    from pumice.backends.reference import neurons, synapses
     from pumice.fixedpoint import bits, cuba
+    from pumice.ir.populations import leaky
+    from pumice.ir.synapses import conv
 
     if defect == "late reset":
-        monkeypatch.setattr("pumice.ir.population.Reset.applies", lambda r, t: (t - 1) % r.interval == r.offset)
+        monkeypatch.setattr("pumice.ir.reset.Reset.applies", lambda r, t: (t - 1) % r.interval == r.offset)
     elif defect == "dropped bias":
-        monkeypatch.setattr(neurons, "effective_bias", lambda mant, exp: 0)
+        monkeypatch.setattr(leaky, "effective_bias", lambda mant, exp: 0)
     elif defect == ">= for >":
         monkeypatch.setattr(
-            neurons, "cuba_step", lambda *a, **k: cuba.cuba_step(*a, **{**k, "vth_mant": k["vth_mant"] - 1})
+            leaky, "cuba_step", lambda *a, **k: cuba.cuba_step(*a, **{**k, "vth_mant": k["vth_mant"] - 1})
         )
     elif defect == "floor of negatives":
         monkeypatch.setattr(cuba, "shift_toward_zero", lambda v, n: np.asarray(v, np.int64) >> n)
         assert bits.shift_toward_zero(-1, 1) == 0
     else:
-        conv = synapses.conv_accumulate
-        monkeypatch.setattr(synapses, "conv_accumulate", lambda w, s, **k: conv(w.transpose(0, 2, 1, 3), s, **k))
+        right = conv.conv_accumulate
+        monkeypatch.setattr(conv, "conv_accumulate", lambda w, s, **k: right(w.transpose(0, 2, 1, 3), s, **k))
     model = torch.nn.Sequential(
         lively(nn.Conv({**TDBN, "voltage_decay": 0.3}, 1, 8, 3, padding=1), x),
         nn.Conv(LEAKY, 8, 32, 3, padding=1),

@@ -5,7 +5,7 @@ import pytest
 
 from pumice.backends import run
 from pumice.backends.reference import backend
-from pumice.backends.reference.neurons import neurons
+from pumice.backends.reference.neurons import Neurons
 from pumice.ir import (
     Accumulator,
     Conv,
@@ -185,7 +185,7 @@ def test_sums_keep_within_their_bounds(seed, monkeypatch):
     seen = {}
 
     def watched(population):
-        cells = neurons(population)
+        cells = Neurons(population)
         step = cells.step
 
         def note(t, activation):
@@ -197,7 +197,7 @@ def test_sums_keep_within_their_bounds(seed, monkeypatch):
         cells.step = note
         return cells
 
-    monkeypatch.setattr(backend, "neurons", watched)
+    monkeypatch.setattr(backend, "Neurons", watched)
     run(graph, x, backend="reference")
     compared = 0
     for (name, part), (low, high) in seen.items():

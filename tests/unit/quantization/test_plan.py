@@ -15,7 +15,6 @@ from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm
 import pumice
 from pumice import nn
 from pumice.errors import LoweringError
-from pumice.ir.weights import weights_of
 from pumice.quantization import apply, is_quantized, plan, quantize_
 
 LIF = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.25}
@@ -114,7 +113,7 @@ def test_the_figures_are_those_of_the_graph(case):
     names = {"input", *(p.name for p in made_of_layers)}
     for population, layer in zip(made_of_layers, decided.layers, strict=True):
         arriving = graph.into(population.name)
-        weights = [weights_of(s) for s in arriving if s.source in names]
+        weights = [s.weights for s in arriving if s.source in names]
         assert layer.weights == (min(0, *(int(w.min()) for w in weights)), max(0, *(int(w.max()) for w in weights)))
         bias = np.atleast_1d(population.bias_mant)
         assert (layer.bias[0], layer.bias[1]) == (min(0, int(bias.min())), max(0, int(bias.max())))

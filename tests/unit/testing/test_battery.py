@@ -12,7 +12,9 @@ from pumice.backends.reference import ReferenceBackend, neurons, synapses
 from pumice.errors import BackendError
 from pumice.fixedpoint import CubaState, clip24, cuba, synapse, to_int32
 from pumice.ir import Conv, Dense, Resonator, Sparse, TokenMixing
-from pumice.ir.population import Reset
+from pumice.ir.populations import SigmaDelta, leaky, resonator, sigma_delta
+from pumice.ir.reset import Reset
+from pumice.ir.synapses import conv, dense
 from pumice.testing import BackendBattery
 from pumice.testing.battery import EDGES, GROUPS, _group
 
@@ -83,8 +85,9 @@ def only(kind, change):
     return lambda s: change(s) if isinstance(s, kind) else s
 
 
-APPLIES, RESONATE, DELTA, SIGMA = Reset.applies, neurons.resonator_step, neurons.delta_step, neurons.sigma_step
-FLATTEN, CONV = synapses.flatten_whc, synapses.conv_accumulate
+APPLIES, RESONATE = Reset.applies, resonator.resonator_step
+DELTA, SIGMA = sigma_delta.delta_step, sigma_delta.sigma_step
+FLATTEN, CONV = dense.flatten_whc, conv.conv_accumulate
 
 
 def stale_reset(self, t, activation):
@@ -95,7 +98,7 @@ def stale_reset(self, t, activation):
     return sent
 
 
-STEP, SIGMA_DELTA = neurons._LeakyIntegrators.step, neurons._SigmaDelta.step
+STEP, SIGMA_DELTA = neurons.Neurons.step, SigmaDelta.step
 
 
 def wrong_stride(weight, spikes, *, stride, **options):
@@ -108,34 +111,33 @@ def turns_backwards(*arguments, sin_decay, **parameters):
     return RESONATE(*arguments, sin_decay=-np.asarray(sin_decay), **parameters)
 
 
-def linear_sigma_delta(self, t, activation):
-    self.population = replace(self.population, relu=False)
-    return SIGMA_DELTA(self, t, activation)
+def linear_sigma_delta(self, states, activation):
+    return SIGMA_DELTA(replace(self, relu=False), states, activation)
 
 
 DEFECTS = {
     "rounds down": (replaced(cuba, "shift_toward_zero", lambda v, n: np.asarray(v, np.int64) >> n), "cuba_decays"),
-    "fires at the threshold": (replaced(neurons, "cuba_step", fires_at_threshold), "exactly"),
+    "fires at the threshold": (replaced(leaky, "cuba_step", fires_at_threshold), "exactly"),
     "late reset": (replaced(Reset, "applies", lambda r, t: APPLIES(r, t - 1)), "cuba_reset"),
     "no reset": (replaced(Reset, "applies", lambda r, t: False), "accumulator_reset"),
-    "reset after the step": (replaced(neurons._LeakyIntegrators, "step", stale_reset), "cuba_reset"),
-    "no bias": (replaced(neurons, "effective_bias", lambda mant, exp: 0), "cuba_bias"),
-    "bias without exponent": (replaced(neurons, "effective_bias", lambda mant, _: mant), "cuba_bias_exp_7"),
+    "reset after the step": (replaced(neurons.Neurons, "step", stale_reset), "cuba_reset"),
+    "no bias": (replaced(leaky, "effective_bias", lambda mant, exp: 0), "cuba_bias"),
+    "bias without exponent": (replaced(leaky, "effective_bias", lambda mant, _: mant), "cuba_bias_exp_7"),
     "u clips": (replaced(cuba, "wrap24_once", clip24), "dense_plain"),
     "v does not clip": (replaced(cuba, "clip24", to_int32), "accumulator"),
     "convolution does not wrap": (replaced(synapse, "wrap24_accumulator", to_int32), "conv_plain"),
     "graded as spikes": (replaced(synapses, "_values", lambda s, v: (v != 0).astype(np.int32)), "conv_plain"),
     "spikes as graded": (replaced(synapses, "_values", lambda s, v: v), "conv_plain"),
     "flattens x first": (
-        replaced(synapses, "flatten_whc", lambda v: v.reshape(-1) if v.ndim == 3 else v),
+        replaced(dense, "flatten_whc", lambda v: v.reshape(-1) if v.ndim == 3 else v),
         "dense_plain",
     ),
     "swapped x/y in the flattening": (
-        replaced(synapses, "flatten_whc", lambda v: FLATTEN(v.transpose(1, 0, 2)) if v.ndim == 3 else v),
+        replaced(dense, "flatten_whc", lambda v: FLATTEN(v.transpose(1, 0, 2)) if v.ndim == 3 else v),
         "dense_plain",
     ),
     "swapped stride": (
-        replaced(synapses, "conv_accumulate", wrong_stride),
+        replaced(conv, "conv_accumulate", wrong_stride),
         "conv_stride",
     ),
     "flipped kernel": (changed(only(Conv, lambda s: replace(s, weight=s.weight[:, ::-1, ::-1]))), "conv_plain"),
@@ -183,28 +185,28 @@ DEFECTS = {
     ),
     "first row missing": (changed(only(Sparse, lambda s: replace(s, values=s.values * (s.rows > 0)))), "sparse"),
     "no relu": (
-        replaced(neurons._SigmaDelta, "step", linear_sigma_delta),
+        replaced(SigmaDelta, "step", linear_sigma_delta),
         "sigma_delta_6_6",
     ),
     "no residue": (
-        replaced(neurons, "delta_step", lambda s, a, **k: DELTA(s._replace(residue=s.residue * 0), a, **k)),
+        replaced(sigma_delta, "delta_step", lambda s, a, **k: DELTA(s._replace(residue=s.residue * 0), a, **k)),
         "delta_6_6",
     ),
     "no summed-up error": (
-        replaced(neurons, "delta_step", lambda s, a, **k: DELTA(s, a, vth=k["vth"])),
+        replaced(sigma_delta, "delta_step", lambda s, a, **k: DELTA(s, a, vth=k["vth"])),
         "delta_6_6_cumulative",
     ),
-    "sigma forgets": (replaced(neurons, "sigma_step", lambda s, a: SIGMA(s * 0, a)), "sigma_image"),
+    "sigma forgets": (replaced(sigma_delta, "sigma_step", lambda s, a: SIGMA(s * 0, a)), "sigma_image"),
     "resonator turns backwards": (
-        replaced(neurons, "resonator_step", turns_backwards),
+        replaced(resonator, "resonator_step", turns_backwards),
         "resonator",
     ),
     "resonator without imaginary input": (
-        replaced(neurons, "resonator_step", lambda s, re, im, **k: RESONATE(s, re, im * 0, **k)),
+        replaced(resonator, "resonator_step", lambda s, re, im, **k: RESONATE(s, re, im * 0, **k)),
         "resonator",
     ),
     "both resonators one": (
-        replaced(neurons, "resonator_step", lambda *a, **k: RESONATE(*a, **{**k, "izhikevich": False})),
+        replaced(resonator, "resonator_step", lambda *a, **k: RESONATE(*a, **{**k, "izhikevich": False})),
         "resonator_izhikevich",
     ),
 }  # fmt: skip

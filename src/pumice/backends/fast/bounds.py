@@ -2,32 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from pumice.errors import BackendError
 from pumice.fixedpoint.formats import STATE_LIMIT
-from pumice.ir import (
-    Accumulator,
-    Conv,
-    Cuba,
-    Delta,
-    Dense,
-    Direct,
-    Graph,
-    OneToOne,
-    Population,
-    Resonator,
-    Sigma,
-    SigmaDelta,
-    Sparse,
-    Synapse,
-    TokenMixing,
-)
-from pumice.ir.kinds import rule_for
+from pumice.ir import Accumulator, Cuba, Graph, Synapse
 
 INT16_LIMIT = (1 << 15) - 1
 INT32_LIMIT = 1 << 31
@@ -53,40 +33,21 @@ def largest_value(graph: Graph, s: Synapse) -> int:
     return max(abs(low), abs(high))
 
 
-def largest_sum(s: Synapse, value: int) -> int:
+def largest_sum(graph: Graph, s: Synapse) -> int:
     """Bound on the size of what a synapse adds to one neuron in one step, and of every partial sum of it.
 
-    Args:
-        s: A synapse.
-        value: Bound on the size of what its source sends.
-
     Example:
-        >>> largest_sum(Dense("a", "b", weight=np.array([[3, -4], [1, 2]]), weight_exp=1), value=5)
+        >>> from pumice.ir import Dense, Input
+        >>> dense = Dense("input", "a", True, weight=np.array([[3, -4]]), weight_exp=1)
+        >>> graph = Graph(Input("input", (2,), (0, 5)), (Cuba("a", (1,), vth_mant=1),), (dense,), outputs=("a",))
+        >>> largest_sum(graph, dense)
         70
     """
-    sums = rule_for(_SUMS_OF_SIZES, s, "the fast backend", BackendError)(s)
-    return (int(np.max(sums, initial=0)) * value) << getattr(s, "weight_exp", 0)
+    return (s.largest_sum(*graph.ends_of(s)) * largest_value(graph, s)) << s.shift_bits
 
 
-_SUMS_OF_SIZES: dict[type[Synapse], Callable[[Any], npt.NDArray[Any]]] = {
-    Direct: lambda s: np.ones(1, np.int64),
-    Dense: lambda s: np.abs(s.weight).sum(1),
-    Sparse: lambda s: np.bincount(s.rows, weights=np.abs(s.values)),
-    Conv: lambda s: np.abs(s.weight).sum((1, 2, 3)),
-    OneToOne: lambda s: np.abs(s.weight),
-    TokenMixing: lambda s: np.abs(s.weight).sum(2),
-}
-"""For each target, what the sizes of the weights into it add up to."""
-
-_MAY_BE_NARROW: dict[type[Population], bool] = {
-    Cuba: True,
-    Accumulator: True,
-    Sigma: False,
-    Delta: False,
-    SigmaDelta: False,
-    Resonator: False,
-}
-"""Whether the step takes a 16-bit activation."""
+_NARROW = (Cuba, Accumulator)
+"""Kinds whose step takes a 16-bit activation."""
 
 
 def activation_types(graph: Graph) -> dict[str, type[np.signedinteger[Any]]]:
@@ -96,7 +57,6 @@ def activation_types(graph: Graph) -> dict[str, type[np.signedinteger[Any]]]:
     """
     found: dict[str, type[np.signedinteger[Any]]] = {}
     for p in graph.populations:
-        total = sum(largest_sum(s, largest_value(graph, s)) for s in graph.into(p.name))
-        narrow = rule_for(_MAY_BE_NARROW, p, "the fast backend", BackendError)
-        found[p.name] = np.int16 if narrow and total <= INT16_LIMIT else np.int32
+        fits = type(p) in _NARROW and sum(largest_sum(graph, s) for s in graph.into(p.name)) <= INT16_LIMIT
+        found[p.name] = np.int16 if fits else np.int32
     return found

@@ -10,11 +10,9 @@ import numpy.typing as npt
 
 from pumice.backends.fast.kernels.cuba import BLOCK, cuba_steps
 from pumice.backends.fast.kernels.graded import delta_steps, resonator_steps, sigma_steps
-from pumice.errors import BackendError
 from pumice.fixedpoint.cuba import THRESHOLD_SHIFT, effective_bias
 from pumice.fixedpoint.formats import DECAY_ONE, STATE_LIMIT
 from pumice.ir import Accumulator, Cuba, Delta, Population, Resonator, Sigma, SigmaDelta
-from pumice.ir.kinds import rule_for
 
 Array = npt.NDArray[Any]
 P = TypeVar("P", bound=Population)
@@ -140,6 +138,22 @@ class _Resonators(AbstractNeurons[Resonator]):
         )
 
 
+class _ByDefinition(AbstractNeurons[Any]):
+    def _advance(self, clears: Array, activation: dict[str, Array], sent: Array, traces: dict[str, Array]) -> None:
+        p = self.population
+        for step, clear in enumerate(clears):
+            if clear:
+                self.clear()
+            states = {name: state.reshape(-1, *p.shape) for name, state in self.states.items()}
+            arriving = {part: value[step].reshape(-1, *p.shape) for part, value in activation.items()}
+            given, states = p.step(states, arriving)
+            sent[step, :, : p.size] = given.reshape(len(sent[step]), -1)
+            for name, state in states.items():
+                self.states[name][:] = state.reshape(-1, p.size)
+                if traces[name].size:
+                    traces[name][step] = self.states[name]
+
+
 _KINDS: dict[type[Population], type[AbstractNeurons[Any]]] = {
     Cuba: _LeakyIntegrators,
     Accumulator: _LeakyIntegrators,
@@ -151,5 +165,5 @@ _KINDS: dict[type[Population], type[AbstractNeurons[Any]]] = {
 
 
 def neurons(population: Population, batch: int) -> AbstractNeurons[Any]:
-    """The states and step of a population."""
-    return rule_for(_KINDS, population, "the fast backend", BackendError)(population, batch)
+    """The states and steps of a population; a kind without a kernel of its own is stepped by its definition."""
+    return _KINDS.get(type(population), _ByDefinition)(population, batch)

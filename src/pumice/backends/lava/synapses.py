@@ -18,11 +18,10 @@ from scipy.sparse import csr_matrix
 from pumice.backends.lava.kernels import MAX_INT8, masked, regrouped
 from pumice.backends.lava.relays import delayed
 from pumice.backends.lava.unroll import SingleWeights, unroll
-from pumice.backends.lava.weights import largest_conv_sum, largest_value, message_bits, stored
+from pumice.backends.lava.weights import largest_sum, largest_value, message_bits, stored
 from pumice.errors import BackendError
 from pumice.fixedpoint.formats import STATE_LIMIT
-from pumice.ir import Accumulator, Conv, Dense, Direct, Graph, OneToOne, Sparse, Synapse, TokenMixing
-from pumice.ir.kinds import rule_for
+from pumice.ir import Accumulator, Conv, Dense, Direct, Graph, Synapse, TokenMixing
 
 Port: TypeAlias = OutPort | InPort
 IntArray = npt.NDArray[np.integer[Any]]
@@ -34,7 +33,7 @@ def connect(graph: Graph, synapse: Synapse, source: Port, target: InPort) -> Non
     Raises:
         BackendError: Lava has no process for it, or none that is exact.
     """
-    rule = rule_for(_RULES, synapse, "Lava's processes", BackendError)
+    rule = _RULES.get(type(synapse), _single_weights)
     if any(isinstance(p, Accumulator) and p.name == synapse.source for p in graph.populations):
         raise BackendError(
             f"synapse {synapse.source} -> {synapse.target}: an Accumulator never sends anything on Lava, its value "
@@ -54,8 +53,7 @@ def _direct(graph: Graph, synapse: Direct, source: Port, target: InPort) -> None
 
 def _dense(graph: Graph, synapse: Dense, source: Port, target: InPort) -> None:
     weight = _padded(synapse.weight, synapse, target.shape[0])
-    largest_sum = int(np.abs(weight).sum(axis=1).max()) * largest_value(graph, synapse)
-    arguments = stored(weight, synapse.weight_exp, largest_sum)
+    arguments = stored(weight, synapse.weight_exp, largest_sum(graph, synapse))
     arguments["num_message_bits"] = message_bits(synapse)
     if synapse.max_delay_steps + synapse.balance_steps:
         # int64: Lava refuses delays of any other integer type.
@@ -76,10 +74,10 @@ def _padded(array: IntArray, synapse: Synapse, n_channels: int) -> IntArray:
     return np.pad(array, [(first, n_channels - stop)] + [(0, 0)] * (array.ndim - 1))
 
 
-def _single_weights(graph: Graph, synapse: Sparse | OneToOne, source: Port, target: InPort) -> None:
+def _single_weights(graph: Graph, synapse: Synapse, source: Port, target: InPort) -> None:
     """One weight for each pair of neurons, which has the delays too.
 
-    Also for one to one: a grouped 1x1 Conv measures 1.9 ms a step where Sparse takes 3.2 (8 x 8 x 64 neurons), but
+    For one to one too: a grouped 1x1 Conv measures 1.9 ms a step where Sparse takes 3.2 (8 x 8 x 64 neurons), but
     has no `weight_exp`, no delays, one weight per channel only, and 24 bits (`benchmarks/token_mixing.py`).
     """
     _connect_sparse(graph, synapse, unroll(graph, synapse), source, target)
@@ -102,20 +100,16 @@ def _token_mixing(graph: Graph, synapse: TokenMixing, source: Port, target: InPo
         _connect_sparse(graph, synapse, part, port, target)
 
 
-def _connect_sparse(
-    graph: Graph, synapse: Sparse | OneToOne | TokenMixing, weights: SingleWeights, source: Port, target: InPort
-) -> None:
+def _connect_sparse(graph: Graph, synapse: Synapse, weights: SingleWeights, source: Port, target: InPort) -> None:
     for layer in weights.layers():
         process = _sparse(graph, synapse, layer, (int(np.prod(target.shape)), int(np.prod(source.shape))))
         source.flatten().connect(process.s_in)
         process.a_out.reshape(target.shape).connect(target)
 
 
-def _sparse(
-    graph: Graph, synapse: Sparse | OneToOne | TokenMixing, weights: SingleWeights, shape: tuple[int, int]
-) -> LavaSparse:
+def _sparse(graph: Graph, synapse: Synapse, weights: SingleWeights, shape: tuple[int, int]) -> LavaSparse:
     sums = np.bincount(weights.rows, np.abs(weights.values), minlength=1)
-    arguments = stored(weights.values, synapse.weight_exp, int(sums.max()) * largest_value(graph, synapse))
+    arguments = stored(weights.values, synapse.shift_bits, int(sums.max()) * largest_value(graph, synapse))
     place = (weights.rows, weights.columns)
     arguments["weights"] = csr_matrix((arguments["weights"], place), shape)
     arguments["num_message_bits"] = message_bits(synapse)
@@ -142,7 +136,7 @@ def _conv(graph: Graph, synapse: Conv, source: Port, target: InPort) -> None:
         weight, groups = _padded(regrouped(weight, groups, 1)[0], synapse, target.shape[2]), 1
     # A convolution wraps at 24 bits. Where a sum might reach that, what left the source in different steps must be
     # wrapped separately, so each delay has a convolution of its own.
-    wraps = largest_conv_sum(graph, synapse) >= STATE_LIMIT
+    wraps = largest_sum(graph, synapse) >= STATE_LIMIT
     for channels, delays in _delay_groups(synapse, source.shape[2], one_each=wraps):
         kept = np.isin(np.arange(source.shape[2]), channels)
         process = LavaConv(
@@ -171,9 +165,9 @@ def _check_geometry(synapse: Conv) -> None:
 
 
 def _check_sum(graph: Graph, synapse: Conv) -> None:
-    if (largest_sum := largest_conv_sum(graph, synapse)) >= 2**31:
+    if (largest := largest_sum(graph, synapse)) >= 2**31:
         raise BackendError(
-            f"synapse {synapse.source} -> {synapse.target}: the sum of the convolution might reach {largest_sum}; "
+            f"synapse {synapse.source} -> {synapse.target}: the sum of the convolution might reach {largest}; "
             "Lava's is defined below 2^31 only: use smaller inputs or weights"
             + (", or state the input's value_range" if graph.input.value_range is None else "")
         )
@@ -193,8 +187,7 @@ def _delay_groups(
 _RULES: dict[type[Synapse], Any] = {
     Direct: _direct,
     Dense: _dense,
-    Sparse: _single_weights,
     Conv: _conv,
-    OneToOne: _single_weights,
     TokenMixing: _token_mixing,
 }
+"""How a kind becomes Lava's processes; one that is not listed does as single weights."""

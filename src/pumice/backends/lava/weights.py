@@ -10,7 +10,7 @@ from lava.utils.weightutils import SignMode
 
 from pumice.fixedpoint import weight_form
 from pumice.fixedpoint.formats import STATE
-from pumice.ir import Conv, Graph, Synapse
+from pumice.ir import Graph, Synapse
 
 GRADED_BITS = 24
 """Message width of a graded spike; Lava's CPU models only look at whether it is 0."""
@@ -62,6 +62,6 @@ def largest_value(graph: Graph, synapse: Synapse) -> int:
     return max(abs(low), abs(high))
 
 
-def largest_conv_sum(graph: Graph, synapse: Conv) -> int:
-    """Bound on the magnitude of a convolution's result."""
-    return int(np.abs(synapse.weight).sum(axis=(1, 2, 3)).max()) * largest_value(graph, synapse)
+def largest_sum(graph: Graph, synapse: Synapse) -> int:
+    """Bound on the magnitude of what a synapse adds in one step, before the shift."""
+    return synapse.largest_sum(*graph.ends_of(synapse)) * largest_value(graph, synapse)

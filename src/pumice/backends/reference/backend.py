@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.backends.base import AbstractBackend, Record, RunResult
-from pumice.backends.reference.neurons import neurons
+from pumice.backends.reference.neurons import Neurons
 from pumice.backends.reference.synapses import DelayLine
 from pumice.ir import Graph
 
@@ -28,7 +28,7 @@ class ReferenceBackend(AbstractBackend):
     name = "reference"
 
     def _run(self, graph: Graph, x: Int32Array, record: bool) -> RunResult:
-        cells = {p.name: neurons(p) for p in graph.populations}
+        cells = {p.name: Neurons(p) for p in graph.populations}
         into = {p.name: [DelayLine(graph, s) for s in graph.into(p.name)] for p in graph.populations}
         n_steps = len(x)
         sent_traces = {p.name: np.zeros((n_steps, *p.shape), np.int32) for p in graph.populations}

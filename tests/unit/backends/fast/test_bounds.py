@@ -1,28 +1,20 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pumice.backends.fast.bounds import activation_types, largest_sum
 from pumice.backends.fast.matrix import Matrix, exact_float
-from pumice.ir import Accumulator, Conv, Cuba, Dense, Graph, Input, OneToOne, Sigma, Sparse, TokenMixing
-
-SYNAPSES = {
-    "dense": (Dense("a", "b", weight=np.array([[3, -4], [1, 2]]), weight_exp=1), 14),
-    "conv": (Conv("a", "b", weight=np.array([[[[2], [-5]]], [[[1], [1]]]])), 7),
-    "sparse": (
-        Sparse("a", "b", rows=np.array([0, 0, 1]), columns=np.array([0, 1, 1]), values=np.array([3, -3, 5])),
-        6,
-    ),
-    "nothing": (Sparse("a", "b", rows=np.zeros(0, int), columns=np.zeros(0, int), values=np.zeros(0, int)), 0),
-    "one to one": (OneToOne("a", "b", weight=np.array([3, -9]), weight_exp=2), 36),
-    "token mixing": (TokenMixing("a", "b", weight=np.array([[[1, -2], [0, 1]], [[4, 4], [0, 0]]])), 8),
-}
+from pumice.ir import Accumulator, Cuba, Dense, Graph, Input, Sigma
 
 
-@pytest.mark.parametrize("name", SYNAPSES)
-def test_largest_sum(name):
-    synapse, expected = SYNAPSES[name]
-    assert largest_sum(synapse, 1) == expected
-    assert largest_sum(synapse, 10) == 10 * expected
+def test_largest_sum():
+    """The largest sum of sizes into one neuron, shifted, times the largest value."""
+    dense = Dense("input", "a", True, weight=np.array([[3, -4], [1, 2]]), weight_exp=1)
+    for value_range, expected in [((0, 1), 14), ((-5, 3), 70), (None, 14 * 2**23)]:
+        graph = Graph(Input("input", (2,), value_range), (Cuba("a", (2,), vth_mant=1),), (dense,), outputs=("a",))
+        assert largest_sum(graph, dense) == expected
+    assert largest_sum(graph, replace(dense, graded=False)) == 14
 
 
 def test_floats_hold_what_they_promise():

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from pumice.backends.lava.unroll import SingleWeights, unroll
-from pumice.backends.reference.synapses import accumulate
 from pumice.ir import Cuba, Graph, Input, OneToOne, Sparse, TokenMixing
 
 SHAPE = (3, 2, 4)
@@ -37,7 +36,7 @@ def test_single_weights_are_the_synapse(synapse, channels):
         got = np.zeros(target, np.int64)
         now = weights.delays == delay + synapse.balance_steps
         np.add.at(got.reshape(-1), weights.rows[now], weights.values[now] * x.reshape(-1)[weights.columns[now]])
-        expected = accumulate(synapse, x, delay, SHAPE)
+        expected = synapse.accumulate(x, delay, SHAPE)
         kept = slice(*(channels or (0, 4)))
         np.testing.assert_array_equal(got[..., kept], expected)
         assert np.count_nonzero(got) == np.count_nonzero(got[..., kept])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from lava.utils.weightutils import SignMode, clip_weights, truncate_weights
 
-from pumice.backends.lava.weights import largest_conv_sum, largest_value, message_bits, stored
+from pumice.backends.lava.weights import largest_sum, largest_value, message_bits, stored
 from pumice.ir import Conv, Cuba, Graph, Input, Sigma
 
 
@@ -54,5 +54,5 @@ def test_bounds_of_what_a_source_sends():
     assert largest_value(graph, replace(conv, source="a")) == 2**31
     assert largest_value(graph, replace(conv, source="b")) == 1
     ranged = graph.replace(input=Input("input", (2, 2, 1), (-9, 4)))
-    assert largest_conv_sum(ranged, conv) == 2 * 3 * 9
+    assert largest_sum(ranged, conv) == 2 * 3 * 9
     assert (message_bits(conv) > 0, message_bits(replace(conv, graded=False))) == (True, 0)

@@ -12,10 +12,10 @@ import pumice.backends.fast.backend as fast
 import pumice.lowering.blocks
 import pumice.testing.exact
 from pumice import nn
-from pumice.backends.reference import neurons as reference_neurons
 from pumice.errors import CheckFailedError, InputError, LoweringError
 from pumice.fixedpoint import CubaState
 from pumice.ir import Dense
+from pumice.ir.populations import leaky
 from pumice.testing import audit, check_exact, lower_checked
 from pumice.testing.auditing import Case, Outcome, Part, Step, Worker, run_case, shrink
 from pumice.testing.auditing.worker import SERVE
@@ -64,14 +64,14 @@ def only_failure(report):
 
 
 def test_a_reference_that_fires_at_its_threshold(monkeypatch):
-    right = reference_neurons.cuba_step
+    right = leaky.cuba_step
 
     def with_equality(state, activation, *, vth_mant, **others):
         _, (u, v) = right(state, activation, vth_mant=1 << 17, **others)  # never fires, so v is not reset
         fires = v >= np.asarray(vth_mant) << 6
         return fires, CubaState(u, np.where(fires, 0, v).astype(np.int32))
 
-    monkeypatch.setattr(reference_neurons, "cuba_step", with_equality)
+    monkeypatch.setattr(leaky, "cuba_step", with_equality)
     forgets = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 1.0}
     first = Part("dense", (0,), {"out": 16, "scale": 3.0, "params": forgets})  # sums that meet a threshold exactly
     failure = only_failure(found(draw=lambda *_: replace(lively(1, 0), parts=(first, *lively(1, 0).parts[1:]))))

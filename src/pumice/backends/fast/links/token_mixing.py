@@ -1,0 +1,37 @@
+"""Token mixing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pumice.backends.fast.kernels.products import add_token_mixing
+from pumice.backends.fast.links.base import Array, Ends, Link, per_channel
+from pumice.ir import TokenMixing
+
+
+class TokenMixingLink(Link):
+    """One matrix per head, over places in memory order."""
+
+    def __init__(self, synapse: TokenMixing, ends: Ends, delay: int | Array) -> None:
+        super().__init__(synapse, ends, delay)
+        width, height, channels = ends.source_shape
+        heads = len(synapse.weight)
+        tokens = np.arange(width * height).reshape(height, width).T.reshape(-1)  # of the places x * height + y
+        mixed = synapse.weight.astype(np.int64)[:, tokens][:, :, tokens] << synapse.weight_exp
+        self._weight = np.ascontiguousarray(mixed.transpose(0, 2, 1), ends.dtype)
+        self._head = np.arange(channels) * heads // channels
+
+    @property
+    def fan_out(self) -> Array:  # noqa: D102
+        return np.count_nonzero(self._weight, axis=2)[self._head].T.reshape(-1)
+
+    def _add(self, arriving: Array, words: Array, activation: Array) -> None:
+        channels = (self.ends.channels[0], self.ends.target_shape[-1])
+        add_token_mixing(arriving, words, self._weight, self._head, channels, activation)
+
+
+def prepare_token_mixing(s: TokenMixing, ends: Ends) -> Iterator[Link]:
+    """One link."""
+    yield TokenMixingLink(s, ends, s.latency_steps + per_channel(s.delay_steps, ends))

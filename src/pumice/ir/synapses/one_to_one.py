@@ -1,0 +1,73 @@
+"""Each neuron to the neuron at its own place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from pumice.fixedpoint import to_int32
+from pumice.ir.synapses.base import (
+    WEIGHT_LIMITS,
+    Entries,
+    Int32Array,
+    IntArray,
+    Shape,
+    Synapse,
+    channel_delay_problems,
+    delayed_by,
+    halves,
+    non_zero,
+)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OneToOne(Synapse):
+    """Each neuron feeds the neuron at its own place: current += weight * source * 2^weight_exp.
+
+    Attributes:
+        weight: One number, one per channel, or one per neuron (broadcast against the shape).
+        weight_exp: Left shift, 0 to 7.
+        delay_steps: 0 to 62: one number, or one per channel.
+    """
+
+    limits: ClassVar = WEIGHT_LIMITS
+
+    weight: int | IntArray
+    weight_exp: int = 0
+    delay_steps: int | IntArray = 0
+
+    @property
+    def weights(self) -> IntArray:
+        """One, one per channel, or one per neuron."""
+        return np.asarray(self.weight)
+
+    def problems(self, source: Shape, target: Shape) -> Iterator[str]:
+        """Both ends have one shape."""
+        if source != target:
+            yield f"shapes must be equal, got {source} and {target}"
+        if np.shape(self.weight) not in ((), source[-1:], source):
+            allowed = f"one number, one per channel {source[-1:]} or one per neuron {source}"
+            yield f"weight must be {allowed}, got {np.shape(self.weight)}"
+        yield from channel_delay_problems(source, self.delay_steps)
+
+    def entries(self, source: Shape, target: Shape) -> Entries:
+        """The diagonal."""
+        neurons = np.arange(int(np.prod(source))).reshape(source)
+        return non_zero(neurons, neurons, self.weight, self.delay_steps)
+
+    def accumulate(self, sent: Int32Array, delay: int, target: Shape) -> Int32Array:
+        """Each value times its weight."""
+        product = np.asarray(self.weight, dtype=np.int64) * delayed_by(self.delay_steps, delay, sent)
+        return to_int32(to_int32(product).astype(np.int64) << self.weight_exp)
+
+    def sums(self, source: Shape, target: Shape) -> tuple[IntArray, IntArray]:
+        """The weights themselves."""
+        positive, negative = halves(self.weight)
+        return np.broadcast_to(positive, target), np.broadcast_to(negative, target)
+
+    def connections(self, source: Shape, target: Shape) -> int:
+        """One for each neuron."""
+        return int(np.prod(source))

@@ -46,8 +46,8 @@ def file_cases(folder):
             Cuba(n, (len(w),), 40, bias_mant=bias, **{**kinds, **changes})
             for n, w in zip(names, weights, strict=True)
         )
-        arms = zip(["input", *names], names, weights, strict=False)
-        return Graph(Input("input", (6,)), cells, tuple(Dense(s, t, weight=w) for s, t, w in arms), (names[-1],))
+        synapses = zip(["input", *names], names, weights, strict=False)
+        return Graph(Input("input", (6,)), cells, tuple(Dense(s, t, weight=w) for s, t, w in synapses), (names[-1],))
 
     kernel = big.transpose(0, 3, 2, 1)
     wide = Graph(

@@ -39,9 +39,9 @@ y_train = torch.tensor(data.train.labels)
 
 # %% [markdown]
 # ## The network
-# `nn.Merge` sums the *currents* of its arms, then fires. What goes from block to block are spikes, so a sum of two
-# branches is two synapses into one population. Each of n arms that are summed has a norm with alpha = 1/sqrt(n): then
-# the sum has the standard deviation V_th, as a single arm would.
+# `nn.Merge` sums the *currents* of its synapses, then fires. What goes from block to block are spikes, so a sum of
+# two branches is two synapses into one population. Each of n synapses that are summed has a norm with
+# alpha = 1/sqrt(n): then the sum has the standard deviation V_th, as a single synapse would.
 #
 # The block below is one of its own: a 3x3 and a 1x1 convolution side by side, and the shortcut. `nn.ResidualBlock`
 # and `nn.Bottleneck` are the usual ones, and `pumice.models.resnet` builds ResNet-18, 19, 34 and 50 of them.
@@ -51,15 +51,15 @@ lif = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75, "surrogate
 norm = partial(nn.TDBN, alpha=3**-0.5)
 
 
-class ThreeArms(torch.nn.Module):
+class ThreeSynapses(torch.nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = nn.Merge(lif, nn.ConvArm(channels, channels, 3, padding=1, norm=nn.TDBN))
+        self.first = nn.Merge(lif, nn.ConvSynapse(channels, channels, 3, padding=1, norm=nn.TDBN))
         self.sum = nn.Merge(
             lif,
-            nn.ConvArm(channels, channels, 3, padding=1, norm=norm),
-            nn.ConvArm(channels, channels, 1, norm=norm),
-            nn.IdentityArm(channels, norm=norm),
+            nn.ConvSynapse(channels, channels, 3, padding=1, norm=norm),
+            nn.ConvSynapse(channels, channels, 1, norm=norm),
+            nn.IdentitySynapse(channels, norm=norm),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -67,11 +67,11 @@ class ThreeArms(torch.nn.Module):
 
 
 model = torch.nn.Sequential(
-    nn.Merge(lif, nn.ConvArm(1, 12, 3, padding=1, norm=nn.TDBN)),
-    ThreeArms(12),
+    nn.Merge(lif, nn.ConvSynapse(1, 12, 3, padding=1, norm=nn.TDBN)),
+    ThreeSynapses(12),
     nn.ResidualBlock({**lif, "norm": nn.TDBN}, 12, 24, stride=2),
-    ThreeArms(24),
-    nn.Merge(lif, nn.LinearArm(24, 10, positions=4 * 4)),  # the mean over the image, then a linear layer
+    ThreeSynapses(24),
+    nn.Merge(lif, nn.LinearSynapse(24, 10, positions=4 * 4)),  # the mean over the image, then a linear layer
 )
 nn.set_gradient(model, "stbp")  # gradients go through the reset, too
 

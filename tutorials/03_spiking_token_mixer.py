@@ -35,7 +35,7 @@ torch.set_num_threads(1)  # fastest for a network this small
 
 # %% [markdown]
 # ## The network
-# A `Current` is what arms (convolutions, matrices over tokens) make of spikes. Currents are added; `Neurons` make
+# A `Current` is what synapses (convolutions, matrices over tokens) make of spikes. Currents are added; `Neurons` make
 # spikes of them. No activations are multiplied with each other, nothing is pooled.
 
 # %%

@@ -46,10 +46,10 @@ def extreme(seed, value):
         readers = Cuba("cuba", shape, vth_mant=int(rng.choice([0, 2**15, 2**17 - 1])), i_decay_q12=100)
         for p in (readers, Accumulator("accumulator", shape, 4096, 4096), Sigma("sigma", shape)):
             name = f"{label}_{p.name}"
-            arms = [kind("in", name, True, **fields)]
-            arms += [OneToOne("in", name, True, weight=weight)] * (shape == SHAPE and bool(rng.integers(2)))
+            entering = [kind("in", name, True, **fields)]
+            entering += [OneToOne("in", name, True, weight=weight)] * (shape == SHAPE and bool(rng.integers(2)))
             populations.append(type(p)(**{**vars(p), "name": name}))
-            synapses += arms
+            synapses += entering
     return Graph(
         Input("in", SHAPE, (-value, value)), tuple(populations), tuple(synapses), tuple(p.name for p in populations)
     )

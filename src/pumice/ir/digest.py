@@ -58,8 +58,8 @@ def graph_digests(graph: Graph) -> dict[str, str]:
     check_known(graph)
     parts = [_sha(_input(graph)), _sha(_names(graph)), _sha(map(repr, graph.outputs)), _sha(_timing(graph))]
     for p in graph.populations:
-        arms = sorted(_sha(_synapse(graph, s)) for s in graph.into(p.name))
-        parts += [_sha(_population(p)), _sha(arms)]
+        synapses = sorted(_sha(_synapse(graph, s)) for s in graph.into(p.name))
+        parts += [_sha(_population(p)), _sha(synapses)]
     return dict(zip(part_names(graph), parts, strict=True))
 
 

@@ -34,19 +34,19 @@ def latencies(graph: Graph) -> dict[str, int]:
     for population in graph.populations:
         if population.name in alone:
             continue
-        arms = {}
+        arrivals = {}
         for synapse in graph.into(population.name):
             if not synapse.is_recurrent and synapse.source in found:
-                arms[synapse.source] = found[synapse.source] + synapse.latency_steps
-        if not arms:
+                arrivals[synapse.source] = found[synapse.source] + synapse.latency_steps
+        if not arrivals:
             raise GraphError(f"population {population.name!r}: no path from the input reaches it")
-        if len(set(arms.values())) > 1:
-            listed = ", ".join(f"{source}: {steps}" for source, steps in arms.items())
+        if len(set(arrivals.values())) > 1:
+            listed = ", ".join(f"{source}: {steps}" for source, steps in arrivals.items())
             raise GraphError(
                 f"population {population.name!r}: its sources arrive at different steps ({listed}); "
                 "delay the shorter paths until all arrive together"
             )
-        found[population.name] = next(iter(arms.values()))
+        found[population.name] = next(iter(arrivals.values()))
     return found
 
 

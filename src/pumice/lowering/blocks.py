@@ -28,10 +28,14 @@ from pumice.ir import (
     flatten_whc,
     torch_to_lava,
 )
-from pumice.nn.arms import AbstractArm, ConvArm, DenseArm, IdentityArm, TokenMixingArm
-from pumice.nn.linear_readout import LinearReadout
-from pumice.nn.merge import Merge
-from pumice.nn.readout import LinearArm
+from pumice.nn.blocks.linear_readout import LinearReadout
+from pumice.nn.blocks.merge import Merge
+from pumice.nn.synapses.base import AbstractSynapse
+from pumice.nn.synapses.conv import ConvSynapse
+from pumice.nn.synapses.dense import DenseSynapse
+from pumice.nn.synapses.identity import IdentitySynapse
+from pumice.nn.synapses.linear import LinearSynapse
+from pumice.nn.synapses.token_mixing import TokenMixingSynapse
 from pumice.quantization.synapse_view import SynapseView, call_synapses
 from pumice.quantization.trace import INPUT, Call
 
@@ -222,25 +226,25 @@ _SYNAPSES: dict[Any, Callable[..., Any]] = {
     slayer_synapse.Dense: _dense,
     slayer_synapse.Pool: _pool,
     slayer_synapse.Conv: _conv,
-    DenseArm: _dense,
-    LinearArm: _linear,
-    ConvArm: _conv,
-    IdentityArm: _one_to_one,
-    TokenMixingArm: _token_mixing,
+    DenseSynapse: _dense,
+    LinearSynapse: _linear,
+    ConvSynapse: _conv,
+    IdentitySynapse: _one_to_one,
+    TokenMixingSynapse: _token_mixing,
 }
 
 
 def _kind(block: str, owner: Any) -> Any:
-    """Which linear map an arm or SLAYER synapse is; a subclass may compute it no other way."""
+    """Which linear map a synapse, or one of SLAYER's, is; a subclass may compute it no other way."""
     kind = next((kind for kind in _SYNAPSES if isinstance(owner, kind)), None)
-    own_way = isinstance(owner, AbstractArm) and any(
+    own_way = isinstance(owner, AbstractSynapse) and any(
         getattr(type(owner), method) is not getattr(kind, method, None) for method in ("forward", "linear")
     )
     if kind is None or own_way:
-        known = ", ".join(kind.__name__ for kind in _SYNAPSES if issubclass(kind, AbstractArm))
+        known = ", ".join(kind.__name__ for kind in _SYNAPSES if issubclass(kind, AbstractSynapse))
         raise LoweringError(
-            f"block {block!r}: its arm {type(owner).__name__} computes in a way of its own, which cannot be lowered; "
-            f"use {known}, or a subclass that leaves forward and linear alone"
+            f"block {block!r}: its synapse {type(owner).__name__} computes in a way of its own, which cannot be "
+            f"lowered; use {known}, or a subclass that leaves forward and linear alone"
         )
     return kind
 

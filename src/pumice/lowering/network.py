@@ -121,9 +121,9 @@ def _assemble(traced: Trace, keep: Sequence[str], example_input: torch.Tensor, i
     synapses: list[Synapse] = []
     for call in calls:
         if isinstance(call.block, SYNAPTIC):
-            population, arms = lower_block(call, [sources[name] for name in call.sources], source)
+            population, entering = lower_block(call, [sources[name] for name in call.sources], source)
             populations.append(population)
-            synapses += arms
+            synapses += entering
             sources[call.name] = call
         else:
             sources[call.name] = sources[call.sources[0]]

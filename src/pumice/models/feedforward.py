@@ -12,7 +12,7 @@ from lava.lib.dl.slayer.neuron import Dropout
 from pumice import nn
 from pumice.errors import InputError
 from pumice.nn.checks import check_choice, check_image, check_sizes
-from pumice.nn.delay import MAX_DELAY
+from pumice.nn.synapses.delay import MAX_DELAY
 
 POOL_WEIGHT = 1.1
 """Times the threshold: one spike in its window makes a pooling neuron fire (Shrestha and Orchard, NeurIPS 2018)."""

@@ -33,10 +33,10 @@ class MembraneReadout(torch.nn.Module):
 
     def __init__(self, channels: int, n_classes: int) -> None:
         super().__init__()
-        self.arm = nn.IdentityArm(channels)
+        self.synapse = nn.IdentitySynapse(channels)
         self.readout = nn.LinearReadout(channels, n_classes)
 
     def forward(self, spikes: torch.Tensor) -> torch.Tensor:
         """What each step adds to the membrane."""
-        growth: torch.Tensor = self.readout(nn.Current.of(self.arm, spikes))
+        growth: torch.Tensor = self.readout(nn.Current.of(self.synapse, spikes))
         return growth

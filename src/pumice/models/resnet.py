@@ -10,9 +10,9 @@ import torch
 from pumice import nn
 from pumice.errors import InputError
 from pumice.models.membrane_readout import MembraneReadout
+from pumice.nn.blocks.residual import split_norm
 from pumice.nn.checks import check_choice, check_image, check_sizes
-from pumice.nn.residual import split_norm
-from pumice.nn.stbp import set_gradient
+from pumice.nn.neurons.stbp import set_gradient
 
 
 class _Plan(NamedTuple):
@@ -99,7 +99,7 @@ def resnet(
     channels, size = _scaled(plan.stem if stem_channels is None else stem_channels, width), image_shape[1:]
     blocks: OrderedDict[str, torch.nn.Module] = OrderedDict()
     shrinks = 2 if stem_kernel == 7 else 1
-    stem = nn.ConvArm(image_shape[0], channels, stem_kernel, stride=shrinks, padding=stem_kernel // 2, norm=norm)
+    stem = nn.ConvSynapse(image_shape[0], channels, stem_kernel, stride=shrinks, padding=stem_kernel // 2, norm=norm)
     blocks["stem"] = nn.Merge(lif, stem)
     size = _shrunk(size, shrinks)
     for stage, (count, planned) in enumerate(zip(plan.blocks, plan.channels, strict=True), start=1):
@@ -119,10 +119,10 @@ def resnet(
     positions = size[0] * size[1]
     if plan.hidden is not None:
         hidden = _scaled(plan.hidden, width)
-        blocks["hidden"] = nn.Merge(lif, nn.LinearArm(channels, hidden, positions=positions))
+        blocks["hidden"] = nn.Merge(lif, nn.LinearSynapse(channels, hidden, positions=positions))
         channels, positions = hidden, 1
     if readout == "spikes":
-        blocks["output"] = nn.Merge(lif, nn.LinearArm(channels, n_classes, positions=positions))
+        blocks["output"] = nn.Merge(lif, nn.LinearSynapse(channels, n_classes, positions=positions))
     else:
         blocks["output"] = MembraneReadout(channels, n_classes)
     model = torch.nn.Sequential(blocks)

@@ -9,8 +9,8 @@ import torch
 
 from pumice import nn
 from pumice.errors import InputError
+from pumice.nn.blocks.surrogate_module import ACTIVATIONS
 from pumice.nn.checks import check_choice, check_image, check_sizes
-from pumice.nn.surrogate_module import ACTIVATIONS
 
 
 class STMixer(torch.nn.Module):

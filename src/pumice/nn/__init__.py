@@ -3,44 +3,47 @@
 from importlib import import_module
 from typing import Any
 
-from pumice.nn.arms import AbstractArm, ConvArm, DenseArm, IdentityArm, TokenMixingArm
-from pumice.nn.arms import TokenMixingArm as TokenMixing
-from pumice.nn.bias_free_norm import BiasFreeNorm
-from pumice.nn.blocks import Conv, Dense, Flatten, Pool, Recurrent
-from pumice.nn.channel_mixer import ChannelMixerBlock
-from pumice.nn.cuba import CubaNeuron
-from pumice.nn.current import Current
-from pumice.nn.delay import Delay
-from pumice.nn.linear_readout import LinearReadout
-from pumice.nn.merge import Merge
-from pumice.nn.neurons import Activation, Neurons
-from pumice.nn.patch_splitting import SpikingPatchSplitting
-from pumice.nn.readout import LinearArm
-from pumice.nn.residual import Bottleneck, ResidualBlock
-from pumice.nn.srm import SRMNeuron
-from pumice.nn.stbp import STBPNeuron, set_gradient
-from pumice.nn.surrogate_module import SurrogateModule, surrogate_encoders
-from pumice.nn.tdbn import TDBN
-from pumice.nn.token_mixer import TokenMixerBlock
+from pumice.nn.blocks.activation import Activation, Neurons
+from pumice.nn.blocks.channel_mixer import ChannelMixerBlock
+from pumice.nn.blocks.current import Current
+from pumice.nn.blocks.layers import Conv, Dense, Flatten, Pool, Recurrent
+from pumice.nn.blocks.linear_readout import LinearReadout
+from pumice.nn.blocks.merge import Merge
+from pumice.nn.blocks.patch_splitting import SpikingPatchSplitting
+from pumice.nn.blocks.residual import Bottleneck, ResidualBlock
+from pumice.nn.blocks.surrogate_module import SurrogateModule, surrogate_encoders
+from pumice.nn.blocks.token_mixer import TokenMixerBlock
+from pumice.nn.neurons.cuba import CubaNeuron
+from pumice.nn.neurons.srm import SRMNeuron
+from pumice.nn.neurons.stbp import STBPNeuron, set_gradient
+from pumice.nn.norms.bias_free_norm import BiasFreeNorm
+from pumice.nn.norms.tdbn import TDBN
+from pumice.nn.synapses.base import AbstractSynapse
+from pumice.nn.synapses.conv import ConvSynapse
+from pumice.nn.synapses.delay import Delay
+from pumice.nn.synapses.dense import DenseSynapse
+from pumice.nn.synapses.identity import IdentitySynapse
+from pumice.nn.synapses.linear import LinearSynapse
+from pumice.nn.synapses.token_mixing import TokenMixingSynapse
 
 __all__ = [
     "TDBN",
-    "AbstractArm",
+    "AbstractSynapse",
     "Activation",
     "BiasFreeNorm",
     "Bottleneck",
     "ChannelMixerBlock",
     "Conv",
-    "ConvArm",
+    "ConvSynapse",
     "CubaNeuron",
     "Current",
     "Delay",
     "Dense",
-    "DenseArm",
+    "DenseSynapse",
     "Flatten",
-    "IdentityArm",
-    "LinearArm",
+    "IdentitySynapse",
     "LinearReadout",
+    "LinearSynapse",
     "Merge",
     "Neurons",
     "Pool",
@@ -51,17 +54,27 @@ __all__ = [
     "SpikingPatchSplitting",
     "SurrogateModule",
     "TokenMixerBlock",
-    "TokenMixing",
-    "TokenMixingArm",
+    "TokenMixingSynapse",
     "set_gradient",
     "surrogate_encoders",
 ]
 
-_FORMERLY_HERE = {"deploy": "quantize_", "is_deployed": "is_quantized"}
+_FORMERLY_HERE = {
+    "deploy": ("pumice.quantization", "quantize_"),
+    "is_deployed": ("pumice.quantization", "is_quantized"),
+    "AbstractArm": ("pumice.nn", "AbstractSynapse"),
+    "ConvArm": ("pumice.nn", "ConvSynapse"),
+    "DenseArm": ("pumice.nn", "DenseSynapse"),
+    "IdentityArm": ("pumice.nn", "IdentitySynapse"),
+    "LinearArm": ("pumice.nn", "LinearSynapse"),
+    "TokenMixing": ("pumice.nn", "TokenMixingSynapse"),
+    "TokenMixingArm": ("pumice.nn", "TokenMixingSynapse"),
+}
 
 
 def __getattr__(name: str) -> Any:
     """The names of 0.1, until 0.3."""
     if name not in _FORMERLY_HERE:
         raise AttributeError(f"module 'pumice.nn' has no attribute {name!r}")
-    return getattr(import_module("pumice.quantization"), _FORMERLY_HERE[name])
+    module, new = _FORMERLY_HERE[name]
+    return getattr(import_module(module), new)

@@ -76,9 +76,9 @@ def check_input(where: str, x: torch.Tensor, channels: int, *, image: bool = Fal
     """Refuse a tensor of another number of channels, which torch might broadcast, or of other axes.
 
     Example:
-        >>> check_input("Arm", torch.ones(1, 4, 5), 3)
+        >>> check_input("Synapse", torch.ones(1, 4, 5), 3)
         Traceback (most recent call last):
-        pumice.errors.InputError: Arm takes (batch, 3, ..., time), got (1, 4, 5); make it for 4 channels
+        pumice.errors.InputError: Synapse takes (batch, 3, ..., time), got (1, 4, 5); make it for 4 channels
     """
     axes_agree = x.ndim == 5 if image else x.ndim > 2
     if not axes_agree or x.shape[1] != channels:
@@ -117,7 +117,7 @@ def check_same_shape(where: str, currents: Sequence[torch.Tensor], *, concat: bo
         but = " but for their channels" if concat else ""
         raise InputError(
             f"{where}: currents must have the same shape{but}, got {found}; "
-            "give the arms strides and padding that agree, and inputs of the same batch and steps"
+            "give the synapses strides and padding that agree, and inputs of the same batch and steps"
         )
 
 

@@ -38,12 +38,12 @@ def balance_latency(graph: Graph) -> PassResult:
     latency = {graph.input.name: 0}
     balanced: dict[int, Synapse] = {}
     for population in graph.populations:
-        arms = [s for s in graph.into(population.name) if s.source in latency]
-        if not arms:
+        synapses = [s for s in graph.into(population.name) if s.source in latency]
+        if not synapses:
             continue
-        latest = max(latency[s.source] + s.latency_steps for s in arms)
+        latest = max(latency[s.source] + s.latency_steps for s in synapses)
         latency[population.name] = latest
-        for synapse in arms:
+        for synapse in synapses:
             missing = latest - latency[synapse.source] - synapse.latency_steps
             if missing and isinstance(synapse, Direct):
                 raise GraphError(

@@ -64,25 +64,27 @@ def _total(graph: Graph) -> int:
 
 def _with_relay(graph: Graph, reader: str, contents: _Contents) -> Graph | None:
     """The graph with a relay for all that one population receives, if others receive all of that too."""
-    arms = {contents.of(s): s for s in graph.into(reader)}
-    if len(arms) < len(list(graph.into(reader))) or _has_relay(graph, reader):
+    entering = {contents.of(s): s for s in graph.into(reader)}
+    if len(entering) < len(list(graph.into(reader))) or _has_relay(graph, reader):
         return None
-    if not arms or any(s.is_recurrent or s.part != "real" for s in arms.values()):
+    if not entering or any(s.is_recurrent or s.part != "real" for s in entering.values()):
         return None
     shape = graph.shape_of(reader)
-    beside = {s.target for s in graph.out_of(next(iter(arms.values())).source)}
+    beside = {s.target for s in graph.out_of(next(iter(entering.values())).source)}
     if len(beside) < 2:
         return None
     alike = (p.name for p in graph.populations if p.name in beside and p.shape == shape)
-    common = {name: [s for s in graph.into(name) if contents.of(s) in arms] for name in alike}
+    common = {name: [s for s in graph.into(name) if contents.of(s) in entering] for name in alike}
     # One that receives a part of it twice receives another sum.
-    readers = {name: s for name, s in common.items() if len(s) == len(arms) == len({contents.of(one) for one in s})}
+    readers = {
+        name: s for name, s in common.items() if len(s) == len(entering) == len({contents.of(one) for one in s})
+    }
     if len(readers) < 2:
         return None
     relay = value_relay(f"{reader}_sum", shape)
     gone = {id(s) for shared in readers.values() for s in shared}
     synapses = [s for s in graph.synapses if id(s) not in gone]
-    synapses += [replace(s, target=relay.name) for s in arms.values()]
+    synapses += [replace(s, target=relay.name) for s in entering.values()]
     synapses += [OneToOne(relay.name, name, graded=True, weight=1) for name in readers]
     place = next(i for i, p in enumerate(graph.populations) if p.name in readers)
     populations = (*graph.populations[:place], relay, *graph.populations[place:])

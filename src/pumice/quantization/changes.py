@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 import torch
 
 from pumice.errors import PumiceWarning
-from pumice.nn.current import Current
+from pumice.nn.blocks.current import Current
 from pumice.quantization.plans import Plan
 from pumice.quantization.trace import Call, answer_of, in_evaluation_mode
 
@@ -65,7 +65,7 @@ def _current(call: Call) -> Current:
     def value() -> torch.Tensor:
         total = call.terms[0].spikes.new_zeros(call.y.shape)
         for term in call.terms:
-            total[:, term.first_channel : term.first_channel + term.arm.out_channels] += term.arm(term.spikes)
+            total[:, term.first_channel : term.first_channel + term.synapse.out_channels] += term.synapse(term.spikes)
         return total
 
     return Current(value, call.terms, call.y.shape[1])

@@ -6,7 +6,7 @@ import torch
 
 from pumice.errors import LoweringError
 from pumice.fixedpoint.formats import STATE
-from pumice.nn.cuba import CubaNeuron
+from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.quantization.synapse_view import SynapseView
 
 

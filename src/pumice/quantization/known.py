@@ -14,16 +14,16 @@ from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 
 from pumice.errors import LoweringError, PumiceWarning
 from pumice.fixedpoint.formats import DECAY_ONE
-from pumice.nn.arms import AbstractArm
-from pumice.nn.blocks import Recurrent
-from pumice.nn.cuba import CubaNeuron
-from pumice.nn.linear_readout import LinearReadout
-from pumice.nn.merge import Merge
-from pumice.nn.neurons import Neurons
-from pumice.nn.readout import LinearArm
-from pumice.nn.slayer_state import decays_q12
-from pumice.nn.stbp import STBPNeuron
-from pumice.nn.tdbn import TDBN
+from pumice.nn.blocks.activation import Neurons
+from pumice.nn.blocks.layers import Recurrent
+from pumice.nn.blocks.linear_readout import LinearReadout
+from pumice.nn.blocks.merge import Merge
+from pumice.nn.neurons.cuba import CubaNeuron
+from pumice.nn.neurons.slayer_state import decays_q12
+from pumice.nn.neurons.stbp import STBPNeuron
+from pumice.nn.norms.tdbn import TDBN
+from pumice.nn.synapses.base import AbstractSynapse
+from pumice.nn.synapses.linear import LinearSynapse
 from pumice.quantization.synapse_view import synapse_owners
 from pumice.quantization.trace import Call
 
@@ -81,7 +81,7 @@ def check_known(call: Call) -> None:
         _check_norm(where, block.neuron.norm)
     for owner in synapse_owners(call):
         _check_quantiser(where, owner)
-        if isinstance(owner, AbstractArm):
+        if isinstance(owner, AbstractSynapse):
             _check_norm(where, owner.norm)
 
 
@@ -110,7 +110,8 @@ def check_can_quantize(call: Call, *, is_rescaled: bool) -> None:
         )
     if any(map(adds_bias, own_synapses(call))) and bool((decays_q12(neuron)[0] != DECAY_ONE).any()):
         raise LoweringError(
-            where + "arms with a norm or bias need current_decay=1: the bias acts on the voltage on the chip, here "
+            where
+            + "synapses with a norm or bias need current_decay=1: the bias acts on the voltage on the chip, here "
             "it would pass through the current's memory first"
         )
     if getattr(neuron, "graded_spike", False):
@@ -136,12 +137,12 @@ def check_can_quantize(call: Call, *, is_rescaled: bool) -> None:
 
 def own_synapses(call: Call) -> list[Any]:
     """The synapses of a call that have norms of their own."""
-    return [term.arm for term in call.terms] or list(getattr(call.block, "arms", ()))
+    return [term.synapse for term in call.terms] or list(getattr(call.block, "synapses", ()))
 
 
 def adds_bias(synapse: Any) -> bool:
     """Whether a synapse adds something to the current in every step."""
-    return synapse.norm is not None or isinstance(synapse, LinearArm)
+    return synapse.norm is not None or isinstance(synapse, LinearSynapse)
 
 
 def fires_at_threshold(neuron: Any) -> bool:
@@ -182,7 +183,7 @@ def _check_norm(where: str, norm: Any) -> None:
 
 
 def _check_quantiser(where: str, owner: Any) -> None:
-    hook: Any = owner.weight_hook if isinstance(owner, AbstractArm) else owner.pre_hook_fx
+    hook: Any = owner.weight_hook if isinstance(owner, AbstractSynapse) else owner.pre_hook_fx
     if hook is None or getattr(hook, "gives_integers", False) or getattr(hook, "__func__", None) in _QUANTISERS:
         return
     raise LoweringError(

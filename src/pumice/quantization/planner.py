@@ -12,12 +12,12 @@ import torch
 
 from pumice.errors import LoweringError
 from pumice.fixedpoint.formats import BIAS_MANT, DECAY_ONE, EXACT_FLOAT32, MIXED_WEIGHT, STATE_EXP, VTH_MANT
-from pumice.nn.current import sum_of_offsets
-from pumice.nn.folding import offset_of
-from pumice.nn.linear_readout import LinearReadout
-from pumice.nn.merge import Merge
-from pumice.nn.slayer_state import decays_q12
-from pumice.nn.tdbn import TDBN
+from pumice.nn.blocks.current import sum_of_offsets
+from pumice.nn.blocks.linear_readout import LinearReadout
+from pumice.nn.blocks.merge import Merge
+from pumice.nn.neurons.folding import offset_of
+from pumice.nn.neurons.slayer_state import decays_q12
+from pumice.nn.norms.tdbn import TDBN
 from pumice.quantization.advice import advice_of
 from pumice.quantization.integer_weight import check_sum
 from pumice.quantization.known import adds_bias, check_can_quantize, own_synapses
@@ -160,8 +160,8 @@ def _synapses(
 def _name(names: Mapping[int, str], call: Call, synapse: SynapseView) -> str:
     if id(synapse.owner) not in names:
         raise LoweringError(
-            f"block {call.name!r}: its arm {type(synapse.owner).__name__} is no module of the model, so that torch "
-            "does not know its weights; make it an attribute, or keep it in a torch.nn.ModuleList"
+            f"block {call.name!r}: its synapse {type(synapse.owner).__name__} is no module of the model, so that "
+            "torch does not know its weights; make it an attribute, or keep it in a torch.nn.ModuleList"
         )
     return names[id(synapse.owner)]
 

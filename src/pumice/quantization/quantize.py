@@ -8,9 +8,9 @@ from contextlib import contextmanager, nullcontext
 import torch
 
 from pumice.errors import LoweringError
-from pumice.nn.cuba import CubaNeuron
+from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.nn.exact import default_dtype, exact_arithmetic
-from pumice.nn.linear_readout import LinearReadout
+from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.quantization.changes import warn_of_changes
 from pumice.quantization.compiled import original
 from pumice.quantization.known import check_finite

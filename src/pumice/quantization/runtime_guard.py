@@ -12,8 +12,8 @@ import torch
 
 from pumice.errors import InputError, LoweringError
 from pumice.nn import kernels
+from pumice.nn.blocks.current import Current
 from pumice.nn.checks import check_transform
-from pumice.nn.current import Current
 from pumice.quantization.compiled import is_partly_compiled
 from pumice.quantization.trace import INPUT, answer_of, modules_by_name
 

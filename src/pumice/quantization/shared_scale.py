@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pumice.errors import LoweringError
-from pumice.nn.arms import AbstractArm
+from pumice.nn.synapses.base import AbstractSynapse
 from pumice.quantization.synapse_view import synapse_owners
 from pumice.quantization.trace import Call
 
@@ -15,7 +15,7 @@ def share_scales(
 ) -> dict[str, int]:
     """Give all populations that are joined by common synapses the smallest of their integer thresholds.
 
-    An arm of a residual stream feeds every later population of the stream, and a user may give one arm or synapse to
+    A synapse of a residual stream feeds every later population of the stream, and a user may give one synapse to
     several blocks. It is quantised once, so that it stays one set of integers; then all of these populations must
     have the same integers per unit of current.
 
@@ -65,9 +65,11 @@ def _check_group(group: Sequence[Call], fixed: Mapping[str, int]) -> None:
             f"blocks {names} share a synapse, and only some of them are deployed; deploy a copy of the "
             "trained network"
         )
-    by_neuron = [call for call in group if not all(isinstance(owner, AbstractArm) for owner in synapse_owners(call))]
+    by_neuron = [
+        call for call in group if not all(isinstance(owner, AbstractSynapse) for owner in synapse_owners(call))
+    ]
     if any(call.block.neuron.norm is not None for call in by_neuron):
         raise LoweringError(
-            f"blocks {names} share a synapse, and the norm of each would be folded into it; use arms with a norm of "
-            "their own (nn.Merge), or give each block a synapse of its own"
+            f"blocks {names} share a synapse, and the norm of each would be folded into it; use synapses with a norm "
+            "of their own (nn.Merge), or give each block a synapse of its own"
         )

@@ -9,11 +9,11 @@ import torch
 from lava.lib.dl.slayer.block import cuba
 
 from pumice.errors import LoweringError
-from pumice.nn.blocks import Recurrent, adopt_synapses, rest
-from pumice.nn.cuba import CubaNeuron
-from pumice.nn.current import MergedOffset
-from pumice.nn.linear_readout import LinearReadout
-from pumice.nn.merge import Merge
+from pumice.nn.blocks.current import MergedOffset
+from pumice.nn.blocks.layers import Recurrent, adopt_synapses, rest
+from pumice.nn.blocks.linear_readout import LinearReadout
+from pumice.nn.blocks.merge import Merge
+from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.quantization.compiled import original
 from pumice.quantization.integer_weight import IntegerWeight
 from pumice.quantization.planner import has_integers
@@ -95,12 +95,12 @@ def _merged_offset(modules: Modules, block: Any, layer: LayerPlan) -> Any:
         return block.offset
     if not layer.reads_current:
         return None
-    arms = tuple((_found(modules, synapse.module), synapse.first_channel) for synapse in layer.synapses)
-    return MergedOffset(arms, _channels(arms))
+    synapses = tuple((_found(modules, synapse.module), synapse.first_channel) for synapse in layer.synapses)
+    return MergedOffset(synapses, _channels(synapses))
 
 
-def _channels(arms: Any) -> int:
-    return int(max(first + arm.out_channels for arm, first in arms))
+def _channels(synapses: Any) -> int:
+    return int(max(first + synapse.out_channels for synapse, first in synapses))
 
 
 def _check_old(modules: Modules, layer: LayerPlan) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from lava.lib.dl.slayer.block import cuba
 
-from pumice.nn.arms import AbstractArm
-from pumice.nn.folding import gain_of
-from pumice.nn.merge import Merge
+from pumice.nn.blocks.merge import Merge
+from pumice.nn.neurons.folding import gain_of
+from pumice.nn.synapses.base import AbstractSynapse
 from pumice.quantization.trace import Call
 
 WeightHook = Callable[..., torch.Tensor]
@@ -24,8 +24,8 @@ class SynapseView:
     It holds modules and no functions, so that a copy of a network looks at the copy's weights, and can be pickled.
 
     Attributes:
-        owner: The arm, or SLAYER's synapse.
-        folds: Has the gain of what is folded into the weight: the arm, or the neuron behind the synapse.
+        owner: The synapse: ours, or SLAYER's.
+        folds: Has the gain of what is folded into the weight: the synapse, or the neuron behind the synapse.
         recurrent: Whether the block's own spikes are the source.
     """
 
@@ -40,19 +40,19 @@ class SynapseView:
 
     def gain(self) -> torch.Tensor:
         """What the norm multiplies the weight by, per channel."""
-        return self.folds.gain() if isinstance(self.folds, AbstractArm) else gain_of(self.folds)
+        return self.folds.gain() if isinstance(self.folds, AbstractSynapse) else gain_of(self.folds)
 
     def rows(self, weight: torch.Tensor) -> torch.Tensor:
         """Weights as (target channels, sources of one neuron)."""
-        return self.owner.rows(weight) if isinstance(self.owner, AbstractArm) else weight.flatten(1)
+        return self.owner.rows(weight) if isinstance(self.owner, AbstractSynapse) else weight.flatten(1)
 
     def hook(self) -> Any:
         """What replaces the weight in the forward pass."""
-        return self.owner.weight_hook if isinstance(self.owner, AbstractArm) else self.owner.pre_hook_fx
+        return self.owner.weight_hook if isinstance(self.owner, AbstractSynapse) else self.owner.pre_hook_fx
 
     def set_hook(self, hook: WeightHook) -> None:
         """Set what replaces the weight in the forward pass."""
-        if isinstance(self.owner, AbstractArm):
+        if isinstance(self.owner, AbstractSynapse):
             self.owner.weight_hook = hook
             self.owner.is_deployed = True
         else:
@@ -71,16 +71,18 @@ class SynapseView:
 
 def call_synapses(call: Call) -> list[SynapseView]:
     """The synapses of a block in one of its calls: `synapse_views`, or those of the current that entered it."""
-    return [SynapseView(term.arm, term.arm) for term in call.terms] if call.terms else synapse_views(call.block)
+    return (
+        [SynapseView(term.synapse, term.synapse) for term in call.terms] if call.terms else synapse_views(call.block)
+    )
 
 
 def synapse_owners(call: Call) -> list[Any]:
-    """The arms and SLAYER synapses whose weights a block uses in one of its calls."""
+    """The synapses, ours or SLAYER's, whose weights a block uses in one of its calls."""
     block = call.block
     if call.terms:
-        return [term.arm for term in call.terms]
+        return [term.synapse for term in call.terms]
     if isinstance(block, Merge):
-        return list(block.arms)
+        return list(block.synapses)
     names = ("synapse", "input_synapse", "recurrent_synapse")
     return [getattr(block, name) for name in names if hasattr(block, name)]
 
@@ -88,8 +90,8 @@ def synapse_owners(call: Call) -> list[Any]:
 def synapse_views(block: Any) -> list[SynapseView]:
     """A block's synapses, one for each of its inputs, and a recurrent one where there is one."""
     if isinstance(block, Merge):
-        arms: Any = block.arms
-        return [SynapseView(arm, arm) for arm in arms]
+        synapses: Any = block.synapses
+        return [SynapseView(synapse, synapse) for synapse in synapses]
     if isinstance(block, cuba.Recurrent):
         forward, back = block.input_synapse, block.recurrent_synapse
         return [SynapseView(forward, block.neuron), SynapseView(back, block.neuron, recurrent=True)]

@@ -13,12 +13,12 @@ from lava.lib.dl.slayer.block import base, cuba
 from torch.utils.hooks import RemovableHandle
 
 from pumice.errors import InputError, LoweringError, PumiceError, PumiceWarning
-from pumice.nn.carried_state import at_rest
-from pumice.nn.current import Current, Term
-from pumice.nn.linear_readout import LinearReadout
-from pumice.nn.merge import Merge
-from pumice.nn.neurons import Neurons
-from pumice.nn.srm import SRMNeuron
+from pumice.nn.blocks.activation import Neurons
+from pumice.nn.blocks.current import Current, Term
+from pumice.nn.blocks.linear_readout import LinearReadout
+from pumice.nn.blocks.merge import Merge
+from pumice.nn.neurons.carried_state import at_rest
+from pumice.nn.neurons.srm import SRMNeuron
 from pumice.quantization.compiled import eager, original, original_name
 
 INPUT = "input"
@@ -229,7 +229,7 @@ class _Watcher:
                 f"block {name!r}: its input is neither the network's input nor, unchanged, another block's output"
                 + (f", but what {maker} made" if maker else "")
                 + "; what happens between two blocks cannot be lowered: pooling is nn.Pool, flattening nn.Flatten, a "
-                "sum or concatenation nn.Merge, a norm part of a block (neuron_params['norm'], or an arm's norm)"
+                "sum or concatenation nn.Merge, a norm part of a block (neuron_params['norm'], or a synapse's norm)"
             )
         return source
 
@@ -277,7 +277,7 @@ def _expanded(name: str, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[
     if not isinstance(args[0], Current):
         return args, ()
     if not args[0].terms:
-        raise LoweringError(f"block {name!r}: the current that enters was not made by arms from spikes")
+        raise LoweringError(f"block {name!r}: the current that enters was not made by synapses from spikes")
     return tuple(term.spikes for term in args[0].terms), args[0].terms
 
 

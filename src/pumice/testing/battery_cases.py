@@ -185,10 +185,10 @@ def _driven(p: Population) -> Graph:
     rng = _rng(p.name)
     if len(p.shape) == 3:
         return graph_of((p,), OneToOne(IN, p.name, graded=True, weight=even_weights(rng, (SHAPE[2],), 40)))
-    arms = [
+    synapses = [
         Dense(IN, p.name, graded=True, weight=2 * rng.integers(-3, 5, (p.size, N)), part=part) for part in p.parts
     ]
-    return graph_of((p,), *arms)
+    return graph_of((p,), *synapses)
 
 
 def _populations() -> Iterator[Population]:

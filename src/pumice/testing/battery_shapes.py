@@ -37,7 +37,7 @@ def topology_cases() -> Cases:
         "diamond": _diamond(),
         "nested_residual": _nested_residual(),
         "concat": _concat(),
-        "two_arms_of_one_source": _two_arms(),
+        "two_synapses_of_one_source": _two_synapses(),
         "two_outputs": _two_outputs(),
     }
 
@@ -51,8 +51,10 @@ def value_cases() -> Cases:
             Accumulator("a", (5,), v_decay_q12=600),
             Cuba("b", (4,), vth_mant=300 if graded else 20, v_decay_q12=200),
         )
-        arm = Dense("a", "b", graded=graded, weight=even_weights(np.random.default_rng(1), (4, 5), 8), delay_steps=2)
-        found[f"accumulator_{name}"] = graph_of(populations, _from_input("a", 5, 0.2), arm)
+        synapse = Dense(
+            "a", "b", graded=graded, weight=even_weights(np.random.default_rng(1), (4, 5), 8), delay_steps=2
+        )
+        found[f"accumulator_{name}"] = graph_of(populations, _from_input("a", 5, 0.2), synapse)
     changes = (
         Delta("a", SHAPE, vth=100, spike_exp=3, state_exp=0),
         SigmaDelta("b", SHAPE, vth=900, bias=77, spike_exp=3, state_exp=2),
@@ -100,12 +102,12 @@ def _from_input(target: str, n: int, share: float = 1.0) -> Dense:
 
 
 def _chain() -> Graph:
-    arms = (
+    synapses = (
         _conv(IN, "a", 1),
         _conv("a", "b", 2),
         Dense("b", "c", weight=even_weights(np.random.default_rng(3), (4, N))),
     )
-    return graph_of((_cuba("a"), _cuba("b"), _cuba("c", (4,))), *arms)
+    return graph_of((_cuba("a"), _cuba("b"), _cuba("c", (4,))), *synapses)
 
 
 def _recurrent() -> Graph:
@@ -119,8 +121,8 @@ def _recurrent() -> Graph:
 
 def _loop_of_two() -> Graph:
     forth, back = (even_weights(np.random.default_rng(seed), (5, 5)) for seed in (7, 8))
-    arms = Dense("a", "b", weight=forth), Dense("b", "a", weight=back, delay_steps=1, balance_steps=2)
-    return graph_of((_cuba("a", (5,)), _cuba("b", (5,), 60)), _from_input("a", 5), *arms)
+    synapses = Dense("a", "b", weight=forth), Dense("b", "a", weight=back, delay_steps=1, balance_steps=2)
+    return graph_of((_cuba("a", (5,)), _cuba("b", (5,), 60)), _from_input("a", 5), *synapses)
 
 
 def _diamond() -> Graph:
@@ -132,26 +134,26 @@ def _diamond() -> Graph:
 
 def _nested_residual() -> Graph:
     names = ("a", "b", "c", "d")
-    arms = [_conv(x, y, seed) for seed, (x, y) in enumerate(zip((IN, *names), names, strict=False))]
+    synapses = [_conv(x, y, seed) for seed, (x, y) in enumerate(zip((IN, *names), names, strict=False))]
     mixer = np.random.default_rng(9)
     inner = OneToOne("b", "d", weight=64, balance_steps=1)
     outer = TokenMixing("a", "d", weight=even_weights(mixer, (2, TOKENS, TOKENS), 80), balance_steps=2)
-    return graph_of(tuple(_cuba(n) for n in names), *arms, inner, outer)
+    return graph_of(tuple(_cuba(n) for n in names), *synapses, inner, outer)
 
 
 def _concat() -> Graph:
     left = _conv("a", "c", 2, n=3, balance_steps=1)
-    arms = (
+    synapses = (
         Conv("a", "c", weight=left.weight, padding=(1, 1), balance_steps=1, target_channels=(0, 3)),
         OneToOne("b", "c", weight=np.array([200, -100]), target_channels=(3, 5)),
         OneToOne("c", "d", weight=60),
     )
     wide = (4, 3, 5)
     populations = (_cuba("a"), _cuba("b"), _cuba("c", wide), _cuba("d", wide, 100))
-    return graph_of(populations, _conv(IN, "a", 1), _conv("a", "b", 3), *arms)
+    return graph_of(populations, _conv(IN, "a", 1), _conv("a", "b", 3), *synapses)
 
 
-def _two_arms() -> Graph:
+def _two_synapses() -> Graph:
     near = _conv("a", "b", 2)
     far = Conv("a", "b", weight=-near.weight, padding=(1, 1), delay_steps=np.array([3, 1]))
     return graph_of((_cuba("a"), _cuba("b", vth_mant=60)), _conv(IN, "a", 1), near, far)

@@ -19,7 +19,7 @@ from pumice.ir import Graph, from_stream, latencies, to_stream, torch_to_lava
 from pumice.lowering import lower
 from pumice.lowering.blocks import population_name, undelayed
 from pumice.netx import load, save
-from pumice.nn.linear_readout import LinearReadout
+from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.quantization import is_quantized
 from pumice.quantization.trace import SYNAPTIC, in_evaluation_mode, returned_tensors, trace_model
 

@@ -62,19 +62,19 @@ class _Pen:
     ) -> str:
         """Add a population that gets the sum of synapses from all `sources`; the first may give it its shape."""
         name = f"{self.prefix}_{name}"
-        arms = []
+        synapses = []
         for index, source in enumerate(sources):
             # balance_latency cannot delay a direct input
             kinds = {"kind": "Sparse"} if shape is None and len(sources) > 1 and source == self.input else {}
-            arm, shape = self.sketch.synapse(source, name, shape, **({} if index else kinds), **fixed)
-            arms.append(arm)
+            synapse, shape = self.sketch.synapse(source, name, shape, **({} if index else kinds), **fixed)
+            synapses.append(synapse)
         assert shape is not None
-        return self.sketch.add(make(self.rng, name, shape), arms)
+        return self.sketch.add(make(self.rng, name, shape), synapses)
 
     def feed_back(self, source: str, target: str) -> None:
         """A synapse against the order of the graph, or from a population into itself."""
-        arm, _ = self.sketch.synapse(source, target, self.sketch.shapes[target])
-        self.sketch.synapses.append(arm)
+        synapse, _ = self.sketch.synapse(source, target, self.sketch.shapes[target])
+        self.sketch.synapses.append(synapse)
 
     def shape(self, name: str) -> Shape:
         return self.sketch.shapes[name]
@@ -115,13 +115,13 @@ def _concat(pen: _Pen) -> None:
     ends = np.cumsum([0, *sizes])
     shape = (*own[:-1], int(ends[-1]))
     name = f"{pen.prefix}_joined"
-    arms = [
+    synapses = [
         pen.sketch.synapse(s, name, (*own[:-1], int(b - a)), target_channels=(int(a), int(b)))[0]
         for s, a, b in zip(sources, ends, ends[1:], strict=False)
     ]
     if one_in(pen.rng, 3):
-        arms.append(pen.sketch.synapse(pen.input, name, shape)[0])
-    pen.sketch.add(parts.cuba(pen.rng, name, shape), arms)
+        synapses.append(pen.sketch.synapse(pen.input, name, shape)[0])
+    pen.sketch.add(parts.cuba(pen.rng, name, shape), synapses)
 
 
 def _loop(pen: _Pen) -> None:

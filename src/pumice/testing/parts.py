@@ -47,12 +47,12 @@ class Sketch:
         self.populations: list[Population] = []
         self.synapses: list[Synapse] = []
 
-    def add(self, population: Population, arms: list[Synapse]) -> str:
+    def add(self, population: Population, synapses: list[Synapse]) -> str:
         """Add a population with what enters it."""
         self.shapes[population.name] = population.shape
         self.populations.append(population)
-        self.synapses += arms
-        total = sum(self._sum(s) for s in arms)
+        self.synapses += synapses
+        total = sum(self._sum(s) for s in synapses)
         self.largest[population.name] = min(_largest_sent(population, total), 2**31)
         return population.name
 

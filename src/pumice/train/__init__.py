@@ -1,5 +1,6 @@
 """Training: recipes, losses, the loop, and checkpoints."""
 
+from pumice.nn.probes.membrane import watch_membrane
 from pumice.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pumice.train.evaluate import encode, predict, predict_counts
 from pumice.train.finite import check_finite
@@ -16,7 +17,6 @@ from pumice.train.losses import (
     SurrogateModuleLoss,
     VanRossum,
 )
-from pumice.train.membrane import watch_membrane
 from pumice.train.memory import keep_large_tensors
 from pumice.train.presets import PRESETS, find_recipe
 from pumice.train.recipe import Recipe, load_recipe, make_recipe

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from pumice.nn import LinearReadout
-from pumice.train.membrane import watch_membrane
+from pumice.nn.probes.membrane import watch_membrane
 from pumice.train.outputs import first_output
 from pumice.train.sml import watch_surrogates
 

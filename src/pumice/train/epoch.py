@@ -12,11 +12,11 @@ import torch
 
 from pumice.data import Dataset
 from pumice.errors import InputError
+from pumice.nn.probes.firing import FiringRates, watch_firing
 from pumice.train.answer import Reader, watch_answer
 from pumice.train.batches import batch_sizes, epoch_batches
 from pumice.train.fabric import gathered, summed
 from pumice.train.finite import FiniteCheck
-from pumice.train.firing import FiringRates, watch_firing
 from pumice.train.history import EpochRecord
 from pumice.train.logs import RunLogs
 from pumice.train.losses import make_loss

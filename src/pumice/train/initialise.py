@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 from pumice.errors import InputError, PumiceWarning
 from pumice.fixedpoint.formats import MIXED_WEIGHT
 from pumice.nn import TDBN
-from pumice.nn.current import Current
+from pumice.nn.blocks.current import Current
 
 DOUBLINGS = 40
 HALVINGS = 24
@@ -141,21 +141,23 @@ class _Layer:
     def of(cls, block: Any, arguments: tuple[Any, ...], done: set[int]) -> _Layer:
         """The layer of a block that is called with these arguments, without the parts that are scaled already."""
         current = arguments[0] if arguments else None
-        arms = (
-            [term.arm for term in current.terms] if isinstance(current, Current) else list(getattr(block, "arms", ()))
+        synapses = (
+            [term.synapse for term in current.terms]
+            if isinstance(current, Current)
+            else list(getattr(block, "synapses", ()))
         )
         norm = getattr(block.neuron, "norm", None)
-        synapses = [getattr(block, name, None) for name in ("synapse", "input_synapse", "recurrent_synapse")]
+        of_slayer = [getattr(block, name, None) for name in ("synapse", "input_synapse", "recurrent_synapse")]
         parts, weights = [], []
         if isinstance(norm, TDBN):
             parts += _parts_of_norm(norm)
-        elif not arms:
-            for synapse in synapses:
-                parts += _parts_of_weight(synapse)
-                weights += [synapse.weight] if synapse is not None and synapse.pre_hook_fx is not None else []
-        for arm in arms:
-            parts += _parts_of_weight(arm) if arm.norm is None else _parts_of_norm(arm.norm)
-            weights += [arm.weight] if arm.norm is None and arm.weight_hook is not None else []
+        elif not synapses:
+            for one in of_slayer:
+                parts += _parts_of_weight(one)
+                weights += [one.weight] if one is not None and one.pre_hook_fx is not None else []
+        for synapse in synapses:
+            parts += _parts_of_weight(synapse) if synapse.norm is None else _parts_of_norm(synapse.norm)
+            weights += [synapse.weight] if synapse.norm is None and synapse.weight_hook is not None else []
         largest = max((float(weight.abs().max()) for weight in weights if weight.requires_grad), default=0.0)
         limit = MIXED_WEIGHT.high / (float(block.neuron.w_scale) * largest) if largest else 2.0**DOUBLINGS
         free = [part for part in parts if id(part.module) not in done]
@@ -218,10 +220,10 @@ def _parts_of_weight(module: Any) -> list[_Part]:
 
 
 def _sum_of_terms(current: Current) -> torch.Tensor:
-    """What `Current.value` is, computed anew: that remembers the arms' former weights."""
+    """What `Current.value` is, computed anew: that remembers the synapses' former weights."""
     total: torch.Tensor | None = None
     for term in current.terms:
-        y = term.arm(term.spikes)
+        y = term.synapse(term.spikes)
         if total is None:
             total = y.new_zeros(len(y), current.channels, *y.shape[2:])
         total[:, term.first_channel : term.first_channel + y.shape[1]] += y

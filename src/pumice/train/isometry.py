@@ -13,8 +13,8 @@ import torch
 
 from pumice.errors import InputError
 from pumice.nn import Bottleneck, ResidualBlock
-from pumice.nn.tdbn import momentum_of
-from pumice.train.firing import watch_firing
+from pumice.nn.norms.tdbn import momentum_of
+from pumice.nn.probes.firing import watch_firing
 
 
 @dataclass(frozen=True)

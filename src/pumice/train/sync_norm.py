@@ -9,8 +9,8 @@ from torch import distributed
 
 from pumice.errors import InputError
 from pumice.nn import TDBN, BiasFreeNorm
-from pumice.nn.normalise import deviation
-from pumice.nn.tdbn import at_least_float32
+from pumice.nn.norms.normalize import deviation
+from pumice.nn.norms.tdbn import at_least_float32
 
 
 class SyncTDBN(TDBN):

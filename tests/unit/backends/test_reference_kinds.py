@@ -149,10 +149,10 @@ def test_sigma_delta_rectifies_and_keeps_what_it_does_not_send():
 
 def test_a_resonator_has_two_inputs():
     rest = Resonator("n", (1,), vth=1000, sin_decay=4096, cos_decay=0)
-    arms = tuple(
+    synapses = tuple(
         Dense("input", "n", graded=True, weight=np.array([[w]]), part=part) for part, w in (("real", 2), ("imag", 4))
     )
-    graph = Graph(Input("input", (1,)), (rest,), arms, outputs=("n",))
+    graph = Graph(Input("input", (1,)), (rest,), synapses, outputs=("n",))
     states = run(graph, np.array([[1], [0], [0]]), record=True).records["n"].states
     assert states["real"][:, 0].tolist() == [0, 128, -256]
     assert states["imag"][:, 0].tolist() == [0, 256, 128]

@@ -22,7 +22,7 @@ def test_impossible_schedules_are_refused(interval, offset):
         with_reset_schedule(chain((4,), [3], seed=0), interval, offset)
 
 
-def test_unequal_arms_are_named(rng):
+def test_unequal_synapses_are_named(rng):
     graph = chain((3,), [3, 3], seed=0)
     skip = Dense("input", "dense1", weight=even_weights(rng, (3, 3)))
     with pytest.raises(GraphError, match=r"'dense1'.*dense0: 2, input: 1"):

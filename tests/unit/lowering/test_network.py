@@ -265,8 +265,8 @@ def test_a_population_that_nothing_reaches_any_more_still_lowers():
     norm = partial(nn.TDBN, alpha=1.0)
     merge = nn.Merge(
         {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.25},
-        nn.DenseArm(4, 4, norm=norm),
-        nn.IdentityArm(4, norm=norm),
+        nn.DenseSynapse(4, 4, norm=norm),
+        nn.IdentitySynapse(4, norm=norm),
     )
     model = torch.nn.Sequential(nn.Dense({"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.25}, 4, 4))
 
@@ -280,9 +280,9 @@ def test_a_population_that_nothing_reaches_any_more_still_lowers():
 
     net, x = Net().eval(), (torch.rand(3, 4, 9) < 0.5).float()
     with torch.no_grad():
-        for arm in merge.arms:
-            arm.norm.scale.fill_(0)
-            arm.norm.shift.copy_(torch.full_like(arm.norm.shift, 0.4))
+        for synapse in merge.synapses:
+            synapse.norm.scale.fill_(0)
+            synapse.norm.shift.copy_(torch.full_like(synapse.norm.shift, 0.4))
     graph = pumice.lower(net, x)
     assert net(x).any()
     assert check_exact(net, graph, x) > 0

@@ -105,8 +105,8 @@ def test_zero_gain_in_a_residual_branch_is_lowered(lowered_equals_model):
     )
     model(x)
     with torch.no_grad():
-        model[1].sum.arms[0].norm.scale.zero_()
-        model[1].sum.arms[1].norm.shift += 0.5
+        model[1].sum.synapses[0].norm.scale.zero_()
+        model[1].sum.synapses[1].norm.shift += 0.5
     lowered_equals_model(model, x)
 
 

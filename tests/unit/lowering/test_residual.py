@@ -11,7 +11,7 @@ import pumice
 from pumice import nn
 from pumice.errors import InputError, LoweringError
 from pumice.ir import OneToOne, from_stream, to_stream, torch_to_lava
-from pumice.nn.arms import AbstractArm
+from pumice.nn.synapses.base import AbstractSynapse
 from pumice.quantization import quantize_
 
 LIF = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75}
@@ -26,7 +26,7 @@ class Block(torch.nn.Module):
         super().__init__()
         self.main = torch.nn.Sequential(*(nn.Conv(TDBN, channels, channels, 3, padding=1) for _ in range(1 + extra)))
         self.out = nn.Merge(
-            LIF, nn.ConvArm(channels, channels, 3, padding=1, norm=HALF), nn.IdentityArm(channels, HALF)
+            LIF, nn.ConvSynapse(channels, channels, 3, padding=1, norm=HALF), nn.IdentitySynapse(channels, HALF)
         )
 
     def forward(self, x):
@@ -40,12 +40,12 @@ class Net(torch.nn.Module):
         super().__init__()
         self.stem = nn.Conv(TDBN, 1, 4, 3, padding=1)
         self.blocks = torch.nn.ModuleList(Block(4, extra=i % 3) for i in range(n_blocks))
-        self.outer = nn.Merge(LIF, nn.ConvArm(4, 4, 1, norm=HALF), nn.ConvArm(4, 4, 1, norm=HALF))
-        self.outermost = nn.Merge(LIF, nn.IdentityArm(4, HALF), nn.IdentityArm(4, HALF))
+        self.outer = nn.Merge(LIF, nn.ConvSynapse(4, 4, 1, norm=HALF), nn.ConvSynapse(4, 4, 1, norm=HALF))
+        self.outermost = nn.Merge(LIF, nn.IdentitySynapse(4, HALF), nn.IdentitySynapse(4, HALF))
         self.concat = nn.Merge(
-            LIF, nn.ConvArm(4, 2, 1, norm=nn.TDBN), nn.ConvArm(1, 2, 3, padding=1, norm=nn.TDBN), concat=True
+            LIF, nn.ConvSynapse(4, 2, 1, norm=nn.TDBN), nn.ConvSynapse(1, 2, 3, padding=1, norm=nn.TDBN), concat=True
         )
-        self.mixer = nn.Merge({**LIF, "threshold": 0.1}, nn.TokenMixingArm(4, tokens=20, heads=2))
+        self.mixer = nn.Merge({**LIF, "threshold": 0.1}, nn.TokenMixingSynapse(4, tokens=20, heads=2))
         self.mixed = nn.Conv(TDBN, 4, 4, 1)
         self.flatten = nn.Flatten()
         self.head = nn.Dense(TDBN, 80, 5)
@@ -99,7 +99,7 @@ def test_a_path_beyond_62_steps_gets_relays():
             super().__init__()
             self.first = nn.Dense(LIF, 4, 4)
             self.layers = torch.nn.Sequential(*(nn.Dense(LIF, 4, 4) for _ in range(70)))
-            self.merge = nn.Merge(LIF, nn.DenseArm(4, 4, norm=HALF), nn.DenseArm(4, 4, norm=HALF))
+            self.merge = nn.Merge(LIF, nn.DenseSynapse(4, 4, norm=HALF), nn.DenseSynapse(4, 4, norm=HALF))
 
         def forward(self, x):
             h = self.first(x)
@@ -119,51 +119,54 @@ def test_a_path_beyond_62_steps_gets_relays():
 
 def test_identity_and_tdbn_fold_to_the_papers_numbers():
     """Oracle 3g: at rate .2 the shortcut folds to weight .883883 and bias -.176777, in real numbers and lowered."""
-    arm = nn.IdentityArm(1, nn.TDBN(1, alpha=2**-0.5, threshold=0.5, eps=0))
-    arm.norm.running_mean.fill_(0.2)
-    arm.norm.running_var.fill_(0.2 * 0.8)
-    assert arm.gain().item() == pytest.approx(0.883883, abs=1e-6)
-    assert arm.offset().item() == pytest.approx(-0.176777, abs=1e-6)
-    graph = pumice.lower(torch.nn.Sequential(nn.Merge(LIF, arm)), torch.ones(1, 1, 3))
-    (synapse,), (population,) = graph.synapses, graph.populations
-    assert isinstance(synapse, OneToOne)
+    synapse = nn.IdentitySynapse(1, nn.TDBN(1, alpha=2**-0.5, threshold=0.5, eps=0))
+    synapse.norm.running_mean.fill_(0.2)
+    synapse.norm.running_var.fill_(0.2 * 0.8)
+    assert synapse.gain().item() == pytest.approx(0.883883, abs=1e-6)
+    assert synapse.offset().item() == pytest.approx(-0.176777, abs=1e-6)
+    graph = pumice.lower(torch.nn.Sequential(nn.Merge(LIF, synapse)), torch.ones(1, 1, 3))
+    (lowered,), (population,) = graph.synapses, graph.populations
+    assert isinstance(lowered, OneToOne)
     scale = population.vth_mant / 0.5
-    assert 240 < synapse.weight <= 254  # the largest of 8 bits
-    assert synapse.weight == 2 * round(0.883883 * scale / 2)
+    assert 240 < lowered.weight <= 254  # the largest of 8 bits
+    assert lowered.weight == 2 * round(0.883883 * scale / 2)
     assert population.bias_mant == round(-0.176777 * scale)
 
 
 def test_token_mixing_is_the_papers():
     """Oracle 4a, in real numbers."""
     x = torch.tensor([[1.0, 0, 1], [0, 1, 1], [1, 1, 0], [0, 0, 1]]).reshape(1, 4, 1, 3, 1)
-    arm = nn.TokenMixingArm(4, tokens=3, heads=2)
-    arm.weight.data = torch.tensor(
+    synapse = nn.TokenMixingSynapse(4, tokens=3, heads=2)
+    synapse.weight.data = torch.tensor(
         [[[0.5, 0.2, -0.1], [0, 0.3, 0.4], [0.1, 0, 0.6]], [[1, 0, 0], [0.5, 0.5, 0], [0, -1, 2]]]
     )
     expected = [[0.4, 0.4, 0.7], [0.1, 0.7, 0.6], [1, 1, -1], [0, 0, 2]]
-    np.testing.assert_allclose(arm(x).detach().reshape(4, 3), expected, atol=1e-6)
+    np.testing.assert_allclose(synapse(x).detach().reshape(4, 3), expected, atol=1e-6)
 
 
-def test_fine_tuning_goes_through_every_arm(model, x):
+def test_fine_tuning_goes_through_every_synapse(model, x):
     quantize_(model, x)
     # After thirty random layers little is left of a gradient, and the kernels take less than 2^-100 for nothing.
     (1e25 * model.train()(x).sum()).backward()
-    for name, arm in model.named_modules():
-        if isinstance(arm, nn.AbstractArm) and arm.weight.requires_grad:
-            assert arm.weight.grad.abs().sum() > 0, name
+    for name, synapse in model.named_modules():
+        if isinstance(synapse, nn.AbstractSynapse) and synapse.weight.requires_grad:
+            assert synapse.weight.grad.abs().sum() > 0, name
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: nn.Merge(TDBN, nn.DenseArm(3, 3)), "give each arm its own norm"),
-        (lambda: nn.Merge(LIF), "needs one or more arms"),
+        (lambda: nn.Merge(TDBN, nn.DenseSynapse(3, 3)), "give each synapse its own norm"),
+        (lambda: nn.Merge(LIF), "needs one or more synapses"),
         (
-            lambda: nn.Merge(LIF, nn.DenseArm(3, 3))(torch.ones(1, 3, 2), torch.ones(1, 3, 2)),
-            "has 1 arms, got 2 inputs",
+            lambda: nn.Merge(LIF, nn.DenseSynapse(3, 3))(torch.ones(1, 3, 2), torch.ones(1, 3, 2)),
+            "has 1 synapses, got 2 inputs",
         ),
-        (lambda: nn.TokenMixingArm(3, tokens=4, heads=2), "2 heads do not divide 3 channels"),
-        (lambda: nn.TokenMixingArm(2, tokens=4)(torch.ones(1, 2, 3, 3, 2)), "mixes 4 tokens, got an image of 3 x 3"),
+        (lambda: nn.TokenMixingSynapse(3, tokens=4, heads=2), "2 heads do not divide 3 channels"),
+        (
+            lambda: nn.TokenMixingSynapse(2, tokens=4)(torch.ones(1, 2, 3, 3, 2)),
+            "mixes 4 tokens, got an image of 3 x 3",
+        ),
     ],
 )
 def test_wrong_use_is_refused(make, message):
@@ -172,7 +175,7 @@ def test_wrong_use_is_refused(make, message):
 
 
 def test_a_norm_before_a_current_with_memory_is_refused():
-    model = nn.Merge({**LIF, "current_decay": 0.5}, nn.DenseArm(3, 3, norm=nn.TDBN))
+    model = nn.Merge({**LIF, "current_decay": 0.5}, nn.DenseSynapse(3, 3, norm=nn.TDBN))
     with pytest.raises(LoweringError, match="need current_decay=1"):
         quantize_(model, torch.ones(2, 3, 4))
 
@@ -195,17 +198,17 @@ def test_thirty_populations_through_file_and_lava(model, x, tmp_path):
         Network(str(path))
 
 
-class PoolingArm(nn.ConvArm):
+class PoolingSynapse(nn.ConvSynapse):
     def linear(self, x, weight):
         return torch.nn.functional.max_pool3d(super().linear(x, weight), (2, 2, 1))
 
 
-class DoublingArm(nn.DenseArm):
+class DoublingSynapse(nn.DenseSynapse):
     def forward(self, x):
         return 2 * super().forward(x)
 
 
-class MatrixArm(AbstractArm):
+class MatrixSynapse(AbstractSynapse):
     def __init__(self):
         super().__init__(4, None)
         self.weight = torch.nn.Parameter(torch.ones(4, 4))
@@ -215,17 +218,17 @@ class MatrixArm(AbstractArm):
 
 
 @pytest.mark.parametrize(
-    ("arm", "shape"),
-    [(PoolingArm(4, 4, 1), (1, 4, 6, 6, 5)), (DoublingArm(4, 4), (1, 4, 5)), (MatrixArm(), (1, 4, 5))],
+    ("synapse", "shape"),
+    [(PoolingSynapse(4, 4, 1), (1, 4, 6, 6, 5)), (DoublingSynapse(4, 4), (1, 4, 5)), (MatrixSynapse(), (1, 4, 5))],
 )
-def test_an_arm_that_computes_in_its_own_way_is_refused(arm, shape):
-    said = rf"block 'model': its arm {type(arm).__name__} .*; use DenseArm, .*ConvArm"
+def test_an_synapse_that_computes_in_its_own_way_is_refused(synapse, shape):
+    said = rf"block 'model': its synapse {type(synapse).__name__} .*; use DenseSynapse, .*ConvSynapse"
     with pytest.raises(LoweringError, match=said):
-        pumice.lower(nn.Merge(LIF, arm), torch.ones(shape))
+        pumice.lower(nn.Merge(LIF, synapse), torch.ones(shape))
 
 
 def test_a_subclass_that_computes_as_its_parent_is_lowered():
-    class Named(nn.DenseArm):
+    class Named(nn.DenseSynapse):
         label = "mine"
 
     x = torch.ones(1, 4, 5)

@@ -13,7 +13,7 @@ IMAGE = (3, 2, 4)
 
 
 class Joined(torch.nn.Module):
-    """Layers behind each other; arms make currents."""
+    """Layers behind each other; synapses make currents."""
 
     def __init__(self, *layers):
         super().__init__()
@@ -21,13 +21,13 @@ class Joined(torch.nn.Module):
 
     def forward(self, x):
         for layer in self.layers:
-            x = nn.Current.of(layer, x) if isinstance(layer, nn.IdentityArm) else layer(x)
+            x = nn.Current.of(layer, x) if isinstance(layer, nn.IdentitySynapse) else layer(x)
         return x
 
 
-def gained(arm):
-    torch.nn.init.uniform_(arm.weight, -1.5, 2.5)
-    return arm
+def gained(synapse):
+    torch.nn.init.uniform_(synapse.weight, -1.5, 2.5)
+    return synapse
 
 
 class Residual(torch.nn.Module):
@@ -38,7 +38,7 @@ class Residual(torch.nn.Module):
         self.conv = nn.Conv(LIF, 3, 3, 1, weight_scale=4, delay=delay)
         self.flatten = nn.Flatten()
         self.dense = nn.Dense(LIF, 24, 24, weight_scale=3)
-        self.merge = nn.Merge(LIF, gained(nn.IdentityArm(24)), gained(nn.IdentityArm(24)))
+        self.merge = nn.Merge(LIF, gained(nn.IdentitySynapse(24)), gained(nn.IdentitySynapse(24)))
         if delay:
             torch.nn.init.uniform_(self.conv.delay.delay, 0, 4)
 
@@ -53,7 +53,7 @@ class Beside(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.flatten = nn.Flatten()
-        self.merge = nn.Merge(LIF, nn.DenseArm(24, 5), gained(nn.IdentityArm(24)), concat=True)
+        self.merge = nn.Merge(LIF, nn.DenseSynapse(24, 5), gained(nn.IdentitySynapse(24)), concat=True)
 
     def forward(self, x):
         h = self.flatten(x)
@@ -63,7 +63,7 @@ class Beside(torch.nn.Module):
 def over_an_image():
     """A dense layer over an image returns one of 1 x 1 pixels."""
     width_first = IMAGE[::-1]
-    return Joined(nn.Dense(LIF, width_first, 6, weight_scale=3), gained(nn.IdentityArm(6)), nn.Neurons(LIF))
+    return Joined(nn.Dense(LIF, width_first, 6, weight_scale=3), gained(nn.IdentitySynapse(6)), nn.Neurons(LIF))
 
 
 def flattened_last():

@@ -242,14 +242,14 @@ def test_a_network_of_the_users_own_lowers():
         def __init__(self):
             super().__init__()
             norm = lambda: nn.TDBN(threshold=1.0)  # noqa: E731
-            self.arms = torch.nn.ModuleList(nn.DenseArm(12, 12, norm=norm) for _ in range(4))
+            self.synapses = torch.nn.ModuleList(nn.DenseSynapse(12, 12, norm=norm) for _ in range(4))
             self.fire = torch.nn.ModuleList(nn.Neurons(LIF) for _ in range(4))
             self.out = nn.Dense({**LIF, "norm": nn.TDBN}, 12, 3)
 
         def forward(self, x):
-            stream = nn.Current.of(self.arms[0], x)
-            for arm, fire in zip(self.arms[1:], self.fire, strict=False):
-                stream = stream + nn.Current.of(arm, fire(stream))
+            stream = nn.Current.of(self.synapses[0], x)
+            for synapse, fire in zip(self.synapses[1:], self.fire, strict=False):
+                stream = stream + nn.Current.of(synapse, fire(stream))
             return self.out(self.fire[-1](stream))
 
     torch.manual_seed(3)

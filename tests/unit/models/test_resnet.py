@@ -13,7 +13,7 @@ from pumice import nn
 from pumice.errors import InputError
 from pumice.ir import Accumulator, from_stream, to_stream, torch_to_lava
 from pumice.models import build_model, resnet
-from pumice.nn.tdbn import momentum_of
+from pumice.nn.norms.tdbn import momentum_of
 from pumice.passes.check_ranges import check_ranges
 from pumice.pipeline import lower_trained
 from pumice.pipeline.compare import run_test_split
@@ -38,8 +38,8 @@ def lively(layers, x, **options):
     torch.manual_seed(0)
     model = resnet(PARAMS, tuple(x.shape[1:4]), 10, layers=layers, **options)
     with torch.no_grad(), momentum_of(model, 1.0):
-        for arm in (arm for arm in model.modules() if isinstance(arm, nn.LinearArm)):
-            arm.weight.mul_(6)
+        for synapse in (synapse for synapse in model.modules() if isinstance(synapse, nn.LinearSynapse)):
+            synapse.weight.mul_(6)
         for norm in (norm for norm in model.modules() if isinstance(norm, nn.TDBN)):
             norm.shift.add_(0.05)
         model(x)
@@ -78,7 +78,7 @@ def test_parameters_are_those_of_he_et_al_and_the_shortcuts_norms(layers, refere
     model = resnet(PARAMS, (3, 224, 224), 1000, layers=layers, stem_kernel=7, identity_norm=False)
     assert n_parameters(model) == reference + projection
     normed = resnet(PARAMS, (3, 224, 224), 1000, layers=layers, stem_kernel=7)
-    channels = [a.out_channels for a in normed.modules() if isinstance(a, nn.IdentityArm)]
+    channels = [a.out_channels for a in normed.modules() if isinstance(a, nn.IdentitySynapse)]
     assert n_parameters(normed) - n_parameters(model) == 2 * sum(channels)
 
 
@@ -94,7 +94,7 @@ def test_large_is_twice_as_wide():
         return max(m.out_channels for m in resnet(PARAMS, (3, 8, 8), 10, layers=layers).modules() if is_conv(m))
 
     def is_conv(module):
-        return isinstance(module, nn.ConvArm)
+        return isinstance(module, nn.ConvSynapse)
 
     assert (widest("34"), widest("34-large")) == (512, 1024)
 

@@ -45,7 +45,7 @@ def test_the_papers_parameter_counts_of_a_block(image, options, tokens, mixing, 
         model = stmixer(LIF, (3, image, image), 10, depth=1, **options)
     assert model.encoders[0].mix.weight.shape == (options["heads"], tokens, tokens)
     assert model.encoders[0].mix.weight.numel() == mixing
-    convs = [m for m in model.encoders.modules() if isinstance(m, nn.ConvArm)]
+    convs = [m for m in model.encoders.modules() if isinstance(m, nn.ConvSynapse)]
     assert sum(conv.weight.numel() for conv in convs) == convolutions
 
 

@@ -22,28 +22,30 @@ MAKE = {"neurons": lambda: nn.Neurons(LIF), "norm": None}
 
 
 def conv(**options):
-    return nn.ConvArm(4, 8, **{"kernel_size": 3, **options})
+    return nn.ConvSynapse(4, 8, **{"kernel_size": 3, **options})
 
 
 def current(channels=4, **options):
-    return nn.Current.of(nn.ConvArm(4, channels, 1, **options), SPIKES)
+    return nn.Current.of(nn.ConvSynapse(4, channels, 1, **options), SPIKES)
 
 
 BROADCAST = [
     (
-        lambda: nn.Merge(LIF, nn.ConvArm(4, 4, 1), nn.ConvArm(4, 1, 1)),
-        "Merge: arms of 4 and 1 channels .* concat=True",
+        lambda: nn.Merge(LIF, nn.ConvSynapse(4, 4, 1), nn.ConvSynapse(4, 1, 1)),
+        "Merge: synapses of 4 and 1 channels .* concat=True",
     ),
     (
-        lambda: nn.Merge(LIF, nn.ConvArm(4, 4, 1), nn.ConvArm(4, 4, 1, stride=6))(SPIKES, SPIKES),
+        lambda: nn.Merge(LIF, nn.ConvSynapse(4, 4, 1), nn.ConvSynapse(4, 4, 1, stride=6))(SPIKES, SPIKES),
         r"Merge: currents must have the same shape, got \(1, 4, 6, 6, 5\) and \(1, 4, 1, 1, 5\); give",
     ),
     (
-        lambda: nn.Merge(LIF, nn.ConvArm(4, 4, 1), nn.ConvArm(4, 2, 1, stride=2), concat=True)(SPIKES, SPIKES),
+        lambda: nn.Merge(LIF, nn.ConvSynapse(4, 4, 1), nn.ConvSynapse(4, 2, 1, stride=2), concat=True)(
+            SPIKES, SPIKES
+        ),
         r"same shape but for their channels, got \(1, 4, 6, 6, 5\) and \(1, 2, 3, 3, 5\)",
     ),
     (
-        lambda: nn.Merge(LIF, nn.ConvArm(4, 4, 1), nn.IdentityArm(4))(SPIKES, SPIKES[..., :1]),
+        lambda: nn.Merge(LIF, nn.ConvSynapse(4, 4, 1), nn.IdentitySynapse(4))(SPIKES, SPIKES[..., :1]),
         r"\(1, 4, 6, 6, 5\) and \(1, 4, 6, 6, 1\); .* the same batch and steps",
     ),
     (lambda: (current() + current(stride=6)).value, r"Current: .* \(1, 4, 6, 6, 5\) and \(1, 4, 1, 1, 5\)"),
@@ -51,40 +53,43 @@ BROADCAST = [
     (lambda: current() + current(3), r"4 and 3 channels cannot be added; .* or use beside\(\)"),
     *(
         (
-            lambda n=n: nn.TokenMixingArm(n, tokens=36, heads=2)(SPIKES),
+            lambda n=n: nn.TokenMixingSynapse(n, tokens=36, heads=2)(SPIKES),
             rf"takes \(batch, {n}, height, width, time\), got \(1, 4, 6, 6, 5\); make it for 4 channels",
         )
         for n in (2, 6, 8)
     ),
-    (lambda: nn.IdentityArm(3)(SPIKES), r"IdentityArm takes \(batch, 3, \.\.\., time\), got \(1, 4, 6, 6, 5\)"),
-    (lambda: nn.IdentityArm(3)(SPIKES[:, :1]), "make it for 1 channels"),
+    (
+        lambda: nn.IdentitySynapse(3)(SPIKES),
+        r"IdentitySynapse takes \(batch, 3, \.\.\., time\), got \(1, 4, 6, 6, 5\)",
+    ),
+    (lambda: nn.IdentitySynapse(3)(SPIKES[:, :1]), "make it for 1 channels"),
 ]
 ARMS = [
-    (lambda: nn.ConvArm(0, 4, 3), "ConvArm: in_features must be a whole number >= 1, got 0"),
-    (lambda: nn.ConvArm(4, 2.5, 3), r"ConvArm: out_features must be a whole number >= 1, got 2\.5"),
-    (lambda: conv(kernel_size=0), "ConvArm: kernel_size must be one or two whole numbers >= 1, got 0"),
+    (lambda: nn.ConvSynapse(0, 4, 3), "ConvSynapse: in_features must be a whole number >= 1, got 0"),
+    (lambda: nn.ConvSynapse(4, 2.5, 3), r"ConvSynapse: out_features must be a whole number >= 1, got 2\.5"),
+    (lambda: conv(kernel_size=0), "ConvSynapse: kernel_size must be one or two whole numbers >= 1, got 0"),
     (lambda: conv(kernel_size=(3, 3, 3)), r"kernel_size must be one or two .* got \(3, 3, 3\)"),
     (lambda: conv(stride=(2, 0)), r"stride must be one or two whole numbers >= 1, got \(2, 0\)"),
     (lambda: conv(padding=-1), "padding must be one or two whole numbers >= 0, got -1"),
     (lambda: conv(dilation=0), "dilation .* got 0"),
     (lambda: conv(groups=0), "groups must be a whole number >= 1, got 0"),
-    (lambda: conv(groups=3), "ConvArm: 3 groups do not divide 4 and 8 channels; use 1, 2 or 4"),
-    (lambda: conv()(torch.ones(1, 3, 6, 6, 5)), r"ConvArm takes \(batch, 4, height, .* make it for 3 channels"),
+    (lambda: conv(groups=3), "ConvSynapse: 3 groups do not divide 4 and 8 channels; use 1, 2 or 4"),
+    (lambda: conv()(torch.ones(1, 3, 6, 6, 5)), r"ConvSynapse takes \(batch, 4, height, .* make it for 3 channels"),
     (lambda: conv()(FLAT), r"got \(1, 4, 5\); add or flatten axes"),
-    (lambda: nn.DenseArm(4, 0), "DenseArm: out_neurons"),
-    (lambda: nn.DenseArm(3, 2)(FLAT), r"DenseArm takes \(batch, 3, \.\.\., time\), got \(1, 4, 5\)"),
-    (lambda: nn.IdentityArm(-1), "IdentityArm: channels"),
-    (lambda: nn.LinearArm(4, 2, positions=0), "LinearArm: positions"),
-    (lambda: nn.LinearArm(3, 2)(FLAT), "LinearArm takes .* make it for 4 channels"),
-    (lambda: nn.LinearArm(4, 2)(SPIKES), "averages 1 positions, got 6 x 6; make it with positions=36"),
-    (lambda: nn.TokenMixingArm(4, tokens=0), "TokenMixingArm: tokens"),
-    (lambda: nn.TokenMixing(4, tokens=4, heads=0), "TokenMixingArm: heads must be a whole number >= 1, got 0"),
+    (lambda: nn.DenseSynapse(4, 0), "DenseSynapse: out_neurons"),
+    (lambda: nn.DenseSynapse(3, 2)(FLAT), r"DenseSynapse takes \(batch, 3, \.\.\., time\), got \(1, 4, 5\)"),
+    (lambda: nn.IdentitySynapse(-1), "IdentitySynapse: channels"),
+    (lambda: nn.LinearSynapse(4, 2, positions=0), "LinearSynapse: positions"),
+    (lambda: nn.LinearSynapse(3, 2)(FLAT), "LinearSynapse takes .* make it for 4 channels"),
+    (lambda: nn.LinearSynapse(4, 2)(SPIKES), "averages 1 positions, got 6 x 6; make it with positions=36"),
+    (lambda: nn.TokenMixingSynapse(4, tokens=0), "TokenMixingSynapse: tokens"),
+    (lambda: nn.TokenMixing(4, tokens=4, heads=0), "TokenMixingSynapse: heads must be a whole number >= 1, got 0"),
     (lambda: nn.TokenMixing(16, tokens=4, heads=3), "3 heads do not divide 16 channels; use 1, 2, 4, 8 or 16"),
     (lambda: nn.TokenMixing(1, tokens=4, heads=3), "3 heads do not divide 1 channels; use 1$"),
-    (lambda: nn.TokenMixing(4, tokens=36)(FLAT), "TokenMixingArm takes .* add or flatten axes"),
+    (lambda: nn.TokenMixing(4, tokens=36)(FLAT), "TokenMixingSynapse takes .* add or flatten axes"),
     (lambda: nn.TokenMixing(4, tokens=30)(SPIKES), "an image of 6 x 6; make it with tokens=36"),
     *(
-        (lambda norm=norm: nn.DenseArm(4, 4, norm=norm), f"DenseArm: norm must be a TDBN, .* got .*{name}")
+        (lambda norm=norm: nn.DenseSynapse(4, 4, norm=norm), f"DenseSynapse: norm must be a TDBN, .* got .*{name}")
         for norm, name in (
             ("tdbn", "'tdbn'"),
             (torch.nn.BatchNorm3d, "BatchNorm3d"),
@@ -111,7 +116,7 @@ BLOCKS = [
         "Merge: neuron_params must have threshold, current_decay, .* got thr",
     ),
     (lambda: nn.Neurons({}), "Neurons: neuron_params must have threshold, .* got nothing"),
-    (lambda: nn.Neurons(LIF)(FLAT), r"Neurons takes a Current, got a Tensor; use Current\.of\(arm, spikes\)"),
+    (lambda: nn.Neurons(LIF)(FLAT), r"Neurons takes a Current, got a Tensor; use Current\.of\(synapse, spikes\)"),
     (lambda: nn.Activation(torch.nn.ReLU())(FLAT), "Activation takes a Current, got a Tensor"),
     (lambda: nn.LinearReadout(4, 2)(FLAT), "LinearReadout takes a Current, got a Tensor"),
     (lambda: nn.LinearReadout(3, 2)(current()), "reads 3 channels, got a Current of 4; make it with channels=4"),
@@ -125,7 +130,7 @@ BLOCKS = [
 ]
 NORMS = [
     (lambda: nn.TDBN(0), "TDBN: num_features must be a whole number >= 1, got 0"),
-    (lambda: nn.TDBN(4, alpha=0), r"TDBN: alpha must be > 0: 1, or 1/sqrt\(n\) for one of n arms, got 0"),
+    (lambda: nn.TDBN(4, alpha=0), r"TDBN: alpha must be > 0: 1, or 1/sqrt\(n\) for one of n synapses, got 0"),
     (lambda: nn.TDBN(4, threshold=-1), "TDBN: threshold must be > 0"),
     (lambda: nn.TDBN(4, eps=-1), "TDBN: eps must be >= 0, got -1"),
     (lambda: nn.TDBN(4, momentum=2), "TDBN: momentum must be 0 to 1, got 2"),
@@ -146,7 +151,7 @@ def test_wrong_use_is_refused(call, message):
 
 def test_lowering_names_the_currents_that_differ():
     """A sum that torch would broadcast never comes as far as the graph."""
-    model = nn.Merge(LIF, nn.ConvArm(4, 4, 1), nn.ConvArm(4, 4, 1, stride=6))
+    model = nn.Merge(LIF, nn.ConvSynapse(4, 4, 1), nn.ConvSynapse(4, 4, 1, stride=6))
 
     class Twice(torch.nn.Module):
         def __init__(self):
@@ -162,7 +167,7 @@ def test_lowering_names_the_currents_that_differ():
 
 def test_whole_numbers_of_numpy_are_sizes():
     four, one = np.int64(4), np.int32(1)
-    assert nn.ConvArm(four, four, four, stride=one, padding=(one, one)).stride == (1, 1)
+    assert nn.ConvSynapse(four, four, four, stride=one, padding=(one, one)).stride == (1, 1)
     assert nn.TokenMixing(four, tokens=four, heads=one).weight.shape == (1, 4, 4)
 
 
@@ -172,31 +177,35 @@ def test_currents_of_one_shape_pass():
 
 
 @pytest.mark.parametrize(
-    "arms",
+    "synapses",
     [
-        lambda: (nn.DenseArm(4, 4, norm=nn.TDBN), nn.IdentityArm(4, norm=nn.TDBN)),
-        lambda: (nn.DenseArm(4, 4, norm=HALF), nn.DenseArm(4, 4, norm=nn.BiasFreeNorm), nn.DenseArm(4, 4)),
-        lambda: (nn.DenseArm(4, 4, norm=nn.TDBN(4)), nn.DenseArm(4, 4, norm=lambda: nn.TDBN(eps=0.1))),
+        lambda: (nn.DenseSynapse(4, 4, norm=nn.TDBN), nn.IdentitySynapse(4, norm=nn.TDBN)),
+        lambda: (
+            nn.DenseSynapse(4, 4, norm=HALF),
+            nn.DenseSynapse(4, 4, norm=nn.BiasFreeNorm),
+            nn.DenseSynapse(4, 4),
+        ),
+        lambda: (nn.DenseSynapse(4, 4, norm=nn.TDBN(4)), nn.DenseSynapse(4, 4, norm=lambda: nn.TDBN(eps=0.1))),
     ],
 )
-def test_a_sum_of_norms_without_alpha_is_warned_of(arms):
+def test_a_sum_of_norms_without_alpha_is_warned_of(synapses):
     with pytest.warns(PumiceWarning, match=re.escape("alpha=2**-0.5")) as caught:
-        nn.Merge(LIF, *arms())
+        nn.Merge(LIF, *synapses())
     assert caught[0].filename == __file__
 
 
 @pytest.mark.parametrize(
-    ("arms", "options"),
+    ("synapses", "options"),
     [
-        (lambda: [nn.DenseArm(4, 4, norm=nn.TDBN)], {}),
-        (lambda: [nn.DenseArm(4, 4, norm=nn.TDBN), nn.DenseArm(4, 4)], {}),
-        (lambda: [nn.DenseArm(4, 4, norm=nn.TDBN) for _ in range(2)], {"concat": True}),
-        (lambda: [nn.DenseArm(4, 4, norm=HALF) for _ in range(2)], {}),
-        (lambda: [nn.DenseArm(4, 4, norm=partial(nn.TDBN, alpha=1.0)) for _ in range(2)], {}),
-        (lambda: nn.ResidualBlock(TDBN, 4, 4).sum.arms, {}),
+        (lambda: [nn.DenseSynapse(4, 4, norm=nn.TDBN)], {}),
+        (lambda: [nn.DenseSynapse(4, 4, norm=nn.TDBN), nn.DenseSynapse(4, 4)], {}),
+        (lambda: [nn.DenseSynapse(4, 4, norm=nn.TDBN) for _ in range(2)], {"concat": True}),
+        (lambda: [nn.DenseSynapse(4, 4, norm=HALF) for _ in range(2)], {}),
+        (lambda: [nn.DenseSynapse(4, 4, norm=partial(nn.TDBN, alpha=1.0)) for _ in range(2)], {}),
+        (lambda: nn.ResidualBlock(TDBN, 4, 4).sum.synapses, {}),
     ],
 )
-def test_other_sums_are_not_warned_of(arms, options):
+def test_other_sums_are_not_warned_of(synapses, options):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        nn.Merge(LIF, *arms(), **options)
+        nn.Merge(LIF, *synapses(), **options)

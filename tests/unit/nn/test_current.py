@@ -3,7 +3,7 @@ import torch
 
 from pumice import nn
 from pumice.errors import InputError, LoweringError
-from pumice.nn.current import sum_of_offsets
+from pumice.nn.blocks.current import sum_of_offsets
 from pumice.quantization import quantize_
 
 LIF = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5, "surrogate": "dspike"}
@@ -43,15 +43,15 @@ def test_a_sum_is_computed_once_and_only_if_needed():
 
 
 def test_terms_and_their_channels_are_kept():
-    a, b, c = nn.ConvArm(3, 2, 1), nn.ConvArm(3, 6, 1), nn.ConvArm(3, 8, 1)
+    a, b, c = nn.ConvSynapse(3, 2, 1), nn.ConvSynapse(3, 6, 1), nn.ConvSynapse(3, 8, 1)
     total = nn.Current.of(a, SPIKES).beside(nn.Current.of(b, SPIKES)) + nn.Current.of(c, SPIKES)
-    assert [(term.arm, term.first_channel) for term in total.terms] == [(a, 0), (b, 2), (c, 0)]
+    assert [(term.synapse, term.first_channel) for term in total.terms] == [(a, 0), (b, 2), (c, 0)]
     expected = torch.cat([a(SPIKES), b(SPIKES)], 1) + c(SPIKES)
     torch.testing.assert_close(total.value, expected)
 
 
 def test_offsets_land_in_their_channels():
-    a, b = nn.ConvArm(3, 2, 1, norm=norm), nn.ConvArm(3, 3, 1, norm=norm)
+    a, b = nn.ConvSynapse(3, 2, 1, norm=norm), nn.ConvSynapse(3, 3, 1, norm=norm)
     total = nn.Current.of(a, SPIKES).beside(nn.Current.of(b, SPIKES)) + nn.Current.of(b, SPIKES).beside(
         nn.Current.of(a, SPIKES)
     )
@@ -61,7 +61,7 @@ def test_offsets_land_in_their_channels():
 
 def test_channels_that_differ_cannot_be_added():
     with pytest.raises(InputError, match="currents of 2 and 3 channels cannot be added"):
-        nn.Current.of(nn.ConvArm(3, 2, 1), SPIKES) + nn.Current.of(nn.ConvArm(3, 3, 1), SPIKES)
+        nn.Current.of(nn.ConvSynapse(3, 2, 1), SPIKES) + nn.Current.of(nn.ConvSynapse(3, 3, 1), SPIKES)
 
 
 def test_a_current_of_unknown_origin_cannot_be_lowered():
@@ -73,5 +73,5 @@ def test_a_current_of_unknown_origin_cannot_be_lowered():
         def forward(self, x):
             return self.fire(nn.Current.holding(x))
 
-    with pytest.raises(LoweringError, match="'fire': the current that enters was not made by arms from spikes"):
+    with pytest.raises(LoweringError, match="'fire': the current that enters was not made by synapses from spikes"):
         quantize_(Held(), SPIKES)

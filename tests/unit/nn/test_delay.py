@@ -72,8 +72,8 @@ def test_wrong_arguments_are_refused():
         lambda params: nn.Conv(params, 1, 4, 3, delay=True),
         lambda params: nn.Pool(params, 2, delay=True),
         lambda params: nn.Recurrent(params, 6, 4, delay=True),
-        lambda params: nn.Merge(params, nn.DenseArm(6, 4), delay=True),
-        lambda params: nn.Merge(params, nn.DenseArm(6, 1), nn.DenseArm(6, 3), concat=True, delay=True),
+        lambda params: nn.Merge(params, nn.DenseSynapse(6, 4), delay=True),
+        lambda params: nn.Merge(params, nn.DenseSynapse(6, 1), nn.DenseSynapse(6, 3), concat=True, delay=True),
     ],
     ids=["dense", "conv", "pool", "recurrent", "sum", "concat"],
 )

@@ -19,9 +19,9 @@ class Split(torch.nn.Module):
 
     def __init__(self, bias=True):
         super().__init__()
-        self.short = nn.ConvArm(2, 2, 2, stride=2, norm=norm)
-        self.long = nn.ConvArm(2, 6, 3, stride=2, padding=1, norm=norm)
-        self.mix = nn.TokenMixingArm(8, tokens=4, heads=2)
+        self.short = nn.ConvSynapse(2, 2, 2, stride=2, norm=norm)
+        self.long = nn.ConvSynapse(2, 6, 3, stride=2, padding=1, norm=norm)
+        self.mix = nn.TokenMixingSynapse(8, tokens=4, heads=2)
         self.fire = nn.Neurons({"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5})
         self.head = nn.LinearReadout(8, 5, bias=bias)
 
@@ -69,7 +69,7 @@ def test_deployed_it_gives_multiples_of_its_unit_near_the_real_answer(model, x):
     assert (after - before).abs().max() < 0.25 * before.abs().max()  # 8 bits, and a few spikes of the mixed term
 
 
-def test_fine_tuning_reaches_head_arms_and_norms(model, x):
+def test_fine_tuning_reaches_head_synapses_and_norms(model, x):
     quantize_(model, x)
     model.train()(x).square().sum().backward()
     for name, parameter in model.named_parameters():
@@ -82,10 +82,10 @@ class Image(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.arm, self.head = nn.IdentityArm(2), nn.LinearReadout(2, 5)
+        self.synapse, self.head = nn.IdentitySynapse(2), nn.LinearReadout(2, 5)
 
     def forward(self, x):
-        return self.head(nn.Current.of(self.arm, x))
+        return self.head(nn.Current.of(self.synapse, x))
 
 
 def test_sums_beyond_24_bits_wrap_and_clip_as_on_the_chip():
@@ -123,13 +123,13 @@ def test_any_size_of_weights_finds_its_scale(model, x, factor):
 
 
 def test_large_sums_that_cancel_are_exact():
-    """One arm against the other: what is left is small; each sum is beyond 2^24, where float32 drops units."""
+    """One synapse against the other: what is left is small; each sum is beyond 2^24, where float32 drops units."""
     images = torch.randint(200, 256, (2, 2, 1, 64, 64, 1), generator=torch.Generator().manual_seed(0)).float()
     images[1] = images[0]
     images[1][..., ::7, ::5, :] -= 1
-    arms = [nn.IdentityArm(1), nn.IdentityArm(1)]
-    arms[1].weight.fill_(-1.0)
-    stream = nn.Current.of(arms[0], images[0]) + nn.Current.of(arms[1], images[1])
+    synapses = [nn.IdentitySynapse(1), nn.IdentitySynapse(1)]
+    synapses[1].weight.fill_(-1.0)
+    stream = nn.Current.of(synapses[0], images[0]) + nn.Current.of(synapses[1], images[1])
     head = nn.LinearReadout(1, 2, bias=False)
     head.linear.weight.data = torch.tensor([[1.0], [0.7]])
     head.deploy(head.fitting_scale(stream.terms))
@@ -140,10 +140,12 @@ def test_large_sums_that_cancel_are_exact():
 
 
 def test_a_stream_of_neurons_without_positions():
-    arm, head = nn.DenseArm(3, 4), nn.LinearReadout(4, 2)
+    synapse, head = nn.DenseSynapse(3, 4), nn.LinearReadout(4, 2)
     x = torch.randint(0, 2, (5, 3, 6)).float()
-    stream = nn.Current.of(arm, x)
-    expected = torch.nn.functional.linear(arm(x).movedim(1, -1), head.linear.weight, head.linear.bias).movedim(-1, 1)
+    stream = nn.Current.of(synapse, x)
+    expected = torch.nn.functional.linear(synapse(x).movedim(1, -1), head.linear.weight, head.linear.bias).movedim(
+        -1, 1
+    )
     torch.testing.assert_close(head(stream), expected)
     head.deploy(head.fitting_scale(stream.terms))
     torch.testing.assert_close(head(stream), expected, atol=0.05, rtol=0.05)
@@ -152,14 +154,14 @@ def test_a_stream_of_neurons_without_positions():
 def test_what_takes_the_bits_is_named():
     head, x = nn.LinearReadout(3, 2), torch.ones(2, 3, 1)
     for weight, bias, words in (([1000, 1, 1], 0, "one weight"), ([1, 1, 1], 1e5, "bias of"), ([250, 2, 4], 0, "")):
-        arm = nn.DenseArm(3, 3)
-        arm.weight.data = torch.eye(3)
+        synapse = nn.DenseSynapse(3, 3)
+        synapse.weight.data = torch.eye(3)
         head.linear.weight.data = torch.tensor([weight, weight]).float()
         head.linear.bias.data.fill_(bias)
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", PumiceWarning)
             # Only the small weights are used.
-            head.deploy(head.fitting_scale(nn.Current.of(arm, x * torch.tensor([[[0.0], [1], [1]]])).terms))
+            head.deploy(head.fitting_scale(nn.Current.of(synapse, x * torch.tensor([[[0.0], [1], [1]]])).terms))
         assert [words in str(w.message) for w in said] == ([True] if words else []), weight
 
 
@@ -169,7 +171,7 @@ def test_lost_precision_is_said():
     class Analogue(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.short = nn.ConvArm(3, 4, 4, stride=4, norm=norm)
+            self.short = nn.ConvSynapse(3, 4, 4, stride=4, norm=norm)
             self.fire = nn.Neurons({"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5})
             self.head = nn.LinearReadout(4, 3)
 

@@ -14,9 +14,9 @@ SPIKES = torch.tensor([[1.0, 0, 1], [0, 1, 1], [1, 1, 0], [0, 0, 1]])
 
 
 def token_mixing():
-    arm = nn.TokenMixing(4, tokens=3, heads=2)
-    arm.weight.data = HEADS.clone()
-    return arm
+    synapse = nn.TokenMixing(4, tokens=3, heads=2)
+    synapse.weight.data = HEADS.clone()
+    return synapse
 
 
 def test_token_mixing_is_the_papers():
@@ -48,12 +48,12 @@ def test_a_mixer_adds_to_the_stream_and_multiplies_spikes_alone():
         nn.ChannelMixerBlock(8, **MAKE),
     ):
         entered = []
-        arms = [m for m in block.modules() if isinstance(m, nn.AbstractArm)]
-        for arm in arms:
-            arm.register_forward_pre_hook(lambda _, args, entered=entered: entered.append(args[0]))
+        synapses = [m for m in block.modules() if isinstance(m, nn.AbstractSynapse)]
+        for synapse in synapses:
+            synapse.register_forward_pre_hook(lambda _, args, entered=entered: entered.append(args[0]))
         block.last.norm.scale.data.zero_()  # a branch that gives nothing leaves the stream as it is
         assert torch.equal(block(nn.Current.holding(stream)).value, stream)
-        assert len(entered) == len(arms)
+        assert len(entered) == len(synapses)
         assert all(torch.equal(x, (x > 0).to(x.dtype)) for x in entered)
         assert all(x.any() for x in entered)
 

@@ -31,6 +31,6 @@ def test_the_gradient_is_dspike():
     torch.testing.assert_close(derivative, torch.tensor([1.266959, 0.355274, 0.0]), atol=1e-6, rtol=0)
 
 
-def test_a_norm_belongs_to_the_arms():
-    with pytest.raises(InputError, match="give each arm its own norm"):
+def test_a_norm_belongs_to_the_synapses():
+    with pytest.raises(InputError, match="give each synapse its own norm"):
         nn.Neurons({**LIF, "norm": nn.TDBN})

@@ -14,8 +14,8 @@ from pumice.nn import (
     CubaNeuron,
     Delay,
     Dense,
-    DenseArm,
-    IdentityArm,
+    DenseSynapse,
+    IdentitySynapse,
     Merge,
     Pool,
     Recurrent,
@@ -37,7 +37,7 @@ class Merged(torch.nn.Module):
     def __init__(self):
         super().__init__()
         norm = partial(TDBN, alpha=0.7)
-        self.merge = Merge(LIF, DenseArm(6, 6, norm=norm), IdentityArm(6, norm=norm))
+        self.merge = Merge(LIF, DenseSynapse(6, 6, norm=norm), IdentitySynapse(6, norm=norm))
 
     def forward(self, x):
         return self.merge(x, x)
@@ -60,8 +60,8 @@ NETS = {
     "normed": (lambda: Dense(NORMED, 6, 4), "synapse.weight"),
     "recurrent": (lambda: Recurrent(CUBA, 6, 4), "recurrent_synapse.weight"),
     "into recurrent": (lambda: Recurrent(CUBA, 6, 4), "input_synapse.weight"),
-    "merge": (Merged, "merge.arms.0.weight"),
-    "arm's norm": (Merged, "merge.arms.1.norm.scale"),
+    "merge": (Merged, "merge.synapses.0.weight"),
+    "synapse's norm": (Merged, "merge.synapses.1.norm.scale"),
     "conv": (lambda: Conv(CUBA, 2, 3, 3), "synapse.weight"),
     "pool": (lambda: Pool(CUBA, 2), "synapse.weight"),
     "stbp": (lambda: set_gradient(Dense(LIF, 6, 4), "stbp"), "synapse.weight"),

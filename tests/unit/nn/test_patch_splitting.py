@@ -46,10 +46,10 @@ def test_only_the_first_convolution_and_the_short_path_see_the_image():
     x = torch.randint(0, 9, (2, 3, 8, 8, 3)).float()
     seen = []
     made = split()
-    for arm in [*made.convs, made.short]:
-        arm.register_forward_pre_hook(lambda arm, args: seen.append((arm, bool((args[0] > 1).any()))))
+    for synapse in [*made.convs, made.short]:
+        synapse.register_forward_pre_hook(lambda synapse, args: seen.append((synapse, bool((args[0] > 1).any()))))
     assert made(x).value.shape == (2, 16, 2, 2, 3)
-    assert {arm for arm, analogue in seen if analogue} == {made.convs[0], made.short}
+    assert {synapse for synapse, analogue in seen if analogue} == {made.convs[0], made.short}
     assert len(seen) == 6
 
 

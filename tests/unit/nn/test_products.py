@@ -13,9 +13,9 @@ from lava.lib.dl.slayer import synapse as slayer
 
 from pumice import nn
 from pumice.errors import InputError
-from pumice.nn import synapse
 from pumice.nn.exact import exact_arithmetic
 from pumice.nn.layout import slayer_order, time_major
+from pumice.nn.synapses import slayer as synapse
 from pumice.quantization import quantize_
 
 LIF = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.25}
@@ -178,11 +178,11 @@ def random_blocks(rng: np.random.Generator) -> list[tuple[Any, tuple[int, ...]]]
     kernel = tuple(int(rng.choice([k for k in range(1, s + 1) if s % k == 0])) for s in size)
     return [
         (nn.Dense(LIF, n, out).synapse, (batch, n, steps)),
-        (nn.DenseArm(n, out), (batch, n, steps)),
-        (nn.LinearArm(channels, out, positions=size[0] * size[1]), image),
+        (nn.DenseSynapse(n, out), (batch, n, steps)),
+        (nn.LinearSynapse(channels, out, positions=size[0] * size[1]), image),
         (nn.Pool(LIF, kernel).synapse, image),
-        (nn.TokenMixingArm(channels, tokens=size[0] * size[1]), image),
-        (nn.IdentityArm(channels), image),
+        (nn.TokenMixingSynapse(channels, tokens=size[0] * size[1]), image),
+        (nn.IdentitySynapse(channels), image),
     ]
 
 
@@ -193,12 +193,12 @@ def by_elements(module: Any, x: torch.Tensor, weight: torch.Tensor) -> torch.Ten
         by = module.kernel_size[:2]
         split = x.unflatten(3, (-1, by[1])).unflatten(2, (-1, by[0]))
         return split.sum((3, 5)) * weight.view(-1)[0]
-    if isinstance(module, nn.IdentityArm):
+    if isinstance(module, nn.IdentitySynapse):
         return x * weight.view(1, -1, 1, 1, 1)
-    if isinstance(module, nn.TokenMixingArm):
+    if isinstance(module, nn.TokenMixingSynapse):
         tokens = x.flatten(2, 3)
         return (weight[0][None, None, :, :, None] * tokens[:, :, None]).sum(3).view(x.shape)
-    if isinstance(module, nn.LinearArm):
+    if isinstance(module, nn.LinearSynapse):
         x = x.flatten(2, 3).sum(2)
     return (weight.flatten(1)[None, :, :, None] * x[:, None]).sum(2)
 
@@ -213,7 +213,7 @@ def test_every_other_product_is_the_sum_over_its_elements(seed):
             integers = 2.0 * torch.from_numpy(rng.integers(-128, 128, module.weight.shape)).float()
             if isinstance(module, slayer.Pool):
                 integers = torch.full_like(integers, float(integers.view(-1)[0]))
-            if isinstance(module, nn.AbstractArm):
+            if isinstance(module, nn.AbstractSynapse):
                 got = module.linear(spikes, integers)
             else:
                 module.pre_hook_fx = lambda _, integers=integers: integers
@@ -259,17 +259,17 @@ class Everything(torch.nn.Module):
         self.pool = nn.Pool(LIF, 2, weight_scale=0.4)
         half = lambda: nn.TDBN(alpha=2**-0.5)  # noqa: E731
         self.merge = nn.Merge(
-            LIF, nn.ConvArm(8, 8, 3, padding=1, norm=half), nn.IdentityArm(8, norm=half), delay=True
+            LIF, nn.ConvSynapse(8, 8, 3, padding=1, norm=half), nn.IdentitySynapse(8, norm=half), delay=True
         )
-        self.mix = nn.Merge(LIF, nn.TokenMixingArm(8, tokens=16, heads=2))
-        self.arm, self.neurons = nn.ConvArm(8, 8, 1, norm=nn.TDBN(threshold=0.5)), nn.Neurons(LIF)
+        self.mix = nn.Merge(LIF, nn.TokenMixingSynapse(8, tokens=16, heads=2))
+        self.synapse, self.neurons = nn.ConvSynapse(8, 8, 1, norm=nn.TDBN(threshold=0.5)), nn.Neurons(LIF)
         self.flat, self.recurrent = nn.Flatten(), nn.Recurrent(LIF, 128, 40, weight_scale=4)
         self.last = nn.Dense(norm, 40, 10)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         h = self.pool(self.conv(x))
         h = self.mix(self.merge(h, h))
-        h = self.neurons(nn.Current.of(self.arm, h))
+        h = self.neurons(nn.Current.of(self.synapse, h))
         return self.last(self.recurrent(self.flat(h)))
 
 

@@ -11,8 +11,8 @@ import pumice
 from pumice import nn
 from pumice.errors import InputError, LoweringError
 from pumice.ir import Conv, OneToOne, from_stream, to_stream, torch_to_lava
+from pumice.nn.norms.tdbn import momentum_of
 from pumice.nn.surrogate import Rectangular
-from pumice.nn.tdbn import momentum_of
 from pumice.quantization import quantize_
 
 LIF = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75}
@@ -38,7 +38,7 @@ def test_currents_are_summed_and_spikes_take_the_shortcut(x):
     torch.manual_seed(0)
     block = calibrated(nn.ResidualBlock(TDBN, 4, 4), x)
     first = block.first(x)
-    main, shortcut = block.sum.arms
+    main, shortcut = block.sum.synapses
     expected = block.sum.neuron(main(first) + shortcut(x))
     assert torch.equal(block(x), expected)
     assert set(first.unique().tolist()) == {0.0, 1.0}
@@ -47,22 +47,22 @@ def test_currents_are_summed_and_spikes_take_the_shortcut(x):
 
 def test_each_norm_has_its_share_of_the_variance(x):
     block = nn.Bottleneck(TDBN, 4, 2, stride=2)
-    first, second, last = block.first.arms[0], block.second.arms[0], block.sum.arms[0]
-    assert [arm.norm.alpha for arm in (first, second)] == [1.0, 1.0]
-    assert [arm.norm.alpha for arm in block.sum.arms] == [2**-0.5] * 2
-    assert {arm.norm.threshold for arm in (first, second, last)} == {0.5}
+    first, second, last = block.first.synapses[0], block.second.synapses[0], block.sum.synapses[0]
+    assert [synapse.norm.alpha for synapse in (first, second)] == [1.0, 1.0]
+    assert [synapse.norm.alpha for synapse in block.sum.synapses] == [2**-0.5] * 2
+    assert {synapse.norm.threshold for synapse in (first, second, last)} == {0.5}
 
 
 def test_shortcuts():
     def kinds(block):
-        return type(block.sum.arms[1]), block.sum.arms[1].norm is None
+        return type(block.sum.synapses[1]), block.sum.synapses[1].norm is None
 
-    assert kinds(nn.ResidualBlock(TDBN, 4, 4)) == (nn.IdentityArm, False)
-    assert kinds(nn.ResidualBlock(TDBN, 4, 4, identity_norm=False)) == (nn.IdentityArm, True)
-    assert kinds(nn.ResidualBlock(TDBN, 4, 4, stride=2)) == (nn.ConvArm, False)
-    assert kinds(nn.ResidualBlock(TDBN, 4, 8, identity_norm=False)) == (nn.ConvArm, False)
-    assert kinds(nn.Bottleneck(TDBN, 8, 2)) == (nn.IdentityArm, False)
-    assert kinds(nn.Bottleneck(LIF, 4, 2)) == (nn.ConvArm, True)
+    assert kinds(nn.ResidualBlock(TDBN, 4, 4)) == (nn.IdentitySynapse, False)
+    assert kinds(nn.ResidualBlock(TDBN, 4, 4, identity_norm=False)) == (nn.IdentitySynapse, True)
+    assert kinds(nn.ResidualBlock(TDBN, 4, 4, stride=2)) == (nn.ConvSynapse, False)
+    assert kinds(nn.ResidualBlock(TDBN, 4, 8, identity_norm=False)) == (nn.ConvSynapse, False)
+    assert kinds(nn.Bottleneck(TDBN, 8, 2)) == (nn.IdentitySynapse, False)
+    assert kinds(nn.Bottleneck(LIF, 4, 2)) == (nn.ConvSynapse, True)
 
 
 def test_gradient_and_surrogate_are_the_papers_by_default():
@@ -106,34 +106,34 @@ def test_a_whole_block_is_fine_tuned_through_its_integers(x):
 class Head(torch.nn.Module):
     def __init__(self, lif=LIF):
         super().__init__()
-        self.hidden = nn.Merge(lif, nn.LinearArm(4, 6, positions=30))
-        self.output = nn.Merge(lif, nn.LinearArm(6, 3))
+        self.hidden = nn.Merge(lif, nn.LinearSynapse(4, 6, positions=30))
+        self.output = nn.Merge(lif, nn.LinearSynapse(6, 3))
 
     def forward(self, x):
         return self.output(self.hidden(x))
 
 
-def test_linear_arm_is_mean_then_linear(x):
-    arm = nn.LinearArm(4, 6, positions=30)
-    expected = torch.nn.functional.linear(x.mean((2, 3)).movedim(1, -1), arm.weight, arm.bias).movedim(-1, 1)
-    torch.testing.assert_close(arm(x), expected)
+def test_linear_synapse_is_mean_then_linear(x):
+    synapse = nn.LinearSynapse(4, 6, positions=30)
+    expected = torch.nn.functional.linear(x.mean((2, 3)).movedim(1, -1), synapse.weight, synapse.bias).movedim(-1, 1)
+    torch.testing.assert_close(synapse(x), expected)
 
 
 @pytest.mark.parametrize(
     ("shape", "message"),
     [((2, 4, 5, 5, 3), "averages 30 positions, got 5 x 5"), ((2, 4, 3), "got neurons without positions")],
 )
-def test_another_image_than_the_arms_is_refused(shape, message):
+def test_another_image_than_the_synapses_is_refused(shape, message):
     with pytest.raises(InputError, match=message):
-        nn.LinearArm(4, 6, positions=30)(torch.ones(shape))
+        nn.LinearSynapse(4, 6, positions=30)(torch.ones(shape))
 
 
 def test_the_head_lowers_to_one_dense_synapse_each_without_difference(x):
     torch.manual_seed(0)
     model = Head().eval()
     with torch.no_grad():
-        model.hidden.arms[0].weight *= 8
-        model.output.arms[0].weight *= 3
+        model.hidden.synapses[0].weight *= 8
+        model.output.synapses[0].weight *= 3
     before = model(x)
     graph = pumice.lower(model, x)
     after = model(x)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pumice.errors import InputError
-from pumice.nn.selu import ALPHA, LAMBDA, alpha_dropout_affine, self_normalizing_
+from pumice.nn.blocks.selu import ALPHA, LAMBDA, alpha_dropout_affine, self_normalizing_
 
 Z = torch.linspace(-12, 12, 400_001, dtype=torch.float64)
 DENSITY = torch.exp(-(Z**2) / 2) / (2 * torch.pi) ** 0.5

@@ -6,7 +6,7 @@ import torch
 import pumice
 from pumice.errors import LoweringError
 from pumice.nn import Delay, SRMNeuron
-from pumice.nn.srm import alpha_kernel
+from pumice.nn.neurons.srm import alpha_kernel
 from pumice.nn.surrogate import Exponential
 
 

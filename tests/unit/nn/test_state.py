@@ -43,8 +43,8 @@ class Residual(torch.nn.Module):
     def __init__(self, params=LIF, *, concat=False, norm=half, delay=False):
         super().__init__()
         self.first = nn.Dense(TDBN, 20, 16)
-        arms = nn.DenseArm(16, 16, norm=norm), nn.IdentityArm(16, norm=norm)
-        self.sum = nn.Merge(params, *arms, concat=concat, delay=delay)
+        synapses = nn.DenseSynapse(16, 16, norm=norm), nn.IdentitySynapse(16, norm=norm)
+        self.sum = nn.Merge(params, *synapses, concat=concat, delay=delay)
         self.last = nn.Dense(LIF, 32 if concat else 16, 10)
 
     def forward(self, x):
@@ -57,10 +57,10 @@ class Stream(torch.nn.Module):
 
     def __init__(self, params=LIF):
         super().__init__()
-        self.first, self.second = nn.DenseArm(20, 16, norm=nn.TDBN), nn.DenseArm(16, 16, norm=nn.TDBN)
+        self.first, self.second = nn.DenseSynapse(20, 16, norm=nn.TDBN), nn.DenseSynapse(16, 16, norm=nn.TDBN)
         self.fire = nn.Neurons(params)
         self.fire_again = nn.Neurons(params)
-        self.third = nn.DenseArm(16, 16)
+        self.third = nn.DenseSynapse(16, 16)
         self.head = nn.LinearReadout(16, 10)
 
     def forward(self, x):
@@ -112,13 +112,13 @@ ZOO: dict[str, tuple[Callable[[], torch.nn.Module], tuple[int, ...]]] = {
         ),
         IMAGE,
     ),
-    "weight norm of arms": (
+    "weight norm of synapses": (
         lambda: changed(Stream(), torch.nn.utils.weight_norm, "first", "second", "third"),
         DENSE,
     ),
-    "pruned": (lambda: changed(Residual(), pruned, "first.synapse", "sum.arms.0"), DENSE),
+    "pruned": (lambda: changed(Residual(), pruned, "first.synapse", "sum.synapses.0"), DENSE),
     "parametrised": (
-        lambda: changed(Residual(), parametrizations.weight_norm, "first.synapse", "sum.arms.0", "last.synapse"),
+        lambda: changed(Residual(), parametrizations.weight_norm, "first.synapse", "sum.synapses.0", "last.synapse"),
         DENSE,
     ),
     "recurrent": (lambda: Sequential(nn.Recurrent(CUBA, 20, 16, delay=True), nn.Dense(CUBA, 16, 10)), DENSE),

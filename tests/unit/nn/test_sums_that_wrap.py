@@ -20,7 +20,9 @@ def constant(block, value):
 class Summed(torch.nn.Module):
     def __init__(self):
         super().__init__()
-        self.sum = nn.Merge(LIF, constant(nn.ConvArm(1, 1, 1), 170 / 64), constant(nn.ConvArm(1, 1, 1), 2 / 64))
+        self.sum = nn.Merge(
+            LIF, constant(nn.ConvSynapse(1, 1, 1), 170 / 64), constant(nn.ConvSynapse(1, 1, 1), 2 / 64)
+        )
 
     def forward(self, x):
         return self.sum(x, x)

@@ -5,7 +5,6 @@ import torch
 
 from pumice.errors import InputError
 from pumice.nn import Conv, CubaNeuron, Dense, Merge, Pool, Recurrent
-from pumice.nn.arms import DenseArm
 from pumice.nn.surrogate import (
     PAPER,
     SURROGATES,
@@ -19,6 +18,7 @@ from pumice.nn.surrogate import (
     Triangle,
     find_surrogate,
 )
+from pumice.nn.synapses.dense import DenseSynapse
 from pumice.quantization import quantize_
 
 ALL = [
@@ -116,7 +116,7 @@ def test_every_block_takes_one_and_keeps_it_when_deployed(surrogate):
         Conv(params, 1, 2, 3),
         Pool(params, 2),
         Recurrent(params, 4, 3),
-        Merge(params, DenseArm(4, 3)),
+        Merge(params, DenseSynapse(4, 3)),
     ]
     assert all(block.neuron.surrogate == Triangle(1.0) for block in blocks)
     assert params["surrogate"] is surrogate

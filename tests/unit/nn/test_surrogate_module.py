@@ -36,9 +36,9 @@ def test_gelu_and_selu_differ_and_others_are_refused():
 def test_selu_has_no_norm_and_a_fan_in_of_one():
     module = nn.SurrogateModule(64, tokens=16, n_classes=3, activation="selu")
     assert not any(isinstance(m, nn.TDBN) for m in module.modules())
-    for arm in (m for m in module.modules() if isinstance(m, nn.AbstractArm)):
-        rows = arm.rows(arm.weight.detach())
-        assert rows.square().sum(1).mean().item() == pytest.approx(1, rel=0.15), arm
+    for synapse in (m for m in module.modules() if isinstance(m, nn.AbstractSynapse)):
+        rows = synapse.rows(synapse.weight.detach())
+        assert rows.square().sum(1).mean().item() == pytest.approx(1, rel=0.15), synapse
 
 
 def test_the_stream_gets_a_gradient():

@@ -5,9 +5,9 @@ import torch
 from lava.lib.dl.slayer import synapse as slayer
 
 from pumice.nn import CubaNeuron
-from pumice.nn import synapse as ours
-from pumice.nn.events import MOST, Events
 from pumice.nn.layout import slayer_order, time_major
+from pumice.nn.synapses import slayer as ours
+from pumice.nn.synapses.sparse_product import MOST, Events
 
 
 def both(make, quantised=True):

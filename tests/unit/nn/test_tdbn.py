@@ -7,8 +7,8 @@ from numpy.testing import assert_array_equal
 
 import pumice
 from pumice.errors import InputError, PumiceWarning
-from pumice.nn import TDBN, BiasFreeNorm, ConvArm, Dense, Merge
-from pumice.nn.tdbn import momentum_of
+from pumice.nn import TDBN, BiasFreeNorm, ConvSynapse, Dense, Merge
+from pumice.nn.norms.tdbn import momentum_of
 
 # Oracle 3a: x[T=2, N=2, C=2]
 X = torch.tensor([[[0.0, 1], [2, 1]], [[4, 3], [6, 7]]])
@@ -33,15 +33,15 @@ def test_statistics_run_over_time_and_batch_together(norm):
 def test_folding_gives_the_papers_weights(norm):
     """Oracle 3b, lowered: W = [[1, -2], [.5, 3]], b = [.2, -.4], mean [.3, -1], var [4, .25], eps 1e-5.
 
-    An arm has no b: it shifts the mean.
+    A synapse has no b: it shifts the mean.
     """
     norm.eps = 1e-5
     norm.running_mean = torch.tensor([0.3, -1.0]) - torch.tensor([0.2, -0.4])
     norm.running_var = torch.tensor([4.0, 0.25])
     np.testing.assert_allclose(norm.gain().detach(), [0.176776, 1.414185], atol=2e-6)
-    arm = ConvArm(2, 2, 1, norm=norm)
-    arm.weight.data = torch.tensor([[1.0, -2], [0.5, 3]]).reshape(2, 2, 1, 1, 1)
-    model = torch.nn.Sequential(Merge({"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75}, arm))
+    synapse = ConvSynapse(2, 2, 1, norm=norm)
+    synapse.weight.data = torch.tensor([[1.0, -2], [0.5, 3]]).reshape(2, 2, 1, 1, 1)
+    model = torch.nn.Sequential(Merge({"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75}, synapse))
     graph = pumice.lower(model, torch.ones(1, 2, 1, 1, 3))
     weight, bias = graph.synapses[0].weight.reshape(2, 2), graph.populations[0].bias_mant
     scale = graph.populations[0].vth_mant / 0.5

@@ -55,9 +55,9 @@ class Inverted(nn.Dense):
 
 
 class InMerge(torch.nn.Module):
-    def __init__(self, arm):
+    def __init__(self, synapse):
         super().__init__()
-        self.m = nn.Merge(FORGETS, arm)
+        self.m = nn.Merge(FORGETS, synapse)
 
     def forward(self, x):
         return self.m(x)
@@ -75,9 +75,9 @@ def with_hook():
     return model
 
 
-def with_arm_hook():
-    model = InMerge(nn.DenseArm(6, 6))
-    model.m.arms[0].weight_hook = coarse
+def with_synapse_hook():
+    model = InMerge(nn.DenseSynapse(6, 6))
+    model.m.synapses[0].weight_hook = coarse
     return model
 
 
@@ -87,9 +87,12 @@ REFUSED = {
     "subclass of CubaNeuron": (lambda: with_neuron(OddCuba(**LIF)), r"neuron OddCuba .* \(forward\)"),
     "pre_hook_fx of a block": (lambda: dense(pre_hook_fx=coarse), "quantiser of its own"),
     "pre_hook_fx of a synapse": (with_hook, "quantiser of its own"),
-    "weight_hook of an arm": (with_arm_hook, "quantiser of its own"),
+    "weight_hook of a synapse": (with_synapse_hook, "quantiser of its own"),
     "subclass of TDBN": (lambda: dense({**FORGETS, "norm": Clamped}), "norm of type Clamped"),
-    "subclass of TDBN in an arm": (lambda: InMerge(nn.DenseArm(6, 6, norm=Clamped(threshold=0.5))), "type Clamped"),
+    "subclass of TDBN in a synapse": (
+        lambda: InMerge(nn.DenseSynapse(6, 6, norm=Clamped(threshold=0.5))),
+        "type Clamped",
+    ),
     "subclass of MeanOnlyBatchNorm": (lambda: dense({**FORGETS, "norm": Half}), "norm of type Half"),
     "subclass of a block": (lambda: torch.nn.Sequential(Inverted(LIF, 6, 6)), "Inverted has a forward pass of its"),
     "threshold off the grid": (

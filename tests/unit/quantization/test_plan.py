@@ -28,7 +28,7 @@ class Stream(torch.nn.Module):
     def __init__(self):
         super().__init__()
         norm = partial(nn.TDBN, threshold=0.5)
-        self.a, self.b = nn.DenseArm(6, 4, norm=norm), nn.DenseArm(4, 4, norm=norm)
+        self.a, self.b = nn.DenseSynapse(6, 4, norm=norm), nn.DenseSynapse(4, 4, norm=norm)
         self.fire, self.last = nn.Neurons(LIF), nn.LinearReadout(4, 3)
 
     def forward(self, x):
@@ -42,7 +42,7 @@ class Merged(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.first = nn.Dense({**LIF, "norm": nn.TDBN}, 6, 6)
-        self.merge = nn.Merge(LIF, nn.DenseArm(6, 6, norm=partial(nn.TDBN, alpha=0.7)), nn.IdentityArm(6))
+        self.merge = nn.Merge(LIF, nn.DenseSynapse(6, 6, norm=partial(nn.TDBN, alpha=0.7)), nn.IdentitySynapse(6))
 
     def forward(self, x):
         return self.merge(self.first(x), x)
@@ -184,8 +184,8 @@ def test_a_quantized_layer_takes_no_larger_input():
         apply(model, larger)
 
 
-def test_an_arm_outside_the_model_is_refused():
-    arm = nn.DenseArm(6, 4)
+def test_an_synapse_outside_the_model_is_refused():
+    synapse = nn.DenseSynapse(6, 4)
 
     class Net(torch.nn.Module):
         def __init__(self):
@@ -193,9 +193,9 @@ def test_an_arm_outside_the_model_is_refused():
             self.fire = nn.Neurons(LIF)
 
         def forward(self, x):
-            return self.fire(nn.Current.of(arm, x))
+            return self.fire(nn.Current.of(synapse, x))
 
-    with pytest.raises(LoweringError, match="its arm DenseArm is no module of the model"):
+    with pytest.raises(LoweringError, match="its synapse DenseSynapse is no module of the model"):
         plan(Net(), torch.ones(ROW))
 
 

@@ -141,7 +141,7 @@ def test_a_deployed_network_takes_no_wider_range(params):
 
 def test_a_refusal_keeps_decays_beyond_the_chips(params):
     """SLAYER draws them within a hundredth; read for the chip, they are cut off."""
-    block = nn.Merge({**params, "current_decay": 1.0, "shared_param": False}, nn.DenseArm(3, 8, norm=nn.TDBN))
+    block = nn.Merge({**params, "current_decay": 1.0, "shared_param": False}, nn.DenseSynapse(3, 8, norm=nn.TDBN))
     model = torch.nn.Sequential(block)
     model(X)
     assert (block.neuron.current_decay > 4096).any()
@@ -197,10 +197,10 @@ def test_a_read_out_alone_is_a_quantized_network():
     class Net(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.arm, self.readout = nn.DenseArm(3, 4), nn.LinearReadout(4, 2)
+            self.synapse, self.readout = nn.DenseSynapse(3, 4), nn.LinearReadout(4, 2)
 
         def forward(self, x):
-            return self.readout(nn.Current.of(self.arm, x))
+            return self.readout(nn.Current.of(self.synapse, x))
 
     model = Net()
     assert not is_quantized(model)

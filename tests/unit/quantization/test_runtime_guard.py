@@ -154,28 +154,28 @@ def test_a_block_that_is_the_model_is_watched(x):
 
 
 class Tied(torch.nn.Module):
-    """One arm in two blocks, of which one has a large second arm."""
+    """One synapse in two blocks, of which one has a large second synapse."""
 
     def __init__(self, thresholds=(0.5, 0.5)):
         super().__init__()
         lif = {"current_decay": 1.0, "voltage_decay": 0.25}
         self.a = nn.Dense({**lif, "threshold": 0.5}, 6, 8, weight_scale=6)
-        self.arm, self.big = (nn.DenseArm(8, 8, norm=nn.TDBN(alpha=0.7)) for _ in range(2))
-        self.first = nn.Merge({**lif, "threshold": thresholds[0]}, self.arm, self.big)
-        self.second = nn.Merge({**lif, "threshold": thresholds[1]}, self.arm)
+        self.synapse, self.big = (nn.DenseSynapse(8, 8, norm=nn.TDBN(alpha=0.7)) for _ in range(2))
+        self.first = nn.Merge({**lif, "threshold": thresholds[0]}, self.synapse, self.big)
+        self.second = nn.Merge({**lif, "threshold": thresholds[1]}, self.synapse)
 
     def forward(self, x):
         h = self.a(x)
         return self.second(self.first(h, h))
 
 
-def test_blocks_that_share_an_arm_share_its_scale(x, lowered_equals_model):
+def test_blocks_that_share_an_synapse_share_its_scale(x, lowered_equals_model):
     model = Tied()
     for _ in range(10):
         model.train()(x)
     with torch.no_grad():
         model.big.norm.scale[0] = 10.0
-        model.arm.norm.shift += 0.3
+        model.synapse.norm.shift += 0.3
     model.eval()
     h = model.a(x)
     trained = model.first(h, h)
@@ -184,7 +184,7 @@ def test_blocks_that_share_an_arm_share_its_scale(x, lowered_equals_model):
     assert (model.first(h, h) != trained).float().mean() < 0.1
 
 
-def test_blocks_that_share_an_arm_need_one_threshold(x):
+def test_blocks_that_share_an_synapse_need_one_threshold(x):
     model = Tied((0.5, 0.75))
     model(x)
     with pytest.raises(LoweringError, match=r"share a synapse but have different thresholds \[0.5, 0.75\]"):

@@ -40,6 +40,8 @@ def test_what_cannot_be_represented_is_below_one():
 
 
 def test_sums_of_several_synapses_share_the_current_and_concatenations_do_not():
-    arms = [np.full((1, 400), 1.0)] * 2
+    synapses = [np.full((1, 400), 1.0)] * 2
     options = {"threshold": 1.0, "max_inputs": [1, 1]}
-    assert choose_vth_mant(arms, np.zeros(1), **options) < choose_vth_mant(arms, np.zeros(1), concat=True, **options)
+    assert choose_vth_mant(synapses, np.zeros(1), **options) < choose_vth_mant(
+        synapses, np.zeros(1), concat=True, **options
+    )

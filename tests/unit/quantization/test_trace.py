@@ -118,8 +118,8 @@ def test_a_block_that_fails_by_itself_is_named(params):
 
 
 def test_the_block_that_refuses_its_input_is_named(params):
-    model = torch.nn.Sequential(nn.Dense(params, 3, 3), torch.nn.Sequential(nn.Merge(params, nn.DenseArm(4, 2))))
-    with pytest.raises(InputError, match=r"block '1\.0': DenseArm"):
+    model = torch.nn.Sequential(nn.Dense(params, 3, 3), torch.nn.Sequential(nn.Merge(params, nn.DenseSynapse(4, 2))))
+    with pytest.raises(InputError, match=r"block '1\.0': DenseSynapse"):
         trace(model, torch.ones(1, 3, 4))
 
 
@@ -129,15 +129,15 @@ def test_what_the_model_itself_raises_is_its_own(params):
 
 
 def test_inference_mode_does_not_disturb(params):
-    arm, block = nn.DenseArm(3, 3), nn.Neurons(params)
+    synapse, block = nn.DenseSynapse(3, 3), nn.Neurons(params)
 
     class Net(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.arm, self.block = arm, block
+            self.synapse, self.block = synapse, block
 
         def forward(self, x):
-            return self.block(nn.Current.of(self.arm, x))
+            return self.block(nn.Current.of(self.synapse, x))
 
     with torch.inference_mode():
         calls = trace(Net(), torch.ones(1, 3, 4))

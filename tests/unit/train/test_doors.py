@@ -146,7 +146,7 @@ class Residual(torch.nn.Module):
         self.flatten = nn.Flatten()
         self.first = nn.Dense(TDBN, 64, 16)
         half = {"norm": lambda: nn.TDBN(alpha=0.7)}
-        self.sum = nn.Merge(PARAMS, nn.DenseArm(16, 16, **half), nn.IdentityArm(16, **half))
+        self.sum = nn.Merge(PARAMS, nn.DenseSynapse(16, 16, **half), nn.IdentitySynapse(16, **half))
         self.recurrent = nn.Recurrent(PARAMS, 16, 16)
         self.out, self.auxiliary = nn.Dense(TDBN, 16, 10), nn.Dense(TDBN, 16, 10)
 

@@ -26,7 +26,7 @@ def weight_normed(model):
 class Merging(torch.nn.Module):
     def __init__(self):
         super().__init__()
-        self.merge = nn.Merge(lif(), nn.DenseArm(20, 8, norm=nn.TDBN(alpha=0.7)), nn.DenseArm(20, 8))
+        self.merge = nn.Merge(lif(), nn.DenseSynapse(20, 8, norm=nn.TDBN(alpha=0.7)), nn.DenseSynapse(20, 8))
 
     def forward(self, x):
         return self.merge(x, x)
@@ -41,8 +41,8 @@ NETWORKS = {
     "0.synapse.parametrizations.weight.original0": lambda: weight_normed(sequential()),
     "0.delay.delay": lambda: torch.nn.Sequential(nn.Dense(lif(), 20, 16, delay=True)),
     "0.recurrent_synapse.weight": lambda: torch.nn.Sequential(nn.Recurrent(lif(), 20, 16)),
-    "merge.arms.1.weight": Merging,
-    "merge.arms.0.norm.scale": Merging,
+    "merge.synapses.1.weight": Merging,
+    "merge.synapses.0.norm.scale": Merging,
 }
 
 

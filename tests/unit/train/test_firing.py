@@ -1,7 +1,7 @@
 import torch
 
 from pumice import nn
-from pumice.train.firing import watch_firing
+from pumice.nn.probes.firing import watch_firing
 
 
 def test_rates_are_means_over_all_calls():

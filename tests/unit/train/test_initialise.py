@@ -6,10 +6,10 @@ from torch.nn.utils import parametrizations, prune
 
 from pumice import nn
 from pumice.errors import InputError, PumiceWarning
+from pumice.nn.probes.firing import watch_firing
 from pumice.quantization import quantize_
 from pumice.train import initialise_by_data_, load_checkpoint, train
 from pumice.train.build import example_input
-from pumice.train.firing import watch_firing
 from pumice.train.trained import start
 
 
@@ -44,9 +44,9 @@ class Residual(torch.nn.Module):
         torch.manual_seed(0)
         params, half = lif(threshold), norm and (lambda: norm(alpha=0.7))
         self.first = nn.Dense({**params, "norm": norm}, 64, 40)
-        self.sum = nn.Merge(params, nn.DenseArm(40, 40, norm=half), nn.DenseArm(40, 40, norm=half))
-        self.stream = nn.DenseArm(40, 40, norm=norm and (lambda: norm(threshold=threshold)))
-        self.more = nn.DenseArm(40, 40, norm=norm and (lambda: norm(threshold=threshold)))
+        self.sum = nn.Merge(params, nn.DenseSynapse(40, 40, norm=half), nn.DenseSynapse(40, 40, norm=half))
+        self.stream = nn.DenseSynapse(40, 40, norm=norm and (lambda: norm(threshold=threshold)))
+        self.more = nn.DenseSynapse(40, 40, norm=norm and (lambda: norm(threshold=threshold)))
         self.fire, self.again = nn.Neurons(params), nn.Neurons(params)
 
     def forward(self, x):

@@ -92,8 +92,8 @@ def test_nineteen_layers_multiply(norm, product):
 
 
 @pytest.mark.parametrize("alpha", [1.0, 2**-0.5])
-def test_two_arms_need_alpha_one_over_root_2(alpha):
-    """Oracle 3d: the variance of the sum of two arms is 2 V_th^2 at alpha 1, V_th^2 at 1/sqrt(2)."""
+def test_two_synapses_need_alpha_one_over_root_2(alpha):
+    """Oracle 3d: the variance of the sum of two synapses is 2 V_th^2 at alpha 1, V_th^2 at 1/sqrt(2)."""
     torch.manual_seed(0)
     lif = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 1.0, "surrogate": "rectangular"}
     norm = partial(nn.TDBN, alpha=alpha)
@@ -101,7 +101,7 @@ def test_two_arms_need_alpha_one_over_root_2(alpha):
     class Two(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.sum = nn.Merge(lif, *(nn.DenseArm(WIDTH, WIDTH, norm=norm) for _ in range(2)))
+            self.sum = nn.Merge(lif, *(nn.DenseSynapse(WIDTH, WIDTH, norm=norm) for _ in range(2)))
 
         def forward(self, x):
             return self.sum(x, x)

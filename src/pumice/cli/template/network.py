@@ -29,7 +29,7 @@ class Network(torch.nn.Module):
         norm = partial(nn.TDBN, alpha=0.5**0.5)  # two paths are summed, each with half the variance
         self.first = nn.Conv(neuron_params, channel, width, 3, stride=2, padding=1)
         self.sum = nn.Merge(
-            plain, nn.ConvArm(width, width, 3, padding=1, norm=norm), nn.IdentityArm(width, norm=norm)
+            plain, nn.ConvSynapse(width, width, 3, padding=1, norm=norm), nn.IdentitySynapse(width, norm=norm)
         )
         self.flatten = nn.Flatten()
         n_features = width * ((height + 1) // 2) * ((width_in_pixels + 1) // 2)

@@ -1,7 +1,8 @@
 """The deployed CUBA neuron over all steps of a batch: the chip's integers, in float64 as in their definition.
 
-`pumice.nn.deployed` holds the definition, with which every bit agrees, for any input: integers up to 2^53 are exact,
-and float64 products are vectorised where those of 64-bit integers are slow. Arrays and blocks as in `kernels.cuba`.
+`pumice.nn.neurons.integer` holds the definition, with which every bit agrees, for any input: integers up to 2^53
+are exact, and float64 products are vectorised where those of 64-bit integers are slow. Arrays and blocks as in
+`kernels.cuba`.
 """
 
 # ruff: noqa: PLR0917 -- compiled loops take their arrays by position

@@ -1,4 +1,4 @@
-"""Random options of neurons, blocks and arms: mostly what networks have, sometimes what nobody would choose."""
+"""Random options of neurons, blocks and synapses: mostly what networks have, sometimes what nobody would choose."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def neuron(rng: Rng, norms: list[str | None]) -> Drawn:
     return params
 
 
-def neuron_of_arms(rng: Rng) -> Drawn:
-    """SLAYER's dictionary where arms may have norms, which need a current without memory."""
+def neuron_of_synapses(rng: Rng) -> Drawn:
+    """SLAYER's dictionary where synapses may have norms, which need a current without memory."""
     params = neuron(rng, [None])
     if rng.integers(12):
         params["current_decay"] = 1.0
@@ -114,8 +114,8 @@ def block(rng: Rng) -> Drawn:
     return drawn
 
 
-def arm(rng: Rng, *, image: bool, tags: bool = True) -> Drawn:
-    """One of the arms that are used on images, or on rows of neurons."""
+def synapse(rng: Rng, *, image: bool, tags: bool = True) -> Drawn:
+    """One of the synapses that are used on images, or on rows of neurons."""
     kind = pick(
         rng, ["conv", "conv", "identity", "mixing", "linear"] if image else ["dense", "dense", "identity", "linear"]
     )

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from pumice.testing.auditing import chance
-from pumice.testing.auditing.arms import Options
 from pumice.testing.auditing.case import Case, Part, Step
 from pumice.testing.auditing.chance import Drawn, pair, whole
 from pumice.testing.auditing.parts import write_part
 from pumice.testing.auditing.pen import Pen
 from pumice.testing.auditing.script import LAVA
 from pumice.testing.auditing.settings import LAYOUTS, SETTINGS
+from pumice.testing.auditing.synapses import Options
 from pumice.testing.values import Rng, one_in, pick
 
 RANGES = (
@@ -86,7 +86,7 @@ class _Sketch:
         self.parts: list[Part] = []
         self.pen = Pen(shape)
         # What shares a term of a current must have one threshold.
-        self.stream = chance.neuron_of_arms(rng)
+        self.stream = chance.neuron_of_synapses(rng)
 
     def add(self) -> None:
         """One more part, mostly behind the last one."""
@@ -130,7 +130,7 @@ def _heads(sketch: _Sketch) -> tuple[tuple[int, ...], str]:
         options = dict(_DRAWN[kind](sketch, source)[1])
         options["out"] = pick(rng, [1, 2, 3, 5, 10])
         if one_in(rng, 4) and kind == "merge":
-            options["arms"] = [{"kind": "linear", "out": options["out"]}]
+            options["synapses"] = [{"kind": "linear", "out": options["out"]}]
         if sketch.put(kind, ((source,), options)):
             heads.append(len(sketch.parts))
     body, *made = heads
@@ -254,8 +254,8 @@ def _pool(sketch: _Sketch, source: int) -> tuple[tuple[int, ...], Drawn]:
 def _merge(sketch: _Sketch, source: int) -> tuple[tuple[int, ...], Drawn]:
     rng = sketch.rng
     sources = (source, *(sketch.source() for _ in range(pick(rng, [0, 1, 1, 2]))))
-    arms = [chance.arm(rng, image=sketch.is_image(s)) for s in sources]
-    drawn: Drawn = {"arms": arms, "params": chance.neuron_of_arms(rng)} | _tag(rng)
+    synapses = [chance.synapse(rng, image=sketch.is_image(s)) for s in sources]
+    drawn: Drawn = {"synapses": synapses, "params": chance.neuron_of_synapses(rng)} | _tag(rng)
     if one_in(rng, 4):
         drawn["concat"] = True
     if one_in(rng, 8):
@@ -265,7 +265,7 @@ def _merge(sketch: _Sketch, source: int) -> tuple[tuple[int, ...], Drawn]:
 
 def _residual(sketch: _Sketch, source: int) -> tuple[tuple[int, ...], Drawn]:
     rng = sketch.rng
-    params = chance.neuron_of_arms(rng) | {
+    params = chance.neuron_of_synapses(rng) | {
         "current_decay": 1.0,
         "norm": pick(rng, ["TDBN", "TDBN", None, "BiasFreeNorm"]),
     }
@@ -282,19 +282,19 @@ def _residual(sketch: _Sketch, source: int) -> tuple[tuple[int, ...], Drawn]:
 
 
 def _current(sketch: _Sketch, source: int) -> tuple[tuple[int, ...], Drawn]:
-    arm = chance.arm(sketch.rng, image=sketch.is_image(source))
-    return (source,), {"arm": arm, "params": sketch.stream}
+    synapse = chance.synapse(sketch.rng, image=sketch.is_image(source))
+    return (source,), {"synapse": synapse, "params": sketch.stream}
 
 
 def _add(sketch: _Sketch, source: int) -> tuple[tuple[int, ...], Drawn]:
     rng, image = sketch.rng, sketch.is_image(source)
-    arms = {"arm": chance.arm(rng, image=image), "other_arm": chance.arm(rng, image=image)}
-    drawn: Drawn = arms | {"params": sketch.stream} | ({"beside": True} if one_in(rng, 4) else {})
+    synapses = {"synapse": chance.synapse(rng, image=image), "other_synapse": chance.synapse(rng, image=image)}
+    drawn: Drawn = synapses | {"params": sketch.stream} | ({"beside": True} if one_in(rng, 4) else {})
     return (source, sketch.source()), drawn
 
 
 def _neurons(sketch: _Sketch, source: int) -> tuple[tuple[int, ...], Drawn]:
-    own = chance.neuron_of_arms(sketch.rng) if one_in(sketch.rng, 12) else sketch.stream
+    own = chance.neuron_of_synapses(sketch.rng) if one_in(sketch.rng, 12) else sketch.stream
     return (source,), {"params": own}
 
 
@@ -302,20 +302,20 @@ def _mixer(sketch: _Sketch, source: int) -> tuple[tuple[int, ...], Drawn]:
     rng = sketch.rng
     drawn: Drawn = {"params": sketch.stream, "norm": pick(rng, [None, "TDBN", "TDBN", "BiasFreeNorm"])}
     drawn |= {"over": pick(rng, ["tokens", "channels"]), "heads": whole(rng, 1, 4), "expansion": whole(rng, 1, 2)}
-    return (source,), drawn | {"arm": chance.arm(rng, image=True, tags=False)}
+    return (source,), drawn | {"synapse": chance.synapse(rng, image=True, tags=False)}
 
 
 def _patches(sketch: _Sketch, source: int) -> tuple[tuple[int, ...], Drawn]:
     rng = sketch.rng
     drawn: Drawn = {"params": sketch.stream, "norm": pick(rng, [None, "TDBN", "TDBN", "BiasFreeNorm"])}
     drawn |= {"downsampling": whole(rng, 1, 3), "short_path": bool(rng.integers(3))}
-    return (0,), drawn | {"arm": chance.arm(rng, image=sketch.is_image(source), tags=False)}
+    return (0,), drawn | {"synapse": chance.synapse(rng, image=sketch.is_image(source), tags=False)}
 
 
 def _readout(sketch: _Sketch, source: int) -> tuple[tuple[int, ...], Drawn]:
     rng = sketch.rng
     drawn: Drawn = {"out": pick(rng, [1, 2, 5]), "bias": not one_in(rng, 4), "params": sketch.stream}
-    return (source,), drawn | {"arm": chance.arm(rng, image=sketch.is_image(source))}
+    return (source,), drawn | {"synapse": chance.synapse(rng, image=sketch.is_image(source))}
 
 
 def _nothing(sketch: _Sketch, source: int) -> tuple[tuple[int, ...], Drawn]:

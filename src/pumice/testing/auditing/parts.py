@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from math import gcd
 from typing import Any
 
-from pumice.testing.auditing.arms import conv_options, write_arm
 from pumice.testing.auditing.pen import LIF, Pen, Value, call_source, norm_source, params_source
+from pumice.testing.auditing.synapses import conv_options, write_synapse
 
 Options = Mapping[str, Any]
 Writer = Callable[[Pen, Sequence[Value], Options], Value]
@@ -101,9 +101,9 @@ def _flatten(pen: Pen, values: Sequence[Value], options: Options) -> Value:
 
 
 def _merge(pen: Pen, values: Sequence[Value], options: Options) -> Value:
-    wishes = list(options.get("arms", [{}]))
+    wishes = list(options.get("synapses", [{}]))
     concat = bool(options.get("concat", False))
-    arms: list[str] = []
+    synapses: list[str] = []
     read: list[str] = []
     shape: tuple[int, ...] = ()
     for index, wish in enumerate(wishes):
@@ -111,16 +111,16 @@ def _merge(pen: Pen, values: Sequence[Value], options: Options) -> Value:
         target = shape or None
         if target and concat:
             target = (int(wish.get("out", 4)), *shape[1:])
-        written = write_arm(pen, value, wish, target)
+        written = write_synapse(pen, value, wish, target)
         if written is None:
             continue
-        arms.append(written[0])
+        synapses.append(written[0])
         read.append(value.name)
         shape = (shape[0] + written[1][0], *shape[1:]) if shape and concat else written[1]
     own = {"concat": True} if concat else {}
     own |= {"delay": True} if options.get("delay", False) else {}
     params = params_source(options.get("params", LIF), norm=False)
-    block = pen.module("merge", call_source("nn.Merge", params, *arms, **own), str(options.get("tag", "")))
+    block = pen.module("merge", call_source("nn.Merge", params, *synapses, **own), str(options.get("tag", "")))
     return pen.let(f"{block}({', '.join(read)})", shape)
 
 
@@ -141,15 +141,15 @@ def _residual(pen: Pen, values: Sequence[Value], options: Options) -> Value:
 
 
 def _current(pen: Pen, values: Sequence[Value], options: Options) -> Value:
-    return _as_current(pen, values[0], options.get("arm", {}), threshold=_threshold(pen, options))
+    return _as_current(pen, values[0], options.get("synapse", {}), threshold=_threshold(pen, options))
 
 
 def _as_current(pen: Pen, value: Value, wishes: Options, *, threshold: float, target: Any = None) -> Value:
-    """A current that an arm makes of spikes; one that is one already stays."""
+    """A current that a synapse makes of spikes; one that is one already stays."""
     if value.kind == "current" and target in (None, value.shape):
         return value
     value = pen.spikes(value)
-    written = write_arm(pen, value, wishes, target, threshold)
+    written = write_synapse(pen, value, wishes, target, threshold)
     if written is None:
         return value
     return pen.let(f"nn.Current.of({written[0]}, {value.name})", written[1], "current")
@@ -164,12 +164,12 @@ def _threshold(pen: Pen, options: Options) -> float:
 def _add(pen: Pen, values: Sequence[Value], options: Options) -> Value:
     """A sum of currents, or, with `beside`, their channels side by side."""
     threshold = _threshold(pen, options)
-    total = _as_current(pen, values[0], options.get("arm", {}), threshold=threshold)
+    total = _as_current(pen, values[0], options.get("synapse", {}), threshold=threshold)
     for value in values[1:]:
         target = total.shape
         if options.get("beside", False):
             target = (value.shape[0] if value.kind == "current" else int(options.get("out", 4)), *total.shape[1:])
-        term = _as_current(pen, value, options.get("other_arm", {}), threshold=threshold, target=target)
+        term = _as_current(pen, value, options.get("other_synapse", {}), threshold=threshold, target=target)
         if term.kind != "current":
             continue
         if options.get("beside", False):
@@ -190,7 +190,7 @@ def _mixer(pen: Pen, values: Sequence[Value], options: Options) -> Value:
     value = values[0]
     if value.kind != "current":
         value = _as_current(
-            pen, value, {**options.get("arm", {}), "kind": "conv"}, threshold=_threshold(pen, options)
+            pen, value, {**options.get("synapse", {}), "kind": "conv"}, threshold=_threshold(pen, options)
         )
     if not value.is_image:
         return value
@@ -212,7 +212,7 @@ def _patches(pen: Pen, values: Sequence[Value], options: Options) -> Value:
     common = gcd(*value.shape[1:]) if value.is_image else 1
     depth = max((d for d in range(6) if common % 2**d == 0 and d <= int(options.get("downsampling", 1))), default=0)
     if not depth:
-        return _as_current(pen, value, options.get("arm", {}), threshold=_threshold(pen, options))
+        return _as_current(pen, value, options.get("synapse", {}), threshold=_threshold(pen, options))
     channels = 8 * int(options.get("eighths", 1))
     neurons = f"partial(nn.Neurons, {params_source(options.get('params', LIF), norm=False)})"
     norm = norm_source(options.get("norm"), threshold=_threshold(pen, options))
@@ -223,7 +223,7 @@ def _patches(pen: Pen, values: Sequence[Value], options: Options) -> Value:
 
 
 def _readout(pen: Pen, values: Sequence[Value], options: Options) -> Value:
-    value = _as_current(pen, values[0], options.get("arm", {}), threshold=_threshold(pen, options))
+    value = _as_current(pen, values[0], options.get("synapse", {}), threshold=_threshold(pen, options))
     if value.kind != "current":
         return value
     n = int(options.get("out", 4))

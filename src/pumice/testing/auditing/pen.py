@@ -15,7 +15,7 @@ NORMS: dict[str, str] = {
 }
 """What stands for a norm in options, and in Python."""
 OURS = ("TDBN", "BiasFreeNorm")
-"""Norms that arms can have, and that know a threshold."""
+"""Norms that synapses can have, and that know a threshold."""
 
 
 class Value(NamedTuple):

@@ -14,8 +14,8 @@ class MembraneCrossEntropy(torch.nn.Module):
     .. math:: L = -\frac{1}{B} \sum_b \log \mathrm{softmax}_k \bigl( \beta \, \mathrm{pool}_t \, v_{bk}(t) / V_{th}
         \bigr)_{y_b}
 
-    v is the potential that the output neurons would have if they never fired (`pumice.train.membrane`). What is read
-    out on the chip stays the spike count, which grows with it.
+    v is the potential that the output neurons would have if they never fired (`pumice.nn.probes.membrane`). What is
+    read out on the chip stays the spike count, which grows with it.
 
     Args:
         beta: What one threshold is worth, in logits, > 0.

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from pumice.nn.arms import AbstractArm
-from pumice.nn.linear_readout import LinearReadout
+from pumice.nn.blocks.linear_readout import LinearReadout
+from pumice.nn.synapses.base import AbstractSynapse
 from pumice.quantization.synapse_view import call_synapses
 from pumice.quantization.trace import SYNAPTIC, trace
 
@@ -53,20 +53,24 @@ def fan_out(model: torch.nn.Module, example_input: torch.Tensor) -> dict[str, to
             flattened[call.name] = call.sources[0]
             continue
         found[call.name] = torch.zeros(call.y.shape[1:-1])
-        if isinstance(call.block, LinearReadout):  # its arms and its matrix are one synapse, dense, for each source
+        if isinstance(
+            call.block, LinearReadout
+        ):  # its synapses and its matrix are one synapse, dense, for each source
             for source, x in zip(call.sources, call.xs, strict=True):
                 add(source, torch.full(x.shape[1:-1], float(call.y.shape[1])))
             continue
-        arms = call_synapses(call)
-        own = [(call.name, call.y)] * (len(arms) - len(call.xs))  # a recurrent arm sees the block's own spikes
-        for arm, (source, x) in zip(arms, [*zip(call.sources, call.xs, strict=True), *own], strict=True):
-            add(source, _synapses(arm.owner, x))
+        synapses = call_synapses(call)
+        own = [(call.name, call.y)] * (
+            len(synapses) - len(call.xs)
+        )  # a recurrent synapse sees the block's own spikes
+        for synapse, (source, x) in zip(synapses, [*zip(call.sources, call.xs, strict=True), *own], strict=True):
+            add(source, _synapses(synapse.owner, x))
     return found
 
 
 def _synapses(owner: Any, x: torch.Tensor) -> torch.Tensor:
     ones = torch.ones_like(x[:1, ..., :1], requires_grad=True)
-    if isinstance(owner, AbstractArm):
+    if isinstance(owner, AbstractSynapse):
         current = owner.linear(ones, torch.ones_like(owner.weight))
     else:
         synapse = copy.deepcopy(owner)

@@ -35,7 +35,7 @@ def lively(seed, index):
             Part("dense", (0,), {"out": 8, "scale": 6.0, "params": PARAMS}),
             Part("dense", (1,), {"out": 6, "scale": 6.0, "params": NORMED}),
             Part("dense", (2,), {"out": 3, "scale": 6.0, "params": PARAMS}),
-            Part("merge", (1,), {"arms": [{"kind": "dense", "out": 2, "norm": "TDBN"}]}),
+            Part("merge", (1,), {"synapses": [{"kind": "dense", "out": 2, "norm": "TDBN"}]}),
         ),
         returns=(3, 4),
         returned_as="tuple",

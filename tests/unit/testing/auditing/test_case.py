@@ -36,7 +36,14 @@ def test_every_kind_of_part_step_and_setting_is_drawn(drawn):
         *("nn.Dense(", "nn.Conv(", "nn.Pool(", "nn.Recurrent(", "nn.Flatten(", "nn.Merge(", "nn.Neurons("),
         *("slayer.Dense(", "slayer.Conv(", "slayer.Recurrent(", "nn.LinearReadout(", "nn.SpikingPatchSplitting("),
         *("nn.ResidualBlock(", "nn.Bottleneck(", "nn.TokenMixerBlock(", "nn.ChannelMixerBlock(", ".beside("),
-        *("nn.DenseArm(", "nn.ConvArm(", "nn.IdentityArm(", "nn.TokenMixingArm(", "nn.LinearArm(", "concat=True"),
+        *(
+            "nn.DenseSynapse(",
+            "nn.ConvSynapse(",
+            "nn.IdentitySynapse(",
+            "nn.TokenMixingSynapse(",
+            "nn.LinearSynapse(",
+            "concat=True",
+        ),
         *("nn.TDBN", "nn.BiasFreeNorm", "MeanOnlyBatchNorm", "WgtScaleBatchNorm", "delay=True", "weight_norm=True"),
         *("'shared_param': False", "groups=", "dilation=", "mask=", "torch.autocast", "torch.inference_mode"),
         *("expanded(", "torch.float64", "mkldnn", "LavaBackend(", "residual='relays'"),
@@ -60,10 +67,10 @@ def test_what_is_left_of_a_case_is_a_network(drawn):
 
 
 def test_a_tag_makes_parts_share_a_module_where_shapes_agree():
-    merge = Part("merge", (0,), {"arms": [{"kind": "dense", "out": 3, "tag": "tied"}]})
+    merge = Part("merge", (0,), {"synapses": [{"kind": "dense", "out": 3, "tag": "tied"}]})
     case = Case(seed=1, input_shape=(3,), time=4, parts=(merge, replace(merge, sources=(1,))), returns=(2,))
-    assert write_network(case).count("nn.DenseArm(") == 1
-    assert write_network(replace(case, input_shape=(4,))).count("nn.DenseArm(") == 2
+    assert write_network(case).count("nn.DenseSynapse(") == 1
+    assert write_network(replace(case, input_shape=(4,))).count("nn.DenseSynapse(") == 2
 
 
 def test_a_step_of_a_life_is_written():

@@ -3,9 +3,9 @@ import torch
 
 from pumice import nn
 from pumice.errors import InputError
+from pumice.nn.probes.membrane import watch_membrane
 from pumice.quantization import quantize_
 from pumice.train.losses import MembraneCrossEntropy
-from pumice.train.membrane import watch_membrane
 
 PARAMS = {"threshold": 0.5, "current_decay": 0.25, "voltage_decay": 0.5}
 

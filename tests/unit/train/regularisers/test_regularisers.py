@@ -70,7 +70,7 @@ def test_several_consumers_add_up():
         def __init__(self):
             super().__init__()
             self.first = nn.Conv(PARAMS, 1, 2, 1)
-            self.sum = nn.Merge(PARAMS, nn.ConvArm(2, 3, 1), nn.ConvArm(2, 3, 1))
+            self.sum = nn.Merge(PARAMS, nn.ConvSynapse(2, 3, 1), nn.ConvSynapse(2, 3, 1))
 
         def forward(self, x):
             h = self.first(x)
@@ -109,7 +109,7 @@ def in_the_graph(model, x):
     ],
 )
 @pytest.mark.filterwarnings("ignore:nothing fires in:pumice.errors.PumiceWarning")  # connections are counted
-def test_networks_of_several_arms_count_as_their_graph(network, arguments):
+def test_networks_of_several_synapses_count_as_their_graph(network, arguments):
     params = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75, "norm": nn.TDBN}
     x = torch.randint(0, 9, (4, 2, 8, 12, 2), generator=torch.Generator().manual_seed(0)).float()
     torch.manual_seed(0)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import torch
 
-from pumice.nn.arms import ConvArm, NormFactory
-from pumice.nn.channel_mixer import ChannelMixerBlock
+from pumice.nn.blocks.activation import Activation
+from pumice.nn.blocks.channel_mixer import ChannelMixerBlock
+from pumice.nn.blocks.current import Current
+from pumice.nn.blocks.selu import self_normalizing_
+from pumice.nn.blocks.token_mixer import TokenMixerBlock
 from pumice.nn.checks import check_choice, check_sizes
-from pumice.nn.current import Current
-from pumice.nn.neurons import Activation
-from pumice.nn.selu import self_normalizing_
-from pumice.nn.tdbn import TDBN
-from pumice.nn.token_mixer import TokenMixerBlock
+from pumice.nn.norms.tdbn import TDBN
+from pumice.nn.synapses.base import NormFactory
+from pumice.nn.synapses.conv import ConvSynapse
 
 EXPANSION = 4
 ACTIVATIONS: dict[str, type[torch.nn.Module]] = {"gelu": torch.nn.GELU, "selu": torch.nn.SELU}
@@ -67,7 +68,7 @@ class SurrogateModule(torch.nn.Module):
         def activate() -> torch.nn.Module:
             return Activation(ACTIVATIONS[activation]())
 
-        self.stem = ConvArm(channels, channels, 1, norm=norm)
+        self.stem = ConvSynapse(channels, channels, 1, norm=norm)
         self.fire = activate()
         self.encoders = torch.nn.ModuleList()
         for _ in range(encoders):

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError
-from pumice.nn.arms import ConvArm, NormFactory
+from pumice.nn.blocks.activation import NeuronLayer
+from pumice.nn.blocks.current import Current
 from pumice.nn.checks import check_input, check_sizes
-from pumice.nn.current import Current
-from pumice.nn.neurons import NeuronLayer
+from pumice.nn.synapses.base import NormFactory
+from pumice.nn.synapses.conv import ConvSynapse
 
 N_CONVS = 5
 
@@ -32,7 +33,7 @@ class SpikingPatchSplitting(torch.nn.Module):
         channels: D, a multiple of 8.
         downsampling: The image's sides are divided by 2^downsampling, 1 to 5.
         neurons: Makes a layer of neurons.
-        norm: Makes an arm's norm, or None.
+        norm: Makes a synapse's norm, or None.
         short_path: Whether there is a short path; without it the long one gives all D channels.
 
     Shape:
@@ -73,11 +74,11 @@ class SpikingPatchSplitting(torch.nn.Module):
         widths = [in_channels, channels // 8, channels // 4, channels // 2, channels, channels - short]
         strides = [1] * (N_CONVS - downsampling) + [2] * downsampling
         self.convs = torch.nn.ModuleList(
-            ConvArm(n_in, n_out, 3, stride=stride, padding=1, norm=norm)
+            ConvSynapse(n_in, n_out, 3, stride=stride, padding=1, norm=norm)
             for n_in, n_out, stride in zip(widths[:-1], widths[1:], strides, strict=True)
         )
         self.fire = torch.nn.ModuleList(neurons() for _ in range(N_CONVS - 1))
-        self.short = ConvArm(in_channels, short, self.patch, stride=self.patch, norm=norm) if short_path else None
+        self.short = ConvSynapse(in_channels, short, self.patch, stride=self.patch, norm=norm) if short_path else None
 
     def forward(self, x: torch.Tensor) -> Current:
         """The current of the tokens."""

@@ -16,11 +16,11 @@ from lava.lib.dl.slayer import synapse as slayer
 from lava.lib.dl.slayer.neuron import base as slayer_base
 
 from pumice.nn.checks import check_transform
-from pumice.nn.cuba import CubaNeuron
-from pumice.nn.events import FEWEST_OUTPUTS, EventLinear, Events
 from pumice.nn.exact import direct_convolution, exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
+from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.nn.rounding import wrap_sum
+from pumice.nn.synapses.sparse_product import FEWEST_OUTPUTS, EventLinear, Events
 
 
 class _Deployable:

@@ -7,7 +7,8 @@ import math
 import torch
 
 from pumice.errors import InputError
-from pumice.nn.arms import AbstractArm, TokenMixingArm
+from pumice.nn.synapses.base import AbstractSynapse
+from pumice.nn.synapses.token_mixing import TokenMixingSynapse
 
 
 def _constants() -> tuple[float, float]:
@@ -29,7 +30,7 @@ def self_normalizing_(module: torch.nn.Module) -> torch.nn.Module:
     Klambauer, Unterthiner, Mayr, Hochreiter: Self-Normalizing Neural Networks, NeurIPS 2017.
 
     Args:
-        module: Its arms and its layers `torch.nn.Linear` are initialised.
+        module: Its synapses and its layers `torch.nn.Linear` are initialised.
 
     Returns:
         The same module.
@@ -40,8 +41,8 @@ def self_normalizing_(module: torch.nn.Module) -> torch.nn.Module:
         (1.0, 0.0)
     """
     for part in module.modules():
-        if isinstance(part, (AbstractArm, torch.nn.Linear)) and isinstance(part.weight, torch.nn.Parameter):
-            fan_in = part.weight.shape[-1] if isinstance(part, TokenMixingArm) else part.weight[0].numel()
+        if isinstance(part, (AbstractSynapse, torch.nn.Linear)) and isinstance(part.weight, torch.nn.Parameter):
+            fan_in = part.weight.shape[-1] if isinstance(part, TokenMixingSynapse) else part.weight[0].numel()
             torch.nn.init.normal_(part.weight, std=fan_in**-0.5)
         if isinstance(part, torch.nn.Linear) and part.bias is not None:
             torch.nn.init.zeros_(part.bias)

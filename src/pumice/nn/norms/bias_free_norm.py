@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError
-from pumice.nn.normalise import deviation
-from pumice.nn.tdbn import TDBN, at_least_float32
+from pumice.nn.norms.normalize import deviation
+from pumice.nn.norms.tdbn import TDBN, at_least_float32
 
 
 class BiasFreeNorm(TDBN):

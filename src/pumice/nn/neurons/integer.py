@@ -12,7 +12,7 @@ import torch
 
 from pumice.fixedpoint.formats import DECAY_ONE, STATE_LIMIT
 from pumice.nn.kernels import operators
-from pumice.nn.leaky import through_spike
+from pumice.nn.neurons.integrate import through_spike
 from pumice.nn.surrogate import Surrogate
 
 INT32_SPAN = float(1 << 32)

@@ -1,4 +1,4 @@
-"""Writes arms and convolutions, made to fit the shapes that come in and, where currents are summed, go out."""
+"""Writes synapses and convolutions, made to fit the shapes that come in and, where currents are summed, go out."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ def conv_options(shape: Shape, out: int, wishes: Options) -> tuple[dict[str, Any
     return {name: value for name, value in options.items() if plain.get(name) != value}, behind
 
 
-def write_arm(
+def write_synapse(
     pen: Pen, value: Value, wishes: Options, target: Shape | None = None, threshold: float | None = None
 ) -> tuple[str, Shape] | None:
-    """Make an arm for a value.
+    """Make a synapse for a value.
 
     Args:
         pen: Writes it.
         value: Spikes.
         wishes: kind ("conv", "dense", "identity", "mixing", "linear"), out, norm, alpha, tag, and what the kind has.
         target: Shape that its current must have; any, if None.
-        threshold: What the norm has to be told, where the arm's block does not do it.
+        threshold: What the norm has to be told, where the synapse's block does not do it.
 
     Returns:
-        The attribute that holds it and the shape of its current; None if no arm leads to the target.
+        The attribute that holds it and the shape of its current; None if no synapse leads to the target.
     """
     for kind, asked in _attempts(value, wishes, target):
         source, shape = _KINDS[kind](value, asked, _norm(asked, threshold))
         if target is None or shape == target:
-            return pen.module("arm", source, str(wishes.get("tag", ""))), shape
+            return pen.module("synapse", source, str(wishes.get("tag", ""))), shape
     return None
 
 
@@ -68,7 +68,7 @@ def _norm(wishes: Options, threshold: float | None) -> dict[str, str]:
 
 
 def _attempts(value: Value, wishes: Options, target: Shape | None) -> Iterator[tuple[str, Options]]:
-    """Kinds of arms and their options, the wished one first, then whatever may lead to the target."""
+    """Kinds of synapses and their options, the wished one first, then whatever may lead to the target."""
     kind = wishes.get("kind", "dense")
     if value.is_image:
         kind = {"dense": "linear"}.get(kind, kind)
@@ -110,26 +110,26 @@ def _axis(n: int, kernel: int, stride: int, padding: int, dilation: int) -> tupl
 def _conv(value: Value, wishes: Options, norm: dict[str, str]) -> tuple[str, Shape]:
     options, shape = conv_options(value.shape, wishes["out"], wishes)
     kernel = options.pop("kernel_size")
-    return call_source("nn.ConvArm", value.shape[0], shape[0], kernel, **options, **norm), shape
+    return call_source("nn.ConvSynapse", value.shape[0], shape[0], kernel, **options, **norm), shape
 
 
 def _dense(value: Value, wishes: Options, norm: dict[str, str]) -> tuple[str, Shape]:
-    return call_source("nn.DenseArm", value.size, wishes["out"], **norm), (wishes["out"],)
+    return call_source("nn.DenseSynapse", value.size, wishes["out"], **norm), (wishes["out"],)
 
 
 def _identity(value: Value, wishes: Options, norm: dict[str, str]) -> tuple[str, Shape]:
-    return call_source("nn.IdentityArm", value.shape[0], **norm), value.shape
+    return call_source("nn.IdentitySynapse", value.shape[0], **norm), value.shape
 
 
 def _mixing(value: Value, wishes: Options, norm: dict[str, str]) -> tuple[str, Shape]:
     channels, height, width = value.shape
     heads = gcd(int(wishes.get("heads", 1)), channels)
-    return call_source("nn.TokenMixingArm", channels, tokens=height * width, heads=heads), value.shape
+    return call_source("nn.TokenMixingSynapse", channels, tokens=height * width, heads=heads), value.shape
 
 
 def _linear(value: Value, wishes: Options, norm: dict[str, str]) -> tuple[str, Shape]:
     positions = {"positions": value.size // value.shape[0]} if value.is_image else {}
-    return call_source("nn.LinearArm", value.shape[0], wishes["out"], **positions), (wishes["out"],)
+    return call_source("nn.LinearSynapse", value.shape[0], wishes["out"], **positions), (wishes["out"],)
 
 
 _KINDS = {"conv": _conv, "dense": _dense, "identity": _identity, "mixing": _mixing, "linear": _linear}

@@ -13,11 +13,11 @@ import torch.nn.functional as F
 
 from pumice.errors import InputError, PumiceWarning
 from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT, STATE_LIMIT
+from pumice.nn.blocks.current import Current, Term, check_current, sum_of_offsets
 from pumice.nn.checks import check_sizes
 from pumice.nn.computed_weight import weight_of
-from pumice.nn.current import Current, Term, check_current, sum_of_offsets
-from pumice.nn.deployed import clip24, wrap24, wrap_int32
 from pumice.nn.exact import exactly_if_deployed
+from pumice.nn.neurons.integer import clip24, wrap24, wrap_int32
 from pumice.nn.rounding import round_even, round_integer, straight_through
 
 FRACTION_BITS = 6
@@ -56,8 +56,8 @@ class LinearReadout(torch.nn.Module):
         InputError: A size is below 1, or what enters is no `Current` of `channels` channels.
 
     Example:
-        >>> from pumice.nn import ConvArm
-        >>> LinearReadout(3, 10)(Current.of(ConvArm(2, 3, 1), torch.ones(1, 2, 4, 4, 5))).shape
+        >>> from pumice.nn import ConvSynapse
+        >>> LinearReadout(3, 10)(Current.of(ConvSynapse(2, 3, 1), torch.ones(1, 2, 4, 4, 5))).shape
         torch.Size([1, 10, 5])
     """
 
@@ -140,17 +140,17 @@ class LinearReadout(torch.nn.Module):
         """The matrix R_k, shape (n_classes, neurons of the term's source in torch's order), with gradient."""
         learns, compiles = torch.is_grad_enabled(), torch.compiler.is_compiling()
         with nullcontext() if compiles else torch.inference_mode(False), torch.enable_grad():
-            arm, weight = term.arm, weight_of(term.arm)
-            rows = self.linear.weight[:, term.first_channel :][:, : arm.out_channels]
-            folded = weight * arm.gain().reshape(-1, *[1] * (weight.ndim - 1))
-            # The adjoint of the arm, applied to one row for each class.
+            synapse, weight = term.synapse, weight_of(term.synapse)
+            rows = self.linear.weight[:, term.first_channel :][:, : synapse.out_channels]
+            folded = weight * synapse.gain().reshape(-1, *[1] * (weight.ndim - 1))
+            # The adjoint of the synapse, applied to one row for each class.
             x = rows.new_zeros(len(rows), *term.spikes.shape[1:-1], 1)
             if compiles:  # dynamo takes no autograd.grad; checkpointing takes no vjp
-                found: Any = torch.func.vjp(lambda x: arm.linear(x, folded), x)
+                found: Any = torch.func.vjp(lambda x: synapse.linear(x, folded), x)
                 y, adjoint = found
                 (matrix,) = adjoint(_mean_of_tokens(rows, y))
             else:
-                y = arm.linear(x.requires_grad_(), folded)
+                y = synapse.linear(x.requires_grad_(), folded)
                 (matrix,) = torch.autograd.grad(y, x, _mean_of_tokens(rows, y), create_graph=learns)
         return matrix.flatten(1)
 

@@ -14,16 +14,16 @@ from lava.lib.dl.slayer.utils.quantize import quantize
 
 from pumice.errors import InputError, PumiceWarning
 from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT
-from pumice.nn import carried_state, slayer_loops, slayer_state
 from pumice.nn.checks import check_deployed_alike, check_transform
-from pumice.nn.deployed import ChipCuba, ChipIntegrate, ChipSpike
-from pumice.nn.folding import offset_of
 from pumice.nn.kernels import operators
 from pumice.nn.layout import neuron_vector, slayer_order, time_major
-from pumice.nn.leaky import Cuba, Firing, Integrate, Threshold
+from pumice.nn.neurons import carried_state, slayer_loops, slayer_state
+from pumice.nn.neurons.folding import offset_of
+from pumice.nn.neurons.integer import ChipCuba, ChipIntegrate, ChipSpike
+from pumice.nn.neurons.integrate import Cuba, Firing, Integrate, Threshold
+from pumice.nn.norms.tdbn import TDBN
 from pumice.nn.rounding import round_even, round_integer
 from pumice.nn.surrogate import Exponential, GradedExponential, Surrogate, find_surrogate
-from pumice.nn.tdbn import TDBN
 
 slayer_state.install()
 
@@ -51,7 +51,7 @@ class CubaNeuron(slayer_cuba.Neuron):
     shape: torch.Size | None
     _vth_mant: int
     merged_offset: Callable[[], torch.Tensor] | None = None
-    """Where the norms belong to several arms: what all of them add."""
+    """Where the norms belong to several synapses: what all of them add."""
 
     def __init__(self, *args: Any, surrogate: str | Surrogate | None = None, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -8,7 +8,7 @@ import torch
 from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 
 from pumice.errors import LoweringError
-from pumice.nn.tdbn import TDBN
+from pumice.nn.norms.tdbn import TDBN
 
 
 def gain_of(neuron: Any) -> torch.Tensor:

@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 
 from pumice.errors import InputError
-from pumice.nn.arms import AbstractArm
 from pumice.nn.checks import check_sizes
 from pumice.nn.layout import slayer_order, time_major
+from pumice.nn.synapses.base import AbstractSynapse
 
 
-class LinearArm(AbstractArm):
+class LinearSynapse(AbstractSynapse):
     r"""Fully connected with bias, behind an average over all positions of an image.
 
     .. math:: c_k = b_k + \frac{1}{N} \sum_{n=1}^{N} \sum_j W_{kj} s_{jn}
@@ -33,19 +33,19 @@ class LinearArm(AbstractArm):
         InputError: A size is below 1, or the input has other channels or another number of positions.
 
     Example:
-        >>> LinearArm(3, 2, positions=20)(torch.ones(1, 3, 4, 5, 6)).shape
+        >>> LinearSynapse(3, 2, positions=20)(torch.ones(1, 3, 4, 5, 6)).shape
         torch.Size([1, 2, 6])
     """
 
     def __init__(self, in_channels: int, out_neurons: int, *, positions: int = 1) -> None:
-        check_sizes("LinearArm", in_channels=in_channels, out_neurons=out_neurons, positions=positions)
+        check_sizes("LinearSynapse", in_channels=in_channels, out_neurons=out_neurons, positions=positions)
         super().__init__(out_neurons, None, in_channels=in_channels)
         linear = torch.nn.Linear(in_channels, out_neurons)
         self.weight, self.bias = linear.weight, linear.bias
         self.positions = positions
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The current that the arm adds."""
+        """The current that the synapse adds."""
         if self.is_deployed:
             return super().forward(x)
         self._check(x)
@@ -58,7 +58,7 @@ class LinearArm(AbstractArm):
         if steps.shape[2:-1].numel() != self.positions:
             size = " x ".join(map(str, steps.shape[2:-1])) or "neurons without positions"
             raise InputError(
-                f"LinearArm averages {self.positions} positions, got {size}; "
+                f"LinearSynapse averages {self.positions} positions, got {size}; "
                 f"make it with positions={steps.shape[2:-1].numel()}"
             )
         return slayer_order(F.linear(steps.flatten(2, -2).sum(2) if steps.ndim > 3 else steps, weight))

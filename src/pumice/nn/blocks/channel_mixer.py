@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from pumice.nn.arms import ConvArm, NormFactory
+from pumice.nn.blocks.activation import NeuronLayer
+from pumice.nn.blocks.current import Current
 from pumice.nn.checks import check_sizes
-from pumice.nn.current import Current
-from pumice.nn.neurons import NeuronLayer
+from pumice.nn.synapses.base import NormFactory
+from pumice.nn.synapses.conv import ConvSynapse
 
 
 class ChannelMixerBlock(torch.nn.Module):
@@ -20,7 +21,7 @@ class ChannelMixerBlock(torch.nn.Module):
     Args:
         channels: D.
         neurons: Makes a layer of neurons.
-        norm: Makes an arm's norm, or None.
+        norm: Makes a synapse's norm, or None.
         expansion: r.
 
     Shape:
@@ -41,12 +42,12 @@ class ChannelMixerBlock(torch.nn.Module):
         super().__init__()
         check_sizes("ChannelMixerBlock", channels=channels, expansion=expansion)
         self.fire = torch.nn.ModuleList(neurons() for _ in range(2))
-        self.first = ConvArm(channels, expansion * channels, 1, norm=norm)
-        self.last = ConvArm(expansion * channels, channels, 1, norm=norm)
+        self.first = ConvSynapse(channels, expansion * channels, 1, norm=norm)
+        self.last = ConvSynapse(expansion * channels, channels, 1, norm=norm)
 
     def forward(self, current: Current) -> Current:
         """The stream with this block's current added."""
         branch = current
-        for fire, arm in zip(self.fire, (self.first, self.last), strict=True):
-            branch = Current.of(arm, fire(branch))
+        for fire, synapse in zip(self.fire, (self.first, self.last), strict=True):
+            branch = Current.of(synapse, fire(branch))
         return current + branch

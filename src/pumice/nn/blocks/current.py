@@ -1,4 +1,4 @@
-"""Sums of currents that remember which arm made them from which spikes."""
+"""Sums of currents that remember which synapse made them from which spikes."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any, NamedTuple
 import torch
 
 from pumice.errors import InputError
-from pumice.nn.arms import AbstractArm
 from pumice.nn.checks import check_same_shape
+from pumice.nn.synapses.base import AbstractSynapse
 
 
 class Term(NamedTuple):
-    """One arm's share of a current.
+    """One synapse's share of a current.
 
     Attributes:
-        arm: The linear map.
+        synapse: The linear map.
         spikes: What it maps, shape (batch, channel, ..., time).
         first_channel: Where its channels begin in the sum.
     """
 
-    arm: AbstractArm
+    synapse: AbstractSynapse
     spikes: torch.Tensor
     first_channel: int = 0
 
@@ -45,9 +45,9 @@ class Current:
         InputError: What is added or put beside is no `Current`, or one of another shape, which torch would broadcast.
 
     Example:
-        >>> from pumice.nn import ConvArm
+        >>> from pumice.nn import ConvSynapse
         >>> spikes = torch.ones(1, 2, 4, 4, 5)
-        >>> a, b = (Current.of(ConvArm(2, 3, 1), spikes) for _ in range(2))
+        >>> a, b = (Current.of(ConvSynapse(2, 3, 1), spikes) for _ in range(2))
         >>> (a + b).value.shape, len((a + b).terms)
         (torch.Size([1, 3, 4, 4, 5]), 2)
     """
@@ -59,9 +59,9 @@ class Current:
         self.channels = channels
 
     @classmethod
-    def of(cls, arm: AbstractArm, spikes: torch.Tensor) -> Current:
-        """The current that one arm makes of spikes."""
-        return cls(lambda: arm(spikes), (Term(arm, spikes),), arm.out_channels)
+    def of(cls, synapse: AbstractSynapse, spikes: torch.Tensor) -> Current:
+        """The current that one synapse makes of spikes."""
+        return cls(lambda: synapse(spikes), (Term(synapse, spikes),), synapse.out_channels)
 
     @classmethod
     def holding(cls, value: torch.Tensor) -> Current:
@@ -81,7 +81,7 @@ class Current:
         if self.channels != other.channels:
             raise InputError(
                 f"Current: currents of {self.channels} and {other.channels} channels cannot be added; "
-                "give the arms the same number, or use beside()"
+                "give the synapses the same number, or use beside()"
             )
         return Current(lambda: _added(self.value, other.value), self.terms + other.terms, self.channels)
 
@@ -102,10 +102,10 @@ def check_current(where: str, current: Any) -> None:
     Example:
         >>> check_current("Neurons", torch.ones(1, 2, 3))
         Traceback (most recent call last):
-        pumice.errors.InputError: Neurons takes a Current, got a Tensor; use Current.of(arm, spikes)
+        pumice.errors.InputError: Neurons takes a Current, got a Tensor; use Current.of(synapse, spikes)
     """
     if not isinstance(current, Current):
-        raise InputError(f"{where} takes a Current, got a {type(current).__name__}; use Current.of(arm, spikes)")
+        raise InputError(f"{where} takes a Current, got a {type(current).__name__}; use Current.of(synapse, spikes)")
 
 
 def _added(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -120,26 +120,28 @@ def _side_by_side(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True, eq=False)
 class MergedOffset:
-    """What the norms of a current's arms add together; of its terms it keeps the arms, not the spikes.
+    """What the norms of a current's synapses add together; of its terms it keeps the synapses, not the spikes.
 
     Attributes:
-        places: Each arm, and where its channels begin in the sum.
+        places: Each synapse, and where its channels begin in the sum.
         channels: Of the sum.
     """
 
-    places: tuple[tuple[AbstractArm, int], ...]
+    places: tuple[tuple[AbstractSynapse, int], ...]
     channels: int
 
     @classmethod
     def of(cls, terms: Sequence[Term], channels: int) -> MergedOffset:
         """That of a current with these terms."""
-        return cls(tuple((term.arm, term.first_channel) for term in terms), channels)
+        return cls(tuple((term.synapse, term.first_channel) for term in terms), channels)
 
     def __call__(self) -> torch.Tensor:
         """What is added in every step, shape (channels,), with gradient."""
         total = self.places[0][0].weight.new_zeros(self.channels)
-        for arm, first in self.places:
-            total = total + torch.nn.functional.pad(arm.offset(), (first, self.channels - first - arm.out_channels))
+        for synapse, first in self.places:
+            total = total + torch.nn.functional.pad(
+                synapse.offset(), (first, self.channels - first - synapse.out_channels)
+            )
         return total
 
 

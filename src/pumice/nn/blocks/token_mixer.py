@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from pumice.nn.arms import ConvArm, NormFactory, TokenMixingArm
-from pumice.nn.current import Current
-from pumice.nn.neurons import NeuronLayer
+from pumice.nn.blocks.activation import NeuronLayer
+from pumice.nn.blocks.current import Current
+from pumice.nn.synapses.base import NormFactory
+from pumice.nn.synapses.conv import ConvSynapse
+from pumice.nn.synapses.token_mixing import TokenMixingSynapse
 
 
 class TokenMixerBlock(torch.nn.Module):
@@ -14,7 +16,7 @@ class TokenMixerBlock(torch.nn.Module):
 
     .. math:: I \leftarrow I + \mathrm{BN}(W_2 \, \sigma(M \, \sigma(\mathrm{BN}(W_1 \, \sigma(I)))))
 
-    W are 1x1 convolutions, M one matrix over the tokens per head (`TokenMixingArm`), and sigma the neurons: every
+    W are 1x1 convolutions, M one matrix over the tokens per head (`TokenMixingSynapse`), and sigma the neurons: every
     product is one of a fixed matrix with spikes. Deng, Wu, Du, Gu: Spiking Token Mixer, NeurIPS 2024.
 
     Args:
@@ -22,7 +24,7 @@ class TokenMixerBlock(torch.nn.Module):
         tokens: height * width.
         heads: Number of matrices, divides D.
         neurons: Makes a layer of neurons.
-        norm: Makes an arm's norm, or None.
+        norm: Makes a synapse's norm, or None.
 
     Shape:
         `Current` of (batch, D, height, width, time) -> the same.
@@ -44,13 +46,13 @@ class TokenMixerBlock(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.fire = torch.nn.ModuleList(neurons() for _ in range(3))
-        self.first = ConvArm(channels, channels, 1, norm=norm)
-        self.mix = TokenMixingArm(channels, tokens=tokens, heads=heads)
-        self.last = ConvArm(channels, channels, 1, norm=norm)
+        self.first = ConvSynapse(channels, channels, 1, norm=norm)
+        self.mix = TokenMixingSynapse(channels, tokens=tokens, heads=heads)
+        self.last = ConvSynapse(channels, channels, 1, norm=norm)
 
     def forward(self, current: Current) -> Current:
         """The stream with this block's current added."""
         branch = current
-        for fire, arm in zip(self.fire, (self.first, self.mix, self.last), strict=True):
-            branch = Current.of(arm, fire(branch))
+        for fire, synapse in zip(self.fire, (self.first, self.mix, self.last), strict=True):
+            branch = Current.of(synapse, fire(branch))
         return current + branch

@@ -9,8 +9,8 @@ from lava.lib.dl.slayer import axon
 
 from pumice.errors import InputError
 from pumice.fixedpoint.formats import DELAY_STEPS
-from pumice.nn import slayer_state
 from pumice.nn.layout import slayer_order, time_major
+from pumice.nn.neurons import slayer_state
 
 slayer_state.install()
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError
-from pumice.nn.cuba import CubaNeuron
-from pumice.nn.current import Current, check_current
+from pumice.nn.blocks.current import Current, check_current
+from pumice.nn.neurons.cuba import CubaNeuron
 
 NeuronLayer = Callable[[], torch.nn.Module]
 """Makes a layer that takes a `Current` and gives a tensor: `Neurons` or `Activation`."""
@@ -17,7 +17,7 @@ _NEEDED = ("threshold", "current_decay", "voltage_decay")
 
 
 def make_neuron(where: str, neuron_params: dict[str, Any]) -> CubaNeuron:
-    """The neurons of a block whose arms have norms of their own.
+    """The neurons of a block whose synapses have norms of their own.
 
     Args:
         where: The block.
@@ -32,7 +32,7 @@ def make_neuron(where: str, neuron_params: dict[str, Any]) -> CubaNeuron:
         pumice.errors.InputError: Merge: neuron_params must have threshold, current_decay, voltage_decay, got nothing
     """
     if neuron_params.get("norm") is not None:
-        raise InputError(f"{where}: give each arm its own norm instead of neuron_params['norm']")
+        raise InputError(f"{where}: give each synapse its own norm instead of neuron_params['norm']")
     if any(name not in neuron_params for name in _NEEDED):
         found = ", ".join(neuron_params) or "nothing"
         raise InputError(f"{where}: neuron_params must have {', '.join(_NEEDED)}, got {found}")
@@ -51,20 +51,20 @@ class Neurons(torch.nn.Module):
     the Spiking Token Mixer (Deng, Wu, Du, Gu, NeurIPS 2024).
 
     Args:
-        neuron_params: SLAYER's dictionary; a norm belongs to each arm, not here.
+        neuron_params: SLAYER's dictionary; a norm belongs to each synapse, not here.
 
     Shape:
         A `Current` of (batch, channel, ..., time) -> spikes of that shape.
 
-    An arm's norm that was given no threshold takes that of the first neurons that its current enters.
+    A synapse's norm that was given no threshold takes that of the first neurons that its current enters.
 
     Raises:
         InputError: `neuron_params` has a norm or lacks a number, or what enters is no `Current`.
 
     Example:
-        >>> from pumice.nn import ConvArm
+        >>> from pumice.nn import ConvSynapse
         >>> lif = Neurons({"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5})
-        >>> lif(Current.of(ConvArm(2, 3, 1), torch.ones(1, 2, 4, 4, 5))).shape
+        >>> lif(Current.of(ConvSynapse(2, 3, 1), torch.ones(1, 2, 4, 4, 5))).shape
         torch.Size([1, 3, 4, 4, 5])
     """
 
@@ -77,7 +77,7 @@ class Neurons(torch.nn.Module):
         """Spikes 0 or 1."""
         check_current("Neurons", current)
         for term in current.terms:
-            norm = term.arm.norm
+            norm = term.synapse.norm
             if norm is not None and norm.threshold is None:
                 norm.threshold = float(self.neuron.threshold)
         spikes: torch.Tensor = self.neuron(current.value)

@@ -9,11 +9,11 @@ from lava.lib.dl.slayer.utils.quantize import quantize
 
 from pumice.errors import InputError
 from pumice.fixedpoint.formats import DECAY_ONE
-from pumice.nn.cuba import CubaNeuron
 from pumice.nn.kernels import operators
 from pumice.nn.layout import slayer_order, time_major
-from pumice.nn.leaky import Cuba, Integrate, derivative_at
-from pumice.nn.slayer_state import decays_q12
+from pumice.nn.neurons.cuba import CubaNeuron
+from pumice.nn.neurons.integrate import Cuba, Integrate, derivative_at
+from pumice.nn.neurons.slayer_state import decays_q12
 from pumice.nn.surrogate import Surrogate
 
 GRADIENTS = ("stbp", "stbp-detached", "slayer")
@@ -172,7 +172,7 @@ def set_gradient(model: torch.nn.Module, gradient: str) -> torch.nn.Module:
         InputError: There is no such gradient, or a neuron's current has a memory.
 
     Example:
-        >>> from pumice.nn.blocks import Dense
+        >>> from pumice.nn.blocks.layers import Dense
         >>> layer = Dense({"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}, 3, 2)
         >>> type(set_gradient(layer, "stbp").neuron).__name__
         'STBPNeuron'

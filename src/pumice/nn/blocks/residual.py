@@ -8,13 +8,15 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError
-from pumice.nn.arms import AbstractArm, ConvArm, IdentityArm
+from pumice.nn.blocks.merge import Merge
 from pumice.nn.checks import check_sizes
-from pumice.nn.merge import Merge
-from pumice.nn.stbp import set_gradient
+from pumice.nn.neurons.stbp import set_gradient
+from pumice.nn.synapses.base import AbstractSynapse
+from pumice.nn.synapses.conv import ConvSynapse
+from pumice.nn.synapses.identity import IdentitySynapse
 
-TWO_ARMS = 2**-0.5
-"""alpha of a norm whose arm is summed with another one: together they have the variance of one."""
+ONE_OF_TWO = 2**-0.5
+"""alpha of a norm whose synapse is summed with another one: together they have the variance of one."""
 
 
 class _Residual(torch.nn.Module):
@@ -46,11 +48,13 @@ class _Residual(torch.nn.Module):
         width, out_channels = in_channels, self.expansion * channels
         for index, (name, size) in enumerate(zip(self._before_sum(), self.kernels, strict=False)):
             by = stride if index == self.strided else 1
-            self.add_module(name, Merge(lif, ConvArm(width, channels, size, stride=by, padding=size // 2, norm=norm)))
+            self.add_module(
+                name, Merge(lif, ConvSynapse(width, channels, size, stride=by, padding=size // 2, norm=norm))
+            )
             width = channels
         self.sum = Merge(
             lif,
-            ConvArm(width, out_channels, self.kernels[-1], padding=self.kernels[-1] // 2, norm=half),
+            ConvSynapse(width, out_channels, self.kernels[-1], padding=self.kernels[-1] // 2, norm=half),
             _shortcut(in_channels, out_channels, stride, half, identity_norm=identity_norm),
         )
         set_gradient(self, gradient)
@@ -92,8 +96,8 @@ class ResidualBlock(_Residual):
         up.
 
     Raises:
-        InputError: A size is below 1, `neuron_params` lacks a number, its norm cannot be made for each arm, there is
-            no such gradient, or the input has other channels or axes.
+        InputError: A size is below 1, `neuron_params` lacks a number, its norm cannot be made for each synapse, there
+            is no such gradient, or the input has other channels or axes.
 
     Example:
         >>> from pumice.nn import TDBN
@@ -144,10 +148,10 @@ class Bottleneck(_Residual):
 
 
 def split_norm(neuron_params: dict[str, Any]) -> tuple[dict[str, Any], Any, Any]:
-    """The neuron's parameters without the norm, the norm for a lone arm, and the norm for one of two arms.
+    """The neuron's parameters without the norm, the norm for a lone synapse, and the norm for one of two synapses.
 
     Raises:
-        InputError: The norm is none, or one already made: each arm needs one of its own.
+        InputError: The norm is none, or one already made: each synapse needs one of its own.
 
     Example:
         >>> from pumice.nn import TDBN
@@ -159,12 +163,13 @@ def split_norm(neuron_params: dict[str, Any]) -> tuple[dict[str, Any], Any, Any]
     norm = lif.pop("norm", None)
     if norm is not None and (not callable(norm) or isinstance(norm, torch.nn.Module)):
         raise InputError(
-            f"neuron_params['norm'] must be nn.TDBN, a partial of it, or None, got {norm!r}; each arm makes its own"
+            f"neuron_params['norm'] must be nn.TDBN, a partial of it, or None, got {norm!r}; each synapse "
+            "makes its own"
         )
-    return lif, norm, None if norm is None else partial(norm, alpha=TWO_ARMS)
+    return lif, norm, None if norm is None else partial(norm, alpha=ONE_OF_TWO)
 
 
-def _shortcut(in_channels: int, channels: int, stride: int, norm: Any, *, identity_norm: bool) -> AbstractArm:
+def _shortcut(in_channels: int, channels: int, stride: int, norm: Any, *, identity_norm: bool) -> AbstractSynapse:
     if stride == 1 and in_channels == channels:
-        return IdentityArm(channels, norm if identity_norm else None)
-    return ConvArm(in_channels, channels, 1, stride=stride, norm=norm)
+        return IdentitySynapse(channels, norm if identity_norm else None)
+    return ConvSynapse(in_channels, channels, 1, stride=stride, norm=norm)

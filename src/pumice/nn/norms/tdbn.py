@@ -12,7 +12,7 @@ import torch
 from pumice.errors import InputError, PumiceWarning
 from pumice.nn.checks import check_sizes
 from pumice.nn.layout import slayer_order, time_major
-from pumice.nn.normalise import Normalise, deviation
+from pumice.nn.norms.normalize import Normalise, deviation
 
 
 class TDBN(torch.nn.Module):
@@ -110,7 +110,7 @@ class TDBN(torch.nn.Module):
 
     def _check_options(self) -> None:
         for name, value, fits, allowed in (
-            ("alpha", self.alpha, self.alpha > 0, "> 0: 1, or 1/sqrt(n) for one of n arms"),
+            ("alpha", self.alpha, self.alpha > 0, "> 0: 1, or 1/sqrt(n) for one of n synapses"),
             ("threshold", self.threshold, self.threshold is None or self.threshold > 0, "> 0, the neuron's"),
             ("eps", self.eps, self.eps >= 0, ">= 0"),
             ("momentum", self.momentum, 0 <= self.momentum <= 1, "0 to 1"),

@@ -10,15 +10,15 @@ from lava.lib.dl.slayer.block import cuba as slayer
 from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 
 from pumice.errors import LoweringError
-from pumice.nn import synapse
+from pumice.nn.blocks.recurrent import recur
 from pumice.nn.computed_weight import weight_of
-from pumice.nn.cuba import CubaNeuron
-from pumice.nn.delay import Delay
 from pumice.nn.exact import exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
-from pumice.nn.recurrent import recur
-from pumice.nn.slayer_state import draw_decays, resize_
-from pumice.nn.tdbn import TDBN
+from pumice.nn.neurons.cuba import CubaNeuron
+from pumice.nn.neurons.slayer_state import draw_decays, resize_
+from pumice.nn.norms.tdbn import TDBN
+from pumice.nn.synapses import slayer as synapse
+from pumice.nn.synapses.delay import Delay
 
 
 def _own_params(neuron_params: dict[str, Any]) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def _adopt(block: Any, neuron_params: dict[str, Any], out_features: int | None) 
 
 
 def adopt_synapses(block: Any) -> None:
-    """Turn the synapses of a block with a `CubaNeuron` into the fast ones of `pumice.nn.synapse`."""
+    """Turn the synapses of a block with a `CubaNeuron` into the fast ones of `pumice.nn.synapses.slayer`."""
     for name in ("synapse", "input_synapse", "recurrent_synapse"):
         if hasattr(block, name):
             synapse.adopt(getattr(block, name), block.neuron)

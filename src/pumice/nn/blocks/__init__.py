@@ -1,0 +1,1 @@
+"""Blocks: synapses and neurons together."""

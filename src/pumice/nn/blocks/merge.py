@@ -1,0 +1,116 @@
+"""Several currents into one population: residual sums and concatenations."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+import torch
+
+from pumice.errors import InputError, PumiceWarning
+from pumice.nn.blocks.activation import make_neuron
+from pumice.nn.checks import check_same_shape
+from pumice.nn.neurons.slayer_state import draw_decays
+from pumice.nn.synapses.base import AbstractSynapse, synapse_list
+from pumice.nn.synapses.delay import Delay
+
+
+class Merge(torch.nn.Module):
+    r"""CUBA neurons that receive several synapses.
+
+    .. math:: s = \mathrm{CUBA}\Big(\sum_k \mathrm{norm}_k(W_k s_k)\Big)
+
+    or, with `concat`, the synapses' channels side by side. Spikes enter, currents are summed, spikes leave: this is
+    the residual connection of STBP-tdBN (Zheng et al., AAAI 2021). Deployed, each is a synapse of its own into one
+    population, and paths of different length are balanced by delays.
+
+    Of n synapses that are summed, each has a norm with alpha = 1/sqrt(n), so that the sum has the variance of one:
+    `partial(TDBN, alpha=n**-0.5)`. `ResidualBlock` sees to it; here it is the caller's, and a norm with no alpha of
+    its own gives a `PumiceWarning`.
+
+    Args:
+        neuron_params: SLAYER's dictionary; a norm belongs to each synapse, not here.
+        *synapses: One or more (`ConvSynapse`, `DenseSynapse`, `IdentitySynapse`, `TokenMixingSynapse`), one for each
+            input.
+        concat: Put the synapses' channels side by side instead of summing them.
+        delay: Learn an axonal `Delay` per channel.
+
+    Shape:
+        One tensor (batch, channel, ..., time) for each synapse -> one of spikes.
+
+    Raises:
+        InputError: No synapses, synapses of different channels that are summed, a norm in `neuron_params` or a number
+            missing there, another number of inputs than synapses, or currents of different shapes.
+
+    Example:
+        >>> from pumice.nn import ConvSynapse, IdentitySynapse
+        >>> params = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75}
+        >>> block = Merge(params, ConvSynapse(4, 4, 3, padding=1), IdentitySynapse(4))
+        >>> h = torch.ones(1, 4, 6, 6, 5)
+        >>> block(h, h).shape
+        torch.Size([1, 4, 6, 6, 5])
+    """
+
+    def __init__(
+        self, neuron_params: dict[str, Any], *synapses: AbstractSynapse, concat: bool = False, delay: bool = False
+    ) -> None:
+        super().__init__()
+        self.neuron: Any = make_neuron("Merge", neuron_params)
+        self.synapses = synapse_list(synapses)
+        self.concat = concat
+        channels = self._channels()
+        draw_decays(self.neuron, channels)
+        self.delay = Delay(channels) if delay else None
+        if not concat:
+            _warn_of_variance(synapses)
+        for synapse in synapses:
+            if synapse.norm is None:
+                synapse.weight_hook = self.neuron.quantize_8bit
+            elif synapse.norm.threshold is None:
+                synapse.norm.threshold = float(self.neuron.threshold)
+
+    def forward(self, *xs: torch.Tensor) -> torch.Tensor:
+        """Spikes for one input per synapse."""
+        if len(xs) != len(self.synapses):
+            raise InputError(f"Merge has {len(self.synapses)} synapses, got {len(xs)} inputs; give one to each")
+        currents = [synapse(x) for synapse, x in zip(self.synapses, xs, strict=True)]
+        check_same_shape("Merge", currents, concat=self.concat)
+        spikes: torch.Tensor = self.neuron(torch.cat(currents, 1) if self.concat else reduce(torch.add, currents))
+        return spikes if self.delay is None else self.delay(spikes)
+
+    def _channels(self) -> int:
+        channels: list[int] = [synapse.out_channels for synapse in self.synapses]  # type: ignore[misc]
+        if self.concat:
+            return sum(channels)
+        if len(set(channels)) > 1:
+            found = " and ".join(map(str, channels))
+            raise InputError(
+                f"Merge: synapses of {found} channels cannot be summed; give them the same, or concat=True"
+            )
+        return channels[0]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """The synapses were called `arms` in 0.1."""
+        for name in [name for name in state_dict if name.startswith(f"{prefix}arms.")]:
+            state_dict[f"{prefix}synapses.{name.removeprefix(f'{prefix}arms.')}"] = state_dict.pop(name)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def offset(self) -> torch.Tensor:
+        """What all norms together add in every step, per channel."""
+        synapses: Any = self.synapses
+        offsets = [synapse.offset() for synapse in synapses]
+        return torch.cat(offsets) if self.concat else torch.stack(offsets).sum(0)
+
+
+def _warn_of_variance(synapses: Sequence[AbstractSynapse]) -> None:
+    norms = [synapse.norm for synapse in synapses if synapse.norm is not None]
+    if len(norms) > 1 and not all(norm.alpha_is_given for norm in norms):
+        warnings.warn(
+            f"Merge: {len(norms)} synapses with norms are summed, and not each norm was given an alpha: their sum "
+            f"varies more than one of them; use norm=partial(nn.TDBN, alpha={len(norms)}**-0.5), or alpha=1.0 if so "
+            "meant",
+            PumiceWarning,
+            stacklevel=3,
+        )

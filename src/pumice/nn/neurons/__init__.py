@@ -1,0 +1,1 @@
+"""Neurons: what turns a current into spikes."""

@@ -1,0 +1,1 @@
+"""Norms, which fold into weights and biases."""

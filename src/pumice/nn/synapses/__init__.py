@@ -1,0 +1,1 @@
+"""Synapses: what turns spikes into a current."""

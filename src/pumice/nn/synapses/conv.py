@@ -1,0 +1,73 @@
+"""A convolution over height and width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from pumice.nn.checks import check_divides, check_sizes, checked_pair
+from pumice.nn.norms.tdbn import TDBN
+from pumice.nn.rounding import wrap_sum
+from pumice.nn.synapses.base import AbstractSynapse, Pair
+from pumice.nn.synapses.slayer import convolve_steps
+
+
+class ConvSynapse(AbstractSynapse):
+    r"""A convolution, without bias; initialised like STBP-tdBN's (Kaiming normal, fan out).
+
+    .. math:: c_k(t) = \mathrm{norm}_k\Big(\sum_j W_{kj} * s_j(t)\Big)
+
+    The convolution, followed by tdBN, of Zheng et al., AAAI 2021; the same in every step.
+
+    Args:
+        in_features: Channels in.
+        out_features: Channels out.
+        kernel_size: One number or (height, width).
+        stride: One number or (height, width).
+        padding: One number or (height, width), zeros.
+        dilation: One number or (height, width).
+        groups: Blocks of channels that are connected with each other only.
+        norm: A `TDBN`, or a function that makes one, or None.
+
+    Shape:
+        (batch, in_features, height, width, time) -> (batch, out_features, height', width', time).
+
+    Raises:
+        InputError: The arguments do not make a convolution, or the input has other channels or axes.
+
+    Example:
+        >>> ConvSynapse(1, 4, 3, stride=2, padding=1)(torch.ones(1, 1, 8, 6, 5)).shape
+        torch.Size([1, 4, 4, 3, 5])
+    """
+
+    takes_images = True
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        kernel_size: Pair,
+        *,
+        stride: Pair = 1,
+        padding: Pair = 0,
+        dilation: Pair = 1,
+        groups: int = 1,
+        norm: TDBN | Callable[[], TDBN] | None = None,
+    ) -> None:
+        check_sizes("ConvSynapse", in_features=in_features, out_features=out_features, groups=groups)
+        check_divides("ConvSynapse", "groups", groups, in_features, out_features)
+        super().__init__(out_features, norm, in_channels=in_features)
+        kernel = checked_pair("ConvSynapse", "kernel_size", kernel_size)
+        self.stride = checked_pair("ConvSynapse", "stride", stride)
+        self.padding = checked_pair("ConvSynapse", "padding", padding, at_least=0)
+        self.dilation = checked_pair("ConvSynapse", "dilation", dilation)
+        self.groups = groups
+        weight = torch.empty(out_features, in_features // groups, *kernel, 1)
+        self.weight = torch.nn.Parameter(torch.nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu"))
+
+    def linear(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """A convolution over height and width, the same in every step."""
+        over_image = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
+        sums = convolve_steps(x, weight[..., 0], **over_image, groups=self.groups)
+        return wrap_sum(sums) if getattr(self.weight_hook, "may_wrap", False) else sums

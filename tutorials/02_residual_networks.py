@@ -73,7 +73,7 @@ model = torch.nn.Sequential(
     ThreeSynapses(24),
     nn.Merge(lif, nn.LinearSynapse(24, 10, positions=4 * 4)),  # the mean over the image, then a linear layer
 )
-nn.set_gradient(model, "stbp")  # gradients go through the reset, too
+nn.set_gradient_(model, "stbp")  # gradients go through the reset, too
 
 # %% [markdown]
 # ## Does it keep gradients?

@@ -34,7 +34,7 @@ from pumice.data import load_digits
 from pumice.train import PRESETS, load_checkpoint, loop, train
 path, settings, defect = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3]
 if defect == "own statistics":
-    loop.synchronise_norms = lambda model: None
+    loop.synchronize_norms_ = lambda model: None
 recipe = PRESETS["digits"].overridden(settings)
 train(recipe, load_digits(), checkpoint_path=path)
 """
@@ -45,7 +45,8 @@ import pytest
 import torch
 from torch import distributed
 from pumice import nn
-from pumice.train import sync_norm
+from pumice.errors import InputError
+from pumice.nn import synchronize_norms_
 
 class Own(nn.TDBN):
     pass
@@ -64,7 +65,7 @@ def are_those_of_one():
         for part, synchronised in ((slice(None), False), (share, True)):
             norm = make(3, threshold=0.5)
             if synchronised:
-                sync_norm.synchronise_norms(norm)
+                synchronize_norms_(norm)
             values = x[part].clone().requires_grad_()
             y = norm(values)
             (y * weights[part]).sum().backward()
@@ -81,15 +82,15 @@ def are_those_of_one():
 assert are_those_of_one()
 with pytest.MonkeyPatch.context() as patch:
     never = property(lambda self: False, lambda self, value: None)
-    patch.setattr(sync_norm.SyncTDBN, "unbiased", never, raising=False)
+    patch.setattr(nn.TDBN, "unbiased", never, raising=False)
     assert not are_those_of_one(), "unbiased"
 with pytest.MonkeyPatch.context() as patch:
-    patch.setitem(sync_norm._SYNCHRONISED, nn.BiasFreeNorm, nn.BiasFreeNorm)
+    patch.setattr(nn.BiasFreeNorm, "synchronized", never, raising=False)
     assert not are_those_of_one(), "bias-free"
 try:
-    sync_norm.synchronise_norms(torch.nn.Sequential(Own(3)))
+    synchronize_norms_(torch.nn.Sequential(Own(3)))
     raise SystemExit("a norm of the user's own was not refused")
-except sync_norm.InputError as error:
+except InputError as error:
     assert "the norm '0' is a Own" in str(error), error
 """
 

@@ -10,9 +10,9 @@ import torch
 from pumice import nn
 from pumice.errors import InputError
 from pumice.models.membrane_readout import MembraneReadout
+from pumice.nn.blocks.gradient import set_gradient_
 from pumice.nn.blocks.residual import split_norm
 from pumice.nn.checks import check_choice, check_image, check_sizes
-from pumice.nn.neurons.stbp import set_gradient
 
 
 class _Plan(NamedTuple):
@@ -42,7 +42,7 @@ def resnet(
     stem_channels: int | None = None,
     stem_kernel: int = 3,
     identity_norm: bool = True,
-    gradient: str = "stbp",
+    gradient: str | nn.Gradient | None = None,
     readout: str = "spikes",
 ) -> torch.nn.Sequential:
     r"""A deep residual spiking network, as STBP-tdBN trains it.
@@ -96,6 +96,8 @@ def resnet(
         raise InputError(f"resnet: stem_kernel must be 3 or 7, got {stem_kernel}")
     plan = _PLANS[str(layers)]
     lif, norm, _ = split_norm(neuron_params)
+    if gradient is not None:
+        lif["gradient"] = gradient
     channels, size = _scaled(plan.stem if stem_channels is None else stem_channels, width), image_shape[1:]
     blocks: OrderedDict[str, torch.nn.Module] = OrderedDict()
     shrinks = 2 if stem_kernel == 7 else 1
@@ -111,7 +113,7 @@ def resnet(
                 _scaled(planned, width),
                 stride=stride,
                 identity_norm=identity_norm,
-                gradient=gradient,
+                gradient=lif["gradient"],
             )
             blocks[f"stage{stage}_block{index}"] = block
             channels = _scaled(planned, width) * plan.block.expansion
@@ -126,7 +128,7 @@ def resnet(
     else:
         blocks["output"] = MembraneReadout(channels, n_classes)
     model = torch.nn.Sequential(blocks)
-    set_gradient(model, gradient)
+    set_gradient_(model, lif["gradient"])
     return model
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from pumice.nn.blocks.activation import Activation, Neurons
 from pumice.nn.blocks.channel_mixer import ChannelMixerBlock
 from pumice.nn.blocks.current import Current
+from pumice.nn.blocks.gradient import set_gradient_
 from pumice.nn.blocks.layers import Conv, Dense, Flatten, Pool, Recurrent
 from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.nn.blocks.merge import Merge
@@ -14,9 +15,11 @@ from pumice.nn.blocks.residual import Bottleneck, ResidualBlock
 from pumice.nn.blocks.surrogate_module import SurrogateModule, surrogate_encoders
 from pumice.nn.blocks.token_mixer import TokenMixerBlock
 from pumice.nn.neurons.cuba import CubaNeuron
+from pumice.nn.neurons.gradient import Gradient
 from pumice.nn.neurons.srm import SRMNeuron
-from pumice.nn.neurons.stbp import STBPNeuron, set_gradient
+from pumice.nn.neurons.stbp import STBP
 from pumice.nn.norms.bias_free_norm import BiasFreeNorm
+from pumice.nn.norms.synchronize import synchronize_norms_
 from pumice.nn.norms.tdbn import TDBN
 from pumice.nn.synapses.base import AbstractSynapse
 from pumice.nn.synapses.conv import ConvSynapse
@@ -27,6 +30,7 @@ from pumice.nn.synapses.linear import LinearSynapse
 from pumice.nn.synapses.token_mixing import TokenMixingSynapse
 
 __all__ = [
+    "STBP",
     "TDBN",
     "AbstractSynapse",
     "Activation",
@@ -41,6 +45,7 @@ __all__ = [
     "Dense",
     "DenseSynapse",
     "Flatten",
+    "Gradient",
     "IdentitySynapse",
     "LinearReadout",
     "LinearSynapse",
@@ -50,13 +55,13 @@ __all__ = [
     "Recurrent",
     "ResidualBlock",
     "SRMNeuron",
-    "STBPNeuron",
     "SpikingPatchSplitting",
     "SurrogateModule",
     "TokenMixerBlock",
     "TokenMixingSynapse",
-    "set_gradient",
+    "set_gradient_",
     "surrogate_encoders",
+    "synchronize_norms_",
 ]
 
 _FORMERLY_HERE = {
@@ -64,6 +69,7 @@ _FORMERLY_HERE = {
     "is_deployed": ("pumice.quantization", "is_quantized"),
     "AbstractArm": ("pumice.nn", "AbstractSynapse"),
     "ConvArm": ("pumice.nn", "ConvSynapse"),
+    "set_gradient": ("pumice.nn", "set_gradient_"),
     "DenseArm": ("pumice.nn", "DenseSynapse"),
     "IdentityArm": ("pumice.nn", "IdentitySynapse"),
     "LinearArm": ("pumice.nn", "LinearSynapse"),

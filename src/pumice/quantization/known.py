@@ -20,7 +20,6 @@ from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.nn.blocks.merge import Merge
 from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.nn.neurons.slayer_state import decays_q12
-from pumice.nn.neurons.stbp import STBPNeuron
 from pumice.nn.norms.tdbn import TDBN
 from pumice.nn.synapses.base import AbstractSynapse
 from pumice.nn.synapses.linear import LinearSynapse
@@ -28,7 +27,7 @@ from pumice.quantization.synapse_view import synapse_owners
 from pumice.quantization.trace import Call
 
 _BLOCKS = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent, Recurrent, Merge, Neurons, LinearReadout)
-_NEURONS = (slayer_cuba.Neuron, CubaNeuron, STBPNeuron)
+_NEURONS = (slayer_cuba.Neuron, CubaNeuron)
 _FIXED_NORMS = (MeanOnlyBatchNorm, WgtScaleBatchNorm)
 _PACKAGES = ("pumice.", "lava.", "torch.")
 _QUANTISERS = (slayer_base.Neuron.quantize_8bit, CubaNeuron.quantize_8bit)
@@ -158,7 +157,7 @@ def _check_neuron(where: str, neuron: Any) -> None:
             where
             + f"its neuron {_name(neuron)} computes in a way of its own"
             + (f" ({', '.join(own)})" if own else "")
-            + "; only SLAYER's CUBA neuron, nn.CubaNeuron and nn.STBPNeuron can be lowered"
+            + "; only SLAYER's CUBA neuron and nn.CubaNeuron can be lowered"
         )
     if not neuron.threshold > 0:
         raise LoweringError(

@@ -10,7 +10,7 @@ from lava.lib.dl.slayer.block import cuba
 
 from pumice.errors import LoweringError
 from pumice.nn.blocks.current import MergedOffset
-from pumice.nn.blocks.layers import Recurrent, adopt_synapses, rest
+from pumice.nn.blocks.layers import Recurrent, make_synapses_fast_, rest
 from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.nn.blocks.merge import Merge
 from pumice.nn.neurons.cuba import CubaNeuron
@@ -64,6 +64,8 @@ def apply(model: torch.nn.Module, plan: Plan) -> torch.nn.Module:
             elif isinstance(block, LinearReadout):
                 block.deploy(layer.scale)
             else:
+                block = _with_own_parts_(network, block)
+                modules = modules_by_name(network)
                 _switch(modules, block, layer)
         for name, _ in plan.order:
             _found(modules, name)
@@ -74,14 +76,10 @@ def apply(model: torch.nn.Module, plan: Plan) -> torch.nn.Module:
 def _switch(modules: Modules, block: Any, layer: LayerPlan) -> None:
     """From here on the block computes in integers, with gradient."""
     assert layer.vth_mant is not None
-    neuron = block.neuron = CubaNeuron.adopt(block.neuron)
-    neuron.merged_offset = _merged_offset(modules, block, layer)
-    neuron.deploy(layer.vth_mant)
-    adopt_synapses(block)
+    neuron = block.neuron
+    neuron.deploy(layer.vth_mant, _offset_of_synapses(modules, block, layer))
     block.delay_shift = False
-    if type(block) is cuba.Recurrent:
-        Recurrent.adopt(block)
-    elif isinstance(block, cuba.Recurrent) and not isinstance(block, Recurrent):
+    if isinstance(block, cuba.Recurrent) and not isinstance(block, Recurrent):
         block.register_forward_pre_hook(rest)
     for synapse in layer.synapses:
         view = _view(modules, synapse, neuron)
@@ -89,7 +87,31 @@ def _switch(modules: Modules, block: Any, layer: LayerPlan) -> None:
             view.set_hook(IntegerWeight(view, neuron, synapse.max_input, synapse.max_sum, layer.name))
 
 
-def _merged_offset(modules: Modules, block: Any, layer: LayerPlan) -> Any:
+def _with_own_parts_(network: torch.nn.Module, block: Any) -> Any:
+    """The block with pumice's neuron and synapses in the place of lava-dl's, of the very same parameters."""
+    if type(block) is cuba.Recurrent:
+        block = _replace_(network, block)
+    block.neuron = CubaNeuron.of(block.neuron)
+    make_synapses_fast_(block)
+    return block
+
+
+def _replace_(network: torch.nn.Module, block: cuba.Recurrent) -> Recurrent:
+    """Put pumice's recurrent block, which rests between calls, in the place of lava-dl's."""
+    if block is network:
+        raise LoweringError(
+            "the model is itself lava-dl's Recurrent block, which is replaced by pumice's: give a module that holds "
+            "it, such as torch.nn.Sequential(model), or make it of pumice.nn.Recurrent"
+        )
+    made = Recurrent.of(block)
+    for parent in network.modules():
+        for name, child in parent.named_children():
+            if child is block:
+                setattr(parent, name, made)
+    return made
+
+
+def _offset_of_synapses(modules: Modules, block: Any, layer: LayerPlan) -> Any:
     """What the norms of several synapses add together; None where the neuron has its own norm or none."""
     if isinstance(block, Merge):
         return block.offset

@@ -25,12 +25,11 @@ def unchanged_on_error(model: torch.nn.Module) -> Iterator[None]:
         ...     hasattr(layer, "mask")
         False
     """
-    before = [(module, type(module), dict(vars(module)), _contents(module)) for module in model.modules()]
+    before = [(module, dict(vars(module)), _contents(module)) for module in model.modules()]
     try:
         yield
     except BaseException:
-        for module, kind, attributes, contents in before:
-            module.__class__ = kind
+        for module, attributes, contents in before:
             vars(module).clear()
             vars(module).update(attributes)
             for name, held in contents.items():

@@ -21,7 +21,6 @@ from pumice.train.memory import keep_large_tensors
 from pumice.train.presets import PRESETS, find_recipe
 from pumice.train.recipe import Recipe, load_recipe, make_recipe
 from pumice.train.sml import watch_surrogates
-from pumice.train.sync_norm import synchronise_norms
 from pumice.train.trained import Trained, restore
 
 __all__ = [
@@ -51,7 +50,6 @@ __all__ = [
     "predict_counts",
     "restore",
     "save_checkpoint",
-    "synchronise_norms",
     "total_batches",
     "train",
     "watch_membrane",

@@ -25,6 +25,7 @@ from pumice.data import (
 from pumice.data.encoders import EVENT_ENCODINGS, IMAGE_ENCODERS, SEQUENCE_ENCODING
 from pumice.errors import InputError, PumiceWarning
 from pumice.models import build_model
+from pumice.nn.neurons.gradients import GRADIENTS
 from pumice.nn.surrogate import SURROGATES, Surrogate
 from pumice.quantization import quantize_
 from pumice.train.evaluate import to_tensor
@@ -130,11 +131,13 @@ def build_network(recipe: Recipe, dataset: Dataset) -> torch.nn.Module:
             "the network was given as train(..., model=...), so no recipe can make it again: give it once more, "
             'restore(checkpoint, model=...), or name in the recipe what makes it: network.name = "my_module:make"'
         )
-    params = recipe.neuron.model_dump(exclude={"norm", "surrogate", "surrogate_args"})
+    params = recipe.neuron.model_dump(exclude={"norm", "surrogate", "surrogate_args", "gradient"})
     if recipe.neuron.norm == "tdbn":
         params["norm"] = nn.TDBN
     if (surrogate := _surrogate(recipe.neuron)) is not None:
         params["surrogate"] = surrogate
+    if (gradient := _gradient(recipe.neuron)) is not None:
+        params["gradient"] = gradient
     channel, height, width = example_input(recipe, dataset).shape[1:4]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
@@ -153,6 +156,16 @@ def _surrogate(neuron: NeuronSection) -> Surrogate | None:
     if not isinstance(surrogate, Surrogate):
         raise InputError(f"neuron.surrogate {neuron.surrogate!r} gives a {type(surrogate).__name__}, no Surrogate")
     return surrogate
+
+
+def _gradient(neuron: NeuronSection) -> nn.Gradient | None:
+    if neuron.gradient is None:
+        return None
+    where = f"neuron.gradient {neuron.gradient!r}"
+    gradient = names.call(names.find(neuron.gradient, GRADIENTS, "gradient"), where, {})
+    if not isinstance(gradient, nn.Gradient):
+        raise InputError(f"{where} gives a {type(gradient).__name__}, no pumice.nn.Gradient")
+    return gradient
 
 
 def example_input(recipe: Recipe, dataset: Dataset, size: int = EXAMPLE_SIZE) -> torch.Tensor:

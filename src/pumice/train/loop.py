@@ -12,6 +12,7 @@ import torch
 
 from pumice.data import Dataset
 from pumice.errors import FileFormatError, InputError
+from pumice.nn import synchronize_norms_
 from pumice.train.batches import batch_sizes
 from pumice.train.build import deploy, example_input, prepare_data
 from pumice.train.checkpoint import Checkpoint, excerpt, save_checkpoint
@@ -27,7 +28,6 @@ from pumice.train.recipe import Recipe
 from pumice.train.schedule import next_epoch
 from pumice.train.sml import freeze_surrogates
 from pumice.train.stuck import warn_of_stuck_layers
-from pumice.train.sync_norm import synchronise_norms
 from pumice.train.threads import cpu_threads
 from pumice.train.trained import Trained, restore, start, with_given_network
 from pumice.train.warm_start import begin_with_, freeze_
@@ -126,7 +126,7 @@ def _set_up(
         smallest = min(batch_sizes(len(trained.dataset.train), trained.recipe.training.batch_size))
         if smallest < fabric.world_size:
             raise InputError(f"batches of {smallest} samples cannot be shared by {fabric.world_size} processes")
-        synchronise_norms(trained.model)
+        synchronize_norms_(trained.model)
     if path is not None and logs is None and fabric.global_rank == 0:
         for left_over in path.parent.glob(f".{path.name}.*.tmp"):  # of a run that was killed while it wrote
             left_over.unlink(missing_ok=True)

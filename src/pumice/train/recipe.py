@@ -16,6 +16,7 @@ from pumice import names
 from pumice.data import DATASET_NAMES
 from pumice.data.encoders import ENCODING_NAMES
 from pumice.errors import InputError, MissingExtraError
+from pumice.nn.neurons.gradients import GRADIENTS
 from pumice.nn.surrogate import SURROGATES
 from pumice.train.losses.registry import LOSS_NAMES
 from pumice.train.optimizers import OPTIMIZERS
@@ -98,6 +99,8 @@ class NeuronSection(_Section):
         surrogate: Name in `pumice.nn.surrogate`, or "package.module:Class" of your own (a `Surrogate`), in place of
             SLAYER's; None leaves the network's own choice.
         surrogate_args: The surrogate's own keyword arguments, all > 0.
+        gradient: "slayer", "stbp" (through the reset), "stbp-detached", or "package.module:Class" of your own (a
+            `pumice.nn.Gradient`); None leaves the network's own choice.
         norm: "tdbn" (threshold-dependent batch norm) or "none".
     """
 
@@ -108,6 +111,7 @@ class NeuronSection(_Section):
     scale_grad: Annotated[float, Field(gt=0)] = 3.0
     surrogate: Annotated[str | None, _named(SURROGATES, "surrogate")] = None
     surrogate_args: dict[str, Annotated[float, Field(gt=0)]] = {}
+    gradient: Annotated[str | None, _named(GRADIENTS, "gradient")] = None
     norm: Literal["tdbn", "none"] = "tdbn"
 
 
@@ -307,7 +311,7 @@ class Recipe(_Section):
 _MACHINE = {"cache", "workers"}  # of no influence on the result
 _FIRST_RELEASE: dict[str, set[str]] = {
     "data": {"dataset", "encoding", "steps", "grey_levels", "max_train", "max_test", "noise"},
-    "neuron": set(NeuronSection.model_fields) - {"surrogate", "surrogate_args"},
+    "neuron": set(NeuronSection.model_fields) - {"surrogate", "surrogate_args", "gradient"},
     "network": {"name", "args"},
     "training": {
         *("epochs", "finetune_epochs", "batch_size", "threads", "lr", "finetune_lr", "weight_decay"),

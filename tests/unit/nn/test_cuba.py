@@ -91,6 +91,10 @@ def test_a_voltage_exactly_at_a_large_threshold_does_not_fire():
 def test_adopting_keeps_the_parameters():
     stock = slayer_neuron.Neuron(threshold=0.5, current_decay=0.3, voltage_decay=0.1)
     parameter = stock.current_decay
-    assert CubaNeuron.adopt(stock) is stock
-    assert isinstance(stock, CubaNeuron)
-    assert stock.current_decay is parameter
+    made = CubaNeuron.of(stock)
+    assert type(made) is CubaNeuron
+    assert type(stock) is slayer_neuron.Neuron
+    assert made.current_decay is parameter
+    assert CubaNeuron.of(made, "triangle") is made
+    made.deploy(32)
+    assert "deployed_vth_mant" not in stock.state_dict()

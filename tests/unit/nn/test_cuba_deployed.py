@@ -23,7 +23,7 @@ def pair(*, channels, bias, **options):
         norm.shift.data = torch.randn(channels)
     fused.deploy(100)
     plain = copy.deepcopy(fused)
-    plain._chip_is_fused = lambda _z: False
+    plain.chip_is_fused = lambda _z: False
     return fused, plain
 
 
@@ -103,7 +103,7 @@ def test_individual_decays_belong_to_channels():
     neuron(torch.zeros(2, 3, 4, 5, 1))  # draws them
     neuron.deploy(100)
     plain = copy.deepcopy(neuron)
-    plain._chip_is_fused = lambda _z: False
+    plain.chip_is_fused = lambda _z: False
     z, weights = (100 * torch.randn(2, 3, 4, 5, 20)).round(), torch.randn(2, 3, 4, 5, 20)
     ours, theirs = respond(neuron, z, weights), respond(plain, z, weights)
     assert torch.equal(ours[0], theirs[0])

@@ -20,7 +20,7 @@ from pumice.nn import (
     Pool,
     Recurrent,
     SRMNeuron,
-    set_gradient,
+    set_gradient_,
 )
 from pumice.nn.rounding import round_even, round_integer
 from pumice.quantization import quantize_
@@ -64,7 +64,7 @@ NETS = {
     "synapse's norm": (Merged, "merge.synapses.1.norm.scale"),
     "conv": (lambda: Conv(CUBA, 2, 3, 3), "synapse.weight"),
     "pool": (lambda: Pool(CUBA, 2), "synapse.weight"),
-    "stbp": (lambda: set_gradient(Dense(LIF, 6, 4), "stbp"), "synapse.weight"),
+    "stbp": (lambda: set_gradient_(Dense(LIF, 6, 4), "stbp"), "synapse.weight"),
 }
 
 

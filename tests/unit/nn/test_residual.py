@@ -68,11 +68,12 @@ def test_shortcuts():
 def test_gradient_and_surrogate_are_the_papers_by_default():
     block = nn.ResidualBlock(TDBN, 4, 4)
     for neuron in (block.first.neuron, block.sum.neuron):
-        assert isinstance(neuron, nn.STBPNeuron)
-        assert not neuron.detaches_reset
+        assert neuron.gradient == nn.STBP()
+        assert not neuron.gradient.detaches_reset
         assert neuron.surrogate == Rectangular(1.0)
-    assert nn.ResidualBlock(TDBN, 4, 4, gradient="stbp-detached").sum.neuron.detaches_reset
-    assert type(nn.ResidualBlock(TDBN, 4, 4, gradient="slayer").sum.neuron) is nn.CubaNeuron
+    assert nn.ResidualBlock(TDBN, 4, 4, gradient="stbp-detached").sum.neuron.gradient.detaches_reset
+    assert nn.ResidualBlock(TDBN, 4, 4, gradient="slayer").sum.neuron.gradient.name == "slayer"
+    assert nn.ResidualBlock({**TDBN, "gradient": "slayer"}, 4, 4).first.neuron.gradient.name == "slayer"
     params = {**TDBN, "surrogate": "triangle"}
     assert nn.ResidualBlock(params, 4, 4).first.neuron.surrogate != Rectangular(1.0)
 

@@ -154,7 +154,7 @@ ZOO: dict[str, tuple[Callable[[], torch.nn.Module], tuple[int, ...]]] = {
         ),
         IMAGE,
     ),
-    "stbp": (lambda: nn.set_gradient(Sequential(nn.Dense(TDBN, 20, 16), nn.Dense(TDBN, 16, 10)), "stbp"), DENSE),
+    "stbp": (lambda: nn.set_gradient_(Sequential(nn.Dense(TDBN, 20, 16), nn.Dense(TDBN, 16, 10)), "stbp"), DENSE),
     "surrogate": (
         lambda: Sequential(nn.Dense({**TDBN, "surrogate": "triangle"}, 20, 16), nn.Dense(LIF, 16, 10)),
         DENSE,

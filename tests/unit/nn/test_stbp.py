@@ -9,7 +9,8 @@ import torch
 from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 
 from pumice.errors import InputError
-from pumice.nn import TDBN, Conv, CubaNeuron, Dense, STBPNeuron, set_gradient
+from pumice.nn import STBP, TDBN, Conv, CubaNeuron, Dense, set_gradient_
+from pumice.nn.neurons.stbp import _chip_voltage, _voltage_factor
 from pumice.nn.surrogate import Rectangular
 
 TAU = 0.5
@@ -62,7 +63,7 @@ def gradient_of(function, x, weights):
 
 @pytest.mark.parametrize(("gradient", "reset"), [("stbp", "full"), ("stbp-detached", "detached"), ("slayer", "none")])
 def test_each_gradient_is_that_of_its_equations(x, weights, gradient, reset):
-    neuron = set_gradient(CubaNeuron(**PARAMS), gradient)
+    neuron = set_gradient_(CubaNeuron(**PARAMS), gradient)
     threshold = neuron.threshold + neuron.threshold_eps
     spikes, got = gradient_of(neuron, x, weights)
     expected_spikes, expected = gradient_of(lambda x: written_out(x, threshold, reset), x, weights)
@@ -78,18 +79,18 @@ def test_each_gradient_is_that_of_its_equations(x, weights, gradient, reset):
 @pytest.mark.parametrize("neurons", [511, 5000])
 def test_many_neurons_have_the_gradient_that_each_has_alone(neurons, surrogate):
     """The compiled loop goes in blocks, which several threads share."""
-    neuron = set_gradient(CubaNeuron(**{**PARAMS, "surrogate": surrogate}), "stbp")
+    neuron = set_gradient_(CubaNeuron(**{**PARAMS, "surrogate": surrogate}), "stbp")
     x, weights = torch.randn(2, 2, neurons, 5, generator=torch.Generator().manual_seed(0))
     got = gradient_of(neuron, x, weights)[1]
     for i in (0, 255, 256, 509, neurons - 1):
-        alone = set_gradient(CubaNeuron(**{**PARAMS, "surrogate": surrogate}), "stbp")
+        alone = set_gradient_(CubaNeuron(**{**PARAMS, "surrogate": surrogate}), "stbp")
         part = [tensor[:, i : i + 1].clone() for tensor in (x, weights)]
         torch.testing.assert_close(got[:, i : i + 1], gradient_of(alone, *part)[1], rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("detached", [False, True])
 def test_a_deployed_neuron_has_the_same_gradient_in_integers(x, weights, detached):
-    neuron = set_gradient(CubaNeuron(**PARAMS), "stbp-detached" if detached else "stbp")
+    neuron = set_gradient_(CubaNeuron(**PARAMS), "stbp-detached" if detached else "stbp")
     neuron.deploy(vth_mant=32)
     scale = 64.0
     spikes, got = gradient_of(neuron, x * scale, weights)
@@ -104,17 +105,17 @@ def test_a_deployed_neuron_has_the_same_gradient_in_integers(x, weights, detache
 @pytest.mark.parametrize("largest", [60, 200_000, 30_000_000], ids=["small", "beyond 24 bits", "beyond 32 bits"])
 def test_a_deployed_neurons_voltages_are_those_of_the_definition(largest, monkeypatch):
     """Also where the chip wraps and clips; the gradient, which is a function of them, is then the same, too."""
-    neuron = STBPNeuron(threshold=0.5, current_decay=1.0, voltage_decay=0.77, norm=TDBN)
+    neuron = CubaNeuron(threshold=0.5, current_decay=1.0, voltage_decay=0.77, norm=TDBN, gradient="stbp")
     neuron.norm.threshold = 0.5
     neuron.norm.set_features(5)
     neuron.norm.shift.data = torch.linspace(-0.6, 0.6, 5)
     neuron.deploy(vth_mant=max(32, largest // 4) % (1 << 17))
     z = torch.randint(-largest, largest, (3, 5, 4, 2, 9), generator=torch.Generator().manual_seed(0)).float()
     with torch.no_grad():
-        assert torch.equal(neuron._chip_voltage(z)[0], neuron._deployed_states(z)[1])
+        assert torch.equal(_chip_voltage(neuron, z, _voltage_factor(neuron))[0], neuron.deployed_states(z)[1])
     spikes, got = gradient_of(neuron, z, torch.ones(z.shape))
     assert 0.05 < spikes.mean() < 0.95
-    monkeypatch.setattr(neuron, "_chip_is_fused", lambda z: False)
+    monkeypatch.setattr(neuron, "chip_is_fused", lambda z: False)
     expected_spikes, expected = gradient_of(neuron, z, torch.ones(z.shape))
     assert torch.equal(spikes, expected_spikes)
     assert torch.equal(got, expected)
@@ -129,7 +130,7 @@ def test_spikes_are_bit_for_bit_those_of_slayers_neuron(norm, deployed):
     x = torch.rand(5, 20, 8)
     slayer(x)
     stbp.load_state_dict(slayer.state_dict())
-    set_gradient(stbp, "stbp")
+    set_gradient_(stbp, "stbp")
     for layer in (slayer, stbp):
         layer.eval()
         if deployed:
@@ -143,7 +144,7 @@ def test_spikes_are_bit_for_bit_those_of_slayers_neuron(norm, deployed):
 
 
 def test_the_norm_before_the_neuron_learns():
-    layer = set_gradient(Dense({**PARAMS, "norm": TDBN}, 4, 3), "stbp")
+    layer = set_gradient_(Dense({**PARAMS, "norm": TDBN}, 4, 3), "stbp")
     layer(torch.rand(5, 4, 6)).sum().backward()
     for parameter in (layer.synapse.weight, layer.neuron.norm.scale, layer.neuron.norm.shift):
         assert parameter.grad.abs().sum() > 0
@@ -153,7 +154,7 @@ def test_without_voltage_memory_all_gradients_agree(x, weights):
     """Nothing is kept from step to step, so there is nothing to reset."""
     params = {**PARAMS, "voltage_decay": 1.0}
     grads = [
-        gradient_of(set_gradient(CubaNeuron(**params), name), x, weights)[1]
+        gradient_of(set_gradient_(CubaNeuron(**params), name), x, weights)[1]
         for name in ("stbp", "stbp-detached", "slayer")
     ]
     for grad in grads[1:]:
@@ -162,11 +163,11 @@ def test_without_voltage_memory_all_gradients_agree(x, weights):
 
 def test_what_has_no_such_gradient_is_refused():
     with pytest.raises(InputError, match="current_decay=1"):
-        STBPNeuron.adopt(CubaNeuron(threshold=1.0, current_decay=0.5, voltage_decay=0.5))
+        CubaNeuron(threshold=1.0, current_decay=0.5, voltage_decay=0.5, gradient="stbp")
     with pytest.raises(InputError, match="no graded spikes"):
-        STBPNeuron.adopt(CubaNeuron(threshold=1.0, current_decay=1.0, voltage_decay=0.5, graded_spike=True))
-    with pytest.raises(InputError, match="unknown gradient 'bptt'; there are: stbp"):
-        set_gradient(CubaNeuron(**PARAMS), "bptt")
+        CubaNeuron(threshold=1.0, current_decay=1.0, voltage_decay=0.5, graded_spike=True, gradient=STBP())
+    with pytest.raises(InputError, match="unknown gradient 'bptt'; there are: slayer, stbp"):
+        set_gradient_(CubaNeuron(**PARAMS), "bptt")
 
 
 @pytest.mark.parametrize("norm", [MeanOnlyBatchNorm, WgtScaleBatchNorm, TDBN])
@@ -176,7 +177,7 @@ def test_every_norm_takes_an_image(norm):
     model = torch.nn.Sequential(Conv(params, 2, 4, 3, padding=(0, 1), weight_scale=4))
     x = (torch.rand(3, 2, 5, 6, 7) < 0.5).float()
     expected = copy.deepcopy(model)(x)
-    set_gradient(model, "stbp")
+    set_gradient_(model, "stbp")
     spikes = model(x)
     assert torch.equal(spikes, expected)
     assert spikes.any()

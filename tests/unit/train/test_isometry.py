@@ -114,7 +114,7 @@ def test_probes_estimate_the_exact_trace():
     torch.manual_seed(0)
     params = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75, "surrogate": "rectangular"}
     model = torch.nn.Sequential(nn.Dense(params, 5, 4), nn.Dense(params, 4, 3))
-    model = nn.set_gradient(model, "stbp")
+    model = nn.set_gradient_(model, "stbp")
     with torch.no_grad():
         for layer in model:
             layer.synapse.weight.mul_(3)

@@ -17,19 +17,20 @@ from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.nn.neurons.slayer_state import draw_decays, resize_
 from pumice.nn.norms.tdbn import TDBN
-from pumice.nn.synapses import slayer as synapse
+from pumice.nn.remade import remade
 from pumice.nn.synapses.delay import Delay
+from pumice.nn.synapses.slayer import fast
 
 
 def _own_params(neuron_params: dict[str, Any]) -> dict[str, Any]:
     """What SLAYER's block may have: a copy, for it writes into the dictionary, without what is ours."""
-    return {name: value for name, value in neuron_params.items() if name != "surrogate"}
+    return {name: value for name, value in neuron_params.items() if name not in {"surrogate", "gradient"}}
 
 
-def _adopt(block: Any, neuron_params: dict[str, Any], out_features: int | None) -> None:
+def _complete_(block: Any, neuron_params: dict[str, Any], out_features: int | None) -> None:
     """Make SLAYER's block fast and lowerable; `out_features` is None where only the input tells it."""
-    block.neuron = CubaNeuron.adopt(block.neuron, neuron_params.get("surrogate"))
-    adopt_synapses(block)
+    block.neuron = CubaNeuron.of(block.neuron, neuron_params.get("surrogate"), neuron_params.get("gradient"))
+    make_synapses_fast_(block)
     if block.delay is not None:
         block.delay = Delay(out_features)
     norm = block.neuron.norm
@@ -47,11 +48,11 @@ def _adopt(block: Any, neuron_params: dict[str, Any], out_features: int | None) 
         block.synapse.pre_hook_fx = None
 
 
-def adopt_synapses(block: Any) -> None:
-    """Turn the synapses of a block with a `CubaNeuron` into the fast ones of `pumice.nn.synapses.slayer`."""
+def make_synapses_fast_(block: Any) -> None:
+    """Put the fast synapses of `pumice.nn.synapses.slayer` in the place of those of a block with a `CubaNeuron`."""
     for name in ("synapse", "input_synapse", "recurrent_synapse"):
         if hasattr(block, name):
-            synapse.adopt(getattr(block, name), block.neuron)
+            setattr(block, name, fast(getattr(block, name), block.neuron))
 
 
 class _Exporting:
@@ -100,7 +101,7 @@ class Dense(_Exporting, slayer.Dense):
     def __init__(self, neuron_params: dict[str, Any], in_neurons: int, out_neurons: int, **options: Any) -> None:
         options.setdefault("delay_shift", False)
         super().__init__(_own_params(neuron_params), in_neurons, out_neurons, **options)
-        _adopt(self, neuron_params, out_neurons)
+        _complete_(self, neuron_params, out_neurons)
 
 
 class Conv(_Exporting, slayer.Conv):
@@ -135,7 +136,7 @@ class Conv(_Exporting, slayer.Conv):
     ) -> None:
         options.setdefault("delay_shift", False)
         super().__init__(_own_params(neuron_params), in_features, out_features, kernel_size, **options)
-        _adopt(self, neuron_params, out_features)
+        _complete_(self, neuron_params, out_features)
 
 
 class Pool(_Exporting, slayer.Pool):
@@ -159,7 +160,7 @@ class Pool(_Exporting, slayer.Pool):
     def __init__(self, neuron_params: dict[str, Any], kernel_size: int | tuple[int, int], **options: Any) -> None:
         options.setdefault("delay_shift", False)
         super().__init__(_own_params(neuron_params), kernel_size, **options)
-        _adopt(self, neuron_params, None)
+        _complete_(self, neuron_params, None)
 
 
 class Recurrent(_Exporting, slayer.Recurrent):
@@ -186,13 +187,14 @@ class Recurrent(_Exporting, slayer.Recurrent):
     def __init__(self, neuron_params: dict[str, Any], in_neurons: int, out_neurons: int, **options: Any) -> None:
         options.setdefault("delay_shift", False)
         super().__init__(_own_params(neuron_params), in_neurons, out_neurons, **options)
-        _adopt(self, neuron_params, out_neurons)
+        _complete_(self, neuron_params, out_neurons)
 
     @classmethod
-    def adopt(cls, block: slayer.Recurrent) -> None:
-        """Turn lava-dl's block into this class, in place; its parts stay the same objects."""
-        block.__class__ = cls
-        block.spike_state = torch.zeros(1)  # of the last batch; not read here
+    def of(cls, block: slayer.Recurrent) -> Recurrent:
+        """A block like lava-dl's, of the very same parts."""
+        made = remade(block, cls)
+        made.spike_state = torch.zeros(1)  # of the last batch; not read here
+        return made
 
     @property
     def is_deployed(self) -> bool:

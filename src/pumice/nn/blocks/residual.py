@@ -10,7 +10,7 @@ import torch
 from pumice.errors import InputError
 from pumice.nn.blocks.merge import Merge
 from pumice.nn.checks import check_sizes
-from pumice.nn.neurons.stbp import set_gradient
+from pumice.nn.neurons.gradient import Gradient
 from pumice.nn.synapses.base import AbstractSynapse
 from pumice.nn.synapses.conv import ConvSynapse
 from pumice.nn.synapses.identity import IdentitySynapse
@@ -40,11 +40,13 @@ class _Residual(torch.nn.Module):
         *,
         stride: int = 1,
         identity_norm: bool = True,
-        gradient: str = "stbp",
+        gradient: str | Gradient | None = None,
     ) -> None:
         super().__init__()
         check_sizes(type(self).__name__, in_channels=in_channels, channels=channels, stride=stride)
         lif, norm, half = split_norm(neuron_params)
+        if gradient is not None:
+            lif["gradient"] = gradient
         width, out_channels = in_channels, self.expansion * channels
         for index, (name, size) in enumerate(zip(self._before_sum(), self.kernels, strict=False)):
             by = stride if index == self.strided else 1
@@ -57,7 +59,6 @@ class _Residual(torch.nn.Module):
             ConvSynapse(width, out_channels, self.kernels[-1], padding=self.kernels[-1] // 2, norm=half),
             _shortcut(in_channels, out_channels, stride, half, identity_norm=identity_norm),
         )
-        set_gradient(self, gradient)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Spikes for spikes."""
@@ -89,7 +90,8 @@ class ResidualBlock(_Residual):
         channels: Channels out.
         stride: Of the first convolution and of the shortcut.
         identity_norm: Whether an identity shortcut has a norm, as in the paper; without, it adds 0 or 1.
-        gradient: "stbp" (through the reset, as in the paper), "stbp-detached", or "slayer" (without the reset).
+        gradient: "stbp" (through the reset, as in the paper), "stbp-detached", "slayer" (without the reset), or a
+            `pumice.nn.Gradient`; that of `neuron_params`, else "stbp", if not given.
 
     Shape:
         (batch, in_channels, height, width, time) -> (batch, channels, height / stride, width / stride, time), rounded
@@ -157,9 +159,9 @@ def split_norm(neuron_params: dict[str, Any]) -> tuple[dict[str, Any], Any, Any]
         >>> from pumice.nn import TDBN
         >>> lif, norm, half = split_norm({"threshold": 0.5, "norm": TDBN})
         >>> lif, norm(2).alpha, round(half(2).alpha, 4)
-        ({'surrogate': 'rectangular', 'threshold': 0.5}, 1.0, 0.7071)
+        ({'surrogate': 'rectangular', 'gradient': 'stbp', 'threshold': 0.5}, 1.0, 0.7071)
     """
-    lif = {"surrogate": "rectangular", **neuron_params}
+    lif = {"surrogate": "rectangular", "gradient": "stbp", **neuron_params}
     norm = lif.pop("norm", None)
     if norm is not None and (not callable(norm) or isinstance(norm, torch.nn.Module)):
         raise InputError(

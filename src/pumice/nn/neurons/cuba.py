@@ -15,13 +15,16 @@ from lava.lib.dl.slayer.utils.quantize import quantize
 from pumice.errors import InputError, PumiceWarning
 from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT
 from pumice.nn.checks import check_deployed_alike, check_transform
-from pumice.nn.kernels import operators
 from pumice.nn.layout import neuron_vector, slayer_order, time_major
 from pumice.nn.neurons import carried_state, slayer_loops, slayer_state
 from pumice.nn.neurons.folding import offset_of
+from pumice.nn.neurons.gradient import Gradient, Slayer
+from pumice.nn.neurons.gradients import find_gradient
 from pumice.nn.neurons.integer import ChipCuba, ChipIntegrate, ChipSpike
 from pumice.nn.neurons.integrate import Cuba, Firing, Integrate, Threshold
+from pumice.nn.neurons.weight_grid import OnGrid
 from pumice.nn.norms.tdbn import TDBN
+from pumice.nn.remade import remade
 from pumice.nn.rounding import round_even, round_integer
 from pumice.nn.surrogate import Exponential, GradedExponential, Surrogate, find_surrogate
 
@@ -31,14 +34,16 @@ slayer_state.install()
 class CubaNeuron(slayer_cuba.Neuron):
     """SLAYER's current-based leaky integrate-and-fire neuron, which can also run as it will on the chip.
 
-    Until `deploy` is called it *is* lava-dl's neuron, bit for bit, in compiled loops that run several times faster.
-    Afterwards its input are integer synaptic sums, and its
-    spikes are those of `pumice.fixedpoint.cuba_step`, with 24-bit wrap and clip, while the gradient stays
-    SLAYER's (adjoint of both leaky integrators, exponential surrogate; Shrestha and Orchard, NeurIPS 2018), so
-    that a network is fine-tuned through its own quantisation. Decays stay fixed then.
+    Until the network is quantized it fires as lava-dl's neuron, bit for bit, in compiled loops that run several times
+    faster. Afterwards its input are integer synaptic sums, and its spikes are those of `pumice.fixedpoint.cuba_step`,
+    with 24-bit wrap and clip, while the gradient stays SLAYER's (adjoint of both leaky integrators, exponential
+    surrogate; Shrestha and Orchard, NeurIPS 2018), so that a network is fine-tuned through its own quantisation.
+    Decays stay fixed then.
 
     Args: those of `lava.lib.dl.slayer.neuron.cuba.Neuron`, and
         surrogate: A `pumice.nn.surrogate` or its name, instead of SLAYER's exponential with tau_grad and scale_grad.
+        gradient: Through what it goes: "slayer", "stbp", "stbp-detached", or a `pumice.nn.Gradient` of one's own.
+            The spikes do not depend on it.
 
     Example:
         >>> neuron = CubaNeuron(threshold=1.0, current_decay=1.0, voltage_decay=0.25, surrogate="triangle")
@@ -47,41 +52,72 @@ class CubaNeuron(slayer_cuba.Neuron):
     """
 
     chosen_surrogate: Surrogate | None = None
+    gradient: Gradient = Slayer()
     deployed_vth_mant: torch.Tensor
     shape: torch.Size | None
     _vth_mant: int
-    merged_offset: Callable[[], torch.Tensor] | None = None
-    """Where the norms belong to several synapses: what all of them add."""
+    _offset_of_synapses: Callable[[], torch.Tensor] | None = None
 
-    def __init__(self, *args: Any, surrogate: str | Surrogate | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        surrogate: str | Surrogate | None = None,
+        gradient: str | Gradient | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(*args, **options)
-        self.chosen_surrogate = None if surrogate is None else find_surrogate(surrogate)
+        self._choose(surrogate, gradient)
 
     @classmethod
-    def adopt(cls, neuron: slayer_cuba.Neuron, surrogate: str | Surrogate | None = None) -> CubaNeuron:
-        """Turn lava-dl's neuron object into this class, in place; its parameters stay the same objects."""
+    def of(
+        cls,
+        neuron: slayer_cuba.Neuron,
+        surrogate: str | Surrogate | None = None,
+        gradient: str | Gradient | None = None,
+    ) -> CubaNeuron:
+        """A neuron like lava-dl's, with the very same parameters and norm; one of this class is taken as it is."""
         if not isinstance(neuron, cls):
-            neuron.__class__ = cls
-        if surrogate is not None:
-            neuron.chosen_surrogate = find_surrogate(surrogate)
+            stock, neuron = neuron, remade(neuron, cls)
+            hook = getattr(neuron.norm, "pre_hook_fx", None)
+            if getattr(hook, "__self__", None) is stock:
+                neuron.norm.pre_hook_fx = neuron.quantize_8bit
+        neuron._choose(surrogate, gradient)
         if isinstance(neuron.norm, TDBN) and neuron.norm.threshold is None:
             neuron.norm.threshold = neuron.threshold
         return neuron
+
+    def _choose(self, surrogate: str | Surrogate | None, gradient: str | Gradient | None) -> None:
+        if surrogate is not None:
+            self.chosen_surrogate = find_surrogate(surrogate)
+        if gradient is not None:
+            self.set_gradient(gradient)
+
+    def set_gradient(self, gradient: str | Gradient) -> None:
+        """Choose through what the gradient goes.
+
+        Raises:
+            InputError: There is no such gradient, or it is not defined for these neurons.
+        """
+        found = find_gradient(gradient)
+        found.check(self)
+        self.gradient = found
 
     @property
     def is_deployed(self) -> bool:
         """Whether the forward pass is the chip's."""
         return "deployed_vth_mant" in self._buffers
 
-    def deploy(self, vth_mant: int) -> None:
+    def deploy(self, vth_mant: int, offset_of_synapses: Callable[[], torch.Tensor] | None = None) -> None:
         """Switch to the chip's arithmetic.
 
         Args:
             vth_mant: Integer threshold; weights and bias are scaled by the same factor, vth_mant / threshold.
+            offset_of_synapses: What the norms add to the current, where they are those of several synapses.
         """
         value = torch.tensor(float(vth_mant), dtype=torch.float64, device=self.device)
         self.register_buffer("deployed_vth_mant", value)
         self._vth_mant = vth_mant
+        self._offset_of_synapses = offset_of_synapses
         self.reset_state()  # it is in other units
 
     @property
@@ -98,7 +134,7 @@ class CubaNeuron(slayer_cuba.Neuron):
 
     def offset(self) -> torch.Tensor:
         """What norms add to the current in every step, per channel, in SLAYER's units (0 without a norm)."""
-        return offset_of(self) if self.merged_offset is None else self.merged_offset()
+        return offset_of(self) if self._offset_of_synapses is None else self._offset_of_synapses()
 
     def integer_weight(self, weight: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
         """The folded weight on the chip's grid: even integers of `MIXED_WEIGHT`, with gradient.
@@ -121,7 +157,7 @@ class CubaNeuron(slayer_cuba.Neuron):
 
     def quantize_8bit(self, weight: torch.Tensor, descale: bool = False) -> torch.Tensor:
         """SLAYER's weight on the chip's grid: even multiples of 1 / w_scale, of 8 bits; times w_scale if descaled."""
-        quantised: torch.Tensor = _Quantise.apply(weight, 2 / self.w_scale)
+        quantised: torch.Tensor = OnGrid.apply(weight, 2 / self.w_scale)
         return quantised * self.w_scale if descale else quantised
 
     @property
@@ -135,13 +171,21 @@ class CubaNeuron(slayer_cuba.Neuron):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Spikes for a current of shape (batch, ..., time); deployed, for integer synaptic sums of that shape."""
         check_transform(input)
+        if self.gradient.applies(self, input):
+            spikes = self.gradient.spikes(self, input)
+        else:
+            spikes = self.spikes_by_slayer(input)
+        return self.drop(spikes) if self.drop is not None else spikes
+
+    def spikes_by_slayer(self, input: torch.Tensor) -> torch.Tensor:
+        """The spikes, before any dropout, with SLAYER's gradient."""
         if self.is_deployed:
             return self._deployed_forward(input)
         if self._runs_slayers_loops(input):
-            return self.spike(self._slayers(input)[1])
+            return self._fired(self._slayers(input)[1])
         current, voltage, spikes = self._fused(input, wants_current=self.persistent_state)
         carried_state.keep(self, current, voltage, spikes)
-        return self.drop(spikes) if self.drop is not None else spikes
+        return spikes
 
     def dynamics(self, input: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Current (behind the norm) and voltage (before the reset) of every step, as SLAYER's method gives them."""
@@ -153,12 +197,17 @@ class CubaNeuron(slayer_cuba.Neuron):
 
     def spike(self, voltage: torch.Tensor) -> torch.Tensor:
         """Spikes of given voltages, as SLAYER's method gives them."""
-        spikes: torch.Tensor = Threshold.apply(voltage, self._firing())
-        if self.persistent_state:
-            self.voltage_state = self.voltage_state * (spikes[..., -1] <= 0)
+        spikes = self._fired(voltage)
         return self.drop(spikes) if self.drop is not None else spikes
 
-    def _firing(self) -> Firing:
+    def _fired(self, voltage: torch.Tensor) -> torch.Tensor:
+        spikes: torch.Tensor = Threshold.apply(voltage, self.firing())
+        if self.persistent_state:
+            self.voltage_state = self.voltage_state * (spikes[..., -1] <= 0)
+        return spikes
+
+    def firing(self) -> Firing:
+        """What decides whether a voltage fires, and what stands for its derivative."""
         return Firing(self.s_scale, self.threshold + self.threshold_eps, self.graded_spike, self.surrogate)
 
     def _runs_slayers_loops(self, input: torch.Tensor) -> bool:
@@ -182,7 +231,7 @@ class CubaNeuron(slayer_cuba.Neuron):
 
     def _fused(self, input: torch.Tensor, wants_current: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Current (empty if not wanted), voltage and spikes in SLAYER's shape."""
-        self._settle(input)
+        self.settle(input)
         x = time_major(input)
         steps = len(x)
         decays: list[torch.Tensor | None] = [quantize(self.current_decay), quantize(self.voltage_decay)]
@@ -194,28 +243,28 @@ class CubaNeuron(slayer_cuba.Neuron):
             current = slayer_order(
                 Integrate.apply(x.view(steps, -1), decays[0], states[0], self.s_scale).view(x.shape)
             )
-            normed = self._normed(current)
+            normed = self.normed(current)
             x = time_major(normed)
             decays[0] = states[0] = None  # x is the current now
         wanted = wants_current and self.norm is None
-        u, v, s = Cuba.apply(x.view(steps, -1), *decays, *states, self._firing(), wanted)
+        u, v, s = Cuba.apply(x.view(steps, -1), *decays, *states, self.firing(), wanted)
         voltage, spikes = slayer_order(v.view(x.shape)), slayer_order(s.view(x.shape))
         if self.norm is not None:
             return normed, voltage, spikes
         return slayer_order(u.view(x.shape)) if wants_current else u, voltage, spikes
 
-    def _normed(self, current: torch.Tensor) -> torch.Tensor:
+    def normed(self, current: torch.Tensor) -> torch.Tensor:
         """SLAYER's norms take views, for which its order in memory is needed."""
         normed: torch.Tensor = self.norm(current if isinstance(self.norm, TDBN) else current.contiguous())
         return normed
 
     def _slayers(self, input: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Current and voltage by SLAYER's loops, in any dtype."""
-        self._settle(input)
+        self.settle(input)
         starts = [carried_state.start(self, name, time_major(input)) for name in ("current_state", "voltage_state")]
         current = slayer_loops.integrate(input, self.current_decay, starts[0], self.s_scale, debug=self.debug)
         if self.norm is not None:
-            current = self._normed(current)
+            current = self.normed(current)
         threshold = self.threshold + self.threshold_eps
         voltage = slayer_loops.integrate(
             current, self.voltage_decay, starts[1], self.s_scale, threshold, debug=self.debug
@@ -223,7 +272,7 @@ class CubaNeuron(slayer_cuba.Neuron):
         carried_state.keep(self, current, voltage)
         return current, voltage
 
-    def _settle(self, input: torch.Tensor) -> None:
+    def settle(self, input: torch.Tensor) -> None:
         """The first input fixes the neurons' shape and draws individual decays."""
         if self.shape is None:
             if input.ndim < 3:
@@ -249,20 +298,20 @@ class CubaNeuron(slayer_cuba.Neuron):
                 f"a deployed CubaNeuron computes with float32 or float64, which hold its integers, got {input.dtype}"
             )
         self.shape = input.shape[1:-1]
-        if self._chip_is_fused(input):
+        if self.chip_is_fused(input):
             spikes = self._deployed_fused(input)
         else:
-            u, v = self._deployed_states(input)
+            u, v = self.deployed_states(input)
             spikes = ChipSpike.apply(v, float(self.vth_mant), self.integer_scale, self.surrogate)
             carried_state.keep(self, u, v, spikes)
-        return self.drop(spikes) if self.drop is not None else spikes
+        return spikes
 
-    def _chip_is_fused(self, z: torch.Tensor) -> bool:
+    def chip_is_fused(self, z: torch.Tensor) -> bool:
         """Whether the compiled loops of the deployed mode were written for this input."""
         return z.dtype == torch.float32 and z.device.type == self.device.type == "cpu" and z.ndim >= 3
 
     def _deployed_fused(self, z: torch.Tensor) -> torch.Tensor:
-        """What `_deployed_states` and `ChipSpike` give, in compiled loops; remembers the states, if asked to."""
+        """What `deployed_states` and `ChipSpike` give, in compiled loops; remembers the states, if asked to."""
         x = time_major(z)
         numbers = [self.integer_bias(), *slayer_state.decays_q12(self)]
         for per_channel in numbers:
@@ -278,7 +327,7 @@ class CubaNeuron(slayer_cuba.Neuron):
                 self.current_state, self.voltage_state = u, v.to(torch.float32)
         return slayer_order(spikes.view(x.shape))
 
-    def _deployed_states(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def deployed_states(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return u and v of every step in units of 2^6 (so that they are on the scale of weights and threshold).
 
         Step by step in torch: the definition, and the way on other devices.
@@ -311,40 +360,3 @@ class CubaNeuron(slayer_cuba.Neuron):
 def _plain(decay_q12: torch.Tensor) -> Any:
     values = decay_q12.numpy(force=True).astype(int)
     return values if len(values) > 1 else values[0]
-
-
-def _clamp_passes_at_its_bounds() -> bool:
-    """Whether this torch's clamp has derivative 1 at its bounds: versions differ, and with them SLAYER's weights."""
-    with torch.inference_mode(False), torch.enable_grad():
-        x = torch.ones(1, requires_grad=True)
-        x.clamp(0, 1).backward()
-    return bool(x.grad)
-
-
-_EDGE = 0 if _clamp_passes_at_its_bounds() else 1
-
-
-class _Quantise(torch.autograd.Function):
-    """The nearest of 256 multiples of a step, ties to even; the gradient passes where none was clamped.
-
-    SLAYER's own chain of functions takes several times as long on a large layer.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, weight: torch.Tensor, step: float) -> torch.Tensor:
-        weight = weight.detach()
-        if weight.device.type == "cpu" and weight.dtype == torch.float32 and weight.is_contiguous():
-            quantised, passes = torch.empty_like(weight), torch.empty_like(weight)
-            operators.quantise(weight, step, _EDGE, quantised, passes)
-        else:
-            rounded = (weight / step).round_()
-            passes = (rounded == rounded.clamp(-128 + _EDGE, 127 - _EDGE)).to(weight.dtype)
-            quantised = rounded.clamp_(-128, 127).mul_(step).sub_(weight - weight)  # no finite weight for infinity
-        ctx.save_for_backward(passes)
-        return quantised
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        (passes,) = ctx.saved_tensors
-        return grads[0] * passes, None

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError
+from pumice.nn.norms.across_processes import global_size, global_sum, is_shared
 from pumice.nn.norms.normalize import deviation
 from pumice.nn.norms.tdbn import TDBN, at_least_float32
 
@@ -47,7 +48,11 @@ class BiasFreeNorm(TDBN):
         """Normalise by the batch's mean square in training, by the running estimate otherwise."""
         self._check_channels(x)
         x = at_least_float32(x)
-        if self.training:
+        if self.training and self.synchronized and is_shared():
+            square = global_sum(x.square()) / global_size(x)
+            self._remember(None, square)
+            gain = self.scale * (self.alpha * self._threshold()) / deviation(square + self.eps)
+        elif self.training:
             square = x.square().mean([d for d in range(x.ndim) if d != 1])
             if not self._is_single(x):
                 self._remember(None, square)

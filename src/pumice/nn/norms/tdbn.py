@@ -12,6 +12,7 @@ import torch
 from pumice.errors import InputError, PumiceWarning
 from pumice.nn.checks import check_sizes
 from pumice.nn.layout import slayer_order, time_major
+from pumice.nn.norms.across_processes import global_size, global_sum, is_shared
 from pumice.nn.norms.normalize import Normalise, deviation
 
 
@@ -25,7 +26,7 @@ class TDBN(torch.nn.Module):
     so that at the start (lambda 1, beta 0) each neuron's input has standard deviation alpha * V_th. In a
     deployed network it is folded into the synapse's integer weights and the neuron's bias, and no normalisation
     is left. With several processes, `pumice.train` makes the statistics those of all of them
-    (`pumice.train.synchronise_norms`).
+    (`pumice.nn.synchronize_norms_`).
 
     A plain batch norm whose weight starts at alpha * V_th (spikingjelly's way to write it) is the same function;
     its state dictionary (`weight`, `bias`, ...) is loaded as lambda = weight / (alpha V_th), beta = bias.
@@ -57,6 +58,8 @@ class TDBN(torch.nn.Module):
     """
 
     folds = True
+    synchronized = False
+    """Whether a batch's statistics are those of all processes that share it; see `pumice.nn.synchronize_norms_`."""
     """In evaluation mode, what this class's forward computes is gain() * x + offset()."""
     running_mean: torch.Tensor
     running_var: torch.Tensor
@@ -134,6 +137,8 @@ class TDBN(torch.nn.Module):
         x = at_least_float32(x)
         if not self.training:
             return _scaled(x, self.gain(), self.offset())
+        if self.synchronized and is_shared():
+            return self._over_processes(x)
         if self._is_single(x):
             return _scaled(x, 0 * self.scale, self.shift)
         gain = self.scale * (self.alpha * self._threshold())
@@ -148,6 +153,16 @@ class TDBN(torch.nn.Module):
         self._remember(mean, with_n_minus_1)
         gain = gain / deviation((with_n_minus_1 if self.unbiased else var) + self.eps)
         return _scaled(x, gain, self.shift - gain * mean)
+
+    def _over_processes(self, x: torch.Tensor) -> torch.Tensor:
+        shape, size = (1, -1, *[1] * (x.ndim - 2)), global_size(x)
+        mean = global_sum(x) / size
+        squares = global_sum((x - mean.view(shape)).square())
+        var, with_n_minus_1 = squares / size, squares / (size - 1).clamp(min=1)
+        self._remember(mean, with_n_minus_1)
+        gain = self.scale * (self.alpha * self._threshold())
+        gain = gain / deviation((with_n_minus_1 if self.unbiased else var) + self.eps)
+        return (x - mean.view(shape)) * gain.view(shape) + self.shift.view(shape)
 
     def _is_single(self, x: torch.Tensor) -> bool:
         """Whether a channel is one value, which is its own mean and says nothing of the variance; warns."""

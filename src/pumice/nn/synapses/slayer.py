@@ -19,6 +19,7 @@ from pumice.nn.checks import check_transform
 from pumice.nn.exact import direct_convolution, exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.cuba import CubaNeuron
+from pumice.nn.remade import remade
 from pumice.nn.rounding import wrap_sum
 from pumice.nn.synapses.sparse_product import FEWEST_OUTPUTS, EventLinear, Events
 
@@ -103,22 +104,24 @@ class Pool(_Deployable, slayer.Pool):
 _FAST: dict[type, type] = {slayer.Dense: Dense, slayer.Conv: Conv, slayer.Pool: Pool}
 
 
-def adopt(synapse: Any, neuron: CubaNeuron) -> None:
-    """Turn SLAYER's synapse into the fast one, in place; its parameters stay the same objects.
+def fast(synapse: Any, neuron: CubaNeuron) -> Any:
+    """The fast synapse of SLAYER's one, with the very same parameters.
 
     Args:
-        synapse: One of `lava.lib.dl.slayer.synapse`; other kinds are left alone.
+        synapse: One of `lava.lib.dl.slayer.synapse`; other kinds are taken as they are.
         neuron: Whose quantiser takes the place of SLAYER's, where the synapse has that.
 
     Example:
-        >>> synapse = slayer.Dense(3, 2)
-        >>> adopt(synapse, CubaNeuron(threshold=1.0, current_decay=1.0, voltage_decay=0.25))
-        >>> type(synapse) is Dense
-        True
+        >>> stock = slayer.Dense(3, 2)
+        >>> synapse = fast(stock, CubaNeuron(threshold=1.0, current_decay=1.0, voltage_decay=0.25))
+        >>> type(synapse) is Dense, synapse.weight is stock.weight
+        (True, True)
     """
-    synapse.__class__ = _FAST.get(type(synapse), type(synapse))
+    if type(synapse) in _FAST:
+        synapse = remade(synapse, _FAST[type(synapse)])
     if getattr(synapse.pre_hook_fx, "__func__", None) is slayer_base.Neuron.quantize_8bit:
         synapse.pre_hook_fx = neuron.quantize_8bit
+    return synapse
 
 
 def _weight(synapse: Any) -> torch.Tensor:

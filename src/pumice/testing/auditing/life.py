@@ -103,7 +103,7 @@ WRITERS: dict[str, Writer] = {
     "pickle": _copied("pickle.loads(pickle.dumps(model))"),
     "save": _copied("through_a_file(model)"),
     "training mode": _copied("model.train()"),
-    "gradient": lambda options: [f"nn.set_gradient(model, {options.get('kind', 'slayer')!r})"],
+    "gradient": lambda options: [f"nn.set_gradient_(model, {options.get('kind', 'slayer')!r})"],
     "frozen": _copied("model.requires_grad_(False)"),
 }
 """The kinds of steps."""

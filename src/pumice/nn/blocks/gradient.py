@@ -1,0 +1,38 @@
+"""The gradient of a whole network's neurons."""
+
+from __future__ import annotations
+
+import torch
+
+from pumice.nn.neurons.cuba import CubaNeuron
+from pumice.nn.neurons.gradient import Gradient
+from pumice.nn.neurons.gradients import find_gradient
+
+
+def set_gradient_(model: torch.nn.Module, gradient: str | Gradient) -> torch.nn.Module:
+    """Choose how every CUBA neuron of a network sends gradients through its reset; the spikes stay what they are.
+
+    Args:
+        model: Made of `pumice.nn` blocks; changed in place.
+        gradient: "stbp" (through the reset), "stbp-detached" (the reset is a constant), "slayer" (no reset), or a
+            `pumice.nn.Gradient`.
+
+    Returns:
+        The same model.
+
+    Raises:
+        InputError: There is no such gradient, or it is not defined for a neuron. Nothing is changed then.
+
+    Example:
+        >>> from pumice.nn import Dense
+        >>> layer = Dense({"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}, 3, 2)
+        >>> set_gradient_(layer, "stbp").neuron.gradient.name
+        'stbp'
+    """
+    found = find_gradient(gradient)
+    neurons = [module for module in model.modules() if isinstance(module, CubaNeuron)]
+    for neuron in neurons:
+        found.check(neuron)
+    for neuron in neurons:
+        neuron.set_gradient(found)
+    return model

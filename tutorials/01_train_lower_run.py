@@ -19,7 +19,7 @@ from pumice import nn
 from pumice.data import DirectEncoder, load_digits
 from pumice.ir import from_stream, to_stream, torch_to_lava
 from pumice.quantization import quantize_
-from pumice.train import SpikeCountCrossEntropy, predict
+from pumice.train import SpikeCountCrossEntropyLoss, predict
 
 small = "PUMICE_TUTORIAL_SMALL" in os.environ  # set in CI
 torch.manual_seed(0)
@@ -67,7 +67,7 @@ model = torch.nn.Sequential(
 
 # %%
 def fit(epochs: int, lr: float) -> None:
-    optimizer, loss_of = torch.optim.AdamW(model.parameters(), lr), SpikeCountCrossEntropy()
+    optimizer, loss_of = torch.optim.AdamW(model.parameters(), lr), SpikeCountCrossEntropyLoss()
     for epoch in range(epochs):
         for batch in torch.randperm(len(x_train)).split(64):
             loss = loss_of(model(x_train[batch]), y_train[batch])

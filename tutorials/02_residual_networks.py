@@ -23,7 +23,7 @@ from pumice.data import DirectEncoder, load_digits
 from pumice.ir import from_stream, to_stream, torch_to_lava
 from pumice.models import build_model
 from pumice.quantization import quantize_
-from pumice.train import MembraneCrossEntropy, find_recipe, isometry, watch_membrane
+from pumice.train import MembraneCrossEntropyLoss, find_recipe, isometry, watch_membrane
 
 small = "PUMICE_TUTORIAL_SMALL" in os.environ  # set in CI
 torch.manual_seed(0)
@@ -100,7 +100,7 @@ if not small:
 
 # %%
 def fit(epochs: int, lr: float) -> None:
-    optimizer, loss_of = torch.optim.AdamW(model.parameters(), lr), MembraneCrossEntropy(beta=4.0)
+    optimizer, loss_of = torch.optim.AdamW(model.parameters(), lr), MembraneCrossEntropyLoss(beta=4.0)
     for epoch in range(epochs):
         for batch in torch.randperm(len(x_train)).split(32):
             with watch_membrane(model) as membrane:

@@ -26,7 +26,7 @@ SETTINGS = [
     "training.accumulate=2",
     "training.clip_norm=1.0",
     "training.lr=1e-3",
-    'training.regularisers={"synaptic_events": {}}',
+    'training.regularizers={"synaptic_events": {}}',
 ]
 SCRIPT = """
 import json, sys

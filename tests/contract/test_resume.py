@@ -31,7 +31,7 @@ SETTINGS = [
     "training.batch_size=8",
     "training.accumulate=2",
     "training.clip_norm=1.0",
-    'training.regularisers={"activity": {}, "synaptic_events": {}}',
+    'training.regularizers={"activity": {}, "synaptic_events": {}}',
     "training.checkpoint_every_steps=1",
 ]
 
@@ -210,14 +210,14 @@ def test_a_loss_that_is_not_finite_leaves_the_last_checkpoint(recipe, uninterrup
     path = tmp_path / "checkpoint.pt"
     from pumice.train import losses
 
-    forward, calls = losses.SpikeCountCrossEntropy.forward, []
+    forward, calls = losses.SpikeCountCrossEntropyLoss.forward, []
 
     def diverge(self, spikes, labels):
         calls.append(1)
         return forward(self, spikes, labels) * (float("nan") if len(calls) == 8 else 1.0)
 
     with monkeypatch.context() as patch:
-        patch.setattr(losses.SpikeCountCrossEntropy, "forward", diverge)
+        patch.setattr(losses.SpikeCountCrossEntropyLoss, "forward", diverge)
         with pytest.raises(InputError, match=r"training diverged: the loss is nan .* in float epoch 1, batch 8"):
             train(recipe, digits, checkpoint_path=path)
     checkpoint = load_checkpoint(path)

@@ -30,7 +30,7 @@ BOX_WIDTH, BOX_HEIGHT = 2.1, 0.62
 COLUMN, ROW = 2.5, 1.35
 """Inches from box to box."""
 INK, MUTED, BAND = "#1d2733", "#5b6773", "#f4f6f9"
-COLOURS = {
+COLORS = {
     "Input": "#ffffff",
     "Cuba": "#dce9f8",
     "Accumulator": "#d8f0e0",
@@ -132,7 +132,7 @@ def _box(axes: Axes, graph: Graph, name: str, place: Point) -> None:
         BOX_WIDTH,
         BOX_HEIGHT,
         boxstyle="round,pad=0,rounding_size=0.08",
-        facecolor=COLOURS.get(kind, "#ffffff"),
+        facecolor=COLORS.get(kind, "#ffffff"),
         edgecolor=INK,
         linewidth=2.2 if name in graph.outputs else 0.9,
         linestyle="--" if is_input else "-",

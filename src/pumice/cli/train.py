@@ -14,7 +14,8 @@ from pumice.errors import InputError
 if TYPE_CHECKING:
     from pumice.train import Trained
 
-PRESET_NAMES = sorted(path.stem for path in (Path(__file__).parents[1] / "train" / "presets").glob("*.toml"))
+_PRESETS = Path(__file__).parents[1] / "train" / "recipe" / "presets"
+PRESET_NAMES = sorted(path.stem for path in _PRESETS.glob("*.toml"))
 
 
 def train(
@@ -31,6 +32,9 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe; may be repeated.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint, if there is one.")] = False,
+    extend: Annotated[
+        bool, typer.Option("--extend", help="Go on with the finished run of the checkpoint: more epochs, another lr.")
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="The checkpoint; by default runs/NAME/checkpoint.pt."),
@@ -41,11 +45,16 @@ def train(
         from pumice.data import load_dataset
         from pumice.train import find_recipe, load_checkpoint, total_batches
         from pumice.train import train as run_training
-        from pumice.train.fabric import is_first_process
+        from pumice.train.runtime.fabric import is_first_process
     wanted = find_recipe(recipe).overridden(settings or [])
     path = output or Path("runs") / wanted.name / "checkpoint.pt"
-    if path.exists() and not resume:
-        raise InputError(f"{path} exists; continue it with --resume, or choose another place with --output")
+    if path.exists() and not resume and not extend:
+        raise InputError(
+            f"{path} exists; continue it with --resume, go on with it once it is finished with --extend, or choose "
+            "another place with --output"
+        )
+    if extend and not path.exists():
+        raise InputError(f"--extend: there is no finished run at {path}")
     checkpoint = load_checkpoint(path) if path.exists() else None
     dataset = load_dataset(wanted.data.dataset, data_root, **wanted.data_arguments())
     done = (len(checkpoint.history), checkpoint.position.batches) if checkpoint else (0, 0)
@@ -56,6 +65,7 @@ def train(
             dataset,
             checkpoint_path=path,
             resume_from=checkpoint,
+            extend=extend,
             on_epoch=progress.epoch,
             on_batch=progress.batch,
         )
@@ -64,10 +74,9 @@ def train(
 
 
 def _text(path: Path, trained: Trained) -> str:
-    last = trained.history[-1]
     text = (
         f"{path}: {len(trained.history)} epochs, test accuracy {100 * trained.accuracy_float:.2f} % in real numbers"
     )
-    if last.phase == "finetune":
-        text += f", {100 * last.test_accuracy:.2f} % in the chip's integers"
+    if trained.accuracy_deployed is not None:
+        text += f", {100 * trained.accuracy_deployed:.2f} % in the chip's integers"
     return text

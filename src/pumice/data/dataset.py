@@ -155,11 +155,11 @@ class ImageDataset(Dataset):
             raise InputError(f"grey levels must lie in 2..256, got {levels}")
         low, high = self.value_range
 
-        def requantised(split: Split) -> Split:
+        def requantized(split: Split) -> Split:
             scaled = (split.images.astype(np.int32) - low) * (levels - 1)
             return Split(((scaled + (high - low) // 2) // (high - low)).astype(np.uint8), split.labels)
 
-        return replace(self, train=requantised(self.train), test=requantised(self.test), value_range=(0, levels - 1))
+        return replace(self, train=requantized(self.train), test=requantized(self.test), value_range=(0, levels - 1))
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from pumice.ir import Graph, from_stream, latencies, to_stream, torch_to_lava
 from pumice.lowering.blocks import population_name, undelayed
 from pumice.quantization.trace import SYNAPTIC, trace
 from pumice.train import Trained, encode
-from pumice.train.evaluate import predict, to_tensor
+from pumice.train.predict import predict, to_tensor
 
 IntArray = npt.NDArray[np.integer[Any]]
 

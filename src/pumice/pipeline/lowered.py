@@ -14,7 +14,6 @@ from pumice.ir import Graph, to_stream, torch_to_lava
 from pumice.lowering import lower
 from pumice.quantization import Plan, plan
 from pumice.train import Trained, encode
-from pumice.train.history import FINETUNE
 
 IntArray = npt.NDArray[np.integer[Any]]
 CERTIFICATE_SAMPLES = 4
@@ -73,7 +72,6 @@ def _origin(trained: Trained, answers_in_numbers: bool) -> dict[str, str]:
         "versions": ", ".join(f"{package} {version(package)}" for package in _PACKAGES),
         "accuracy_float": f"{trained.accuracy_float:.4f}",
     }
-    last = trained.history[-1]
-    if last.phase == FINETUNE:
-        origin["accuracy_deployed"] = f"{last.test_accuracy:.4f}"
+    if trained.accuracy_deployed is not None:
+        origin["accuracy_deployed"] = f"{trained.accuracy_deployed:.4f}"
     return origin

@@ -69,7 +69,7 @@ def recorded_test(
     if "recipe" not in graph.info:
         raise InputError("the file does not say what it was trained on; give samples of your own: --data X.npz")
     try:
-        recipe = Recipe.model_validate(json.loads(graph.info["recipe"]))
+        recipe = Recipe.from_record(json.loads(graph.info["recipe"]))
     except ValueError as error:
         raise InputError(f"the file's recipe is not one of this version of pumice: {error}") from error
     check_own_code(recipe, "the network's file", trust)

@@ -30,7 +30,7 @@ _BLOCKS = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent, Recurrent, Merge, N
 _NEURONS = (slayer_cuba.Neuron, CubaNeuron)
 _FIXED_NORMS = (MeanOnlyBatchNorm, WgtScaleBatchNorm)
 _PACKAGES = ("pumice.", "lava.", "torch.")
-_QUANTISERS = (slayer_base.Neuron.quantize_8bit, CubaNeuron.quantize_8bit)
+_QUANTIZERS = (slayer_base.Neuron.quantize_8bit, CubaNeuron.quantize_8bit)
 
 
 def check_finite(model: torch.nn.Module) -> None:
@@ -79,7 +79,7 @@ def check_known(call: Call) -> None:
         _check_neuron(where, block.neuron)
         _check_norm(where, block.neuron.norm)
     for owner in synapse_owners(call):
-        _check_quantiser(where, owner)
+        _check_quantizer(where, owner)
         if isinstance(owner, AbstractSynapse):
             _check_norm(where, owner.norm)
 
@@ -181,9 +181,9 @@ def _check_norm(where: str, norm: Any) -> None:
         raise LoweringError(where + f"cannot fold a norm of type {_name(norm)}, which is no subclass of nn.TDBN")
 
 
-def _check_quantiser(where: str, owner: Any) -> None:
+def _check_quantizer(where: str, owner: Any) -> None:
     hook: Any = owner.weight_hook if isinstance(owner, AbstractSynapse) else owner.pre_hook_fx
-    if hook is None or getattr(hook, "gives_integers", False) or getattr(hook, "__func__", None) in _QUANTISERS:
+    if hook is None or getattr(hook, "gives_integers", False) or getattr(hook, "__func__", None) in _QUANTIZERS:
         return
     raise LoweringError(
         where + f"its weights pass through a quantiser of its own ({_name(hook)}), which the chip's 8-bit grid would "

@@ -10,19 +10,18 @@ import torch
 
 from pumice.nn import LinearReadout
 from pumice.nn.probes.membrane import watch_membrane
+from pumice.nn.probes.surrogates import watch_surrogates
+from pumice.train.losses.base import AbstractLoss
 from pumice.train.outputs import first_output
-from pumice.train.sml import watch_surrogates
 
 Reader = Callable[[torch.Tensor], Any]
 
 
 @contextmanager
-def watch_answer(model: torch.nn.Module, loss_of: torch.nn.Module) -> Iterator[Reader]:
+def watch_answer(model: torch.nn.Module, loss_of: AbstractLoss) -> Iterator[Reader]:
     """Until the context ends, a function of the model's output that gives the first argument of the loss.
 
-    The loss's attribute `reads` says what it is: "spikes", the output, or the first of several; "membrane", the
-    output neurons' potential (that of a `LinearReadout` is its answer); "surrogates", the output and what the
-    surrogate modules gave. A loss without the attribute, of the user's own, gets whatever the network returns.
+    The loss's `reads` says what it is, see `AbstractLoss`; the potential of a `LinearReadout` is its answer.
 
     Example:
         >>> from pumice.train.losses import SpikeRateLoss
@@ -30,7 +29,7 @@ def watch_answer(model: torch.nn.Module, loss_of: torch.nn.Module) -> Iterator[R
         ...     answer_of(torch.ones(1))
         tensor([1.])
     """
-    reads = getattr(loss_of, "reads", "outputs")
+    reads = loss_of.reads
     if reads == "surrogates":
         with watch_surrogates(model) as surrogates:
             yield lambda output: (first_output(output), surrogates.take())

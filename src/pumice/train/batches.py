@@ -14,7 +14,7 @@ from pumice.data import EventSamples, ImageDataset
 from pumice.data.augment import Augmentation, with_noise
 from pumice.data.events import one_recording
 from pumice.errors import InputError
-from pumice.train.evaluate import to_tensor
+from pumice.train.predict import to_tensor
 from pumice.train.trained import Trained
 
 Noise = npt.NDArray[np.float64]

@@ -28,7 +28,8 @@ from pumice.models import build_model
 from pumice.nn.neurons.gradients import GRADIENTS
 from pumice.nn.surrogate import SURROGATES, Surrogate
 from pumice.quantization import quantize_
-from pumice.train.evaluate import to_tensor
+from pumice.train.losses import AbstractLoss, make_loss
+from pumice.train.predict import to_tensor
 from pumice.train.recipe import NeuronSection, Recipe
 
 EXAMPLE_SIZE = 4
@@ -54,7 +55,7 @@ def prepare_data(recipe: Recipe, dataset: Dataset) -> tuple[Dataset, Split | Non
         dataset = take_fold(dataset, data.folds, data.fold, data.fold_seed)
     dataset = dataset.limited(data.max_train, data.max_test)
     if isinstance(dataset, ImageDataset):
-        dataset = dataset.with_levels(data.grey_levels)
+        dataset = dataset.with_levels(data.gray_levels)
     return hold_out(dataset, data.validation, recipe.seed)
 
 
@@ -144,6 +145,21 @@ def build_network(recipe: Recipe, dataset: Dataset) -> torch.nn.Module:
         return build_model(
             recipe.network.name, params, (channel, height, width), len(dataset.class_names), **recipe.network.args
         )
+
+
+def build_loss(recipe: Recipe, dataset: Dataset) -> AbstractLoss:
+    """The recipe's loss.
+
+    Raises:
+        InputError: There is no such loss, it does not take its arguments, or it has no weights of classes, which the
+            recipe asks for.
+    """
+    settings = recipe.training
+    weights = settings.class_weights
+    if weights == "balanced":
+        counts = np.bincount(dataset.train.labels, minlength=len(dataset.class_names))
+        weights = [len(dataset.train) / (len(counts) * max(int(n), 1)) for n in counts]
+    return make_loss(settings.loss, class_weights=weights, **settings.loss_args)
 
 
 def _surrogate(neuron: NeuronSection) -> Surrogate | None:

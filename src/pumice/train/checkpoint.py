@@ -39,6 +39,7 @@ class Checkpoint:
         model_state: The network's `state_dict`.
         optimizer_state: The optimiser's `state_dict`, of the phase that the network is in.
         position: What of the current epoch is done, and the state of chance within it.
+        best_state: `model_state` of the best epoch of the phase so far, where the recipe keeps that.
     """
 
     recipe: Recipe
@@ -47,6 +48,7 @@ class Checkpoint:
     model_state: dict[str, Any]
     optimizer_state: dict[str, Any]
     position: Position = field(default_factory=Position)
+    best_state: dict[str, Any] | None = None
 
     @property
     def is_deployed(self) -> bool:
@@ -70,6 +72,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> Non
         "optimizer_state": checkpoint.optimizer_state,
         "position": checkpoint.position.to_dict(),
     }
+    if checkpoint.best_state is not None:
+        values["best_state"] = checkpoint.best_state
     # Through memory: torch's own writer reports a full disk as an error without a reason.
     data = io.BytesIO()
     torch.save(values, data)
@@ -112,6 +116,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             model_state=values["model_state"],
             optimizer_state=values["optimizer_state"],
             position=Position.from_dict(values["position"]),
+            best_state=values.get("best_state"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:  # InputError is a ValueError
         raise FileFormatError(f"{file}: the checkpoint is damaged ({error})") from error

@@ -9,7 +9,6 @@ from typing import Any
 
 from pumice.data import load_dataset
 from pumice.errors import InputError
-from pumice.train.history import FINETUNE
 from pumice.train.loop import train
 from pumice.train.recipe import Recipe
 
@@ -76,9 +75,7 @@ def cross_validate(
     results = []
     for name, fold in fold_recipes(recipe, leave_out):
         trained = train(fold, load_dataset(fold.data.dataset, data_root, **fold.data_arguments()))
-        last = trained.history[-1]
-        deployed = last.test_accuracy if last.phase == FINETUNE else None
-        results.append(FoldResult(name, len(trained.dataset.test), trained.accuracy_float, deployed))
+        results.append(FoldResult(name, len(trained.dataset.test), trained.accuracy_float, trained.accuracy_deployed))
         on_fold(results[-1])
     return results
 

@@ -15,18 +15,17 @@ from pumice.errors import InputError
 from pumice.nn.probes.firing import FiringRates, watch_firing
 from pumice.train.answer import Reader, watch_answer
 from pumice.train.batches import batch_sizes, epoch_batches
-from pumice.train.fabric import gathered, summed
+from pumice.train.build import build_loss
 from pumice.train.finite import FiniteCheck
-from pumice.train.history import EpochRecord
+from pumice.train.history import FLOAT, EpochRecord
+from pumice.train.learning_rate import learning_rate
 from pumice.train.logs import RunLogs
-from pumice.train.losses import make_loss
 from pumice.train.outputs import first_output
 from pumice.train.position import EpochSums, Position
-from pumice.train.precision import neurons_in_float32
 from pumice.train.recipe import Recipe
-from pumice.train.regularisers import make_regularisers
-from pumice.train.schedule import learning_rate
-from pumice.train.sml import SurrogateModuleLoss
+from pumice.train.regularizers import make_regularizers
+from pumice.train.runtime.fabric import gathered, summed
+from pumice.train.runtime.precision import neurons_in_float32
 from pumice.train.trained import Trained
 from pumice.train.validation import validate
 from pumice.train.warm_start import train_mode_
@@ -113,11 +112,11 @@ class _Step:
         self._run, self._phase, self._epoch = run, phase, epoch
         self._sizes = batch_sizes(len(run.trained.dataset.train), recipe.training.batch_size)
         self.n_batches = len(self._sizes)
-        self.loss_of = make_loss(recipe.training.loss, **recipe.training.loss_args)
+        self.loss_of = build_loss(recipe, run.trained.dataset)
         self._penalties = []
-        if recipe.training.regularisers:
+        if recipe.training.regularizers:
             example = run.fabric.to_device(run.trained.example)
-            self._penalties = make_regularisers(recipe.training.regularisers, run.trained.model, example)
+            self._penalties = make_regularizers(recipe.training.regularizers, run.trained.model, example)
         self._finite = FiniteCheck(run.trained.model)
         self._firing = FiringRates()
         self._answer_of: Reader
@@ -188,8 +187,8 @@ class _Step:
     def _set_progress(self, index: int) -> float:
         """Set what changes from batch to batch; return the learning rate."""
         recipe, done = self._run.trained.recipe, self._epoch - 1 + index / self.n_batches
-        if isinstance(self.loss_of, SurrogateModuleLoss):
-            self.loss_of.progress = done / recipe.training.epochs
+        if self._phase == FLOAT:
+            self.loss_of.at(done / recipe.training.epochs)
         lr = learning_rate(recipe, self._phase, done, 1 / self.n_batches)
         for group in self._run.optimizer.param_groups:
             group["lr"] = lr * group.get("lr_scale", 1.0)

@@ -16,7 +16,7 @@ class EpochRecord:
     Attributes:
         phase: "float" (real numbers) or "finetune" (deployed: the chip's integers).
         epoch: Counted from 1 within its phase.
-        loss: Mean over the epoch's training samples, regularisers included.
+        loss: Mean over the epoch's training samples, regularizers included.
         train_accuracy: Over the epoch, while the weights change, 0 to 1.
         test_accuracy: On the test split after the epoch, 0 to 1; shown, never used to choose anything.
         firing_rates: For each spiking block, spikes per neuron and step in training.

@@ -13,27 +13,36 @@ import torch
 from pumice.data import Dataset
 from pumice.errors import FileFormatError, InputError
 from pumice.nn import synchronize_norms_
+from pumice.nn.blocks.surrogate_module import freeze_surrogates_
 from pumice.train.batches import batch_sizes
 from pumice.train.build import deploy, example_input, prepare_data
 from pumice.train.checkpoint import Checkpoint, excerpt, save_checkpoint
 from pumice.train.epoch import Run, batches_per_epoch, train_epoch
-from pumice.train.fabric import make_fabric
 from pumice.train.history import FINETUNE, EpochRecord
-from pumice.train.initialise import initialise_by_data_
+from pumice.train.initialize import initialize_by_data_
 from pumice.train.logs import RunLogs
-from pumice.train.memory import keep_large_tensors
+from pumice.train.next_epoch import kept_record, next_epoch, stops_early
 from pumice.train.optimizer import make_optimizer
 from pumice.train.position import Position
 from pumice.train.recipe import Recipe
-from pumice.train.schedule import next_epoch
-from pumice.train.sml import freeze_surrogates
+from pumice.train.runtime.fabric import make_fabric
+from pumice.train.runtime.memory import keep_large_tensors
+from pumice.train.runtime.threads import cpu_threads
 from pumice.train.stuck import warn_of_stuck_layers
-from pumice.train.threads import cpu_threads
 from pumice.train.trained import Trained, restore, start, with_given_network
 from pumice.train.warm_start import begin_with_, freeze_
 
 # What may differ between a run and its continuation: it changes no bit of the result.
 FREE_TO_CHANGE = {"data.workers", "data.cache", "training.checkpoint_every_steps", "logging.tensorboard"}
+EXTENDABLE = {
+    f"training.{key}"
+    for key in (
+        *("epochs", "finetune_epochs", "lr", "finetune_lr", "schedule", "schedule_args", "warmup_epochs", "delay_lr"),
+        *("weight_decay", "clip_norm", "accumulate", "loss", "loss_args", "class_weights", "regularizers"),
+        *("early_stopping", "keep_best"),
+    )
+}
+"""What a finished run may go on with in another way."""
 
 
 def _ignore(*_: Any) -> None:
@@ -47,6 +56,7 @@ def train(
     model: torch.nn.Module | None = None,
     checkpoint_path: str | Path | None = None,
     resume_from: Checkpoint | None = None,
+    extend: bool = False,
     on_epoch: Callable[[EpochRecord], None] = _ignore,
     on_batch: Callable[[], None] = _ignore,
 ) -> Trained:
@@ -67,6 +77,9 @@ def train(
         checkpoint_path: Written after every epoch (and every so many steps, if the recipe says so); its folder
             is made if need be, and logs go there too.
         resume_from: Continue this run; its recipe must be the same.
+        extend: Go on with a run that is finished, under a recipe with more epochs; its learning rates, loss,
+            regularizers and the other keys of `EXTENDABLE` may be others, too. Schedules fall over all epochs of a
+            phase, those before included.
         on_epoch: Called after every epoch, once its checkpoint is written.
         on_batch: Called after every batch.
 
@@ -77,7 +90,10 @@ def train(
     """
     keep_large_tensors()
     recipe = with_given_network(recipe, model)
-    trained = start(recipe, dataset, model) if resume_from is None else _resumed(recipe, dataset, model, resume_from)
+    if resume_from is None:
+        trained = start(recipe, dataset, model)
+    else:
+        trained = _resumed(recipe, dataset, model, resume_from, extend=extend)
     position = Position() if resume_from is None else resume_from.position.copy()
     path = None if checkpoint_path is None else Path(checkpoint_path)
     logs: RunLogs | None = None
@@ -89,10 +105,11 @@ def train(
         freeze_(trained.model, recipe.training.freeze)  # before anything sets weights
         if resume_from is None and recipe.training.initial_rate is not None:
             batch = example_input(recipe, trained.dataset, recipe.training.batch_size)
-            initialise_by_data_(trained.model, batch, recipe.training.initial_rate)
+            initialize_by_data_(trained.model, batch, recipe.training.initial_rate)
         while (following := next_epoch(recipe, trained.history)) is not None:
             phase, epoch = following
             if (phase, epoch, position.batches) == (FINETUNE, 1, 0):
+                _take_best_(trained)
                 deploy(trained.model.cpu(), recipe, trained.dataset)
                 optimizer_state = run = None
             if run is None:
@@ -101,6 +118,10 @@ def train(
                 _load_optimizer(run.optimizer, optimizer_state)
             record = train_epoch(run, phase, epoch)
             trained.history = (*trained.history, record)
+            if recipe.training.keep_best and kept_record(recipe, trained.history, phase) is record:
+                trained.best_state = copy.deepcopy(trained.model.state_dict())
+            if next_epoch(recipe, trained.history) is None:
+                _take_best_(trained)
             run.logs.epoch(trained.history, position.steps)
             run.save()
             if run.fabric.global_rank == 0:
@@ -110,6 +131,13 @@ def train(
         logs.close()
     trained.model.cpu().eval()
     return trained
+
+
+def _take_best_(trained: Trained) -> None:
+    """End a phase: the network gets the weights that were kept, if any."""
+    if trained.best_state is not None:
+        trained.model.load_state_dict(trained.best_state)
+    trained.best_state = None
 
 
 def _set_up(
@@ -131,7 +159,7 @@ def _set_up(
         for left_over in path.parent.glob(f".{path.name}.*.tmp"):  # of a run that was killed while it wrote
             left_over.unlink(missing_ok=True)
     if phase == FINETUNE or trained.recipe.training.loss != "surrogate_module":
-        freeze_surrogates(trained.model)
+        freeze_surrogates_(trained.model)
     if logs is None:
         folder = path.parent if path is not None and fabric.global_rank == 0 else None
         logs = RunLogs(folder, trained.recipe.logging, log_bytes=position.log_bytes, steps=position.steps)
@@ -177,19 +205,38 @@ def _snapshot(trained: Trained, optimizer: Any, position: Position) -> Checkpoin
         model_state=trained.model.state_dict(),
         optimizer_state=optimizer.state_dict(),
         position=position,
+        best_state=trained.best_state,
     )
 
 
-def _resumed(recipe: Recipe, dataset: Dataset, model: torch.nn.Module | None, checkpoint: Checkpoint) -> Trained:
+def _resumed(
+    recipe: Recipe, dataset: Dataset, model: torch.nn.Module | None, checkpoint: Checkpoint, *, extend: bool
+) -> Trained:
     keys = set(_different_keys(recipe.model_dump(), checkpoint.recipe.model_dump())) - FREE_TO_CHANGE
+    if extend:
+        _check_extension(recipe, checkpoint)
+        keys = {key for key in keys if not any(f"{key}.".startswith(f"{free}.") for free in EXTENDABLE)}
     if keys:
         raise InputError(
             f"the checkpoint was made with another recipe ({', '.join(sorted(keys))} differ); resume with the same "
-            "recipe and settings, or train anew to another place"
+            "recipe and settings, or train anew to another place, beginning with its weights (network.weights)"
         )
     trained = restore(checkpoint, dataset, model=model, trust=None)  # its names are those of the user's own recipe
     trained.recipe = recipe
     return trained
+
+
+def _check_extension(recipe: Recipe, checkpoint: Checkpoint) -> None:
+    if next_epoch(checkpoint.recipe, checkpoint.history) is not None:
+        raise InputError("the run is not finished: resume it first, with its own recipe, then extend it")
+    if next_epoch(recipe, checkpoint.history) is None:
+        done = checkpoint.is_deployed
+        phase = "finetune_epochs" if done else "epochs or training.finetune_epochs"
+        why = " (early stopping has ended the first phase)" if stops_early(recipe, checkpoint.history) else ""
+        raise InputError(
+            f"nothing is left to do: raise training.{phase}{why}"
+            + ("; its network computes in integers now, after which no epoch in real numbers comes" if done else "")
+        )
 
 
 def _different_keys(a: dict[str, Any], b: dict[str, Any], prefix: str = "") -> Iterator[str]:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 
 from pumice import names
 from pumice.errors import InputError
 from pumice.train.recipe import Recipe
+from pumice.train.recipe.sections import Name
 
 
 def check_own_code(recipe: Recipe, where: str, trust: Collection[str] = ()) -> None:
@@ -53,20 +55,15 @@ def own_names(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """Keys whose values are "package.module:object", with these.
 
     Example:
-        >>> list(own_names(Recipe(data={"dataset": "mine:load"}, training={"regularisers": {"mine:R": {}}})))
-        [('data.dataset', 'mine:load'), ('training.regularisers', 'mine:R')]
+        >>> list(own_names(Recipe(data={"dataset": "mine:load"}, training={"regularizers": {"mine:R": {}}})))
+        [('data.dataset', 'mine:load'), ('training.regularizers', 'mine:R')]
     """
-    named = {
-        "data.dataset": [recipe.data.dataset],
-        "data.encoding": [recipe.data.encoding],
-        "neuron.surrogate": [recipe.neuron.surrogate or ""],
-        "network.name": [recipe.network.name],
-        "training.loss": [recipe.training.loss],
-        "training.optimizer": [recipe.training.optimizer],
-        "training.regularisers": list(recipe.training.regularisers),
-    }
-    for key, values in named.items():
-        yield from ((key, name) for name in values if names.is_own(name))
+    for section, inner in recipe:
+        for key, field in type(inner).model_fields.items() if isinstance(inner, BaseModel) else ():
+            if any(isinstance(mark, Name) for mark in field.metadata):
+                value = getattr(inner, key)
+                found = [value or ""] if value is None or isinstance(value, str) else list(value)
+                yield from ((f"{section}.{key}", name) for name in found if names.is_own(name))
 
 
 def _is_optimizer(found: Any) -> bool:

@@ -41,7 +41,7 @@ def warn_of_stuck_layers(history: Sequence[EpochRecord]) -> None:
         warnings.warn(
             f"{last.phase} epoch {last.epoch}: layers {'; '.join(what)}: they tell nothing, and hardly any gradient "
             "passes them; change neuron.threshold or training.lr, or start with training.initial_rate=0.1, which "
-            "scales every layer to that rate (pumice.train.initialise_by_data_)",
+            "scales every layer to that rate (pumice.train.initialize_by_data_)",
             PumiceWarning,
             stacklevel=3,
         )

@@ -13,11 +13,12 @@ from pumice.data import AbstractEncoder, Dataset, Split
 from pumice.errors import FileFormatError
 from pumice.train.build import GIVEN, build_encoder, build_network, deploy, example_input, prepare_data
 from pumice.train.checkpoint import Checkpoint
-from pumice.train.evaluate import predict, predict_counts
-from pumice.train.fabric import summed
-from pumice.train.history import FLOAT, EpochRecord
+from pumice.train.history import FINETUNE, FLOAT, EpochRecord
+from pumice.train.next_epoch import kept_record
 from pumice.train.own_code import check_own_code
+from pumice.train.predict import predict, predict_counts
 from pumice.train.recipe import NetworkSection, Recipe
+from pumice.train.runtime.fabric import summed
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -33,6 +34,7 @@ class Trained:
         model: The network; deployed once fine-tuning has begun.
         history: One record per epoch.
         validation: The part of the training split that is kept from training, if any.
+        best_state: Weights of the best epoch of the phase so far, where the recipe keeps them.
     """
 
     recipe: Recipe
@@ -40,6 +42,7 @@ class Trained:
     model: torch.nn.Module
     history: tuple[EpochRecord, ...] = ()
     validation: Split | None = None
+    best_state: dict[str, torch.Tensor] | None = None
 
     @property
     def encoder(self) -> AbstractEncoder:
@@ -53,8 +56,16 @@ class Trained:
 
     @property
     def accuracy_float(self) -> float:
-        """Test accuracy after the last epoch in real numbers, 0 to 1."""
-        return [record for record in self.history if record.phase == FLOAT][-1].test_accuracy
+        """Test accuracy after the epoch in real numbers whose weights were kept, 0 to 1."""
+        kept = kept_record(self.recipe, self.history, FLOAT)
+        assert kept is not None
+        return kept.test_accuracy
+
+    @property
+    def accuracy_deployed(self) -> float | None:
+        """Test accuracy after the fine-tuning epoch whose weights were kept, 0 to 1; None without fine-tuning."""
+        kept = kept_record(self.recipe, self.history, FINETUNE)
+        return None if kept is None else kept.test_accuracy
 
     def test_accuracy(self, fabric: Fabric | None = None) -> float:
         """Test accuracy of the network as it is now, 0 to 1.
@@ -120,6 +131,7 @@ def restore(
     except (RuntimeError, TypeError, AttributeError) as error:
         raise FileFormatError(f"the checkpoint's weights do not fit its recipe's network: {error}") from error
     trained.history = checkpoint.history
+    trained.best_state = checkpoint.best_state
     return trained
 
 

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 import torch
 
 from pumice.train.answer import watch_answer
-from pumice.train.evaluate import encode, to_tensor
+from pumice.train.losses import AbstractLoss
 from pumice.train.outputs import first_output
+from pumice.train.predict import encode, to_tensor
 from pumice.train.trained import Trained
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
-def validate(trained: Trained, loss_of: torch.nn.Module, fabric: Fabric) -> dict[str, float]:
+def validate(trained: Trained, loss_of: AbstractLoss, fabric: Fabric) -> dict[str, float]:
     """The figures of the validation split, by the names that an `EpochRecord` has for them; none without a split.
 
     Every process computes them: the split is small.

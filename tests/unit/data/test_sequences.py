@@ -22,7 +22,7 @@ def recipe(*more):
         [
             "data.encoding=sequence",
             "data.steps=6",
-            "data.grey_levels=null",
+            "data.gray_levels=null",
             "data.noise=0.0",
             "data.augment={}",
             "network.name=feedforward",

@@ -87,7 +87,7 @@ RECIPE = {
         "epochs": 2, "finetune_epochs": 1, "batch_size": 10, "checkpoint_every_steps": 1,
         "loss": "mine:Loss", "loss_args": {"sharpness": 0.5},
         "optimizer": "torch.optim:RAdam", "optimizer_args": {"eps": 1e-7},
-        "regularisers": {"mine:Quiet": {"weight": 0.2}},
+        "regularizers": {"mine:Quiet": {"weight": 0.2}},
     },
 }  # fmt: skip
 

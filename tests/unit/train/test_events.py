@@ -23,7 +23,7 @@ RECIPE = Recipe().overridden(
         "training.epochs=8",
         "training.finetune_epochs=1",
         "training.batch_size=8",
-        'training.regularisers={"synaptic_events": {"weight": 0.1}}',
+        'training.regularizers={"synaptic_events": {"weight": 0.1}}',
     ]
 )
 

@@ -3,13 +3,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 import pumice
-from pumice.errors import InputError, MissingExtraError
+from pumice.errors import InputError, MissingExtraError, PumiceWarning
 from pumice.train import PRESETS, Recipe, load_recipe
-from pumice.train.presets import find_recipe
+from pumice.train.own_code import own_names
 from pumice.train.recipe import make_recipe
+from pumice.train.recipe.presets import find_recipe
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_every_value_can_be_overridden():
     recipe = Recipe().overridden([f"{key}={json.dumps(value)}" for key, value in changes.items()])
     assert (recipe.seed, recipe.name, recipe.data.noise, recipe.neuron.norm) == (3, "x", 1.5, "none")
     assert recipe.network.args == {"channels": [2]}
-    assert Recipe().overridden(["data.grey_levels=null"]) == Recipe()
+    assert Recipe().overridden(["data.gray_levels=null"]) == Recipe()
 
 
 def test_sections_that_are_not_there_yet_are_made():
@@ -152,7 +153,7 @@ def test_the_record_names_what_is_used_but_no_folder():
     assert record["data"]["folds"] == 5
     assert record["compute"] == {"precision": "bf16-mixed"}
     assert not {"cache", "workers", "fold", "augment"} & record["data"].keys()
-    assert make_recipe(record, "record") == recipe.overridden(["data.cache=null", "data.workers=0"])
+    assert Recipe.from_record(record) == recipe.overridden(["data.cache=null", "data.workers=0"])
 
 
 def test_presets_come_before_files(tmp_path, monkeypatch):
@@ -165,3 +166,51 @@ def test_presets_come_before_files(tmp_path, monkeypatch):
         InputError, match=r"unknown preset or file 'dgits'; did you mean 'digits'\? There are: cifar10"
     ):
         find_recipe("dgits")
+
+
+def test_keys_of_the_first_release_are_read_with_a_notice(tmp_path):
+    old = tmp_path / "old.toml"
+    old.write_text("[data]\ngrey_levels = 4\n[training.regularisers.activity]\nweight = 0.1\n")
+    with pytest.warns(PumiceWarning, match="data.grey_levels is now data.gray_levels, training.regularisers is now"):
+        recipe = load_recipe(old)
+    assert recipe.data.gray_levels == 4
+    assert recipe.training.regularizers == {"activity": {"weight": 0.1}}
+    with pytest.warns(PumiceWarning, match="--set: data.grey_levels is now"):
+        assert recipe.overridden(["data.grey_levels=8"]).data.gray_levels == 8
+    assert recipe.record()["data"]["grey_levels"] == 4  # files say it as they always did
+    assert Recipe.from_record(recipe.record()) == recipe
+
+
+@pytest.mark.parametrize(
+    "setting", ["training.keep_best=validation_loss", 'training.early_stopping={"monitor": "validation_accuracy"}']
+)
+def test_what_is_monitored_must_be_there(setting):
+    with pytest.raises(InputError, match=r"needs a part to validate on: set data\.validation"):
+        Recipe().overridden([setting])
+    Recipe().overridden([setting, "data.validation=0.1"])
+
+
+def test_every_name_of_the_users_own_is_among_those_that_a_file_may_not_choose():
+    """A recipe that names own code wherever it can: `own_names` tells of all of it."""
+    own = {
+        "data": {"dataset": "m:a", "encoding": "m:b"},
+        "neuron": {"surrogate": "m:c", "gradient": "m:d"},
+        "network": {"name": "m:e"},
+        "training": {"loss": "m:f", "optimizer": "m:g", "schedule": "m:h", "regularizers": {"m:i": {}}},
+    }
+    found = [name for _, name in own_names(Recipe.model_validate(own))]
+    assert sorted(found) == [f"m:{letter}" for letter in "abcdefghi"]
+    accepting = 0
+    for section, values in Recipe():
+        for key, value in values if isinstance(values, BaseModel) else ():
+            for offered in ("m:a", {"m:a": {}}):
+                try:
+                    recipe = Recipe.model_validate({section: {key: offered}})
+                except ValueError:
+                    continue
+                accepting += bool([*own_names(recipe)])
+                free = {"data.args", "data.encoding_args", "data.augment", "data.cache", "network.args",
+                        "network.weights", "training.optimizer_args", "training.loss_args",
+                        "training.schedule_args"}  # fmt: skip
+                assert [*own_names(recipe)] or f"{section}.{key}" in free, (section, key, value)
+    assert accepting == 9

@@ -4,7 +4,7 @@ from torch.nn.functional import cross_entropy
 
 from pumice.errors import InputError
 from pumice.models import stmixer
-from pumice.train.sml import SurrogateModuleLoss, freeze_surrogates, watch_surrogates
+from pumice.train.sml import SurrogateModuleLoss, freeze_surrogates_, watch_surrogates
 
 LIF = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5, "surrogate": "dspike"}
 MAIN, OTHER, LABEL = torch.tensor([[[2.0], [0.0]]]), torch.tensor([[1.0, 1.0]]), torch.tensor([0])
@@ -74,7 +74,7 @@ def test_the_first_layers_learn_from_the_surrogates_alone():
 def test_frozen_modules_get_no_gradient_and_the_network_keeps_its_own():
     """Several processes would wait for the gradients of weights that no loss reaches."""
     model = stmixer(LIF, (1, 8, 8), 3, embed_dim=16, depth=2, heads=2, surrogates=True)
-    freeze_surrogates(model)
+    freeze_surrogates_(model)
     model(torch.randint(0, 9, (4, 1, 8, 8, 2)).float()).square().sum().backward()
     learning = {name: p for name, p in model.named_parameters() if p.requires_grad}
     assert learning

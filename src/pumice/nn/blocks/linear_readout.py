@@ -26,7 +26,7 @@ MARGIN = 4
 """How much larger than the example's a sum may become."""
 ROUNDING_WARNING = 0.2
 _WEIGHTS = "one weight, far larger than most, takes the 8 bits: train longer, or with more weight decay"
-_IMAGE = "the {} of a large image in many grey levels {}: use fewer grey levels (data.grey_levels), or no short path"
+_IMAGE = "the {} of a large image in many grey levels {}: use fewer grey levels (data.gray_levels), or no short path"
 _BIAS, _SUMS = _IMAGE.format("bias", "does not fit 13 bits"), _IMAGE.format("sum", "does not fit 17 bits")
 
 

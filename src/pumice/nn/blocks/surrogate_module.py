@@ -101,3 +101,17 @@ def surrogate_encoders(depth: int) -> list[int]:
     """
     modules = depth // 2
     return [max(min(modules, 3) - index, 1) for index in range(modules)]
+
+
+def freeze_surrogates_(model: torch.nn.Module) -> None:
+    """Take the surrogate modules out of training: nothing reads them, and their weights shall wait for no gradient.
+
+    Example:
+        >>> module = SurrogateModule(8, tokens=4, n_classes=3)
+        >>> freeze_surrogates_(module)
+        >>> any(parameter.requires_grad for parameter in module.parameters())
+        False
+    """
+    for module in model.modules():
+        if isinstance(module, SurrogateModule):
+            module.requires_grad_(False)

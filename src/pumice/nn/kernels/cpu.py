@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from pumice.nn.kernels import cuba, deployed, norm, stbp, whole
-from pumice.nn.kernels import quantise as grid
+from pumice.nn.kernels import quantize as grid
 from pumice.nn.kernels.threads import parallel_for
 
 GRAIN = 4 * cuba.BLOCK

@@ -45,7 +45,7 @@ class BiasFreeNorm(TDBN):
         self.register_buffer("shift", shift)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalise by the batch's mean square in training, by the running estimate otherwise."""
+        """Normalize by the batch's mean square in training, by the running estimate otherwise."""
         self._check_channels(x)
         x = at_least_float32(x)
         if self.training and self.synchronized and is_shared():

@@ -9,7 +9,7 @@ import torch
 from pumice.nn.kernels import operators
 
 
-class Normalise(torch.autograd.Function):
+class Normalize(torch.autograd.Function):
     r"""gain * (x - mean) / sqrt(var + eps) + shift, per channel, with statistics of the batch.
 
     torch's own kernels for channels-last memory add up a channel's numbers one after the other in float32, which is

@@ -13,7 +13,7 @@ from pumice.errors import InputError, PumiceWarning
 from pumice.nn.checks import check_sizes
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.norms.across_processes import global_size, global_sum, is_shared
-from pumice.nn.norms.normalize import Normalise, deviation
+from pumice.nn.norms.normalize import Normalize, deviation
 
 
 class TDBN(torch.nn.Module):
@@ -39,7 +39,7 @@ class TDBN(torch.nn.Module):
         threshold: V_th in SLAYER's units; the neuron that owns the norm sets it if not given.
         eps: Added to the variance.
         momentum: Weight of a new batch in the running estimates.
-        unbiased: Normalise by the variance with n - 1; the running estimate has n - 1 always.
+        unbiased: Normalize by the variance with n - 1; the running estimate has n - 1 always.
 
     Shape:
         (batch, channel, ..., time) -> the same.
@@ -132,7 +132,7 @@ class TDBN(torch.nn.Module):
             )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalise by the batch in training, by the running estimates otherwise; never in less than float32."""
+        """Normalize by the batch in training, by the running estimates otherwise; never in less than float32."""
         self._check_channels(x)
         x = at_least_float32(x)
         if not self.training:
@@ -143,7 +143,7 @@ class TDBN(torch.nn.Module):
             return _scaled(x, 0 * self.scale, self.shift)
         gain = self.scale * (self.alpha * self._threshold())
         if x.dtype == torch.float32 and x.device.type == "cpu":
-            y, mean, with_n_minus_1 = Normalise.apply(time_major(x), gain, self.shift, self.eps, self.unbiased)
+            y, mean, with_n_minus_1 = Normalize.apply(time_major(x), gain, self.shift, self.eps, self.unbiased)
             self._remember(mean, with_n_minus_1)
             return slayer_order(y)
         dims = [d for d in range(x.ndim) if d != 1]

@@ -24,7 +24,7 @@ class FreeMembrane:
     def __init__(self, neuron: Any) -> None:
         self._neuron = neuron
         self._received: torch.Tensor | None = None  # synaptic sums
-        self._normalised: torch.Tensor | None = None  # what left the norm, where it is called
+        self._normalized: torch.Tensor | None = None  # what left the norm, where it is called
 
     def potential(self) -> torch.Tensor:
         """The potential in thresholds, v / V_th, of the last forward pass: shape (batch, class, time)."""
@@ -35,8 +35,8 @@ class FreeMembrane:
             shape = (1, -1, *[1] * (self._received.ndim - 2))
             current = _leak(self._received / neuron.integer_scale, neuron.current_decay)
             current = current + neuron.offset().reshape(shape)
-        elif self._normalised is not None:
-            current = self._normalised
+        elif self._normalized is not None:
+            current = self._normalized
         else:
             current = _leak(self._received, neuron.current_decay)
         return _leak(current, neuron.voltage_decay).flatten(1, -2) / float(neuron.threshold)
@@ -62,10 +62,10 @@ def watch_membrane(model: torch.nn.Module) -> Iterator[FreeMembrane]:
     membrane = FreeMembrane(neuron)
 
     def received(_module: Any, args: tuple[torch.Tensor, ...]) -> None:
-        membrane._received, membrane._normalised = args[0], None
+        membrane._received, membrane._normalized = args[0], None
 
     def normalised(_module: Any, _args: Any, output: torch.Tensor) -> None:
-        membrane._normalised = output
+        membrane._normalized = output
 
     handles = [neuron.register_forward_pre_hook(received)]
     if neuron.norm is not None:

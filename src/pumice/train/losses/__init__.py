@@ -1,22 +1,24 @@
 """Losses on the output layer, one per file; recipes choose them by name."""
 
-from pumice.train.losses.count_cross_entropy import SpikeCountCrossEntropy
-from pumice.train.losses.membrane_cross_entropy import MembraneCrossEntropy
-from pumice.train.losses.registry import LOSS_NAMES, make_loss
-from pumice.train.losses.spike_count import SpikeCount
-from pumice.train.losses.spike_max import SpikeMax
+from pumice.train.losses.base import AbstractLoss
+from pumice.train.losses.count_cross_entropy import SpikeCountCrossEntropyLoss
+from pumice.train.losses.membrane_cross_entropy import MembraneCrossEntropyLoss
+from pumice.train.losses.registry import LOSSES, make_loss
+from pumice.train.losses.spike_count import SpikeCountLoss
+from pumice.train.losses.spike_max import SpikeMaxLoss
 from pumice.train.losses.spike_rate import SpikeRateLoss
-from pumice.train.losses.van_rossum import VanRossum
-from pumice.train.sml import SurrogateModuleLoss
+from pumice.train.losses.surrogate_module import SurrogateModuleLoss
+from pumice.train.losses.van_rossum import VanRossumLoss
 
 __all__ = [
-    "LOSS_NAMES",
-    "MembraneCrossEntropy",
-    "SpikeCount",
-    "SpikeCountCrossEntropy",
-    "SpikeMax",
+    "LOSSES",
+    "AbstractLoss",
+    "MembraneCrossEntropyLoss",
+    "SpikeCountCrossEntropyLoss",
+    "SpikeCountLoss",
+    "SpikeMaxLoss",
     "SpikeRateLoss",
     "SurrogateModuleLoss",
-    "VanRossum",
+    "VanRossumLoss",
     "make_loss",
 ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch.nn import functional
 
 from pumice.errors import InputError
+from pumice.train.losses.base import WeightedLoss
 
 
-class SpikeCountCrossEntropy(torch.nn.Module):
+class SpikeCountCrossEntropyLoss(WeightedLoss):
     r"""Cross-entropy of the softmax of the spike counts.
 
     .. math:: L = -\frac{1}{B} \sum_b \log \mathrm{softmax}_k \left( \beta \sum_t s_{bkt} \right)_{y_b}
@@ -18,21 +21,20 @@ class SpikeCountCrossEntropy(torch.nn.Module):
 
     Args:
         beta: What one spike is worth, in logits, > 0.
+        class_weights: How much each class counts; all alike if not given.
 
     Example:
         >>> spikes = torch.tensor([[[1.0, 1.0], [1.0, 1.0]]])  # a tie between two classes
-        >>> round(SpikeCountCrossEntropy()(spikes, torch.tensor([0])).item(), 4)
+        >>> round(SpikeCountCrossEntropyLoss()(spikes, torch.tensor([0])).item(), 4)
         0.6931
     """
 
-    reads = "spikes"
-
-    def __init__(self, beta: float = 1.0) -> None:
-        super().__init__()
+    def __init__(self, beta: float = 1.0, class_weights: Sequence[float] | None = None) -> None:
+        super().__init__(class_weights)
         if beta <= 0:
             raise InputError(f"beta must be > 0, got {beta}")
         self.beta = beta
 
     def forward(self, spikes: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """The loss of a batch; spikes (batch, class, time), labels (batch,)."""
-        return functional.cross_entropy(self.beta * spikes.sum(-1), labels)
+        return functional.cross_entropy(self.beta * spikes.sum(-1), labels, weight=self.weights_for(spikes))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch.nn import functional
 
 from pumice.errors import InputError
+from pumice.train.losses.base import WeightedLoss
 
 
-class MembraneCrossEntropy(torch.nn.Module):
+class MembraneCrossEntropyLoss(WeightedLoss):
     r"""Cross-entropy of the softmax of the output neurons' free membrane potentials.
 
     .. math:: L = -\frac{1}{B} \sum_b \log \mathrm{softmax}_k \bigl( \beta \, \mathrm{pool}_t \, v_{bk}(t) / V_{th}
@@ -20,20 +23,21 @@ class MembraneCrossEntropy(torch.nn.Module):
     Args:
         beta: What one threshold is worth, in logits, > 0.
         pool: Over time: "mean", "max" or "last".
+        class_weights: How much each class counts; all alike if not given.
 
     Raises:
         InputError: A value does not fit.
 
     Example:
         >>> membrane = torch.tensor([[[0.0, 2.0], [1.0, 1.0]]])  # equal means
-        >>> round(MembraneCrossEntropy()(membrane, torch.tensor([0])).item(), 4)
+        >>> round(MembraneCrossEntropyLoss()(membrane, torch.tensor([0])).item(), 4)
         0.6931
     """
 
     reads = "membrane"
 
-    def __init__(self, beta: float = 1.0, pool: str = "mean") -> None:
-        super().__init__()
+    def __init__(self, beta: float = 1.0, pool: str = "mean", class_weights: Sequence[float] | None = None) -> None:
+        super().__init__(class_weights)
         if beta <= 0:
             raise InputError(f"beta must be > 0, got {beta}")
         if pool not in {"mean", "max", "last"}:
@@ -49,4 +53,4 @@ class MembraneCrossEntropy(torch.nn.Module):
             labels: Class indices, shape (batch,).
         """
         pooled = {"mean": membrane.mean(-1), "max": membrane.amax(-1), "last": membrane[..., -1]}[self.pool]
-        return functional.cross_entropy(self.beta * pooled, labels)
+        return functional.cross_entropy(self.beta * pooled, labels, weight=self.weights_for(pooled))

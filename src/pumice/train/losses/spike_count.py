@@ -8,10 +8,11 @@ import torch
 from torch.nn import functional
 
 from pumice.errors import InputError
+from pumice.train.losses.base import AbstractLoss
 from pumice.train.losses.psp import alpha_kernel, convolve, correlate
 
 
-class SpikeCount(torch.nn.Module):
+class SpikeCountLoss(AbstractLoss):
     r"""Distance from a target number of spikes within a window, and from silence outside of it.
 
     With :math:`n_k` spikes of neuron k in the window :math:`[t_0, t_1)` and the target :math:`\hat n_k`,
@@ -42,14 +43,12 @@ class SpikeCount(torch.nn.Module):
     Example:
         >>> spikes = torch.zeros(1, 1, 12)
         >>> spikes[..., [2, 4, 7]] = 1.0
-        >>> loss = SpikeCount(true_count=5, false_count=0, stop=10, tau=1.0)
+        >>> loss = SpikeCountLoss(true_count=5, false_count=0, stop=10, tau=1.0)
         >>> spikes = spikes * (torch.arange(12) < 10)
         >>> error = loss.error(spikes, torch.tensor([0]))
         >>> round(error[0, 0, 0].item(), 6)
         -0.2
     """
-
-    reads = "spikes"
 
     def __init__(
         self,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch.nn import functional
 
 from pumice.errors import InputError
+from pumice.train.losses.base import WeightedLoss
 
 
-class SpikeMax(torch.nn.Module):
+class SpikeMaxLoss(WeightedLoss):
     r"""Negative log likelihood of the right class, once per sample or at every step.
 
     With the rate :math:`r_{bk}(t)` over the last W steps (over the whole sample without a window),
@@ -25,20 +28,25 @@ class SpikeMax(torch.nn.Module):
         window: W, steps; None for the whole sample.
         mode: "probability" or "softmax".
         epsilon: Rate that is added to each class, > 0.
+        class_weights: How much each class counts; all alike if not given.
 
     Raises:
         InputError: A value does not fit.
 
     Example:
         >>> spikes = torch.tensor([[[1.0, 1.0], [1.0, 1.0]]])  # a tie between two classes
-        >>> round(SpikeMax()(spikes, torch.tensor([0])).item(), 4)
+        >>> round(SpikeMaxLoss()(spikes, torch.tensor([0])).item(), 4)
         0.6931
     """
 
-    reads = "spikes"
-
-    def __init__(self, window: int | None = None, mode: str = "probability", epsilon: float = 1e-3) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        window: int | None = None,
+        mode: str = "probability",
+        epsilon: float = 1e-3,
+        class_weights: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(class_weights)
         if mode not in {"probability", "softmax"}:
             raise InputError(f'mode must be "probability" or "softmax", got {mode!r}')
         if not epsilon > 0 or (window is not None and window < 1):
@@ -58,4 +66,6 @@ class SpikeMax(torch.nn.Module):
         else:
             rates = rates + self.epsilon
             log_p = torch.log(rates) - torch.log(rates.sum(1, keepdim=True))
-        return functional.nll_loss(log_p, labels[:, None].expand(-1, rates.shape[-1]))
+        return functional.nll_loss(
+            log_p, labels[:, None].expand(-1, rates.shape[-1]), weight=self.weights_for(spikes)
+        )

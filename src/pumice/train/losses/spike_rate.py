@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch.nn import functional
 
 from pumice.errors import InputError
+from pumice.train.losses.base import WeightedLoss
 
 
-class SpikeRateLoss(torch.nn.Module):
+class SpikeRateLoss(WeightedLoss):
     r"""Squared distance from a target rate, high for the right class and low for the others.
 
     .. math:: L = \frac{1}{B} \sum_b \sum_k \left( \frac{1}{T} \sum_t s_{bkt} - \hat r_{bk} \right)^2
@@ -19,6 +22,7 @@ class SpikeRateLoss(torch.nn.Module):
     Args:
         true_rate: Target of the right class, spikes per step, 0 to 1.
         false_rate: Target of the others.
+        class_weights: How much the samples of each class count; all alike if not given.
 
     Example:
         >>> spikes = torch.tensor([[[1.0, 1.0], [0.0, 1.0]]])  # one sample, two classes, two steps
@@ -26,10 +30,13 @@ class SpikeRateLoss(torch.nn.Module):
         0.25
     """
 
-    reads = "spikes"
-
-    def __init__(self, true_rate: float = 0.8, false_rate: float = 0.05) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        true_rate: float = 0.8,
+        false_rate: float = 0.05,
+        class_weights: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(class_weights)
         if not 0 <= false_rate < true_rate <= 1:
             raise InputError(f"rates must satisfy 0 <= false_rate < true_rate <= 1, got {false_rate} and {true_rate}")
         self.true_rate = true_rate
@@ -44,4 +51,4 @@ class SpikeRateLoss(torch.nn.Module):
         """
         right = functional.one_hot(labels, spikes.shape[1])
         target = self.false_rate + (self.true_rate - self.false_rate) * right
-        return (spikes.mean(-1) - target).square().sum(1).mean()
+        return self.mean((spikes.mean(-1) - target).square().sum(1), spikes, labels)

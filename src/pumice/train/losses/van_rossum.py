@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import torch
 
 from pumice.errors import InputError
+from pumice.train.losses.base import AbstractLoss
 from pumice.train.losses.psp import alpha_kernel, convolve
 
 
-class VanRossum(torch.nn.Module):
+class VanRossumLoss(AbstractLoss):
     r"""Squared distance between the filtered output and the filtered desired spike train.
 
     .. math:: E = \frac{1}{2 B} \sum_{b, k, t} \bigl( \varepsilon * (s_{bk} - \hat s_{bk}) \bigr)(t)^2
@@ -29,12 +30,10 @@ class VanRossum(torch.nn.Module):
 
     Example:
         >>> spikes = torch.tensor([[[0.0, 1.0, 0.0]]])
-        >>> loss = VanRossum(times=[1], tau=1.0)
+        >>> loss = VanRossumLoss(times=[1], tau=1.0)
         >>> loss(spikes, torch.tensor([0])).item(), loss(0 * spikes, torch.tensor([0])).item()
         (0.0, 0.5)
     """
-
-    reads = "spikes"
 
     def __init__(self, times: Sequence[int] = (), tau: float = 5.0, kernel: str = "alpha") -> None:
         super().__init__()

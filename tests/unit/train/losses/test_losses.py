@@ -3,7 +3,7 @@ import torch
 from lava.lib.dl.slayer import loss as slayer
 
 from pumice.errors import InputError
-from pumice.train import SpikeCountCrossEntropy, SpikeRateLoss
+from pumice.train import SpikeCountCrossEntropyLoss, SpikeRateLoss
 from pumice.train.losses import make_loss
 
 
@@ -24,7 +24,7 @@ def test_count_cross_entropy_by_hand():
     spikes, labels = spikes_and_labels()
     logits = 0.5 * spikes.sum(-1)
     expected = (torch.logsumexp(logits, 1) - logits[torch.arange(6), labels]).mean()
-    torch.testing.assert_close(SpikeCountCrossEntropy(beta=0.5)(spikes, labels), expected)
+    torch.testing.assert_close(SpikeCountCrossEntropyLoss(beta=0.5)(spikes, labels), expected)
 
 
 @pytest.mark.parametrize("name", ["spike_count_cross_entropy", "spike_rate"])

@@ -5,7 +5,7 @@ from pumice import nn
 from pumice.errors import InputError
 from pumice.nn.probes.membrane import watch_membrane
 from pumice.quantization import quantize_
-from pumice.train.losses import MembraneCrossEntropy
+from pumice.train.losses import MembraneCrossEntropyLoss
 
 PARAMS = {"threshold": 0.5, "current_decay": 0.25, "voltage_decay": 0.5}
 
@@ -15,7 +15,7 @@ def test_pooling(pool):
     membrane = torch.tensor([[[0.0, 3.0, 1.0], [1.0, 1.0, 2.0]]])
     pooled = {"mean": [4 / 3, 4 / 3], "max": [3.0, 2.0], "last": [1.0, 2.0]}[pool]
     expected = torch.nn.functional.cross_entropy(2 * torch.tensor([pooled]), torch.tensor([0]))
-    torch.testing.assert_close(MembraneCrossEntropy(beta=2.0, pool=pool)(membrane, torch.tensor([0])), expected)
+    torch.testing.assert_close(MembraneCrossEntropyLoss(beta=2.0, pool=pool)(membrane, torch.tensor([0])), expected)
 
 
 def test_below_threshold_the_free_membrane_is_the_neurons_own():
@@ -61,15 +61,15 @@ def test_a_silent_layer_has_a_gradient():
     with watch_membrane(torch.nn.Sequential(block)) as membrane:
         spikes = block(torch.ones(1, 3, 5))
         assert not spikes.any()
-        MembraneCrossEntropy()(membrane.potential(), torch.tensor([1])).backward()
+        MembraneCrossEntropyLoss()(membrane.potential(), torch.tensor([1])).backward()
     assert (block.synapse.weight.grad[1] < 0).all()
 
 
 def test_bad_arguments_and_models():
     with pytest.raises(InputError, match="beta"):
-        MembraneCrossEntropy(beta=0)
+        MembraneCrossEntropyLoss(beta=0)
     with pytest.raises(InputError, match="pool"):
-        MembraneCrossEntropy(pool="median")
+        MembraneCrossEntropyLoss(pool="median")
     with pytest.raises(InputError, match="no block with neurons"), watch_membrane(torch.nn.Linear(2, 2)):
         pass
     block = nn.Dense(PARAMS, 3, 2)

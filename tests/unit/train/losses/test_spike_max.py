@@ -3,7 +3,7 @@ import torch
 from lava.lib.dl.slayer import loss as slayer
 
 from pumice.errors import InputError
-from pumice.train.losses import SpikeMax
+from pumice.train.losses import SpikeMaxLoss
 
 
 def busy_spikes():
@@ -16,7 +16,7 @@ def busy_spikes():
 def test_over_the_whole_sample_it_is_slayers(mode):
     spikes, labels = busy_spikes()
     theirs = slayer.SpikeMax(mode=mode, reduction="mean")(spikes, labels)
-    torch.testing.assert_close(SpikeMax(mode=mode, epsilon=1e-9)(spikes, labels), theirs, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(SpikeMaxLoss(mode=mode, epsilon=1e-9)(spikes, labels), theirs, rtol=1e-5, atol=1e-6)
 
 
 def test_a_window_by_hand():
@@ -27,12 +27,12 @@ def test_a_window_by_hand():
         for t in range(12):
             rates = spikes[b, :, max(0, t - window + 1) : t + 1].sum(1) / window
             expected -= torch.log_softmax(rates, 0)[labels[b]] / (6 * 12)
-    torch.testing.assert_close(SpikeMax(window=window, mode="softmax")(spikes, labels), expected)
+    torch.testing.assert_close(SpikeMaxLoss(window=window, mode="softmax")(spikes, labels), expected)
 
 
 def test_silence_is_finite_and_says_what_to_do():
     spikes = torch.zeros(1, 3, 5, requires_grad=True)
-    loss = SpikeMax()(spikes, torch.tensor([1]))
+    loss = SpikeMaxLoss()(spikes, torch.tensor([1]))
     loss.backward()
     assert loss.item() == pytest.approx(1.0986, abs=1e-4)
     assert (spikes.grad[0, 1] < 0).all()
@@ -41,6 +41,6 @@ def test_silence_is_finite_and_says_what_to_do():
 
 def test_bad_arguments():
     with pytest.raises(InputError, match="mode must be"):
-        SpikeMax(mode="argmax")
+        SpikeMaxLoss(mode="argmax")
     with pytest.raises(InputError, match="window >= 1"):
-        SpikeMax(window=0)
+        SpikeMaxLoss(window=0)

@@ -24,7 +24,7 @@ FAR = 0.2
 """In integers, of SLAYER's 8 bits: what is larger is clamped, and does not learn."""
 
 
-def initialise_by_data_(model: torch.nn.Module, batch: torch.Tensor, rate: float = 0.1) -> dict[str, float]:
+def initialize_by_data_(model: torch.nn.Module, batch: torch.Tensor, rate: float = 0.1) -> dict[str, float]:
     r"""Scale a network's weights, layer after layer, until each layer fires at a chosen rate on one batch.
 
     A layer that never fires passes no gradient on, and one that always fires tells nothing. Here the currents of each
@@ -53,14 +53,14 @@ def initialise_by_data_(model: torch.nn.Module, batch: torch.Tensor, rate: float
         >>> from pumice import nn
         >>> params = {"threshold": 10.0, "current_decay": 1.0, "voltage_decay": 0.25, "norm": nn.TDBN}
         >>> model = torch.nn.Sequential(nn.Dense(params, 20, 50), nn.Dense(params, 50, 10))
-        >>> rates = initialise_by_data_(model, (torch.rand(16, 20, 8) < 0.2).float(), rate=0.1)
+        >>> rates = initialize_by_data_(model, (torch.rand(16, 20, 8) < 0.2).float(), rate=0.1)
         >>> [round(rate, 1) for rate in rates.values()]
         [0.1, 0.1]
     """
     if not 0 < rate < 1:
-        raise InputError(f"initialise_by_data_: rate must lie between 0 and 1, got {rate}")
+        raise InputError(f"initialize_by_data_: rate must lie between 0 and 1, got {rate}")
     if any(getattr(module, "is_deployed", False) for module in model.modules()):
-        raise InputError("initialise_by_data_: the model is deployed; initialise it before")
+        raise InputError("initialize_by_data_: the model is deployed; initialise it before")
     buffers = [buffer for norm in _norms(model) for buffer in (norm.running_mean, norm.running_var)]
     before = [(tensor, tensor.detach().clone()) for tensor in (*model.parameters(), *buffers)]
     try:
@@ -76,7 +76,7 @@ def initialise_by_data_(model: torch.nn.Module, batch: torch.Tensor, rate: float
     if far:
         found = ", ".join(f"{name!r} {value:.3f}" for name, value in far.items())
         warnings.warn(
-            f"initialise_by_data_: not every layer comes near the rate {rate}: {found}; what is frozen or scaled for "
+            f"initialize_by_data_: not every layer comes near the rate {rate}: {found}; what is frozen or scaled for "
             "another layer already stays, and 8-bit weights have an end: change the threshold, or use a norm (TDBN)",
             PumiceWarning,
             stacklevel=2,
@@ -93,11 +93,11 @@ def _scaled_layer_by_layer(model: torch.nn.Module, batch: torch.Tensor, rate: fl
         done |= {id(part.module) for part in layer.parts}
         if not rates[name]:
             raise InputError(
-                f"initialise_by_data_: layer {name!r} stays silent, even with the largest weights that 8 bits hold; "
+                f"initialize_by_data_: layer {name!r} stays silent, even with the largest weights that 8 bits hold; "
                 f"lower its threshold ({float(block.neuron.threshold):g}), use a norm (nn.TDBN), or check its input"
             )
     if not rates:
-        raise InputError("initialise_by_data_: the model has no block with neurons")
+        raise InputError("initialize_by_data_: the model has no block with neurons")
     return rates
 
 

@@ -19,7 +19,7 @@ class SynapticEvents:
     they are not the network's choice.
 
     Args:
-        fan_out: Block -> synapses behind each neuron, see `pumice.train.regularisers.fan_out`.
+        fan_out: Block -> synapses behind each neuron, see `pumice.train.regularizers.fan_out`.
         weight: w, >= 0.
 
     Raises:

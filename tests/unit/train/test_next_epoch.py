@@ -1,7 +1,5 @@
-import pytest
-
 from pumice.train import EpochRecord, Recipe
-from pumice.train.schedule import learning_rate, next_epoch, stops_early
+from pumice.train.next_epoch import kept_record, next_epoch, stops_early
 
 
 def epochs(losses, phase="float", **more):
@@ -34,7 +32,7 @@ def test_small_improvements_do_not_count():
 
 def test_validation_is_what_is_asked_for():
     def recipe(monitor):
-        return Recipe(training={"early_stopping": {"monitor": monitor, "patience": 1}})
+        return Recipe(data={"validation": 0.1}, training={"early_stopping": {"monitor": monitor, "patience": 1}})
 
     history = [
         EpochRecord("float", 1, 2.0, 0.5, 0.5, {}, validation_loss=1.0, validation_accuracy=0.5),
@@ -48,8 +46,12 @@ def test_without_a_rule_nothing_stops():
     assert not stops_early(Recipe(), epochs([1.0, 2.0, 3.0] * 5))
 
 
-def test_warm_up_and_cosine():
-    recipe = Recipe(training={"epochs": 10, "lr": 2.0, "warmup_epochs": 2, "finetune_lr": 0.5})
-    assert learning_rate(recipe, "float", 0.0, 0.5) == pytest.approx(2.0 * 0.25)
-    assert learning_rate(recipe, "float", 5.0, 0.5) == pytest.approx(1.0)
-    assert learning_rate(recipe, "finetune", 0.0, 0.5) == 0.5
+def test_the_best_epoch_is_the_first_of_the_best():
+    recipe = Recipe(data={"validation": 0.1}, training={"keep_best": "validation_accuracy"})
+    history = [
+        EpochRecord("float", k, 1.0, 0.5, 0.5, {}, validation_loss=1.0, validation_accuracy=accuracy)
+        for k, accuracy in enumerate([0.5, 0.75, 0.75, 0.7], start=1)
+    ]
+    assert kept_record(recipe, history, "float").epoch == 2
+    assert kept_record(Recipe(), history, "float").epoch == 4
+    assert kept_record(recipe, history, "finetune") is None

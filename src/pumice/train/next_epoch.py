@@ -1,4 +1,4 @@
-"""Which epoch is next, and with which learning rate: both follow from what is done, so nothing of it is stored."""
+"""Which epoch is next, and which is the best: both follow from what is done, so nothing of it is stored."""
 
 from __future__ import annotations
 
@@ -53,24 +53,17 @@ def _monitored(record: EpochRecord, monitor: str) -> float:
     return value if monitor == "validation_loss" else -value
 
 
-def learning_rate(recipe: Recipe, phase: str, done: float, step: float) -> float:
-    """Half a cosine from the phase's learning rate to 0, after a linear rise where there is one.
-
-    Args:
-        recipe: Says how many epochs, and how high.
-        phase: "float" or "finetune".
-        done: Epochs of this phase that are done, with fractions.
-        step: What one batch adds to `done`.
+def kept_record(recipe: Recipe, history: Sequence[EpochRecord], phase: str) -> EpochRecord | None:
+    """The epoch whose weights a phase ends with: its last, or, with `training.keep_best`, its best (the first such).
 
     Example:
-        >>> recipe = Recipe(training={"epochs": 2, "lr": 0.5})
-        >>> [round(learning_rate(recipe, "float", done, 0.5), 3) for done in (0, 0.5, 1, 1.5)]
-        [0.5, 0.427, 0.25, 0.073]
+        >>> recipe = Recipe(training={"keep_best": "train_loss"})
+        >>> history = [EpochRecord("float", i, loss, 0.5, 0.5, {}) for i, loss in enumerate([3.0, 1.0, 2.0], start=1)]
+        >>> kept_record(recipe, history, "float").epoch, kept_record(Recipe(), history, "float").epoch
+        (2, 3)
     """
-    settings = recipe.training
-    finetune = phase == FINETUNE
-    first, epochs = (settings.finetune_lr, settings.finetune_epochs) if finetune else (settings.lr, settings.epochs)
-    rate = first * (1 + math.cos(math.pi * done / epochs)) / 2
-    if settings.warmup_epochs and not finetune:
-        rate *= min(1.0, (done + step) / settings.warmup_epochs)
-    return rate
+    records = [record for record in history if record.phase == phase]
+    monitor = recipe.training.keep_best
+    if not records or monitor is None:
+        return records[-1] if records else None
+    return min(records, key=lambda record: _monitored(record, monitor))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch.nn import functional
 
 from pumice.errors import InputError
-from pumice.nn import SurrogateModule
+from pumice.train.losses.base import AbstractLoss
 
 
-class SurrogateModuleLoss(torch.nn.Module):
+class SurrogateModuleLoss(AbstractLoss):
     r"""Cross-entropy of all answers, and agreement of each surrogate module with the spiking network.
 
     .. math:: L = (1 - \lambda) \, \frac{\mathrm{CE}(z_0) + \alpha \sum_i \mathrm{CE}(z_i)}{1 + K \alpha}
@@ -43,8 +42,6 @@ class SurrogateModuleLoss(torch.nn.Module):
     """
 
     reads = "surrogates"
-    progress: float = 0.0
-    """Share of the epochs in real numbers that is done, 0 to 1: the training loop moves it."""
 
     def __init__(
         self,
@@ -68,6 +65,11 @@ class SurrogateModuleLoss(torch.nn.Module):
         self.surrogate_weight = surrogate_weight
         self.temperature = temperature
         self.label_smoothing = label_smoothing
+        self.at(0.0)
+
+    def at(self, progress: float) -> None:
+        """Move lambda from `weight` to `last_weight`."""
+        self._weight_now = self.weight + progress * (self.last_weight - self.weight)
 
     def forward(
         self, answer: torch.Tensor | tuple[torch.Tensor, Sequence[torch.Tensor]], labels: torch.Tensor
@@ -87,7 +89,7 @@ class SurrogateModuleLoss(torch.nn.Module):
         hard = hard + self.surrogate_weight * sum(self._cross_entropy(z, labels) for z in surrogates)
         soft = sum(self._divergence(main, z) + self._divergence(z, main) for z in surrogates)
         hard = hard / (1 + count * self.surrogate_weight)
-        weight = self.weight + self.progress * (self.last_weight - self.weight)
+        weight = self._weight_now
         return (1 - weight) * hard + weight / (2 * count) * soft
 
     def _cross_entropy(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -98,57 +100,3 @@ class SurrogateModuleLoss(torch.nn.Module):
         p = (target.detach() / self.temperature).log_softmax(1)
         q = (learner / self.temperature).log_softmax(1)
         return functional.kl_div(q, p, reduction="batchmean", log_target=True)
-
-
-class SurrogateAnswers:
-    """What the surrogate modules gave in the last forward pass."""
-
-    def __init__(self) -> None:
-        self._answers: list[torch.Tensor] = []
-
-    def add(self, logits: torch.Tensor) -> None:
-        """Note one module's answer."""
-        self._answers.append(logits)
-
-    def take(self) -> list[torch.Tensor]:
-        """The answers since the last `take`, in the order of the calls."""
-        taken, self._answers = self._answers, []
-        return taken
-
-
-def freeze_surrogates(model: torch.nn.Module) -> None:
-    """Take the surrogate modules out of training: nothing reads them, and their weights shall wait for no gradient.
-
-    Example:
-        >>> module = SurrogateModule(8, tokens=4, n_classes=3)
-        >>> freeze_surrogates(module)
-        >>> any(parameter.requires_grad for parameter in module.parameters())
-        False
-    """
-    for module in model.modules():
-        if isinstance(module, SurrogateModule):
-            module.requires_grad_(False)
-
-
-@contextmanager
-def watch_surrogates(model: torch.nn.Module) -> Iterator[SurrogateAnswers]:
-    """Collect what the model's surrogate modules give until the context ends.
-
-    Example:
-        >>> module = SurrogateModule(8, tokens=4, n_classes=3)
-        >>> with watch_surrogates(module) as answers:
-        ...     _ = module(torch.ones(2, 8, 2, 2, 5))
-        >>> [logits.shape for logits in answers.take()], answers.take()
-        ([torch.Size([2, 3])], [])
-    """
-    answers = SurrogateAnswers()
-    handles = [
-        module.register_forward_hook(lambda _module, _args, logits: answers.add(logits))
-        for module in model.modules()
-        if isinstance(module, SurrogateModule)
-    ]
-    try:
-        yield answers
-    finally:
-        for handle in handles:
-            handle.remove()

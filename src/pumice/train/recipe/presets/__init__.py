@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pumice import names
 from pumice.errors import InputError
-from pumice.train.recipe import Recipe, load_recipe
+from pumice.train.recipe.files import load_recipe
+from pumice.train.recipe.schema import Recipe
 
 PRESETS: dict[str, Recipe] = {path.stem: load_recipe(path) for path in sorted(Path(__file__).parent.glob("*.toml"))}
 """By name. "digits" is what `pumice demo` trains; those that do not begin with "digits" need a data root."""

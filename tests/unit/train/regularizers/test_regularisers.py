@@ -12,7 +12,7 @@ from pumice.lowering.blocks import population_name
 from pumice.models import build_model
 from pumice.quantization.trace import SYNAPTIC, trace
 from pumice.train import Recipe, train
-from pumice.train.regularisers import Activity, SynapticEvents, fan_out, make_regularisers
+from pumice.train.regularizers import Activity, SynapticEvents, fan_out, make_regularizers
 
 PARAMS = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}
 
@@ -130,7 +130,7 @@ def test_a_mixer_is_trained_with_both_regularisers(digits):
         training={"epochs": 3, "finetune_epochs": 1, "batch_size": 8},
     )
     plain = train(recipe, digits).history
-    costly = recipe.overridden(['training.regularisers={"synaptic_events": {"weight": 10}, "activity": {}}'])
+    costly = recipe.overridden(['training.regularizers={"synaptic_events": {"weight": 10}, "activity": {}}'])
     for before, after in zip(plain, train(costly, digits).history, strict=True):
         assert after.loss > before.loss
 
@@ -160,10 +160,10 @@ def test_their_gradient_is_the_fan_out():
 def test_bad_choices():
     model, x = torch.nn.Sequential(nn.Dense(PARAMS, 2, 3)), torch.ones(1, 2, 3)
     with pytest.raises(InputError, match="unknown regulariser 'l2'; there are: activity, synaptic_events"):
-        make_regularisers({"l2": {}}, model, x)
+        make_regularizers({"l2": {}}, model, x)
     with pytest.raises(InputError, match="regulariser 'activity' takes no argument rate; its arguments are: weight"):
-        make_regularisers({"activity": {"rate": 1}}, model, x)
+        make_regularizers({"activity": {"rate": 1}}, model, x)
     with pytest.raises(InputError, match="min_rate <= max_rate"):
-        make_regularisers({"activity": {"min_rate": 1}}, model, x)
+        make_regularizers({"activity": {"min_rate": 1}}, model, x)
     with pytest.raises(InputError, match="weight must be >= 0"):
-        make_regularisers({"synaptic_events": {"weight": -1}}, model, x)
+        make_regularizers({"synaptic_events": {"weight": -1}}, model, x)

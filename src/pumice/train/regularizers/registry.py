@@ -8,17 +8,17 @@ from typing import Any
 import torch
 
 from pumice import names
-from pumice.train.regularisers.activity import Activity
-from pumice.train.regularisers.fan_out import fan_out
-from pumice.train.regularisers.synaptic_events import SynapticEvents
+from pumice.train.regularizers.activity import Activity
+from pumice.train.regularizers.fan_out import fan_out
+from pumice.train.regularizers.synaptic_events import SynapticEvents
 
 Regulariser = Callable[[Mapping[str, torch.Tensor]], torch.Tensor]
 
 
-def make_regularisers(
+def make_regularizers(
     chosen: Mapping[str, Mapping[str, Any]], model: torch.nn.Module, example_input: torch.Tensor
 ) -> list[Regulariser]:
-    """The regularisers that a recipe chooses.
+    """The regularizers that a recipe chooses.
 
     Args:
         chosen: Name, or "package.module:Class" of your own -> keyword arguments.
@@ -29,7 +29,7 @@ def make_regularisers(
         InputError: There is no such regulariser, or it does not take these arguments.
 
     Example:
-        >>> len(make_regularisers({"activity": {"weight": 0.1}}, torch.nn.Identity(), torch.zeros(1)))
+        >>> len(make_regularizers({"activity": {"weight": 0.1}}, torch.nn.Identity(), torch.zeros(1)))
         1
     """
     return [

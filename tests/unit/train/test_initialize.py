@@ -8,7 +8,7 @@ from pumice import nn
 from pumice.errors import InputError, PumiceWarning
 from pumice.nn.probes.firing import watch_firing
 from pumice.quantization import quantize_
-from pumice.train import initialise_by_data_, load_checkpoint, train
+from pumice.train import initialize_by_data_, load_checkpoint, train
 from pumice.train.build import example_input
 from pumice.train.trained import start
 
@@ -66,7 +66,7 @@ def rates(model, x, *, training):
 @pytest.mark.parametrize("make", [dense, conv, Residual], ids=lambda f: f.__name__)
 def test_every_layer_fires_at_the_chosen_rate_in_both_modes(make, norm, threshold):
     model, x = make(norm=norm, threshold=threshold), spikes(2, 8, 8) if make is conv else spikes(64)
-    found = initialise_by_data_(model, x, rate=0.15)
+    found = initialize_by_data_(model, x, rate=0.15)
     assert model.training
     for training in (True, False):
         assert rates(model, x, training=training) == pytest.approx([0.15] * len(found), rel=0.1)
@@ -76,7 +76,7 @@ def test_every_layer_fires_at_the_chosen_rate_in_both_modes(make, norm, threshol
 @pytest.mark.parametrize("norm", [None, nn.TDBN])
 def test_a_recurrent_block_is_scaled_with_its_feedback(norm):
     model, x = recurrent(norm=norm), spikes(64)
-    initialise_by_data_(model, x, rate=0.15)
+    initialize_by_data_(model, x, rate=0.15)
     assert rates(model, x, training=True) == pytest.approx([0.15, 0.15], rel=0.1)
 
 
@@ -86,7 +86,7 @@ def test_the_presets_networks_can_be_initialised(digits, name):
 
     recipe = PRESETS[name]
     model, x = start(recipe, digits).model, example_input(recipe, digits, 16)
-    found = initialise_by_data_(model, x, rate=0.2)
+    found = initialize_by_data_(model, x, rate=0.2)
     assert list(found.values()) == pytest.approx([0.2] * len(found), rel=0.1)
 
 
@@ -95,7 +95,7 @@ def test_a_rate_may_also_fall():
     model, x = dense(threshold=0.1), spikes(64)
     before = [block.synapse.weight.detach().clone() for block in model]
     assert min(rates(model, x, training=True)) > 0.1
-    initialise_by_data_(model, x, rate=0.02)
+    initialize_by_data_(model, x, rate=0.02)
     assert rates(model, x, training=True) == pytest.approx([0.02, 0.02], rel=0.2)
     for block, weight in zip(model, before, strict=True):
         ratio = block.synapse.weight.detach() / weight
@@ -104,7 +104,7 @@ def test_a_rate_may_also_fall():
 
 def test_weights_are_not_scaled_beyond_their_8_bits():
     model, x = dense(threshold=5.0), spikes(64)
-    initialise_by_data_(model, x, rate=0.15)
+    initialize_by_data_(model, x, rate=0.15)
     assert max(float(block.synapse.weight.detach().abs().max()) for block in model) <= 254 / 64 * 1.00001
 
 
@@ -115,7 +115,7 @@ def test_weights_that_are_computed_are_scaled_by_what_they_come_from(how):
         prune.l1_unstructured(model[0].synapse, "weight", 0.5)
     else:
         parametrizations.weight_norm(model[0].synapse)
-    initialise_by_data_(model, x, rate=0.15)
+    initialize_by_data_(model, x, rate=0.15)
     assert rates(model, x, training=True) == pytest.approx([0.15, 0.15], rel=0.1)
     if how == "prune":
         assert float((model[0].synapse.weight == 0).float().mean()) == 0.5
@@ -125,9 +125,9 @@ def test_it_is_the_same_every_time_and_draws_nothing():
     a, x = dense(norm=nn.TDBN), spikes(64)
     a(x)
     b, state = copy.deepcopy(a), torch.get_rng_state()
-    initialise_by_data_(a, x)
+    initialize_by_data_(a, x)
     assert torch.equal(torch.get_rng_state(), state)
-    initialise_by_data_(b, x)
+    initialize_by_data_(b, x)
     assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
 
 
@@ -136,7 +136,7 @@ def test_what_is_frozen_stays():
     model[0].synapse.weight.requires_grad = False
     before = model[0].synapse.weight.clone()
     with pytest.warns(PumiceWarning, match="not every layer comes near the rate 0.4: '0' 0"):
-        found = initialise_by_data_(model, x, rate=0.4)
+        found = initialize_by_data_(model, x, rate=0.4)
     assert torch.equal(model[0].synapse.weight, before)
     assert found["1"] == pytest.approx(0.4, rel=0.1)
 
@@ -144,7 +144,7 @@ def test_what_is_frozen_stays():
 def test_modes_and_momenta_are_put_back():
     model, x = dense(norm=nn.TDBN), spikes(64)
     model[1].eval()
-    initialise_by_data_(model, x)
+    initialize_by_data_(model, x)
     assert [block.training for block in model] == [True, False]
     assert [block.neuron.norm.training for block in model] == [True, False]
     assert [block.neuron.norm.momentum for block in model] == [0.1, 0.1]
@@ -158,34 +158,34 @@ def test_a_refused_call_leaves_the_model_as_it_was(norm):
     model(x)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with pytest.raises(InputError, match="layer '1' stays silent"):
-        initialise_by_data_(model, x)
+        initialize_by_data_(model, x)
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name]), name
 
 
 def test_a_threshold_that_8_bits_cannot_reach_is_refused():
     with pytest.raises(InputError, match=r"layer '0' stays silent.*lower its threshold \(1000\)"):
-        initialise_by_data_(dense(threshold=1000.0), spikes(64))
+        initialize_by_data_(dense(threshold=1000.0), spikes(64))
 
 
 def test_other_mistakes_are_refused():
     x = spikes(64)
     for rate in (0.0, 1.0, -0.1, float("nan")):
         with pytest.raises(InputError, match="rate must lie between 0 and 1"):
-            initialise_by_data_(dense(), x, rate=rate)
+            initialize_by_data_(dense(), x, rate=rate)
     with pytest.raises(InputError, match="no block with neurons"):
-        initialise_by_data_(torch.nn.Flatten(), x)
+        initialize_by_data_(torch.nn.Flatten(), x)
     model = dense(norm=nn.TDBN)
     model(x)
     quantize_(model.eval(), x)
     with pytest.raises(InputError, match="is deployed"):
-        initialise_by_data_(model, x)
+        initialize_by_data_(model, x)
 
 
 def test_a_recipe_can_ask_for_it_and_is_resumed_bit_for_bit(tiny_recipe, digits, tmp_path):
     recipe = tiny_recipe.overridden(["training.initial_rate=0.2", "neuron.threshold=4", "neuron.norm=none"])
     model = start(recipe, digits).model
-    initialise_by_data_(model, example_input(recipe, digits, recipe.training.batch_size), 0.2)
+    initialize_by_data_(model, example_input(recipe, digits, recipe.training.batch_size), 0.2)
     slow = train(recipe.overridden(["training.lr=1e-9", "training.epochs=1", "training.finetune_epochs=0"]), digits)
     torch.testing.assert_close(slow.model.conv1.synapse.weight, model.conv1.synapse.weight, atol=1e-6, rtol=1e-6)
     assert slow.history[0].firing_rates["conv1"] == pytest.approx(0.2, rel=0.2)

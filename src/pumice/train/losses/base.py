@@ -1,0 +1,97 @@
+"""What the training loop asks of a loss."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+
+from pumice.errors import InputError
+
+Reads = Literal["spikes", "membrane", "surrogates", "outputs"]
+
+
+class AbstractLoss(torch.nn.Module, ABC):
+    """A function of what a network answers and of the labels.
+
+    A loss of one's own may be a subclass, or anything that can be called: that gets whatever the network returns.
+
+    Attributes:
+        reads: What its first argument is: "spikes", the network's output, or the first of several; "membrane", the
+            output neurons' potential; "surrogates", the output and what the surrogate modules gave; "outputs", all
+            that the network returns.
+    """
+
+    reads: ClassVar[Reads] = "spikes"
+
+    def at(self, progress: float) -> None:
+        """Become what the loss is once this share of the first phase is done, 0 to 1; called before every batch."""
+
+    @abstractmethod
+    def forward(self, answer: Any, labels: torch.Tensor) -> torch.Tensor:
+        """The loss of a batch, one number."""
+
+
+class OwnLoss(AbstractLoss):
+    """A user's function, as a loss that reads all that the network returns, or what its own `reads` says.
+
+    Args:
+        function: Called with these outputs and the labels.
+
+    Example:
+        >>> OwnLoss(torch.nn.CrossEntropyLoss()).reads
+        'outputs'
+    """
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+        self.reads = getattr(function, "reads", "outputs")  # type: ignore[misc]
+
+    def forward(self, answer: Any, labels: torch.Tensor) -> torch.Tensor:
+        """What the function gives."""
+        loss: torch.Tensor = self.function(answer, labels)
+        return loss
+
+
+class WeightedLoss(AbstractLoss):
+    """A loss in which classes count differently.
+
+    Args:
+        class_weights: One number per class, > 0: how much its samples count; all alike if not given. The loss is the
+            weighted mean over the samples, as in `torch.nn.CrossEntropyLoss`.
+
+    Raises:
+        InputError: A weight is not > 0.
+    """
+
+    def __init__(self, class_weights: Sequence[float] | None = None) -> None:
+        super().__init__()
+        if class_weights is not None and not all(weight > 0 for weight in class_weights):
+            raise InputError(f"class_weights must be > 0, got {list(class_weights)}")
+        self.class_weights = None if class_weights is None else [float(weight) for weight in class_weights]
+
+    def weights_for(self, answer: torch.Tensor) -> torch.Tensor | None:
+        """The weights of the classes of an answer, shape (batch, class, ...).
+
+        Raises:
+            InputError: There are not as many.
+        """
+        if self.class_weights is None:
+            return None
+        if len(self.class_weights) != answer.shape[1]:
+            raise InputError(
+                f"class_weights has {len(self.class_weights)} numbers, and the network's answer {answer.shape[1]} "
+                "classes; give one to each"
+            )
+        return torch.tensor(self.class_weights, dtype=answer.dtype, device=answer.device)
+
+    def mean(self, per_sample: torch.Tensor, answer: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The weighted mean of a loss of each sample, shape (batch,)."""
+        weights = self.weights_for(answer)
+        if weights is None:
+            return per_sample.mean()
+        of_sample = weights[labels]
+        return (per_sample * of_sample).sum() / of_sample.sum()

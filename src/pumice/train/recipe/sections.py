@@ -1,0 +1,244 @@
+"""The sections of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from pumice import names
+from pumice.data import DATASET_NAMES
+from pumice.data.encoders import ENCODING_NAMES
+from pumice.nn.neurons.gradients import GRADIENTS
+from pumice.nn.surrogate import SURROGATES
+from pumice.train.losses.registry import LOSSES
+from pumice.train.optimizers import OPTIMIZERS
+from pumice.train.schedules import SCHEDULES
+
+Monitor = Literal["train_loss", "validation_loss", "validation_accuracy"]
+
+
+class Name(AfterValidator):
+    """Marks a key whose value is a name of a table, or "package.module:object" of the user's own."""
+
+
+def _as_it_is(value: Any) -> Any:
+    """For names that whoever looks them up checks."""
+    return value
+
+
+def _named(known: Iterable[str], what: str) -> Name:
+    """Check such a name, or the form of one of the user's own, as soon as the recipe is read."""
+
+    def check(name: str | None) -> str | None:
+        if name is not None and name not in known and not names.is_own(name):
+            raise ValueError(names.unknown(name, known, what))
+        return name
+
+    return Name(check)
+
+
+class Section(BaseModel):
+    """Frozen, and without keys that it does not have."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSection(Section):
+    """Which samples, and how they enter the network.
+
+    Attributes:
+        dataset: "digits" (bundled), or one that needs a data root: "mnist", "cifar10" (images), "nmnist",
+            "dvs_gesture" (events), "fsdd" (spoken digits, as events), "folder" (your own files, see
+            `pumice.data.load_folder`); or "package.module:function" of your own, which gives a `pumice.data.Dataset`.
+        args: The dataset's own keyword arguments, such as fsdd's `leave_out`.
+        encoding: For images "direct" (image repeated as graded input) or "rate" (Bernoulli spikes); for events
+            "time" (steps of equal duration) or "count" (steps with equally many events); for sequences "sequence";
+            or "package.module:Class" of your own, an `AbstractEncoder`.
+        encoding_args: Keyword arguments of an encoder of your own.
+        steps: Time steps per sample.
+        gray_levels: Images: requantise the pixels to this many levels; None keeps them.
+        window: Events: microseconds per step for "time"; None divides the dataset's usual duration by `steps`.
+        max_count: Events: largest value of an input in one step; 1 makes spikes.
+        downsample: Events: side of the square of pixels that become one.
+        max_train: Use only the first so many training samples.
+        max_test: Use only the first so many test samples.
+        folds: Cross-validate: hold back one of so many parts of the training split, in place of the test split.
+        fold: Which part, from 0.
+        fold_seed: Of the shuffling before parts are taken.
+        validation: Fraction of the training split that is kept from training, for early stopping.
+        noise: Images: standard deviation, in grey levels, of noise added in training, rounded to integers.
+        augment: Random changes in training: name -> arguments, see `pumice.data.augment`.
+        cache: Folder for encoded recordings of events; None keeps them in memory.
+        workers: Processes that prepare samples; 0 uses the training process. Does not change the result.
+    """
+
+    dataset: Annotated[str, _named(DATASET_NAMES, "dataset")] = "digits"
+    args: dict[str, Any] = {}
+    encoding: Annotated[str, _named(ENCODING_NAMES, "encoding")] = "direct"
+    encoding_args: dict[str, Any] = {}
+    steps: Annotated[int, Field(ge=1)] = 8
+    gray_levels: Annotated[int | None, Field(ge=2, le=256)] = None
+    window: Annotated[float | None, Field(gt=0)] = None
+    max_count: Annotated[int, Field(ge=1, le=255)] = 1
+    downsample: Annotated[int, Field(ge=1)] = 1
+    max_train: Annotated[int | None, Field(ge=1)] = None
+    max_test: Annotated[int | None, Field(ge=1)] = None
+    folds: Annotated[int | None, Field(ge=2)] = None
+    fold: Annotated[int, Field(ge=0)] = 0
+    fold_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    validation: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    noise: Annotated[float, Field(ge=0)] = 0.0
+    augment: dict[str, dict[str, Any]] = {}
+    cache: str | None = None
+    workers: Annotated[int, Field(ge=0)] = 0
+
+
+class NeuronSection(Section):
+    """SLAYER's `neuron_params`, for every layer.
+
+    Attributes:
+        threshold: V_th, > 0.
+        current_decay: 0 to 1; 1 is a current without memory.
+        voltage_decay: 0 to 1; 1 - tau of a leaky integrate-and-fire neuron.
+        tau_grad: Width of SLAYER's surrogate gradient.
+        scale_grad: Height of SLAYER's surrogate gradient.
+        surrogate: Name in `pumice.nn.surrogate`, or "package.module:Class" of your own (a `Surrogate`), in place of
+            SLAYER's; None leaves the network's own choice.
+        surrogate_args: The surrogate's own keyword arguments, all > 0.
+        gradient: "slayer", "stbp" (through the reset), "stbp-detached", or "package.module:Class" of your own (a
+            `pumice.nn.Gradient`); None leaves the network's own choice.
+        norm: "tdbn" (threshold-dependent batch norm) or "none".
+    """
+
+    threshold: Annotated[float, Field(gt=0)] = 0.5
+    current_decay: Annotated[float, Field(ge=0, le=1)] = 1.0
+    voltage_decay: Annotated[float, Field(ge=0, le=1)] = 0.75
+    tau_grad: Annotated[float, Field(gt=0)] = 0.03
+    scale_grad: Annotated[float, Field(gt=0)] = 3.0
+    surrogate: Annotated[str | None, _named(SURROGATES, "surrogate")] = None
+    surrogate_args: dict[str, Annotated[float, Field(gt=0)]] = {}
+    gradient: Annotated[str | None, _named(GRADIENTS, "gradient")] = None
+    norm: Literal["tdbn", "none"] = "tdbn"
+
+
+class NetworkSection(Section):
+    """Which network.
+
+    Attributes:
+        name: A name in `pumice.models`, or "package.module:object" of your own: a class or function that makes it,
+            and is given `neuron_params`, `image_shape` and `n_classes` as far as it has arguments of these names.
+        args: Its own keyword arguments.
+        weights: Checkpoint of another run, with whose weights the network begins as far as they fit.
+    """
+
+    name: Annotated[str, Name(_as_it_is)] = "convnet"
+    args: dict[str, Any] = {}
+    weights: str | None = None
+
+
+class EarlyStoppingSection(Section):
+    """When the first phase, in real numbers, ends before its last epoch.
+
+    Attributes:
+        monitor: "train_loss", or "validation_loss" or "validation_accuracy" (need `data.validation`). Never the
+            test split.
+        patience: Epochs without improvement after which the phase ends.
+        min_delta: What counts as an improvement.
+    """
+
+    monitor: Monitor = "train_loss"
+    patience: Annotated[int, Field(ge=1)] = 5
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+
+
+class TrainingSection(Section):
+    """How the weights are found.
+
+    Attributes:
+        epochs: Passes over the training split in real numbers.
+        finetune_epochs: Further passes through the chip's integers (quantisation-aware).
+        batch_size: Samples per batch, of all processes together.
+        accumulate: Batches whose mean gradient makes one step of the optimiser.
+        initial_rate: Spikes per neuron and step to which every layer is brought before the first epoch, on the first
+            `batch_size` training samples (`initialize_by_data_`); None leaves the weights as drawn.
+        threads: CPU threads of torch; part of the recipe because sums in another order give other bits. One is
+            fastest for small networks (and on a busy machine); None leaves torch's own choice.
+        optimizer: "adamw", "adam" or "sgd"; or any other as "package.module:Class" ("torch.optim:RAdam").
+        optimizer_args: Its own keyword arguments, beside lr and weight_decay.
+        momentum: Of "sgd".
+        lr: Learning rate at the start.
+        finetune_lr: The same for the fine-tuning phase.
+        schedule: How it falls within each phase: "cosine" (to 0), "linear", "exponential", "step", "constant", or
+            "package.module:function" of your own, which is given `done` (epochs, with fractions) and `epochs`, and
+            gives a factor.
+        schedule_args: The schedule's own keyword arguments, such as `last`.
+        delay_lr: Learning rate of axonal delays, in steps, times lr; they have no weight decay.
+        warmup_epochs: Epochs over which the learning rate of the first phase rises from 0.
+        weight_decay: The optimiser's.
+        clip_norm: Largest norm of all gradients together; None does not clip.
+        loss: Name in `pumice.train.losses`, or "package.module:Class" of your own; see `make_loss`.
+        loss_args: The loss's own keyword arguments.
+        class_weights: How much each class counts in the loss: one number per class, or "balanced" (inversely to its
+            share of the training samples); None counts all samples alike.
+        regularizers: Name in `pumice.train.regularizers`, or "package.module:Class" of your own -> its keyword
+            arguments.
+        freeze: Names of parameters that do not learn, with * and ?: ["body.*"]. A block frozen as a whole keeps its
+            statistics, too.
+        early_stopping: When to stop before the last epoch; None trains all epochs.
+        keep_best: Each phase ends with the weights of its best epoch by this figure; None: with those of its last.
+        checkpoint_every_steps: Write the checkpoint also after so many steps of the optimiser within an epoch.
+    """
+
+    epochs: Annotated[int, Field(ge=1)] = 20
+    finetune_epochs: Annotated[int, Field(ge=0)] = 4
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    initial_rate: Annotated[float | None, Field(gt=0, lt=1)] = None
+    threads: Annotated[int | None, Field(ge=1)] = 1
+    optimizer: Annotated[str, _named(OPTIMIZERS, "optimiser")] = "adamw"
+    optimizer_args: dict[str, Any] = {}
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    lr: Annotated[float, Field(gt=0)] = 1e-2
+    finetune_lr: Annotated[float, Field(gt=0)] = 1e-3
+    schedule: Annotated[str, _named(SCHEDULES, "schedule")] = "cosine"
+    schedule_args: dict[str, Any] = {}
+    delay_lr: Annotated[float, Field(ge=0)] = 10.0
+    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    clip_norm: Annotated[float | None, Field(gt=0)] = None
+    loss: Annotated[str, _named(LOSSES, "loss")] = "spike_count_cross_entropy"
+    loss_args: dict[str, Any] = {}
+    class_weights: Literal["balanced"] | list[Annotated[float, Field(gt=0)]] | None = None
+    regularizers: Annotated[dict[str, dict[str, Any]], Name(_as_it_is)] = {}
+    freeze: list[str] = []
+    early_stopping: EarlyStoppingSection | None = None
+    keep_best: Monitor | None = None
+    checkpoint_every_steps: Annotated[int | None, Field(ge=1)] = None
+
+
+class ComputeSection(Section):
+    """On what it is computed (Lightning Fabric's names).
+
+    Attributes:
+        accelerator: "cpu", "cuda", "mps", or "auto" (the best there is).
+        devices: Processes of one machine, each with a device; more than one are started by torchrun.
+        precision: "32-true", or "bf16-mixed" for the phase in real numbers; integers are always computed in 32.
+    """
+
+    accelerator: Literal["cpu", "cuda", "mps", "auto"] = "cpu"
+    devices: Annotated[int, Field(ge=1)] = 1
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+
+
+class LoggingSection(Section):
+    """What is written beside the checkpoint.
+
+    Attributes:
+        csv: `steps.csv` (loss, accuracy and learning rate of every step) and `epochs.csv`.
+        tensorboard: The same figures as events for TensorBoard, in the folder `tensorboard`.
+    """
+
+    csv: bool = True
+    tensorboard: bool = False

@@ -1,0 +1,1 @@
+"""What the machine brings: devices, processes, precision, threads, memory."""

@@ -245,7 +245,8 @@ def test_every_table_of_the_file_format_is_complete():
 
 def test_every_number_of_a_kind_has_a_limit():
     """So that no kind's numbers pass unchecked into a graph, a file or a chip."""
-    structure = {"stride", "padding", "dilation", "groups", "rows", "columns"}  # `problems` checks them
+    # `problems` checks these.
+    structure = {"stride", "padding", "output_padding", "dilation", "groups", "rows", "columns"}
     for kind in (*populations.KINDS, *synapses.KINDS):
         own = {f.name for f in fields(kind)} - {f.name for f in (*fields(Population), *fields(ir.Synapse))}
         flags = {f.name for f in fields(kind) if f.type == "bool"}

@@ -7,6 +7,8 @@ from pumice.fixedpoint.sigma_delta import DeltaState, delta_step, sigma_step
 from pumice.fixedpoint.synapse import (
     conv_accumulate,
     conv_output_shape,
+    conv_transpose_accumulate,
+    conv_transpose_output_shape,
     dense_accumulate,
     sparse_accumulate,
     token_mixing_accumulate,
@@ -21,6 +23,8 @@ __all__ = [
     "clip24",
     "conv_accumulate",
     "conv_output_shape",
+    "conv_transpose_accumulate",
+    "conv_transpose_output_shape",
     "cuba_step",
     "decay",
     "delta_step",

@@ -102,6 +102,91 @@ def conv_accumulate(
     return wrap24_accumulator(total)
 
 
+def conv_transpose_output_shape(  # noqa: PLR0917 -- as torch's
+    source_shape: tuple[int, ...],
+    weight_shape: tuple[int, ...],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    output_padding: tuple[int, int],
+    dilation: tuple[int, int],
+) -> tuple[int, int, int]:
+    """(x, y, channel) of a transposed convolution's result; a size below 1 means that everything is cut off.
+
+    Args:
+        source_shape: (x, y, channel) of the source.
+        weight_shape: (out, kernel_x, kernel_y, in / groups).
+        stride: (x, y).
+        padding: (x, y), cut off on both sides.
+        output_padding: (x, y), added at the far side.
+        dilation: (x, y).
+
+    Example:
+        >>> conv_transpose_output_shape((4, 4, 8), (2, 3, 3, 8), (2, 2), (1, 1), (1, 1), (1, 1))
+        (8, 8, 2)
+    """
+    x, y = (
+        (source_shape[i] - 1) * stride[i]
+        - 2 * padding[i]
+        + dilation[i] * (weight_shape[1 + i] - 1)
+        + output_padding[i]
+        + 1
+        for i in (0, 1)
+    )
+    return x, y, weight_shape[0]
+
+
+def conv_transpose_accumulate(
+    weight: IntArray,
+    spikes: IntArray,
+    *,
+    shape: tuple[int, ...],
+    stride: tuple[int, int] = (1, 1),
+    padding: tuple[int, int] = (0, 0),
+    dilation: tuple[int, int] = (1, 1),
+    groups: int = 1,
+    weight_exp: int = 0,
+) -> Int32Array:
+    r"""Add every source value's kernel to an image at its place, modulo 2^32.
+
+    .. math:: a[x s_x - p_x + i d_x,\; y s_y - p_y + j d_y,\; o] \mathrel{+}= 2^e \, w[o, i, j, c] \; s[x, y, c]
+
+    Args:
+        weight: Integers, shape (out, kernel_x, kernel_y, in / groups).
+        spikes: Source values, shape (x, y, in).
+        shape: Of the result, (x, y, out).
+        stride: (x, y).
+        padding: (x, y), cut off on both sides.
+        dilation: (x, y).
+        groups: Blocks of channels that are connected with each other only.
+        weight_exp: Left shift of the sum, >= 0.
+
+    Example:
+        >>> kernel, image = np.array([1, 2]).reshape(1, 2, 1, 1), np.array([3, 4]).reshape(2, 1, 1)
+        >>> conv_transpose_accumulate(kernel, image, shape=(4, 1, 1), stride=(2, 1)).ravel()
+        array([3, 6, 4, 8], dtype=int32)
+    """
+    n_x, n_y = spikes.shape[:2]
+    out_per_group, in_per_group = weight.shape[0] // groups, weight.shape[3]
+    whole = [
+        max((n - 1) * stride[i] + dilation[i] * (weight.shape[1 + i] - 1) + 1, shape[i] + padding[i])
+        for i, n in enumerate((n_x, n_y))
+    ]
+    total = np.zeros((*whole, weight.shape[0]), dtype=np.int64)
+    source, kernel = spikes.astype(np.int64), weight.astype(np.int64)
+    for i in range(weight.shape[1]):
+        for j in range(weight.shape[2]):
+            x0, y0 = i * dilation[0], j * dilation[1]
+            places = total[
+                x0 : x0 + (n_x - 1) * stride[0] + 1 : stride[0], y0 : y0 + (n_y - 1) * stride[1] + 1 : stride[1]
+            ]
+            for g in range(groups):
+                outs = slice(g * out_per_group, (g + 1) * out_per_group)
+                ins = slice(g * in_per_group, (g + 1) * in_per_group)
+                places[:, :, outs] += source[:, :, ins] @ kernel[outs, i, j].T
+    kept = total[padding[0] : padding[0] + shape[0], padding[1] : padding[1] + shape[1]]
+    return to_int32(to_int32(kept).astype(np.int64) << weight_exp)
+
+
 def sparse_accumulate(
     rows: IntArray, columns: IntArray, values: IntArray, spikes: IntArray, *, n_target: int, weight_exp: int = 0
 ) -> Int32Array:

@@ -10,13 +10,14 @@ from pumice.ir.populations import Accumulator, Cuba, Delta, Population, Resonato
 from pumice.ir.reset import Reset
 from pumice.ir.schedule import latencies, with_reset_schedule, without_resets
 from pumice.ir.stream import from_stream, to_stream
-from pumice.ir.synapses import Conv, Dense, Direct, Entries, OneToOne, Sparse, Synapse, TokenMixing
+from pumice.ir.synapses import Conv, ConvTranspose, Dense, Direct, Entries, OneToOne, Sparse, Synapse, TokenMixing
 from pumice.ir.verify import verify_graph
 
 __all__ = [
     "Accumulator",
     "Certificate",
     "Conv",
+    "ConvTranspose",
     "Cuba",
     "Delta",
     "Dense",

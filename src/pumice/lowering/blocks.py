@@ -17,6 +17,7 @@ from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.ir import (
     Accumulator,
     Conv,
+    ConvTranspose,
     Cuba,
     Dense,
     Input,
@@ -32,6 +33,7 @@ from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.nn.blocks.merge import Merge
 from pumice.nn.synapses.base import AbstractSynapse
 from pumice.nn.synapses.conv import ConvSynapse
+from pumice.nn.synapses.conv_transpose import ConvTransposeSynapse
 from pumice.nn.synapses.dense import DenseSynapse
 from pumice.nn.synapses.identity import IdentitySynapse
 from pumice.nn.synapses.linear import LinearSynapse
@@ -182,6 +184,20 @@ def _conv(view: SynapseView, x: torch.Tensor, ends: dict[str, Any]) -> Conv:
     )
 
 
+def _conv_transpose(view: SynapseView, x: torch.Tensor, ends: dict[str, Any]) -> ConvTranspose:
+    weight = _weight(view)[..., 0].transpose(0, 3, 2, 1)  # (out, in, y, x) -> (out, x, y, in)
+    owner = view.owner
+    return ConvTranspose(
+        **ends,
+        weight=np.ascontiguousarray(weight),
+        stride=_pair(owner.stride),
+        padding=_pair(owner.padding),
+        output_padding=_pair(owner.output_padding),
+        dilation=_pair(owner.dilation),
+        groups=int(owner.groups),
+    )
+
+
 def _pool(view: SynapseView, x: torch.Tensor, ends: dict[str, Any]) -> Conv:
     channels = x.shape[1]
     kernel = _weight(view)[0, 0, :, :, 0].T  # (y, x) -> (x, y)
@@ -195,7 +211,7 @@ def _one_to_one(view: SynapseView, x: torch.Tensor, ends: dict[str, Any]) -> One
 
 def _joining(synapse: Any, block: str, source: tuple[int, ...], target: tuple[int, ...]) -> Any:
     """Fit a synapse to its populations' shapes: in the graph a dense layer has one axis, and nothing is flattened."""
-    if isinstance(synapse, (Conv, TokenMixing)) and len(source) != 3:
+    if isinstance(synapse, (Conv, ConvTranspose, TokenMixing)) and len(source) != 3:
         raise LoweringError(
             f"block {block!r} takes an image, and {synapse.source!r} is a row of {source[0]} neurons in the graph, "
             "as every dense layer; use a dense layer here, too"
@@ -229,6 +245,7 @@ _SYNAPSES: dict[Any, Callable[..., Any]] = {
     DenseSynapse: _dense,
     LinearSynapse: _linear,
     ConvSynapse: _conv,
+    ConvTransposeSynapse: _conv_transpose,
     IdentitySynapse: _one_to_one,
     TokenMixingSynapse: _token_mixing,
 }

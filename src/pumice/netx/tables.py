@@ -15,6 +15,7 @@ from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.ir import (
     Accumulator,
     Conv,
+    ConvTranspose,
     Cuba,
     Delta,
     Dense,
@@ -132,6 +133,12 @@ POPULATIONS: dict[str, Kind] = {
 
 _WEIGHT = Field("weight", "weight", read=_array)
 _WEIGHT_EXP = Field("weightExp", "weight_exp", 0)
+_GEOMETRY = (
+    Field("stride", "stride", (1, 1), _pair(1)),
+    Field("padding", "padding", (0, 0), _pair(0)),
+    Field("dilation", "dilation", (1, 1), _pair(1)),
+    Field("groups", "groups", 1, _number(1, LARGE)),
+)
 _DELAY = Field("delay", "delay_steps", 0, _numbers(0, LARGE))
 
 ENDS = (
@@ -161,15 +168,22 @@ SYNAPSES: dict[str, Kind] = {
         Conv,
         (
             _WEIGHT,
-            Field("stride", "stride", (1, 1), _pair(1)),
-            Field("padding", "padding", (0, 0), _pair(0)),
-            Field("dilation", "dilation", (1, 1), _pair(1)),
-            Field("groups", "groups", 1, _number(1, LARGE)),
+            *_GEOMETRY,
             _DELAY,
         ),
     ),
     "one_to_one": Kind(OneToOne, (Field("weight", "weight", read=_numbers(-LARGE, LARGE)), _WEIGHT_EXP, _DELAY)),
     "token_mixing": Kind(TokenMixing, (_WEIGHT, _WEIGHT_EXP, _DELAY)),
+    "conv_transpose": Kind(
+        ConvTranspose,
+        (
+            _WEIGHT,
+            *_GEOMETRY,
+            Field("outputPadding", "output_padding", (0, 0), _pair(0)),
+            _WEIGHT_EXP,
+            _DELAY,
+        ),
+    ),
 }
 """Arrays are read whatever they hold: whether it is within the limits is `verify_graph`'s to say."""
 

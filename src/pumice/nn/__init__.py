@@ -6,6 +6,7 @@ from typing import Any
 from pumice.nn.blocks.activation import Activation, Neurons
 from pumice.nn.blocks.channel_mixer import ChannelMixerBlock
 from pumice.nn.blocks.current import Current
+from pumice.nn.blocks.decoder import ConvT, Upsample
 from pumice.nn.blocks.gradient import set_gradient_
 from pumice.nn.blocks.layers import Conv, Dense, Flatten, Pool, Recurrent
 from pumice.nn.blocks.linear_readout import LinearReadout
@@ -23,6 +24,7 @@ from pumice.nn.norms.synchronize import synchronize_norms_
 from pumice.nn.norms.tdbn import TDBN
 from pumice.nn.synapses.base import AbstractSynapse
 from pumice.nn.synapses.conv import ConvSynapse
+from pumice.nn.synapses.conv_transpose import ConvTransposeSynapse, UpsampleSynapse
 from pumice.nn.synapses.delay import Delay
 from pumice.nn.synapses.dense import DenseSynapse
 from pumice.nn.synapses.identity import IdentitySynapse
@@ -39,6 +41,8 @@ __all__ = [
     "ChannelMixerBlock",
     "Conv",
     "ConvSynapse",
+    "ConvT",
+    "ConvTransposeSynapse",
     "CubaNeuron",
     "Current",
     "Delay",
@@ -59,6 +63,8 @@ __all__ = [
     "SurrogateModule",
     "TokenMixerBlock",
     "TokenMixingSynapse",
+    "Upsample",
+    "UpsampleSynapse",
     "set_gradient_",
     "surrogate_encoders",
     "synchronize_norms_",

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from pumice.fixedpoint import conv_output_shape
+from pumice.fixedpoint import conv_output_shape, conv_transpose_output_shape
 from pumice.ir import (
     Accumulator,
     Conv,
+    ConvTranspose,
     Cuba,
     Delta,
     Dense,
@@ -97,6 +98,7 @@ class Sketch:
         kinds += ["TokenMixing"] * (len(own) == 3 and shape in (None, own))
         same_size = shape is not None and len(shape) == 3 and shape[:2] == own[:2]
         kinds += ["Conv"] * 4 * (len(own) == 3 and (shape is None or same_size))
+        kinds += ["ConvTranspose"] * 2 * (len(own) == 3 and shape is None and own[0] * own[1] <= 36)
         kinds += ["Direct"] * (source == self.input.name and shape is None)
         return kinds
 
@@ -163,6 +165,21 @@ class Sketch:
         given = conv_output_shape(own, weight.shape, stride, padding, dilation)  # type: ignore[arg-type]
         conv = Conv(source, target, weight=weight, stride=stride, padding=padding, dilation=dilation, groups=groups,
                     delay_steps=delays)  # fmt: skip
+        return conv, given
+
+    def _convtranspose(self, source: str, target: str, shape: Shape | None) -> tuple[Synapse, Shape]:
+        rng, own = self.rng, self.shapes[source]
+        stride, dilation, kernel = (self._pair(low, high) for low, high in ((1, 2), (1, 2), (1, 3)))
+        widest = [dilation[i] * (kernel[i] - 1) for i in (0, 1)]
+        padding = tuple(int(rng.integers(0, min(2, (own[i] - 1) * stride[i] + widest[i]) // 2 + 1)) for i in (0, 1))
+        output_padding = tuple(int(rng.integers(0, max(stride[i], dilation[i]))) for i in (0, 1))
+        groups = pick(rng, [g for g in (1, 2, 4) if own[2] % g == 0])
+        weight = self._weights((groups * int(rng.integers(1, 3)), *kernel, own[2] // groups))
+        geometry: Any = {"stride": stride, "padding": padding, "dilation": dilation, "output_padding": output_padding}
+        delays = values.delays(rng, [own[-1:]], self.longest_delay)
+        given = conv_transpose_output_shape(own, weight.shape, **geometry)
+        conv = ConvTranspose(source, target, weight=weight, **geometry, groups=groups, weight_exp=self._exp(),
+                             delay_steps=delays)  # fmt: skip
         return conv, given
 
 

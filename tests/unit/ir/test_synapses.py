@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pumice.fixedpoint import conv_output_shape
-from pumice.ir import Conv, Dense, Direct, OneToOne, Sparse, Synapse, TokenMixing
+from pumice.fixedpoint import conv_output_shape, conv_transpose_output_shape
+from pumice.ir import Conv, ConvTranspose, Dense, Direct, OneToOne, Sparse, Synapse, TokenMixing
 from pumice.ir.synapses import KINDS
 
 RNG = np.random.default_rng(0)
@@ -19,6 +19,11 @@ def conv(shape, **options):
     return Conv("a", "b", weight=whole(-9, 9, shape), delay_steps=RNG.integers(0, 3, 4), **options)
 
 
+def transposed(shape, **options):
+    weight = whole(-9, 9, shape)
+    return ConvTranspose("a", "b", weight=weight, delay_steps=RNG.integers(0, 3, 4), weight_exp=1, **options)
+
+
 PLACES = {"rows": RNG.integers(0, 24, 50), "columns": RNG.integers(0, 24, 50), "values": whole(-9, 9, 50)}
 SYNAPSES = [
     (Direct("a", "b"), IMAGE, IMAGE),
@@ -31,6 +36,10 @@ SYNAPSES = [
     (TokenMixing("a", "b", weight=whole(-9, 9, (2, 6, 6)), delay_steps=np.array([2, 0, 1, 2])), IMAGE, IMAGE),
     (conv((6, 2, 2, 4), padding=(1, 2)), IMAGE, None),
     (conv((6, 2, 1, 2), padding=(2, 0), stride=(2, 1), groups=2), IMAGE, None),
+    (transposed((6, 2, 2, 4)), IMAGE, None),
+    (transposed((6, 3, 2, 2), stride=(2, 2), padding=(1, 0), output_padding=(1, 1), groups=2), IMAGE, None),
+    (transposed((4, 2, 3, 1), stride=(1, 3), padding=(0, 2), dilation=(3, 1), groups=4), IMAGE, None),
+    (transposed((6, 1, 1, 4), stride=(3, 2), output_padding=(2, 1)), IMAGE, None),
     (conv((4, 2, 3, 1), padding=(1, 3), dilation=(2, 2), stride=(1, 2), groups=4), IMAGE, None),
 ]
 
@@ -38,6 +47,10 @@ SYNAPSES = [
 def ends(synapse, source, target):
     if target is None:
         s = synapse
+        if isinstance(s, ConvTranspose):
+            return source, conv_transpose_output_shape(
+                source, s.weight.shape, s.stride, s.padding, s.output_padding, s.dilation
+            )
         target = conv_output_shape(source, s.weight.shape, s.stride, s.padding, s.dilation)
     return source, target
 
@@ -56,7 +69,7 @@ def test_the_facts_of_a_kind_follow_from_its_entries(synapse, source, target):
     assert added
     own, single = (kind.sums(synapse, source, target) for kind in (type(synapse), Synapse))
     assert all(np.shape(half) == target for half in (*own, *single))
-    if isinstance(synapse, Conv):  # at the border, bounds
+    if isinstance(synapse, Conv | ConvTranspose):  # at the border, bounds
         assert np.all(own[0] >= single[0])
         assert np.all(own[1] <= single[1])
         assert (own[0].max(), own[1].min()) != (0, 0)

@@ -133,14 +133,12 @@ def test_fine_tuning_moves_integers(x):
     model = network(x)
     quantize_(model, x)
     before = model.up.synapses[0].weight_hook(model.up.synapses[0].weight).detach()
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
     model(x).sum().backward()
     optimizer.step()
     after = model.up.synapses[0].weight_hook(model.up.synapses[0].weight).detach()
     assert not torch.equal(before, after)
     assert torch.equal(after, after.round())
-    model.eval()
-    pumice.lower(model, x)  # proved there
 
 
 def test_upsampling_repeats_each_spike():

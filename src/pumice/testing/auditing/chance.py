@@ -116,12 +116,17 @@ def block(rng: Rng) -> Drawn:
 
 def synapse(rng: Rng, *, image: bool, tags: bool = True) -> Drawn:
     """One of the synapses that are used on images, or on rows of neurons."""
-    kind = pick(
-        rng, ["conv", "conv", "identity", "mixing", "linear"] if image else ["dense", "dense", "identity", "linear"]
-    )
+    of_images = ["conv", "conv", "conv", "identity", "identity", "mixing", "linear", "convt", "upsample"]
+    kind = pick(rng, of_images if image else ["dense", "dense", "identity", "linear"])
     drawn: Drawn = {"kind": kind, "out": pick(rng, [1, 2, 3, 4, 4, 8])}
     if kind == "conv":
         drawn |= conv(rng)
+    if kind == "convt":
+        choices = {"kernel": [1, 2, 2, 3], "stride": [1, 2, 2, 3], "dilation": [1, 1, 2], "padding": [0, 0, 1]}
+        drawn |= {name: pair(rng, few) for name, few in {**choices, "output_padding": [0, 0, 1]}.items()}
+        drawn["groups"] = whole(rng, 1, 4)
+    if kind == "upsample":
+        drawn["factor"] = pair(rng, [1, 2, 2, 3])
     if kind == "mixing":
         drawn["heads"] = whole(rng, 1, 4)
     norm = pick(rng, [None, "TDBN", "TDBN", "BiasFreeNorm"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import gcd
 from typing import Any
@@ -46,7 +46,7 @@ def write_synapse(
     Args:
         pen: Writes it.
         value: Spikes.
-        wishes: kind ("conv", "dense", "identity", "mixing", "linear"), out, norm, alpha, tag, and what the kind has.
+        wishes: kind (a key of `_KINDS`), out, norm, alpha, tag, and what the kind has.
         target: Shape that its current must have; any, if None.
         threshold: What the norm has to be told, where the synapse's block does not do it.
 
@@ -132,4 +132,45 @@ def _linear(value: Value, wishes: Options, norm: dict[str, str]) -> tuple[str, S
     return call_source("nn.LinearSynapse", value.shape[0], wishes["out"], **positions), (wishes["out"],)
 
 
-_KINDS = {"conv": _conv, "dense": _dense, "identity": _identity, "mixing": _mixing, "linear": _linear}
+def _convt(value: Value, wishes: Options, norm: dict[str, str]) -> tuple[str, Shape]:
+    groups = gcd(int(wishes.get("groups", 1)), value.shape[0], wishes["out"])
+    plain = {**_PLAIN, "output_padding": [0, 0]}
+    axes = [_axis_up(n, [wishes.get(name, plain[name])[i] for name in _UP]) for i, n in enumerate(value.shape[1:])]
+    options: dict[str, Any] = {name: tuple(axis[k] for axis in axes) for k, name in enumerate(_UP)}
+    size = tuple(
+        (n - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1
+        for n, (kernel, stride, dilation, padding, output_padding) in zip(value.shape[1:], axes, strict=True)
+    )
+    kernel = options.pop("kernel")
+    source = call_source(
+        "nn.ConvTransposeSynapse", value.shape[0], wishes["out"], kernel, **options, groups=groups, **norm
+    )
+    return source, (wishes["out"], *size)
+
+
+_UP = ("kernel", "stride", "dilation", "padding", "output_padding")
+
+
+def _axis_up(n: int, wishes: Sequence[int]) -> tuple[int, ...]:
+    """The wishes for one axis, so that something is left."""
+    kernel, stride, dilation, padding, output_padding = wishes
+    output_padding = min(output_padding, max(stride, dilation) - 1)
+    most = ((n - 1) * stride + dilation * (kernel - 1) + output_padding) // 2
+    return kernel, stride, dilation, min(padding, most), output_padding
+
+
+def _upsample(value: Value, wishes: Options, norm: dict[str, str]) -> tuple[str, Shape]:
+    channels, height, width = value.shape
+    y, x = wishes.get("factor", [2, 2])
+    return call_source("nn.UpsampleSynapse", channels, (y, x), **norm), (channels, y * height, x * width)
+
+
+_KINDS = {
+    "conv": _conv,
+    "convt": _convt,
+    "dense": _dense,
+    "identity": _identity,
+    "linear": _linear,
+    "mixing": _mixing,
+    "upsample": _upsample,
+}

@@ -113,5 +113,5 @@ def _place() -> str:
     frames = traceback.extract_tb(sys.exc_info()[2])
     ours = [f for f in frames if "/pumice/" in f.filename.replace("\\", "/") and "/testing/" not in f.filename]
     frame = (ours or list(frames))[-1]
-    folder, file = ["", *frame.filename.replace("\\", "/").split("/")][-2:]
-    return f"{folder}/{file}:{frame.name}"
+    file = frame.filename.replace("\\", "/").rpartition("/pumice/")[2]
+    return f"{file}:{frame.name}"

@@ -10,18 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from pumice.fixedpoint import conv_transpose_accumulate, conv_transpose_output_shape
-from pumice.ir.synapses.base import (
-    WEIGHT_LIMITS,
-    Entries,
-    Int32Array,
-    IntArray,
-    Shape,
-    Synapse,
-    channel_delay_problems,
-    delayed_by,
-    halves,
-    non_zero,
-)
+from pumice.ir.synapses.base import WEIGHT_LIMITS, Entries, Int32Array, IntArray, Shape, Synapse, delayed_by, halves
+from pumice.ir.synapses.kernels import geometry_problems, size_problems, tap_entries
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -60,56 +50,25 @@ class ConvTranspose(Synapse):
 
     def problems(self, source: Shape, target: Shape) -> Iterator[str]:
         """The kernel must lead from one image to the other."""
-        if len(source) != 3 or len(target) != 3:
-            yield f"a transposed convolution joins shapes (x, y, channel), got {source} and {target}"
-            return
-        if self.weight.ndim != 4:
-            yield (
-                f"weight must have 4 dimensions (out, kernel_x, kernel_y, in / groups), got shape {self.weight.shape}"
+        what = "transposed convolution"
+        pairs = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1}
+        found = [*geometry_problems(what, self, source, target, pairs)]
+        yield from found
+        if not found:
+            if any(n >= max(s, d) for n, s, d in zip(self.output_padding, self.stride, self.dilation, strict=True)):
+                yield f"output_padding must be less than the stride or the dilation, got {self.output_padding}"
+            size = conv_transpose_output_shape(
+                source, self.weight.shape, self.stride, self.padding, self.output_padding, self.dilation
             )
-            return
-        pairs = (
-            ("stride", self.stride, 1),
-            ("padding", self.padding, 0),
-            ("output_padding", self.output_padding, 0),
-            ("dilation", self.dilation, 1),
-        )
-        for label, pair, low in pairs:
-            if len(pair) != 2 or any(n < low for n in pair):
-                yield f"{label} must be two integers (x, y) >= {low}, got {pair}"
-                return
-        if any(n >= max(s, d) for n, s, d in zip(self.output_padding, self.stride, self.dilation, strict=True)):
-            yield f"output_padding must be less than the stride or the dilation, got {self.output_padding}"
-        if self.groups < 1 or source[2] % self.groups or self.weight.shape[0] % self.groups:
-            yield f"groups = {self.groups} must divide the channels in ({source[2]}) and out ({self.weight.shape[0]})"
-            return
-        if self.weight.shape[3] * self.groups != source[2]:
-            yield (
-                f"weight has {self.weight.shape[3]} channels in each of {self.groups} groups, "
-                f"the source has {source[2]}"
-            )
-        found = conv_transpose_output_shape(
-            source, self.weight.shape, self.stride, self.padding, self.output_padding, self.dilation
-        )
-        if found != target:
-            yield f"the transposed convolution gives shape {found}, its target has {target}"
-        yield from channel_delay_problems(source, self.delay_steps)
+            yield from size_problems(what, size, self, source, target)
 
     def entries(self, source: Shape, target: Shape) -> Entries:
         """Each tap of each source neuron that lies within the target."""
-        n_out, kernel_x, kernel_y, per_group = self.weight.shape
-        out, x, y, i, j, c = np.ogrid[:n_out, : source[0], : source[1], :kernel_x, :kernel_y, :per_group]
+        _, kernel_x, kernel_y, _ = self.weight.shape
+        _, x, y, i, j, _ = np.ogrid[:1, : source[0], : source[1], :kernel_x, :kernel_y, :1]
         to_x = x * self.stride[0] - self.padding[0] + i * self.dilation[0]
         to_y = y * self.stride[1] - self.padding[1] + j * self.dilation[1]
-        channel = out // (n_out // self.groups) * per_group + c
-        inside = (to_x >= 0) & (to_x < target[0]) & (to_y >= 0) & (to_y < target[1])
-        delays = np.broadcast_to(np.asarray(self.delay_steps), source[-1:])
-        return non_zero(
-            (to_x * target[1] + to_y) * target[2] + out,
-            (x * source[1] + y) * source[2] + channel,
-            np.where(inside, self.weight[:, None, None], 0),
-            delays[channel],
-        )
+        return tap_entries(self, (source, target), (x, y), (to_x, to_y))
 
     def accumulate(self, sent: Int32Array, delay: int, target: Shape) -> Int32Array:
         """Every source neuron's kernel, times what it sent, at its place."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 from lava.lib.dl.slayer.neuron import cuba as slayer_cuba
 from lava.lib.dl.slayer.utils.quantize import quantize
 
-from pumice.errors import InputError, PumiceWarning
+from pumice.errors import InputError
 from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT
 from pumice.nn.checks import check_deployed_alike, check_transform
 from pumice.nn.layout import neuron_vector, slayer_order, time_major
@@ -181,7 +179,7 @@ class CubaNeuron(slayer_cuba.Neuron):
         """The spikes, before any dropout, with SLAYER's gradient."""
         if self.is_deployed:
             return self._deployed_forward(input)
-        if self._runs_slayers_loops(input):
+        if slayer_loops.are_needed(self, input):
             return self._fired(self._slayers(input)[1])
         current, voltage, spikes = self._fused(input, wants_current=self.persistent_state)
         carried_state.keep(self, current, voltage, spikes)
@@ -189,7 +187,7 @@ class CubaNeuron(slayer_cuba.Neuron):
 
     def dynamics(self, input: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Current (behind the norm) and voltage (before the reset) of every step, as SLAYER's method gives them."""
-        if self._runs_slayers_loops(input):
+        if slayer_loops.are_needed(self, input):
             return self._slayers(input)
         current, voltage, _ = self._fused(input, wants_current=True)
         carried_state.keep(self, current, voltage)
@@ -209,25 +207,6 @@ class CubaNeuron(slayer_cuba.Neuron):
     def firing(self) -> Firing:
         """What decides whether a voltage fires, and what stands for its derivative."""
         return Firing(self.s_scale, self.threshold + self.threshold_eps, self.graded_spike, self.surrogate)
-
-    def _runs_slayers_loops(self, input: torch.Tensor) -> bool:
-        """Whether the input is nothing that the compiled loops were written for."""
-        reason = None
-        if input.dtype != torch.float32:
-            reason = f"its input is {input.dtype}, they compute in float32"
-        elif self.debug:
-            reason = "its debug flag is set"
-        elif input.device.type not in ("cpu", "cuda") or input.device != self.device:
-            reason = f"its input is on {input.device}, its parameters on {self.device}"
-        elif input.is_cuda and find_spec("triton") is None:
-            reason = "triton is not installed"
-        if reason is not None:
-            warnings.warn(
-                f"CubaNeuron uses SLAYER's own loops instead of the compiled ones, several times slower: {reason}",
-                PumiceWarning,
-                stacklevel=4,
-            )
-        return reason is not None
 
     def _fused(self, input: torch.Tensor, wants_current: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Current (empty if not wanted), voltage and spikes in SLAYER's shape."""

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from importlib.util import find_spec
+from typing import Any
+
 import torch
 from lava.lib.dl.slayer.neuron.dynamics import leaky_integrator
 from lava.lib.dl.slayer.utils.quantize import quantize
+
+from pumice.errors import PumiceWarning
 
 
 def integrate(
@@ -41,3 +47,23 @@ def integrate(
     )
     y = y + (flat - flat).cumsum(-1)  # an integer hides NaN and infinity; from there on nothing is known
     return y.view(by_channel.shape).movedim(-2, 1).contiguous()
+
+
+def are_needed(neuron: Any, input: torch.Tensor) -> bool:
+    """Whether a neuron's input is nothing that the compiled loops were written for; warns of the slow ones."""
+    reason = None
+    if input.dtype != torch.float32:
+        reason = f"its input is {input.dtype}, they compute in float32"
+    elif neuron.debug:
+        reason = "its debug flag is set"
+    elif input.device.type not in ("cpu", "cuda") or input.device != neuron.device:
+        reason = f"its input is on {input.device}, its parameters on {neuron.device}"
+    elif input.is_cuda and find_spec("triton") is None:
+        reason = "triton is not installed"
+    if reason is not None:
+        warnings.warn(
+            f"CubaNeuron uses SLAYER's own loops instead of the compiled ones, several times slower: {reason}",
+            PumiceWarning,
+            stacklevel=5,
+        )
+    return reason is not None

@@ -11,7 +11,9 @@ import pytest
 from pumice.backends import get_backend
 from pumice.backends.fast import FastBackend, batch, bounds, links, matrix, neurons, program, simulator
 from pumice.backends.fast.kernels import products
+from pumice.backends.fast.links import conv, token_mixing
 from pumice.backends.verify import first_difference
+from pumice.ir import Dense
 from pumice.testing import cases, example
 
 CASES = range(40)
@@ -123,31 +125,29 @@ def values_count_as_spikes(monkeypatch):
 
 
 def sums_of_convolutions_do_not_wrap(monkeypatch):
-    add = links.add_conv
-    monkeypatch.setattr(links, "add_conv", lambda *arguments: add(*arguments[:-2], False, arguments[-1]))
+    add = conv.add_conv
+    monkeypatch.setattr(conv, "add_conv", lambda *arguments: add(*arguments[:-2], False, arguments[-1]))
 
 
 def flipped_kernel(monkeypatch):
-    init = links.ConvLink.__init__
+    init = conv.ConvLink.__init__
     monkeypatch.setattr(
-        links.ConvLink, "__init__", lambda self, s, *rest: init(self, replace(s, weight=s.weight[:, ::-1]), *rest)
+        conv.ConvLink, "__init__", lambda self, s, *rest: init(self, replace(s, weight=s.weight[:, ::-1]), *rest)
     )
 
 
 def swapped_tokens(monkeypatch):
-    add = links.add_token_mixing
+    add = token_mixing.add_token_mixing
     monkeypatch.setattr(
-        links, "add_token_mixing", lambda a, w, weight, *rest: add(a, w, weight.transpose(0, 2, 1).copy(), *rest)
+        token_mixing,
+        "add_token_mixing",
+        lambda a, w, weight, *rest: add(a, w, weight.transpose(0, 2, 1).copy(), *rest),
     )
 
 
 def no_weight_exponent(monkeypatch):
-    prepare, build = links._prepare, links._prepare.registry[links.Dense]
-    monkeypatch.setattr(
-        links,
-        "_prepare",
-        lambda s, ends: build(replace(s, weight_exp=0), ends) if isinstance(s, links.Dense) else prepare(s, ends),
-    )
+    build = links._PREPARED[Dense]
+    monkeypatch.setitem(links._PREPARED, Dense, lambda s, ends: build(replace(s, weight_exp=0), ends))
 
 
 def history_is_forgotten(monkeypatch):
@@ -189,5 +189,6 @@ def test_a_planted_defect_is_found(monkeypatch, defect):
 
 def test_modules_are_the_ones_in_use():
     """The defects above replace what is looked up in these modules."""
-    assert links.add_conv is products.add_conv
+    assert conv.add_conv is products.add_conv
+    assert token_mixing.add_token_mixing is products.add_token_mixing
     assert bounds.activation_types is links.activation_types

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pumice.fixedpoint.formats import DELAY_STEPS
-from pumice.ir import Graph, Input, Population, Synapse, verify_graph
+from pumice.ir import Graph, Input, Population, Sigma, Synapse, verify_graph
 from pumice.passes.balance_latency import balance_latency
 from pumice.testing import parts, values
 from pumice.testing.parts import Sketch
@@ -149,8 +149,6 @@ def _changes(pen: _Pen) -> None:
 
 
 def _plain_sigma(_: Rng, name: str, shape: Shape) -> Population:
-    from pumice.ir import Sigma
-
     return Sigma(name, shape)
 
 

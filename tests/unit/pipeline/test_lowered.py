@@ -15,7 +15,7 @@ def trained(tiny_recipe, digits):
 
 def test_the_graph_says_where_it_comes_from(trained):
     graph = lower_trained(trained)
-    assert Recipe.model_validate(json.loads(graph.info["recipe"])) == trained.recipe
+    assert Recipe.from_record(json.loads(graph.info["recipe"])) == trained.recipe
     assert graph.info["accuracy_float"] == f"{trained.accuracy_float:.4f}"
     assert "accuracy_deployed" not in graph.info
     assert graph.input.value_range == (0, 16)

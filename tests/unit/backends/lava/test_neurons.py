@@ -73,5 +73,8 @@ def test_the_states_are_variables_of_that_name():
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(BackendError, match="population x: unknown kind Population in Lava's processes; known: Cuba"):
-        neuron_process(ir.Population("x", (2,)))
+    class Own(ir.Sigma):
+        pass
+
+    with pytest.raises(BackendError, match="population x: unknown kind Own in Lava's processes; known: Cuba"):
+        neuron_process(Own("x", (2,)))

@@ -4,7 +4,9 @@ from torch.nn.functional import cross_entropy
 
 from pumice.errors import InputError
 from pumice.models import stmixer
-from pumice.train.sml import SurrogateModuleLoss, freeze_surrogates_, watch_surrogates
+from pumice.nn.blocks.surrogate_module import freeze_surrogates_
+from pumice.nn.probes.surrogates import watch_surrogates
+from pumice.train.losses import SurrogateModuleLoss
 
 LIF = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5, "surrogate": "dspike"}
 MAIN, OTHER, LABEL = torch.tensor([[[2.0], [0.0]]]), torch.tensor([[1.0, 1.0]]), torch.tensor([0])
@@ -86,10 +88,10 @@ def test_frozen_modules_get_no_gradient_and_the_network_keeps_its_own():
 def test_the_weight_moves_in_a_straight_line():
     loss, answer = SurrogateModuleLoss(weight=1.0, last_weight=0.0), (MAIN, [OTHER])
     soft = loss(answer, LABEL)
-    loss.progress = 1.0
+    loss.at(1.0)
     hard = loss(answer, LABEL)
     assert (hard.item(), soft.item()) == (pytest.approx(0.315668, abs=1e-6), pytest.approx(0.053585, abs=1e-6))
-    loss.progress = 0.25
+    loss.at(0.25)
     torch.testing.assert_close(loss(answer, LABEL), 0.75 * soft + 0.25 * hard)
 
 

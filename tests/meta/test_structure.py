@@ -1,13 +1,13 @@
 """Where things stand: tests beside what they test, imports at the top, files of a size to be read, no cycles."""
 
 import ast
+import importlib
 import sys
 from functools import cache
 from itertools import chain
 from pathlib import Path
 
 import pytest
-import tomllib
 
 import pumice
 
@@ -185,6 +185,8 @@ def test_functions_import_only_what_may_be_missing():
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib")
 def test_what_may_be_missing_is_in_an_extra():
+
+    tomllib = importlib.import_module("tomllib")
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     listed = " ".join(chain.from_iterable(extras.values()))
     distributions = {"PIL": "torchvision", "sklearn": "scikit-learn", "lightning_fabric": "lightning-fabric"}

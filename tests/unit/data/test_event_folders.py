@@ -51,7 +51,8 @@ def test_nmnist_in_tonics_layout(tonic_nmnist, tmp_path, cached):
     data = load_nmnist(folder, cache=tmp_path / "cache" if cached else None)
     assert data.train.labels.tolist() == [0, 0, 3, 3]
     for index, key in enumerate([(0, "00001"), (0, "00002"), (3, "00001"), (3, "00002")]):
-        assert data.test.samples[index].tolist() == expected[("Test", *key)]
+        place = ("Test", *key)
+        assert data.test.samples[index].tolist() == expected[place]
 
 
 @pytest.mark.parametrize("cached", [False, True])

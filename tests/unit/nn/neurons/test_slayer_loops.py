@@ -19,9 +19,10 @@ def by_hand(x, neuron):
         channel = place[1] if len(keep_u) > 1 else 0
         for t in range(x.shape[-1]):
             u, v = (int(np.sign(s)) * (abs(s) * int(k[channel]) >> 12) for s, k in ((u, keep_u), (v, keep_v)))
-            u += int(neuron.s_scale * x[(*place, t)])
+            at = (*place, t)
+            u += int(neuron.s_scale * x[at])
             v += u
-            spikes[(*place, t)] = v >= fires_at
+            spikes[at] = v >= fires_at
             v = 0 if v >= fires_at else v
     return torch.tensor(spikes)
 

@@ -41,7 +41,8 @@ def brute_force_fan_out(block, shape):
     counts = torch.zeros(shape)
     for index in torch.cartesian_prod(*map(torch.arange, shape)):
         x = torch.zeros(1, *shape, 1)
-        x[(0, *index, 0)] = 1.0
+        place = (0, *index, 0)
+        x[place] = 1.0
         counts[tuple(index)] = float(block.synapse(x).detach().sum())
     return counts
 

@@ -37,7 +37,8 @@ class Evaluation:
         labels: Given, shape (n,).
         predictions: Of the first output, shape (n,): the class with the most spikes within the sample (of equal
             counts the first); of an output that sends values, the one with the largest at the sample's last step,
-            or with the largest sum over its steps if the output keeps nothing from step to step.
+            or with the largest sum over its steps if the output keeps nothing from step to step. With another
+            `readout`, the neuron with the largest state.
         spikes: For the input and each population, events (spikes, or non-zero values) per sample, shape (n,).
         synaptic_events: For each synapse "source -> target", weights that were used per sample, shape (n,): each
             event counts once for every non-zero weight that it meets.
@@ -63,6 +64,7 @@ def evaluate(
     dataset: Iterable[tuple[IntArray, int]],
     *,
     check: Mapping[Any, int] | None = None,
+    readout: str | None = None,
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
@@ -77,12 +79,15 @@ def evaluate(
             that yields them: ``zip(x, labels)``, a generator, a torch `Dataset`.
         check: Backend (as for `pumice.verify`) -> number of samples: the first ones are also run there, and every
             neuron's s and states compared at every step; {"lava": 4}, for example.
+        readout: What of the first output answers: "sent" (spikes or values, see `Evaluation`), or the name of one of
+            its states at the sample's last step, such as "v" of neurons that were trained by their voltage ("voltage"
+            and "current" stand for "v" and "u").
         threads: At most so many; by default one per core.
         progress: Called with the number of samples done so far.
 
     Raises:
-        InputError: There is no sample, the graph states no timing, a sample or label does not fit, or `check` does
-            not say how many samples a backend runs.
+        InputError: There is no sample, the graph states no timing, a sample or label does not fit, `check` does not
+            say how many samples a backend runs, or the output has no such state.
         CheckFailedError: Another backend differs.
 
     Example:
@@ -97,7 +102,7 @@ def evaluate(
     if graph.timing is None:
         raise InputError("this graph states no sample length; give it a timing: graph.replace(timing=Timing(...))")
     wanted = _wanted(check)
-    counter = _Counter(graph, threads)
+    counter = _Counter(graph, threads, _state_of(graph, readout))
     first_samples: list[IntArray] = []
     labels: list[int] = []
     for batch in _batches(graph, dataset):
@@ -138,11 +143,24 @@ def _wanted(check: Any) -> list[tuple[AbstractBackend, int]]:
     return wanted
 
 
+def _state_of(graph: Graph, readout: str | None) -> str | None:
+    if readout in {None, "sent"}:
+        return None
+    state = {"voltage": "v", "current": "u"}.get(str(readout), readout)
+    if state not in graph.output.states:
+        raise InputError(
+            f"readout {readout!r}: the output {graph.output.name!r}, a {type(graph.output).__name__}, has the states "
+            f'{", ".join(graph.output.states)}; or read what it sends: "sent"'
+        )
+    return state
+
+
 class _Counter:
     """Runs batches, and keeps of each sample only sums."""
 
-    def __init__(self, graph: Graph, threads: int | None) -> None:
+    def __init__(self, graph: Graph, threads: int | None, state: str | None) -> None:
         assert graph.timing is not None
+        self._state = state
         self._graph, self._timing, self._threads = graph, graph.timing, threads
         self._program = Program(graph)
         self._lag = latencies(graph)
@@ -163,6 +181,7 @@ class _Counter:
         padded[:, t.lead_steps : t.lead_steps + t.sample_steps] = x
         counts = {name: np.zeros((n, size), np.int32) for name, size in self._sizes.items()}
         output = np.zeros((n, t.sample_steps, self._graph.output.size), np.int32)
+        held = np.zeros(output.shape if self._state is not None else (0,), np.int32)
 
         def collect(samples: slice, start: int, stop: int, simulator: Simulator) -> None:
             for name, count in counts.items():
@@ -172,13 +191,20 @@ class _Counter:
             first = t.lead_steps + self._lag[self._graph.outputs[0]]
             low, high = max(first, start), min(first + t.sample_steps, stop)
             if low < high:
-                sent = simulator.sent(self._graph.outputs[0])[low - start : high - start]
+                part = slice(low - start, high - start)
+                sent = simulator.sent(self._graph.outputs[0])[part]
                 output[samples, low - first : high - first] = sent.swapaxes(0, 1)
+                if self._state is not None:
+                    trace = simulator.states(self._graph.outputs[0])[self._state][part]
+                    held[samples, low - first : high - first] = trace.swapaxes(0, 1)
 
         began = time.perf_counter()
-        simulate(self._program, padded, collect, threads=self._threads)
+        simulate(self._program, padded, collect, record=self._state is not None, threads=self._threads)
         self.seconds += time.perf_counter() - began
-        self.scores.append(output[:, -1] if self._is_sum else output.sum(1, dtype=np.int64))
+        if self._state is not None:
+            self.scores.append(held[:, -1])
+        else:
+            self.scores.append(output[:, -1] if self._is_sum else output.sum(1, dtype=np.int64))
         self.outputs.append(output)
         for name, count in counts.items():
             self.spikes[name].append(count.sum(1, dtype=np.int64))

@@ -47,6 +47,13 @@ def evaluate(
         typer.Option(help=f"Also run this backend, and compare; one of: {BACKENDS_HELP}."),
     ] = None,
     check_samples: Annotated[int, typer.Option(help="On how many samples, back to back.")] = 4,
+    readout: Annotated[
+        str,
+        typer.Option(
+            metavar="sent|voltage|current|STATE",
+            help="What of the output answers: the spikes or values that it sends, or a state at a sample's last step.",
+        ),
+    ] = "sent",
     threads: Annotated[int | None, typer.Option(help="Use at most so many; by default one per core.")] = None,
     trust: Trust = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
@@ -76,7 +83,12 @@ def evaluate(
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("samples", total=n)
         result = pumice.evaluate(  # the package's, which loads numba when it is first used
-            graph, pairs, check=checks, threads=threads, progress=lambda done: bar.update(task, completed=done)
+            graph,
+            pairs,
+            check=checks,
+            readout=readout,
+            threads=threads,
+            progress=lambda done: bar.update(task, completed=done),
         )
     print(json.dumps(_summary(graph, result)) if as_json else _text(graph, result))
 

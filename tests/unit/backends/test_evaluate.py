@@ -216,3 +216,31 @@ def test_labels_are_integers(label):
     x = samples(graph, 2)
     with pytest.raises(InputError, match="sample 1: its label must be an integer"):
         evaluate(graph, [(x[0], np.int64(1)), (x[1], label)])
+
+
+@pytest.mark.parametrize(("readout", "state"), [("voltage", "v"), ("v", "v"), ("current", "u")])
+def test_a_state_may_answer(readout, state):
+    """Of neurons that never fire, such as those that were trained by their voltage."""
+    graph = small()
+    silent = replace(graph.output, vth_mant=(1 << 17) - 1)
+    graph = graph.replace(populations=(*graph.populations[:-1], silent))
+    rng = np.random.default_rng(1)
+    x = (rng.random((9, STEPS, 4)) < 4 * rng.random((9, 1, 4)) ** 3).astype(int)
+    result = evaluate(graph, zip(x, [0] * 9, strict=True), readout=readout, check={"reference": 2})
+    assert not result.spikes["dense1"].any()
+    timing, lag = graph.timing, pumice.ir.latencies(graph)
+    predicted = []
+    for sample in x:
+        stream = np.zeros((timing.period_steps + max(lag.values()), *graph.input.shape), int)
+        stream[:STEPS] = sample
+        states = get_backend("reference").run(graph, stream, record=True).records["dense1"].states[state]
+        predicted.append(np.argmax(states[lag["dense1"] + STEPS - 1]))
+    assert result.predictions.tolist() == predicted
+    assert len(set(predicted)) > 1
+    sent = evaluate(graph, zip(x, [0] * 9, strict=True), readout="sent").predictions
+    assert sent.tolist() == [0] * 9
+
+
+def test_a_state_that_is_not_there_is_refused():
+    with pytest.raises(InputError, match="readout 'potential': the output 'dense1', a Cuba, has the states u, v"):
+        evaluate(small(), [], readout="potential")

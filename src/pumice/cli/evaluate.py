@@ -51,7 +51,7 @@ def evaluate(
         str,
         typer.Option(
             metavar="sent|voltage|current|STATE",
-            help="What of the output answers: the spikes or values that it sends, or a state at a sample's last step.",
+            help="What of the output answers: what it sends, or one of its states at a sample's last step.",
         ),
     ] = "sent",
     threads: Annotated[int | None, typer.Option(help="Use at most so many; by default one per core.")] = None,

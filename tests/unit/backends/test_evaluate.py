@@ -221,7 +221,7 @@ def test_labels_are_integers(label):
 @pytest.mark.parametrize(("readout", "state"), [("voltage", "v"), ("v", "v"), ("current", "u")])
 def test_a_state_may_answer(readout, state):
     """Of neurons that never fire, such as those that were trained by their voltage."""
-    graph = small()
+    graph = with_reset_schedule(chain((4,), [8, 6], seed=3).replace(timing=Timing(STEPS, STEPS, 0)), STEPS, 1)
     silent = replace(graph.output, vth_mant=(1 << 17) - 1)
     graph = graph.replace(populations=(*graph.populations[:-1], silent))
     rng = np.random.default_rng(1)

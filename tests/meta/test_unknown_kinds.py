@@ -41,6 +41,7 @@ from pumice.passes.order import run_passes
 from pumice.passes.prune_dead import prune_dead
 from pumice.passes.schedule_resets import schedule_resets
 from pumice.passes.share_currents import share_currents
+from pumice.passes.sparsify import sparsify
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +123,7 @@ OF_THE_PACKAGE = {
     "check_ranges": check_ranges,
     "graph_cost": graph_cost,
     "run_passes": lambda graph: run_passes(graph, 5),
+    "sparsify": lambda graph: sparsify(graph, 0.5),
     "evaluate": lambda graph: evaluate(graph.replace(timing=Timing(5, 8)), [(X, 1)]),
     "reference": lambda graph: get_backend("reference").run(graph, X),
     "fast": lambda graph: get_backend("fast").run(graph, X),

@@ -19,6 +19,12 @@ def lower(
     plan: Annotated[
         bool, typer.Option("--plan", help="First print each layer's scale, weights, bias and largest states.")
     ] = False,
+    sparse_below: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE", help="Store layers with a smaller share of weights other than 0 as single ones."
+        ),
+    ] = 0.0,
     trust: Trust = None,
 ) -> None:
     """Lower CHECKPOINT's network to integers and write it, certified, to FILE.net."""
@@ -29,7 +35,7 @@ def lower(
     trained = restore(load_checkpoint(checkpoint), trust=trust or ())
     if plan:
         print(plan_trained(trained))
-    graph = lower_trained(trained)
+    graph = lower_trained(trained, sparse_below=sparse_below)
     save(graph, output)
     period = graph.timing.period_steps if graph.timing is not None else "one sample only"
     print(

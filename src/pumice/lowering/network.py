@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import get_args
 
 import numpy as np
@@ -26,7 +27,7 @@ from pumice.ir import (
 from pumice.lowering.blocks import lower_block, population_name, undelayed
 from pumice.passes.check_ranges import check_ranges
 from pumice.passes.cost import graph_cost
-from pumice.passes.order import run_passes
+from pumice.passes.order import Settings, run_passes
 from pumice.passes.share_currents import Residual
 from pumice.quantization.compiled import original
 from pumice.quantization.quantize import quantize_, undisturbed, value_range
@@ -43,6 +44,7 @@ def lower(
     input_range: tuple[int, int] | None = None,
     period_steps: int | None = None,
     residual: Residual = "auto",
+    sparse_below: float = 0.0,
     keep: Sequence[str] = (),
 ) -> Graph:
     """Turn a network into a graph that gives the same spikes, `graph.latency` steps later.
@@ -62,6 +64,8 @@ def lower(
             needed if not given, because chips reset in such intervals.
         residual: How a stream of currents reaches its readers: "synapses" from every branch, "relays" that send
             values, or for each sum what costs less (see `pumice.passes.share_currents`).
+        sparse_below: Layers with a smaller share of weights that are not 0, of pruned networks, become sparse
+            synapses (see `pumice.passes.sparsify`).
         keep: Names of blocks that the model calls and does not return, to be outputs behind those that it returns.
 
     Returns:
@@ -82,26 +86,27 @@ def lower(
     """
     if residual not in get_args(Residual):  # before the network is changed
         raise LoweringError(f"residual must be one of {', '.join(get_args(Residual))}, got {residual!r}")
+    if not 0 <= sparse_below <= 1:
+        raise LoweringError(f"sparse_below must be a share of the weights, 0 to 1, got {sparse_below}")
+    options = Settings(int(example_input.shape[-1]), period_steps, residual, sparse_below)
     input_range = value_range(example_input, input_range)
     model = original(model)
     with undisturbed(model, example_input) as example:
-        return _lower(model, example, input_range, period_steps, residual, keep)
+        return _lower(model, example, input_range, options, keep)
 
 
-def _lower(  # noqa: PLR0917
+def _lower(
     model: torch.nn.Module,
     example_input: torch.Tensor,
     input_range: tuple[int, int],
-    period_steps: int | None,
-    residual: Residual,
+    options: Settings,
     keep: Sequence[str],
 ) -> Graph:
     quantize_(model, example_input, input_range=input_range)
     traced = trace_model(model, example_input)
     calls = traced.calls
-    sample_steps = int(example_input.shape[-1])
     try:
-        graph = run_passes(_assemble(traced, keep, example_input, input_range), sample_steps, period_steps, residual)
+        graph = run_passes(_assemble(traced, keep, example_input, input_range), **asdict(options))
     except GraphError as error:
         raise LoweringError(str(error)) from error
     if broken := violations(graph):

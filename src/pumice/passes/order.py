@@ -17,6 +17,7 @@ from pumice.passes.insert_relays import insert_relays
 from pumice.passes.prune_dead import prune_dead
 from pumice.passes.schedule_resets import schedule_resets
 from pumice.passes.share_currents import Residual, share_currents
+from pumice.passes.sparsify import sparsify
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class Settings:
         sample_steps: Steps of one sample.
         period_steps: See `schedule_resets`.
         residual: See `share_currents`.
+        sparse_below: See `sparsify`.
     """
 
     sample_steps: int
     period_steps: int | None = None
     residual: Residual = "auto"
+    sparse_below: float = 0.0
 
 
 Check = Callable[[Graph], object]
@@ -73,6 +76,13 @@ PASSES = (
         ensures=check_unscheduled,
     ),
     Pass(
+        "sparsify",
+        lambda graph, settings: sparsify(graph, settings.sparse_below),
+        "Of what is stored in the end: what is shared was one synapse before.",
+        requires=check_unscheduled,
+        ensures=check_unscheduled,
+    ),
+    Pass(
         "balance_latency",
         lambda graph, _: balance_latency(graph),
         "Latencies must be equal before anything refers to them.",
@@ -97,7 +107,11 @@ PASSES = (
 
 
 def run_passes(
-    graph: Graph, sample_steps: int, period_steps: int | None = None, residual: Residual = "auto"
+    graph: Graph,
+    sample_steps: int,
+    period_steps: int | None = None,
+    residual: Residual = "auto",
+    sparse_below: float = 0.0,
 ) -> Graph:
     """Turn the graph of a quantized network into one that runs on a chip, samples back to back: `PASSES`.
 
@@ -106,6 +120,7 @@ def run_passes(
         sample_steps: Steps of one sample.
         period_steps: See `schedule_resets`.
         residual: See `share_currents`.
+        sparse_below: See `sparsify`.
 
     Returns:
         The graph, verified.
@@ -118,7 +133,7 @@ def run_passes(
         >>> run_passes(chain((4,), [3, 2], seed=0), sample_steps=5).timing.period_steps
         8
     """
-    settings = Settings(sample_steps, period_steps, residual)
+    settings = Settings(sample_steps, period_steps, residual, sparse_below)
     for step in PASSES:
         graph = _run(step, graph, settings)
     return graph

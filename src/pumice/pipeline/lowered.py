@@ -22,11 +22,12 @@ _NUMBERS = "the class with the largest sum of output values within a sample; of 
 _PACKAGES = ("pumice", "lava-dl", "lava-nc", "torch", "numpy")
 
 
-def lower_trained(trained: Trained) -> Graph:
+def lower_trained(trained: Trained, *, sparse_below: float = 0.0) -> Graph:
     """Lower a trained network (deploying it first if need be), say where it comes from, and certify it.
 
     Args:
         trained: Of `pumice.train`; its network is changed in place if it was not deployed yet.
+        sparse_below: See `pumice.lower`.
 
     Returns:
         The graph, with `info` about its origin and a certificate over the first few test samples.
@@ -35,7 +36,7 @@ def lower_trained(trained: Trained) -> Graph:
         LoweringError: The network cannot be lowered exactly.
     """
     trained.model.eval()
-    graph = lower(trained.model, trained.example, input_range=trained.encoder.value_range)
+    graph = lower(trained.model, trained.example, input_range=trained.encoder.value_range, sparse_below=sparse_below)
     graph = graph.replace(info={**graph.info, **_origin(trained, graph.output.sends_values)})
     return certify(graph, to_stream(graph, encoded_test(trained, CERTIFICATE_SAMPLES)))
 

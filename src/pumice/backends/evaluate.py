@@ -20,7 +20,6 @@ from pumice.backends.fast.program import Program
 from pumice.backends.fast.simulator import Simulator
 from pumice.backends.verify import first_difference
 from pumice.errors import CheckFailedError, InputError
-from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.ir import Accumulator, Graph, Population, from_stream, latencies, to_stream, verify_graph
 
 IntArray = npt.NDArray[np.integer[Any]]
@@ -37,7 +36,7 @@ class Evaluation:
         labels: Given, shape (n,).
         predictions: Of the first output, shape (n,): the class with the most spikes within the sample (of equal
             counts the first); of an output that sends values, the one with the largest at the sample's last step,
-            or with the largest sum over its steps if the output keeps nothing from step to step. With another
+            or, of an `Accumulator` that leaks, with the largest sum over its steps. With another
             `readout`, the neuron with the largest state.
         spikes: For the input and each population, events (spikes, or non-zero values) per sample, shape (n,).
         synaptic_events: For each synapse "source -> target", weights that were used per sample, shape (n,): each
@@ -164,7 +163,7 @@ class _Counter:
         self._graph, self._timing, self._threads = graph, graph.timing, threads
         self._program = Program(graph)
         self._lag = latencies(graph)
-        self._is_sum = graph.output.sends_values and not _forgets(graph.output)
+        self._is_sum = graph.output.sends_values and not _leaks(graph.output)
         self._sizes = {graph.input.name: graph.input.size} | {p.name: p.size for p in graph.populations}
         self.scores: list[IntArray] = []
         self.outputs: list[IntArray] = []
@@ -215,9 +214,9 @@ class _Counter:
             self.synaptic_events[label].append(per_sample)
 
 
-def _forgets(population: Population) -> bool:
-    """Whether a read-out keeps nothing from step to step, so that the reader has to add up what it sends."""
-    return isinstance(population, Accumulator) and bool(np.all(np.asarray(population.v_decay_q12) == DECAY_ONE))
+def _leaks(population: Population) -> bool:
+    """Whether a read-out forgets, at once or by and by, so that the reader has to add up what it sends."""
+    return isinstance(population, Accumulator) and bool(np.all(np.asarray(population.v_decay_q12) > 0))
 
 
 def _label(synapse: Any) -> str:

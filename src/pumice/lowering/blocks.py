@@ -13,7 +13,6 @@ from lava.lib.dl.slayer import synapse as slayer_synapse
 from lava.lib.dl.slayer.block import cuba as slayer
 
 from pumice.errors import LoweringError
-from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.ir import (
     Accumulator,
     Conv,
@@ -119,7 +118,9 @@ def _readout(
     with torch.no_grad():
         bias: IntArray = block.integer_bias(call.terms).numpy(force=True).astype(np.int32)
         weights = [block.integers(term).numpy(force=True).astype(np.int32) for term in call.terms]
-    population = Accumulator(name, bias.shape, v_decay_q12=DECAY_ONE, bias_mant=bias if bias.any() else 0)
+    population = Accumulator(
+        name, bias.shape, v_decay_q12=block.voltage_decay_q12, bias_mant=bias if bias.any() else 0
+    )
     synapses = [
         _with_delay(Dense(**_ends(source, name, network_input), weight=weight), source)
         for source, weight in zip(sources, weights, strict=True)

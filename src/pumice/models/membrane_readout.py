@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-
 from pumice import nn
 
 
-class MembraneReadout(torch.nn.Module):
+class MembraneReadout(nn.LeakyReadout):
     r"""Output neurons that never fire: how their membrane grows is the answer.
 
     .. math:: v(t) = v(t - 1) + y(t), \qquad y(t) = W \, \underset{n}{\mathrm{mean}} \, s_n(t) + b
@@ -27,16 +25,10 @@ class MembraneReadout(torch.nn.Module):
         InputError: A size is below 1, or the spikes have another number of channels.
 
     Example:
+        >>> import torch
         >>> MembraneReadout(3, 10)(torch.ones(1, 3, 4, 4, 5)).shape
         torch.Size([1, 10, 5])
     """
 
     def __init__(self, channels: int, n_classes: int) -> None:
-        super().__init__()
-        self.synapse = nn.IdentitySynapse(channels)
-        self.readout = nn.LinearReadout(channels, n_classes)
-
-    def forward(self, spikes: torch.Tensor) -> torch.Tensor:
-        """What each step adds to the membrane."""
-        growth: torch.Tensor = self.readout(nn.Current.of(self.synapse, spikes))
-        return growth
+        super().__init__(channels, n_classes, voltage_decay=1.0)

@@ -9,6 +9,7 @@ from pumice.nn.blocks.current import Current
 from pumice.nn.blocks.decoder import ConvT, Upsample
 from pumice.nn.blocks.gradient import set_gradient_
 from pumice.nn.blocks.layers import Conv, Dense, Flatten, Pool, Recurrent
+from pumice.nn.blocks.leaky_readout import LeakyReadout
 from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.nn.blocks.merge import Merge
 from pumice.nn.blocks.patch_splitting import SpikingPatchSplitting
@@ -51,6 +52,7 @@ __all__ = [
     "Flatten",
     "Gradient",
     "IdentitySynapse",
+    "LeakyReadout",
     "LinearReadout",
     "LinearSynapse",
     "Merge",

@@ -111,8 +111,8 @@ def read_out(v_decay_q12):
 
 @pytest.mark.parametrize(
     ("v_decay_q12", "score"),
-    [(100, lambda values: values[-1]), (4096, lambda values: values.sum(0))],
-    ids=["keeps: the last step", "forgets: the sum"],
+    [(0, lambda values: values[-1]), (100, lambda values: values.sum(0)), (4096, lambda values: values.sum(0))],
+    ids=["keeps: the last step", "leaks: the sum", "forgets: the sum"],
 )
 def test_an_accumulator_is_read_as_it_keeps(v_decay_q12, score):
     graph = read_out(v_decay_q12)

@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 
 from pumice.errors import InputError, PumiceWarning
-from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT, STATE_LIMIT
+from pumice.fixedpoint.formats import BIAS_MANT, DECAY_ONE, MIXED_WEIGHT, NEVER_FIRES_VTH_MANT, STATE_LIMIT
 from pumice.nn.blocks.current import Current, Term, check_current, sum_of_offsets
 from pumice.nn.checks import check_sizes
 from pumice.nn.computed_weight import weight_of
 from pumice.nn.exact import exactly_if_deployed
-from pumice.nn.neurons.integer import clip24, wrap24, wrap_int32
+from pumice.nn.neurons.integer import ChipIntegrate, clip24, wrap24, wrap_int32
 from pumice.nn.rounding import round_even, round_integer, straight_through
 
 FRACTION_BITS = 6
@@ -41,19 +41,22 @@ class LinearReadout(torch.nn.Module):
     .. math:: y(t) = \sum_k R_k \, s_k(t) + b', \qquad R_k = \frac{1}{N} W \sum_n (W_k)_n,
 
     of maps of *spikes*: deployed, each R_k is an 8-bit synapse into one population of `ir.Accumulator`, whose voltage
-    is the answer. It is computed in units of 2^-k, so that float32 holds it exactly.
+    is the answer. It is computed in units of 2^-k, so that float32 holds it exactly. With a `voltage_decay` below 1
+    the voltage is that of a leaky integrator, :math:`v(t) = (1 - d) \, v(t - 1) + y(t)`.
 
     Args:
         channels: Channels of the current.
         n_classes: Numbers of the answer.
         bias: Whether there is a b.
+        voltage_decay: d, above 0 to 1: what each step takes of the voltage, a multiple of 1/4096; 1 keeps nothing.
 
     Shape:
         A `Current` of (batch, channel, ..., time) -> (batch, n_classes, time), real numbers. Their sum over time
         decides, as the spike counts of a layer of neurons would.
 
     Raises:
-        InputError: A size is below 1, or what enters is no `Current` of `channels` channels.
+        InputError: A size is below 1, a decay not above 0 to 1, or what enters is no `Current` of `channels`
+            channels.
 
     Example:
         >>> from pumice.nn import ConvSynapse
@@ -63,9 +66,14 @@ class LinearReadout(torch.nn.Module):
 
     deployed_scale: torch.Tensor
 
-    def __init__(self, channels: int, n_classes: int, *, bias: bool = True) -> None:
+    def __init__(self, channels: int, n_classes: int, *, bias: bool = True, voltage_decay: float = 1.0) -> None:
         super().__init__()
         check_sizes("LinearReadout", channels=channels, n_classes=n_classes)
+        self.voltage_decay_q12 = round(voltage_decay * DECAY_ONE)
+        if not 0 < self.voltage_decay_q12 <= DECAY_ONE:
+            raise InputError(
+                f"LinearReadout: voltage_decay must lie above 0 (1/4096 at least) and up to 1, got {voltage_decay}"
+            )
         self.linear = torch.nn.Linear(channels, n_classes, bias=bias)
         self.delay = None
 
@@ -97,10 +105,12 @@ class LinearReadout(torch.nn.Module):
         with torch.no_grad():
             weights = [self.real_weight(term) for term in terms]
             sums = _sum(weights, terms)
+            reached = self._held(sums + self.real_bias(terms).double()) if self._leaks else sums
+            largest = max(float(sums.abs().max()), float(reached.abs().max()))
             limits = {
                 _WEIGHTS: (MIXED_WEIGHT.high, max(float(weight.abs().max()) for weight in weights)),
                 _BIAS: (BIAS_MANT.high, float(self.real_bias(terms).abs().max())),
-                _SUMS: (STATE_LIMIT >> FRACTION_BITS, MARGIN * float(sums.abs().max())),
+                _SUMS: (STATE_LIMIT >> FRACTION_BITS, MARGIN * largest),
             }
             fitting = {reason: limit / found for reason, (limit, found) in limits.items() if found > 0}
             reason = min(fitting, key=fitting.__getitem__, default=_WEIGHTS)
@@ -119,14 +129,36 @@ class LinearReadout(torch.nn.Module):
         """The answer of every step; deployed, multiples of `unit`."""
         self._check(current)
         if not self.is_deployed:
-            return F.linear(current.value.unsqueeze(2).flatten(2, -2).mean(2).movedim(1, -1), *self._rows()).movedim(
-                -1, 1
-            )
+            growth = F.linear(current.value.unsqueeze(2).flatten(2, -2).mean(2).movedim(1, -1), *self._rows())
+            return (self._held(growth) if self._leaks else growth).movedim(-1, 1)
         if torch.compiler.is_exporting():
             raise InputError("a deployed LinearReadout has no torch.export; export it as trained, or pumice.lower it")
         sums = _sum([self.integers(term) for term in current.terms], current.terms)
-        voltage = _accumulated(sums, self.integer_bias(current.terms))
+        bias = self.integer_bias(current.terms)
+        voltage = self._integrated(sums, bias) if self._leaks else _accumulated(sums, bias)
         return (voltage / self.deployed_scale).to(self.linear.weight.dtype).movedim(-1, 1)
+
+    @property
+    def _leaks(self) -> bool:
+        return self.voltage_decay_q12 < DECAY_ONE
+
+    def _held(self, growth: torch.Tensor) -> torch.Tensor:
+        """The voltage of a leaky integrator in real numbers, shape (batch, time, n) as what it receives."""
+        keep, voltage, found = 1 - self.voltage_decay_q12 / DECAY_ONE, torch.zeros_like(growth[:, 0]), []
+        for added in growth.unbind(1):
+            voltage = keep * voltage + added
+            found.append(voltage)
+        return torch.stack(found, 1)
+
+    def _integrated(self, sums: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """The accumulators' voltage over 2^6, shape (batch, time, n), as the chip leaks, wraps and clips."""
+        scale = 1 << FRACTION_BITS
+        current = straight_through(wrap24(wrap_int32(sums.detach() * scale)) / scale, sums)
+        decay = torch.full_like(sums[:, 0], float(self.voltage_decay_q12))
+        rest = torch.zeros_like(sums[:, 0])
+        x = (current + bias).movedim(1, -1)
+        voltage: torch.Tensor = ChipIntegrate.apply(x, decay, rest, float(NEVER_FIRES_VTH_MANT))
+        return voltage.movedim(-1, 1)
 
     def _check(self, current: Current) -> None:
         check_current("LinearReadout", current)

@@ -256,6 +256,8 @@ def _patches(sketch: _Sketch, source: int) -> tuple[tuple[int, ...], Drawn]:
 def _readout(sketch: _Sketch, source: int) -> tuple[tuple[int, ...], Drawn]:
     rng = sketch.rng
     drawn: Drawn = {"out": pick(rng, [1, 2, 5]), "bias": not one_in(rng, 4), "params": sketch.stream}
+    if one_in(rng, 2):
+        drawn["leak"] = pick(rng, [1 / 4096, 0.1, 0.25, 0.5, 4095 / 4096])
     return (source,), drawn | {"synapse": chance.synapse(rng, image=sketch.is_image(source))}
 
 

@@ -227,7 +227,9 @@ def _readout(pen: Pen, values: Sequence[Value], options: Options) -> Value:
     if value.kind != "current":
         return value
     n = int(options.get("out", 4))
-    own = {} if options.get("bias", True) else {"bias": False}
+    own: dict[str, Any] = {} if options.get("bias", True) else {"bias": False}
+    if "leak" in options:
+        own["voltage_decay"] = options["leak"]
     block = pen.module("readout", call_source("nn.LinearReadout", value.shape[0], n, **own))
     return pen.let(f"{block}({value.name})", (n,), "numbers")
 

@@ -1,0 +1,48 @@
+"""Output neurons that never fire."""
+
+from __future__ import annotations
+
+import torch
+
+from pumice.nn.blocks.current import Current
+from pumice.nn.blocks.linear_readout import LinearReadout
+from pumice.nn.synapses.identity import IdentitySynapse
+
+
+class LeakyReadout(torch.nn.Module):
+    r"""Leaky integrators that never fire: their voltage is the answer.
+
+    .. math:: v(t) = (1 - d) \, v(t - 1) + W \, \underset{n}{\mathrm{mean}} \, s_n(t) + b
+
+    The last layer of many networks in the field (snnTorch's `Leaky` without reset, Norse's `LICell`, NIR's `LI`).
+    Deployed, it is a population of `ir.Accumulator`, into which one dense synapse leads. What decides is the sum of
+    the voltage over a sample's steps.
+
+    Args:
+        channels: Channels, or neurons, of the spikes; of an image, the mean over its pixels enters.
+        n_classes: Numbers of the answer.
+        bias: Whether there is a b.
+        voltage_decay: d, above 0 to 1, a multiple of 1/4096; 1 keeps nothing from step to step.
+
+    Shape:
+        (batch, channel, ..., time) -> (batch, n_classes, time), real numbers.
+
+    Raises:
+        InputError: A size is below 1, a decay not above 0 to 1, or the spikes have another number of channels.
+
+    Example:
+        >>> readout = LeakyReadout(1, 1, bias=False, voltage_decay=0.5)
+        >>> _ = readout.readout.linear.weight.data.fill_(1)
+        >>> readout(torch.tensor([[[1.0, 0.0, 1.0]]])).tolist()
+        [[[1.0, 0.5, 1.25]]]
+    """
+
+    def __init__(self, channels: int, n_classes: int, *, bias: bool = True, voltage_decay: float = 0.1) -> None:
+        super().__init__()
+        self.synapse = IdentitySynapse(channels)
+        self.readout = LinearReadout(channels, n_classes, bias=bias, voltage_decay=voltage_decay)
+
+    def forward(self, spikes: torch.Tensor) -> torch.Tensor:
+        """The voltage after each step."""
+        voltage: torch.Tensor = self.readout(Current.of(self.synapse, spikes))
+        return voltage

@@ -117,6 +117,30 @@ def call(function: Callable[..., Any], what: str, arguments: Mapping[str, Any], 
         raise InputError(f"{what}: {error}; its arguments are: {allowed}") from error
 
 
+def renamed(module: str, table: Mapping[str, str]) -> Callable[[str], Any]:
+    """A module's `__getattr__` that gives what its old names mean.
+
+    Args:
+        module: Its name.
+        table: Old name -> "package.module:name" of today.
+
+    Example:
+        >>> renamed("shapes", {"round": "math:floor"})("round")(1.5)
+        1
+        >>> renamed("shapes", {})("oval")
+        Traceback (most recent call last):
+        AttributeError: module 'shapes' has no attribute 'oval'
+    """
+
+    def find_old(name: str) -> Any:
+        if name not in table:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        place, _, now = table[name].partition(":")
+        return getattr(import_module(place), now)
+
+    return find_old
+
+
 def look_in_current_folder() -> None:
     """Let Python find modules in the current folder too, last, so that none takes an installed package's place."""
     here = os.getcwd()

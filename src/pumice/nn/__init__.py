@@ -1,8 +1,6 @@
 """Training blocks on lava-dl SLAYER."""
 
-from importlib import import_module
-from typing import Any
-
+from pumice import names
 from pumice.nn.blocks.activation import Activation, Neurons
 from pumice.nn.blocks.channel_mixer import ChannelMixerBlock
 from pumice.nn.blocks.current import Current
@@ -72,23 +70,19 @@ __all__ = [
     "synchronize_norms_",
 ]
 
-_FORMERLY_HERE = {
-    "deploy": ("pumice.quantization", "quantize_"),
-    "is_deployed": ("pumice.quantization", "is_quantized"),
-    "AbstractArm": ("pumice.nn", "AbstractSynapse"),
-    "ConvArm": ("pumice.nn", "ConvSynapse"),
-    "set_gradient": ("pumice.nn", "set_gradient_"),
-    "DenseArm": ("pumice.nn", "DenseSynapse"),
-    "IdentityArm": ("pumice.nn", "IdentitySynapse"),
-    "LinearArm": ("pumice.nn", "LinearSynapse"),
-    "TokenMixing": ("pumice.nn", "TokenMixingSynapse"),
-    "TokenMixingArm": ("pumice.nn", "TokenMixingSynapse"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    """The names of 0.1, until 0.3."""
-    if name not in _FORMERLY_HERE:
-        raise AttributeError(f"module 'pumice.nn' has no attribute {name!r}")
-    module, new = _FORMERLY_HERE[name]
-    return getattr(import_module(module), new)
+__getattr__ = names.renamed(  # those of 0.1, until 0.3
+    __name__,
+    {
+        "deploy": "pumice.quantization:quantize_",
+        "is_deployed": "pumice.quantization:is_quantized",
+        "set_gradient": "pumice.nn:set_gradient_",
+        "STBPNeuron": "pumice.nn.blocks.gradient:stbp_neuron",
+        "AbstractArm": "pumice.nn:AbstractSynapse",
+        "ConvArm": "pumice.nn:ConvSynapse",
+        "DenseArm": "pumice.nn:DenseSynapse",
+        "IdentityArm": "pumice.nn:IdentitySynapse",
+        "LinearArm": "pumice.nn:LinearSynapse",
+        "TokenMixing": "pumice.nn:TokenMixingSynapse",
+        "TokenMixingArm": "pumice.nn:TokenMixingSynapse",
+    },
+)

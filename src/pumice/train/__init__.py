@@ -1,5 +1,6 @@
 """Training: recipes, losses, the loop, and checkpoints."""
 
+from pumice import names
 from pumice.nn.probes.membrane import watch_membrane
 from pumice.nn.probes.surrogates import watch_surrogates
 from pumice.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -57,3 +58,16 @@ __all__ = [
     "watch_membrane",
     "watch_surrogates",
 ]
+
+__getattr__ = names.renamed(  # those of 0.1, until 0.3
+    __name__,
+    {
+        "MembraneCrossEntropy": "pumice.train:MembraneCrossEntropyLoss",
+        "SpikeCount": "pumice.train:SpikeCountLoss",
+        "SpikeCountCrossEntropy": "pumice.train:SpikeCountCrossEntropyLoss",
+        "SpikeMax": "pumice.train:SpikeMaxLoss",
+        "VanRossum": "pumice.train:VanRossumLoss",
+        "initialise_by_data_": "pumice.train:initialize_by_data_",
+        "synchronise_norms": "pumice.nn:synchronize_norms_",
+    },
+)

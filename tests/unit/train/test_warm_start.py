@@ -1,5 +1,7 @@
 """Begin with another run's weights, and keep a part of the network as it is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from pumice import nn
 from pumice.data import load_digits
 from pumice.errors import InputError, PumiceWarning
 from pumice.quantization import is_quantized
-from pumice.train import PRESETS, Recipe, load_checkpoint, train
+from pumice.train import PRESETS, Recipe, load_checkpoint, restore, save_checkpoint, train
 
 SMALL = [
     "data.max_train=60",
@@ -115,3 +117,21 @@ def test_recipes_without_them_are_recorded_as_before():
     assert np.array_equal(
         sorted(Recipe(network={"weights": "a.pt"}).record()["network"]), ["args", "name", "weights"]
     )
+
+
+def test_a_checkpoint_of_the_first_release_fits(tmp_path):
+    """There the synapses of a merge were its arms."""
+    settings = [*SMALL[:3], "training.batch_size=20", "training.epochs=1", "training.finetune_epochs=0",
+                "network.args.width=0.05", "data.max_train=20"]  # fmt: skip
+    wanted = PRESETS["digits-resnet"].overridden(settings)
+    made = train(wanted, load_digits(), checkpoint_path=tmp_path / "a.pt")
+    saved = load_checkpoint(tmp_path / "a.pt")
+    old = {name.replace(".synapses.", ".arms."): value for name, value in saved.model_state.items()}
+    assert old.keys() != saved.model_state.keys()
+    save_checkpoint(replace(saved, model_state=old), tmp_path / "old.pt")
+    still = ["training.lr=1e-30", "training.weight_decay=0.0", f"network.weights={tmp_path / 'old.pt'}"]
+    model = train(wanted.overridden(still), load_digits()).model
+    for name, value in made.model.named_parameters():
+        assert torch.equal(value, dict(model.named_parameters())[name]), name
+    restored = restore(load_checkpoint(tmp_path / "old.pt")).model.state_dict()
+    assert all(torch.equal(value, restored[name]) for name, value in saved.model_state.items())

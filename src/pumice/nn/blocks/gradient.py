@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.nn.neurons.gradient import Gradient
 from pumice.nn.neurons.gradients import find_gradient
+from pumice.nn.neurons.stbp import STBP
 
 
 def set_gradient_(model: torch.nn.Module, gradient: str | Gradient) -> torch.nn.Module:
@@ -36,3 +39,8 @@ def set_gradient_(model: torch.nn.Module, gradient: str | Gradient) -> torch.nn.
     for neuron in neurons:
         neuron.set_gradient(found)
     return model
+
+
+def stbp_neuron(*args: Any, detaches_reset: bool = False, **options: Any) -> CubaNeuron:
+    """A `CubaNeuron` with the gradient of STBP: what `pumice.nn.STBPNeuron` of 0.1 was."""
+    return CubaNeuron(*args, gradient=STBP(detaches_reset=detaches_reset), **options)

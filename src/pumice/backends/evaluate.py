@@ -33,11 +33,12 @@ class Evaluation:
     """What a graph answered, and how busy it was.
 
     Attributes:
-        labels: Given, shape (n,).
-        predictions: Of the first output, shape (n,): the class with the most spikes within the sample (of equal
-            counts the first); of an output that sends values, the one with the largest at the sample's last step,
-            or, of an `Accumulator` that leaks, with the largest sum over its steps. With another
-            `readout`, the neuron with the largest state.
+        labels: Given, shape (n,); or targets, (n, numbers) or (n, numbers, steps).
+        predictions: Of the first output, shape (n,): the class with the most spikes in the sample (of equal counts
+            the first); of an output that sends values, the one with the largest at the sample's last step, or, of an
+            `Accumulator` that leaks, with the largest sum over its steps. With another `readout`, the neuron with the
+            largest state. Where there are targets, the numbers that were answered, of the targets' shape: what the
+            output sends, in its unit (`graph.info["unit"]`, 1 if none is given), at each step or on the mean.
         spikes: For the input and each population, events (spikes, or non-zero values) per sample, shape (n,).
         synaptic_events: For each synapse "source -> target", weights that were used per sample, shape (n,): each
             event counts once for every non-zero weight that it meets.
@@ -45,8 +46,8 @@ class Evaluation:
         seconds: Time of the simulation alone.
     """
 
-    labels: IntArray
-    predictions: IntArray
+    labels: npt.NDArray[Any]
+    predictions: npt.NDArray[Any]
     spikes: Mapping[str, IntArray]
     synaptic_events: Mapping[str, IntArray]
     checked: Mapping[str, int] = field(default_factory=dict)
@@ -54,8 +55,25 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Share of samples whose prediction is the label."""
+        """Share of samples whose prediction is the label.
+
+        Raises:
+            InputError: There are targets, no classes.
+        """
+        if self.has_targets:
+            raise InputError("there is no accuracy: the samples have targets, numbers; see `error`")
         return float(np.mean(self.predictions == self.labels))
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether numbers were answered, not classes."""
+        return self.labels.ndim > 1
+
+    @property
+    def error(self) -> float:
+        """Root of the mean squared error of the numbers that were answered."""
+        of_sample = np.square(self.predictions - self.labels).reshape(len(self.labels), -1).mean(1)
+        return float(np.sqrt(of_sample.mean()))
 
 
 def evaluate(
@@ -74,7 +92,8 @@ def evaluate(
 
     Args:
         graph: With a timing: it says how long a sample is, and how long its run.
-        dataset: Pairs (stream, label): integers of shape (T, *input shape) in Lava's order, and a class. Anything
+        dataset: Pairs (stream, label): integers of shape (T, *input shape) in Lava's order, and a class or an array
+            of targets. Anything
             that yields them: ``zip(x, labels)``, a generator, a torch `Dataset`.
         check: Backend (as for `pumice.verify`) -> number of samples: the first ones are also run there, and every
             neuron's s and states compared at every step; {"lava": 4}, for example.
@@ -103,7 +122,7 @@ def evaluate(
     wanted = _wanted(check)
     counter = _Counter(graph, threads, _state_of(graph, readout))
     first_samples: list[IntArray] = []
-    labels: list[int] = []
+    labels: list[Any] = []
     for batch in _batches(graph, dataset):
         x = np.stack([sample for sample, _ in batch])
         counter.run(x)
@@ -117,9 +136,12 @@ def evaluate(
     checked = {
         other.name: _checked(graph, other, np.stack(first_samples[:n]), counter.outputs) for other, n in wanted
     }
+    if len({np.shape(label) for label in labels}) > 1:
+        raise InputError("some samples have a class, others an array of targets, or targets of another shape")
+    given = np.array(labels)
     return Evaluation(
-        labels=np.array(labels),
-        predictions=np.argmax(np.concatenate(counter.scores), axis=1),
+        labels=given,
+        predictions=_answered(graph, counter, given) if given.ndim > 1 else counter.classes(),
         spikes={name: np.concatenate(parts) for name, parts in counter.spikes.items()},
         synaptic_events={name: np.concatenate(parts) for name, parts in counter.synaptic_events.items()},
         checked=checked,
@@ -154,12 +176,25 @@ def _state_of(graph: Graph, readout: str | None) -> str | None:
     return state
 
 
+def _answered(graph: Graph, counter: _Counter, targets: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """What the output sends as numbers: (n, neurons, steps), or (n, neurons) on the mean over the steps."""
+    if counter.state is not None:
+        raise InputError("readout: targets are compared with what the output sends; leave it out")
+    sent = np.concatenate(counter.outputs).swapaxes(1, 2) * float(graph.info.get("unit", 1.0))
+    answered: npt.NDArray[np.float64] = sent if targets.ndim == 3 else sent.mean(-1)
+    if answered.shape != targets.shape:
+        raise InputError(
+            f"the output answers numbers of shape {answered.shape[1:]}, the targets are {targets.shape[1:]}"
+        )
+    return answered
+
+
 class _Counter:
     """Runs batches, and keeps of each sample only sums."""
 
     def __init__(self, graph: Graph, threads: int | None, state: str | None) -> None:
         assert graph.timing is not None
-        self._state = state
+        self.state = state
         self._graph, self._timing, self._threads = graph, graph.timing, threads
         self._program = Program(graph)
         self._lag = latencies(graph)
@@ -171,6 +206,10 @@ class _Counter:
         self.synaptic_events: dict[str, list[IntArray]] = {_label(link.synapse): [] for link in self._program.links}
         self.seconds = 0.0
 
+    def classes(self) -> IntArray:
+        """Of each sample the neuron with the largest score."""
+        return np.argmax(np.concatenate(self.scores), axis=1)
+
     def run(self, x: IntArray) -> None:
         """x: (n, sample_steps, *input shape)."""
         n = len(x)
@@ -180,7 +219,7 @@ class _Counter:
         padded[:, t.lead_steps : t.lead_steps + t.sample_steps] = x
         counts = {name: np.zeros((n, size), np.int32) for name, size in self._sizes.items()}
         output = np.zeros((n, t.sample_steps, self._graph.output.size), np.int32)
-        held = np.zeros(output.shape if self._state is not None else (0,), np.int32)
+        held = np.zeros(output.shape if self.state is not None else (0,), np.int32)
 
         def collect(samples: slice, start: int, stop: int, simulator: Simulator) -> None:
             for name, count in counts.items():
@@ -193,14 +232,14 @@ class _Counter:
                 part = slice(low - start, high - start)
                 sent = simulator.sent(self._graph.outputs[0])[part]
                 output[samples, low - first : high - first] = sent.swapaxes(0, 1)
-                if self._state is not None:
-                    trace = simulator.states(self._graph.outputs[0])[self._state][part]
+                if self.state is not None:
+                    trace = simulator.states(self._graph.outputs[0])[self.state][part]
                     held[samples, low - first : high - first] = trace.swapaxes(0, 1)
 
         began = time.perf_counter()
-        simulate(self._program, padded, collect, record=self._state is not None, threads=self._threads)
+        simulate(self._program, padded, collect, record=self.state is not None, threads=self._threads)
         self.seconds += time.perf_counter() - began
-        if self._state is not None:
+        if self.state is not None:
             self.scores.append(held[:, -1])
         else:
             self.scores.append(output[:, -1] if self._is_sum else output.sum(1, dtype=np.int64))
@@ -234,7 +273,7 @@ def _batches(graph: Graph, dataset: Iterable[tuple[IntArray, int]]) -> Iterator[
                 sample = checked_input(graph, stream)
                 if len(sample) != steps:
                     raise InputError(f"a sample of this graph has {steps} steps, got {len(sample)}")
-                yield sample, _class(label)
+                yield sample, _class_or_target(label)
             except InputError as error:
                 raise InputError(f"sample {index}: {error}") from error
 
@@ -243,11 +282,15 @@ def _batches(graph: Graph, dataset: Iterable[tuple[IntArray, int]]) -> Iterator[
         yield batch
 
 
-def _class(label: Any) -> int:
+def _class_or_target(label: Any) -> Any:
+    if np.ndim(label):
+        return np.asarray(label, np.float64)
     try:
         return operator.index(label)
     except TypeError as error:
-        raise InputError(f"its label must be an integer, the number of a class, got {label!r}") from error
+        raise InputError(
+            f"its label must be an integer, the number of a class (or an array of targets), got {label!r}"
+        ) from error
 
 
 def _items(dataset: Any) -> Iterator[tuple[IntArray, int]]:

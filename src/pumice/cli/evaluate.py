@@ -96,7 +96,7 @@ def evaluate(
 def _summary(graph: Graph, result: Evaluation) -> dict[str, Any]:
     return {
         "samples": len(result.labels),
-        "accuracy": result.accuracy,
+        **({"error": result.error} if result.has_targets else {"accuracy": result.accuracy}),
         "seconds": result.seconds,
         "spikes_per_sample": {name: float(counts.mean()) for name, counts in result.spikes.items()},
         "synaptic_events_per_sample": {name: float(n.mean()) for name, n in result.synaptic_events.items()},
@@ -117,10 +117,14 @@ def _text(graph: Graph, result: Evaluation) -> str:
     with console.capture() as captured:
         console.print(table)
     n = len(result.labels)
-    correct = int((result.predictions == result.labels).sum())
+    if result.has_targets:
+        score = f"root mean squared error {result.error:.6g} ({n} samples)"
+    else:
+        correct = int((result.predictions == result.labels).sum())
+        score = f"accuracy {100 * result.accuracy:.2f} % ({correct} of {n} samples)"
     lines = [
         captured.get().rstrip(),
-        f"accuracy {100 * result.accuracy:.2f} % ({correct} of {n} samples)",
+        score,
         f"simulated in {result.seconds:.2f} s: {1e3 * result.seconds / n:.3f} ms per sample",
     ]
     lines += [f"{name}: equal on {count} values" for name, count in result.checked.items()]

@@ -41,10 +41,11 @@ class TrainingProgress:
     def epoch(self, record: EpochRecord) -> None:
         """Show an epoch's loss, accuracies and firing rates."""
         rates = ", ".join(f"{100 * rate:.0f}" for rate in record.firing_rates.values())
-        figures = (
-            f"{record.phase} {record.epoch}: loss {record.loss:.4f}, accuracy {100 * record.train_accuracy:.1f} % "
-            f"(test {100 * record.test_accuracy:.1f} %), firing {rates} %"
-        )
+        if record.train_accuracy is not None and record.test_accuracy is not None:
+            score = f"accuracy {100 * record.train_accuracy:.1f} % (test {100 * record.test_accuracy:.1f} %)"
+        else:
+            score = f"error {record.train_error:.4g} (test {record.test_error:.4g})"
+        figures = f"{record.phase} {record.epoch}: loss {record.loss:.4f}, {score}, firing {rates} %"
         self._bar.update(self._task, figures=figures)
         if not self._console.is_terminal:
             self._console.print(figures, highlight=False, markup=False, soft_wrap=True)

@@ -74,9 +74,11 @@ def train(
 
 
 def _text(path: Path, trained: Trained) -> str:
-    text = (
-        f"{path}: {len(trained.history)} epochs, test accuracy {100 * trained.accuracy_float:.2f} % in real numbers"
-    )
+    text = f"{path}: {len(trained.history)} epochs, "
+    if trained.error_float is not None:
+        text += f"root mean squared error of the test split {trained.error_float:.4g} in real numbers"
+        return text + ("" if trained.error_deployed is None else f", {trained.error_deployed:.4g} in integers")
+    text += f"test accuracy {100 * trained.accuracy_float:.2f} % in real numbers"
     if trained.accuracy_deployed is not None:
         text += f", {100 * trained.accuracy_deployed:.2f} % in the chip's integers"
     return text

@@ -25,11 +25,12 @@ class Split:
     Attributes:
         samples: Images, integers of shape (N, channel, height, width); sequences, (N, feature, time); or recordings
             of events.
-        labels: Class indices, shape (N,).
+        labels: Class indices, shape (N,). Or targets, numbers that are to be answered: floats of shape (N, n), or
+            (N, n, T), one for each step.
     """
 
     samples: Any  # an array, or an EventSamples: both take an index, a slice or an array of indices
-    labels: IntArray
+    labels: npt.NDArray[Any]
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -56,7 +57,7 @@ class Dataset(ABC):
         name: For messages and model cards.
         train: What a network may learn from.
         test: Held back.
-        class_names: Name of each label, in order.
+        class_names: Name of each label, or of each number of a target, in order.
         source: Where the data come from, and their licence.
     """
 
@@ -66,9 +67,17 @@ class Dataset(ABC):
     class_names: tuple[str, ...]
     source: str = field(default="", kw_only=True)
 
+    @property
+    def has_targets(self) -> bool:
+        """Whether numbers are to be answered, not a class."""
+        return is_target(self.train.labels)
+
     def __post_init__(self) -> None:
         for where, split in self._splits():
             labels = split.labels
+            if is_target(labels):
+                _check_targets(where, split, len(self.class_names))
+                continue
             if labels.shape != (len(split),) or not len(split):
                 raise InputError(
                     f"{where}: expected N >= 1 samples and labels (N,), got {len(split)} and {labels.shape}"
@@ -80,6 +89,16 @@ class Dataset(ABC):
                     f"{where}: labels must lie in 0..{len(self.class_names) - 1}, "
                     f"got {labels.min()} to {labels.max()}"
                 )
+
+        if is_target(self.train.labels) != is_target(self.test.labels):
+            raise InputError(
+                f"dataset {self.name}: one split has targets (floats), the other class indices (integers)"
+            )
+        if self.train.labels.shape[1:] != self.test.labels.shape[1:]:
+            raise InputError(
+                f"dataset {self.name}: train targets have shape {self.train.labels.shape[1:]}, test targets "
+                f"{self.test.labels.shape[1:]}"
+            )
 
     def _splits(self) -> Iterable[tuple[str, Split]]:
         for label, split in (("train", self.train), ("test", self.test)):
@@ -93,6 +112,27 @@ class Dataset(ABC):
     def limited(self: AnyDataset, max_train: int | None, max_test: int | None) -> AnyDataset:
         """The same dataset with only the first samples of each split."""
         return replace(self, train=self.train.first(max_train), test=self.test.first(max_test))
+
+
+def is_target(labels: Any) -> bool:
+    """Whether labels are numbers to be answered, not class indices.
+
+    Example:
+        >>> is_target(np.zeros((4, 2))), is_target(np.zeros(4, int))
+        (True, False)
+    """
+    return np.issubdtype(labels.dtype, np.floating)
+
+
+def _check_targets(where: str, split: Split, n_names: int) -> None:
+    targets = split.labels
+    if targets.ndim not in {2, 3} or len(targets) != len(split) or not len(split) or targets.shape[1] != n_names:
+        raise InputError(
+            f"{where}: expected N >= 1 samples and targets (N, {n_names}) or (N, {n_names}, time), one name in "
+            f"class_names for each number; got {len(split)} and {targets.shape}"
+        )
+    if not np.isfinite(targets).all():
+        raise InputError(f"{where}: targets must be finite numbers")
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,12 +254,13 @@ class EventDataset(Dataset):
 
 def _check_images(where: str, split: Split, value_range: tuple[int, int]) -> None:
     images, labels = split.images, split.labels
-    if images.ndim != 4 or labels.shape != images.shape[:1] or not len(images):
+    if images.ndim != 4 or labels.shape[:1] != images.shape[:1] or not len(images):
         raise InputError(
             f"{where}: expected images (N, channel, height, width) and labels (N,) with N >= 1, "
             f"got {images.shape} and {labels.shape}"
         )
-    if not (np.issubdtype(images.dtype, np.integer) and np.issubdtype(labels.dtype, np.integer)):
+    answers = np.issubdtype(labels.dtype, np.integer) or (is_target(labels) and labels.ndim > 1)
+    if not (np.issubdtype(images.dtype, np.integer) and answers):
         raise InputError(f"{where}: images and labels must be integers, got {images.dtype} and {labels.dtype}")
     low, high = value_range
     if int(images.min()) < low or int(images.max()) > high:

@@ -39,6 +39,8 @@ def take_fold(dataset: AnyDataset, k: int, fold: int, seed: int) -> AnyDataset:
             f"data.folds must lie in 2..{len(dataset.train)} and data.fold in 0..folds - 1, got {k} and {fold}"
         )
     labels = dataset.train.labels
+    if dataset.has_targets:
+        raise InputError("data.folds are balanced by class, and this dataset has targets, numbers; leave them out")
     try:
         parts = list(StratifiedKFold(k, shuffle=True, random_state=seed).split(labels, labels))
     except ValueError as error:
@@ -48,7 +50,7 @@ def take_fold(dataset: AnyDataset, k: int, fold: int, seed: int) -> AnyDataset:
 
 
 def hold_out(dataset: AnyDataset, fraction: float, seed: int) -> tuple[AnyDataset, Split | None]:
-    """Take a part of the training split away, balanced by class, for validation.
+    """Take a part of the training split away, balanced by class where there are classes, for validation.
 
     Args:
         dataset: Any.
@@ -76,7 +78,10 @@ def hold_out(dataset: AnyDataset, fraction: float, seed: int) -> tuple[AnyDatase
     labels = dataset.train.labels
     try:
         learn, held_back = train_test_split(
-            np.arange(len(labels)), test_size=fraction, stratify=labels, random_state=seed
+            np.arange(len(labels)),
+            test_size=fraction,
+            stratify=None if dataset.has_targets else labels,
+            random_state=seed,
         )
     except ValueError as error:
         raise InputError(f"data.validation={fraction}: {error}") from error

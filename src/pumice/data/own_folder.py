@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.data.checked import Origin
-from pumice.data.dataset import Dataset, EventDataset, ImageDataset, Split
+from pumice.data.dataset import Dataset, EventDataset, ImageDataset, Split, is_target
 from pumice.data.events import Events, EventSamples, in_order, pack_events
 from pumice.data.npz import names_in_npz, read_npz
 from pumice.data.recordings import read_event_npz
@@ -52,12 +52,14 @@ def load_folder(
     - ``train/CLASS/FILE`` and ``test/CLASS/FILE``. Files are images (anything that Pillow reads; grey or RGB, all of
       one size), recordings of events (``.npz`` with x, y, t in microseconds and p in 0 or 1), or sequences of any
       length (``.npy`` or ``.csv`` of whole numbers, one row per step).
+
     - ``train.npz`` and ``test.npz``: arrays ``images`` (N, height, width) or (N, channel, height, width) and
       ``labels`` (N,); or ``x``, ``y``, ``t``, ``p`` of all recordings one after the other, ``offsets`` (N + 1,)
       where each begins, and ``label`` (N,); or ``values`` (all steps, feature) of all sequences one after the other,
       ``offsets`` and ``labels``.
 
-    Without a test part, a share of each class is held back, the same one for the same seed.
+    Labels in arrays that are floats of shape (N, n) or (N, n, time) are targets: numbers that the network is to
+    answer. Without a test part, a share of each class is held back, the same one for the same seed.
 
     Args:
         root: The folder.
@@ -130,13 +132,25 @@ def _arrays(folder: Path, class_names: tuple[str, ...]) -> tuple[dict[str, Split
     if len(kinds) > 1:
         raise InputError(f"{folder}: train.npz and test.npz hold samples of two kinds; {_WANTED}")
     for part, split in parts.items():
+        if is_target(split.labels):
+            continue  # checked when the dataset is made
         if split.labels.shape != (len(split),) or not len(split):
             raise InputError(
                 f"{folder / part}.npz: expected N >= 1 samples and labels (N,), got {len(split)} and "
                 f"{split.labels.shape}"
             )
+    first = parts["train"].labels
+    if is_target(first):
+        return parts, tuple(class_names) or tuple(map(str, range(first.shape[1])))
     highest = max(int(split.labels.max(initial=0)) for split in parts.values())
     return parts, tuple(class_names) or tuple(map(str, range(highest + 1)))
+
+
+def _answers(path: Path, labels: Any) -> Any:
+    """Class indices, or targets as they are: floats of more than one axis."""
+    if is_target(labels) and labels.ndim > 1:
+        return labels.astype(np.float32)
+    return whole_numbers(f"{path}: labels", labels)
 
 
 def _array_split(path: Path) -> Split:
@@ -157,12 +171,12 @@ def _array_split(path: Path) -> Split:
     if images.dtype.kind not in "biu":
         raise InputError(f"{path}: images must be whole numbers, got {images.dtype}; scale and round them")
     images = images.astype(np.uint8) if images.dtype == np.bool_ else images
-    if images.ndim != 4 or labels.shape != images.shape[:1]:
+    if images.ndim != 4 or labels.shape[:1] != images.shape[:1]:
         raise InputError(
             f"{path}: expected images (N, height, width) or (N, channel, height, width) and labels (N,), got "
             f"{images.shape} and {labels.shape}"
         )
-    return Split(images, whole_numbers(f"{path}: labels", labels))
+    return Split(images, _answers(path, labels))
 
 
 def _sequence_split(path: Path) -> Split:
@@ -174,7 +188,7 @@ def _sequence_split(path: Path) -> Split:
         samples = pad_sequences(np.split(values, starts[1:-1]))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    return Split(samples, whole_numbers(f"{path}: labels", labels))
+    return Split(samples, _answers(path, labels))
 
 
 def _classes(folder: Path) -> tuple[dict[str, Split], tuple[str, ...]]:
@@ -308,7 +322,9 @@ def _held_back(split: Split, share: float, seed: int) -> dict[str, Split]:
     if not 0 < share < 1:
         raise InputError(f"test_share must lie between 0 and 1, got {share}; there is no test part in the folder")
     rng, test = np.random.default_rng(seed), np.zeros(len(split), bool)
-    for label in np.unique(split.labels):
+    if is_target(split.labels):
+        test[rng.permutation(len(split))[: max(1, round(share * len(split)))]] = True
+    for label in [] if is_target(split.labels) else np.unique(split.labels):
         members = rng.permutation(np.flatnonzero(split.labels == label))
         test[members[: min(len(members) - 1, max(1, round(share * len(members))))]] = True
     if not test.any():

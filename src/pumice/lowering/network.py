@@ -25,6 +25,7 @@ from pumice.ir import (
     torch_to_lava,
 )
 from pumice.lowering.blocks import lower_block, population_name, undelayed
+from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.passes.check_ranges import check_ranges
 from pumice.passes.cost import graph_cost
 from pumice.passes.order import Settings, run_passes
@@ -148,6 +149,8 @@ def _assemble(traced: Trace, keep: Sequence[str], example_input: torch.Tensor, i
             )
     names = [name for name in traced.outputs.values() if not name.isdigit()]
     info = {"outputs": ", ".join(names)} if names else {}
+    if isinstance(outputs[0].block, LinearReadout):
+        info["unit"] = repr(outputs[0].block.unit)
     return Graph(source, tuple(populations), tuple(synapses), tuple(map(population_name, outputs)), info=info)
 
 

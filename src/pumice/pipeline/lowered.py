@@ -71,8 +71,13 @@ def _origin(trained: Trained, answers_in_numbers: bool) -> dict[str, str]:
         "readout": _NUMBERS if answers_in_numbers else _SPIKES,
         "recipe": json.dumps(trained.recipe.record(), sort_keys=True),
         "versions": ", ".join(f"{package} {version(package)}" for package in _PACKAGES),
-        "accuracy_float": f"{trained.accuracy_float:.4f}",
     }
+    if trained.error_float is not None:
+        origin["error_float"] = f"{trained.error_float:.6g}"
+        if trained.error_deployed is not None:
+            origin["error_deployed"] = f"{trained.error_deployed:.6g}"
+        return origin
+    origin["accuracy_float"] = f"{trained.accuracy_float:.4f}"
     if trained.accuracy_deployed is not None:
         origin["accuracy_deployed"] = f"{trained.accuracy_deployed:.4f}"
     return origin

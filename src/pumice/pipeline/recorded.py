@@ -44,7 +44,7 @@ class RecordedTest:
         streams = itertools.chain.from_iterable(
             torch_to_lava(batch) for batch in encode(self._encoder, self._split.samples, seed=self._recipe.seed)
         )
-        return zip(streams, map(int, self.labels), strict=True)
+        return zip(streams, self.labels, strict=True)
 
 
 def recorded_test(

@@ -28,8 +28,8 @@ def draw_learning_curve(history: tuple[EpochRecord, ...]) -> Figure:
     left, right = fig.subplots(1, 2)
     left.plot(x, [record.loss for record in history], color=BLUE, marker="o", markersize=3)
     left.set(title="Training loss", xlabel="epoch", yscale="log")
-    right.plot(x, [100 * (1 - r.train_accuracy) for r in history], color=BLUE, marker="o", markersize=3)
-    right.plot(x, [100 * (1 - r.test_accuracy) for r in history], color=ORANGE, marker="s", markersize=3)
+    right.plot(x, [100 * (1 - (r.train_accuracy or 0.0)) for r in history], color=BLUE, marker="o", markersize=3)
+    right.plot(x, [_mistakes(r) for r in history], color=ORANGE, marker="s", markersize=3)
     right.set(title="Errors in %", xlabel="epoch", ylim=(0, None))
     right.legend(["training split, while learning", "test split, after the epoch"])
     for axes in (left, right):
@@ -48,7 +48,7 @@ def learning_curve(history: tuple[EpochRecord, ...]) -> Picture:
     first, last = history[0], history[-1]
     alt = (
         f"Two line charts over {len(history)} epochs. Training loss goes from {first.loss:.3f} to {last.loss:.3f}; "
-        f"test errors from {100 * (1 - first.test_accuracy):.1f} % to {100 * (1 - last.test_accuracy):.1f} %."
+        f"test errors from {_mistakes(first):.1f} % to {_mistakes(last):.1f} %."
     )
     with styled():
         return picture(
@@ -57,6 +57,12 @@ def learning_curve(history: tuple[EpochRecord, ...]) -> Picture:
             caption=f"{n_float} epochs in real numbers; {len(history) - n_float} more (shaded) through the chip's "
             "integers. The test split is shown, never used to choose anything.",
         )
+
+
+def _mistakes(record: EpochRecord) -> float:
+    """Of the test split, in per cent; the report is about classes."""
+    assert record.test_accuracy is not None
+    return 100 * (1 - record.test_accuracy)
 
 
 def confusion(labels: IntArray, predictions: IntArray, class_names: tuple[str, ...]) -> Picture:

@@ -11,6 +11,7 @@ from pumice.train.isometry import Isometry, isometry
 from pumice.train.loop import total_batches, train
 from pumice.train.losses import (
     AbstractLoss,
+    MeanSquaredErrorLoss,
     MembraneCrossEntropyLoss,
     SpikeCountCrossEntropyLoss,
     SpikeCountLoss,
@@ -31,6 +32,7 @@ __all__ = [
     "Checkpoint",
     "EpochRecord",
     "Isometry",
+    "MeanSquaredErrorLoss",
     "MembraneCrossEntropyLoss",
     "Recipe",
     "SpikeCountCrossEntropyLoss",

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from pumice.data import EventSamples, ImageDataset
 from pumice.data.augment import Augmentation, with_noise
+from pumice.data.dataset import is_target
 from pumice.data.events import one_recording
 from pumice.errors import InputError
 from pumice.train.predict import to_tensor
@@ -19,7 +20,7 @@ from pumice.train.trained import Trained
 
 Noise = npt.NDArray[np.float64]
 Item = tuple[int, Noise | None]  # a sample's index, and what is added to it
-Sample = tuple[npt.NDArray[Any], int]  # as it enters the network, and its label
+Sample = tuple[npt.NDArray[Any], Any]  # as it enters the network, and its label or target
 
 
 def batch_sizes(n_samples: int, batch_size: int) -> list[int]:
@@ -110,17 +111,18 @@ class _Prepared(Dataset[Any]):
         if isinstance(samples, EventSamples):
             name = samples.name(index)
             one: Any = one_recording(self._augment(samples[index], rng, name=name), name)
-            return self._encoder.encode(one, rng)[0], int(self._split.labels[index])
+            return self._encoder.encode(one, rng)[0], self._split.labels[index]
         sample = self._augment(samples[index], rng)
         if noise is not None and self._value_range is not None:
             sample = with_noise(sample, noise, self._value_range)
-        return self._encoder.encode(sample[None], rng)[0], int(self._split.labels[index])
+        return self._encoder.encode(sample[None], rng)[0], self._split.labels[index]
 
 
-def _collate(samples: list[Sample | InputError]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]] | InputError:
+def _collate(samples: list[Sample | InputError]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]] | InputError:
     good: list[Sample] = []
     for sample in samples:
         if isinstance(sample, InputError):
             return sample
         good.append(sample)
-    return np.stack([x for x, _ in good]), np.array([label for _, label in good], np.int64)
+    labels = np.stack([label for _, label in good])
+    return np.stack([x for x, _ in good]), labels.astype(np.float32 if is_target(labels) else np.int64)

@@ -156,6 +156,8 @@ def build_loss(recipe: Recipe, dataset: Dataset) -> AbstractLoss:
     """
     settings = recipe.training
     weights = settings.class_weights
+    if weights is not None and dataset.has_targets:
+        raise InputError("training.class_weights: this dataset has targets, numbers, and no classes; leave them out")
     if weights == "balanced":
         counts = np.bincount(dataset.train.labels, minlength=len(dataset.class_names))
         weights = [len(dataset.train) / (len(counts) * max(int(n), 1)) for n in counts]

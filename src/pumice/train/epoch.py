@@ -26,6 +26,7 @@ from pumice.train.recipe import Recipe
 from pumice.train.regularizers import make_regularizers
 from pumice.train.runtime.fabric import gathered, summed
 from pumice.train.runtime.precision import neurons_in_float32
+from pumice.train.score import score_of, score_sum
 from pumice.train.trained import Trained
 from pumice.train.validation import validate
 from pumice.train.warm_start import train_mode_
@@ -95,10 +96,14 @@ def train_epoch(run: Run, phase: str, epoch: int) -> EpochRecord:
         phase,
         epoch,
         loss=sums.loss / sums.samples,
-        train_accuracy=sums.correct / sums.samples,
-        test_accuracy=trained.test_accuracy(fabric),
         firing_rates=sums.rates(),
-        **validate(trained, step.loss_of, fabric),
+        **{
+            "train_accuracy": None,
+            "test_accuracy": None,
+            **score_of("train", sums.correct, sums.samples, has_targets=trained.dataset.has_targets),
+            **trained.test_score(fabric),
+            **validate(trained, step.loss_of, fabric),
+        },
     )
     position.batches, position.torch_rng, position.sums = 0, None, EpochSums()
     return record
@@ -120,7 +125,7 @@ class _Step:
         self._finite = FiniteCheck(run.trained.model)
         self._firing = FiringRates()
         self._answer_of: Reader
-        self._group = (0.0, 0, 0)  # loss, correct answers and samples since the last step of the optimiser
+        self._group = (0.0, 0.0, 0)  # loss, score and samples since the last step of the optimiser
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -160,9 +165,9 @@ class _Step:
                 index + 1,
                 lr=lr,
                 loss=loss_sum / samples,
-                accuracy=correct / samples,
+                accuracy=None if run.trained.dataset.has_targets else correct / samples,
             )
-            self._group = (0.0, 0, 0)
+            self._group = (0.0, 0.0, 0)
         return is_due
 
     def _step(self, index: int) -> None:
@@ -200,10 +205,13 @@ class _Step:
         """Add the batch's figures, of all processes, to the epoch's."""
         sums, samples, mine = self._run.position.sums, self._sizes[index], len(labels)
         fired = self._firing.take()
-        correct = int((output.detach().sum(-1).argmax(1) == labels).sum())
-        figures = [float(loss.detach()) * mine, float(correct), *(total for total, _ in fired.values())]
+        figures = [
+            float(loss.detach()) * mine,
+            score_sum(output.detach(), labels),
+            *(total for total, _ in fired.values()),
+        ]
         figures = summed(self._run.fabric, figures)
-        loss_sum, correct = figures[0], int(figures[1])
+        loss_sum, correct = figures[:2]
         if not all(map(math.isfinite, figures)):
             blocks = [name for name, total in zip(fired, figures[2:], strict=True) if not math.isfinite(total)]
             raise self._diverged(f"the loss is {loss_sum / samples} ({self._origin(x, blocks)})", index)

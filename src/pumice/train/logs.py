@@ -19,6 +19,9 @@ from pumice.train.recipe import LoggingSection
 STEP_FIELDS = ("step", "phase", "epoch", "batch", "lr", "loss", "accuracy")
 EPOCH_FIELDS = ("phase", "epoch", "loss", "train_accuracy", "test_accuracy", "validation_loss", "validation_accuracy")
 
+ERROR_FIELDS = ("train_error", "test_error", "validation_error")
+"""Written where numbers are answered."""
+
 
 class RunLogs:
     """Logs in one folder: `steps.csv`, `epochs.csv`, and events for TensorBoard.
@@ -72,7 +75,9 @@ class RunLogs:
         if not self._bytes:
             self._pending.append(_row(STEP_FIELDS))
 
-    def step(self, step: int, phase: str, epoch: int, batch: int, *, lr: float, loss: float, accuracy: float) -> None:
+    def step(
+        self, step: int, phase: str, epoch: int, batch: int, *, lr: float, loss: float, accuracy: float | None
+    ) -> None:
         """Note one step of the optimiser.
 
         Raises:
@@ -80,17 +85,20 @@ class RunLogs:
         """
         self._begin()
         if self._csv:
-            self._pending.append(_row((step, phase, epoch, batch, repr(lr), repr(loss), repr(accuracy))))
+            self._pending.append(
+                _row((step, phase, epoch, batch, repr(lr), repr(loss), "" if accuracy is None else repr(accuracy)))
+            )
         if self._board is not None:
             for name, value in (("lr", lr), ("loss", loss), ("accuracy", accuracy)):
-                self._board.add_scalar(f"step/{name}", value, step)
+                if value is not None:
+                    self._board.add_scalar(f"step/{name}", value, step)
 
     def epoch(self, history: Sequence[EpochRecord], step: int) -> None:
         """Write the table of epochs anew: it follows from the history."""
         self._begin()
         if self._board is not None:
             record = history[-1]
-            for name in EPOCH_FIELDS[2:]:
+            for name in (*EPOCH_FIELDS[2:], *ERROR_FIELDS):
                 if getattr(record, name) is not None:
                     self._board.add_scalar(f"epoch/{name}", getattr(record, name), step)
             for block, rate in record.firing_rates.items():
@@ -98,9 +106,10 @@ class RunLogs:
         if self._folder is None or not self._csv:
             return
         blocks = list(history[-1].firing_rates)
-        rows: list[tuple[Any, ...]] = [(*EPOCH_FIELDS, *(f"firing {block}" for block in blocks))]
+        names = EPOCH_FIELDS if history[-1].train_error is None else (*EPOCH_FIELDS, *ERROR_FIELDS)
+        rows: list[tuple[Any, ...]] = [(*names, *(f"firing {block}" for block in blocks))]
         for record in history:
-            rows.append((*(getattr(record, name) for name in EPOCH_FIELDS), *record.firing_rates.values()))
+            rows.append((*(getattr(record, name) for name in names), *record.firing_rates.values()))
         with replace_atomically(self._folder / "epochs.csv") as temporary:
             temporary.write_text("".join(map(_row, rows)), encoding="utf-8")
 

@@ -14,14 +14,14 @@ class EpochSums:
 
     Attributes:
         loss: Sum over samples.
-        correct: Samples whose class had the most spikes.
+        correct: Samples whose class had the most spikes; where numbers are answered, the sum of squared errors.
         samples: How many.
         spikes: For each block, its spikes.
         sizes: For each block, its neurons times steps times samples.
     """
 
     loss: float = 0.0
-    correct: int = 0
+    correct: float = 0
     samples: int = 0
     spikes: dict[str, float] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from pumice.data import AbstractEncoder
 from pumice.errors import InputError
 from pumice.train.finite import FiniteCheck
 from pumice.train.outputs import first_output
+from pumice.train.score import score_sum
 
 IntArray = npt.NDArray[np.integer[Any]]
 TEST_STREAM = 0
@@ -37,19 +38,49 @@ def predict_counts(
     Raises:
         InputError: The network answers NaN or infinity, which is no class.
     """
+    # float64 holds a deployed read-out's sums, integers times a power of two, exactly.
+    outputs = _outputs(model, encoder, images, seed=seed, batch_size=batch_size)
+    return np.concatenate([output.numpy(force=True).sum(-1, dtype=np.float64) for output in outputs])
+
+
+def squared_errors(
+    model: torch.nn.Module, encoder: AbstractEncoder, samples: Any, targets: npt.NDArray[Any], *, seed: int = 0
+) -> float:
+    """Sum over samples of the mean squared errors of what the network answers, in evaluation mode.
+
+    Args:
+        model: Tensor (batch, channel, height, width, time) -> numbers or spikes (batch, n, time).
+        encoder: Turns samples into integers over time.
+        samples: As for `predict_counts`.
+        targets: Shape (N, n) or (N, n, time).
+        seed: Of a random encoding.
+
+    Raises:
+        InputError: As `predict_counts`, or the targets do not fit the network's answers.
+    """
+    total, start = 0.0, 0
+    for output in _outputs(model, encoder, samples, seed=seed):
+        wanted = torch.tensor(targets[start : start + len(output)]).to(output)
+        total, start = total + score_sum(output, wanted), start + len(output)
+    return total
+
+
+def _outputs(
+    model: torch.nn.Module, encoder: AbstractEncoder, images: Any, *, seed: int, batch_size: int | None = None
+) -> Iterator[torch.Tensor]:
+    """The network's first output, batch by batch, in evaluation mode."""
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     was_training = model.training
     model.eval()
-    counts = []
-    with torch.no_grad():
+    try:
         for stream in encode(encoder, images, seed=seed, batch_size=batch_size):
-            output = first_output(model(to_tensor(stream).to(device)))
-            # float64 holds a deployed read-out's sums, integers times a power of two, exactly.
-            counts.append(output.numpy(force=True).sum(-1, dtype=np.float64))
-            if not np.isfinite(counts[-1]).all():
+            with torch.no_grad():
+                output = first_output(model(to_tensor(stream).to(device)))
+            if not bool(torch.isfinite(output).all()):
                 raise InputError(f"the network's answers are not finite{_reason(model)}")
-    model.train(was_training)
-    return np.concatenate(counts)
+            yield output
+    finally:
+        model.train(was_training)
 
 
 def _reason(model: torch.nn.Module) -> str:

@@ -10,15 +10,16 @@ import numpy as np
 import torch
 
 from pumice.data import AbstractEncoder, Dataset, Split
-from pumice.errors import FileFormatError
+from pumice.errors import FileFormatError, InputError
 from pumice.train.build import GIVEN, build_encoder, build_network, deploy, example_input, prepare_data
 from pumice.train.checkpoint import Checkpoint
 from pumice.train.history import FINETUNE, FLOAT, EpochRecord
 from pumice.train.next_epoch import kept_record
 from pumice.train.own_code import check_own_code
-from pumice.train.predict import predict, predict_counts
+from pumice.train.predict import predict, predict_counts, squared_errors
 from pumice.train.recipe import NetworkSection, Recipe
 from pumice.train.runtime.fabric import summed
+from pumice.train.score import score_of
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -58,14 +59,35 @@ class Trained:
     def accuracy_float(self) -> float:
         """Test accuracy after the epoch in real numbers whose weights were kept, 0 to 1."""
         kept = kept_record(self.recipe, self.history, FLOAT)
-        assert kept is not None
+        if kept is None or kept.test_accuracy is None:
+            raise InputError("there is no accuracy: the network answers numbers; see error_float and error_deployed")
         return kept.test_accuracy
+
+    @property
+    def error_float(self) -> float | None:
+        """Where numbers are answered, the root of the mean squared error in the place of `accuracy_float`."""
+        kept = kept_record(self.recipe, self.history, FLOAT)
+        return None if kept is None else kept.test_error
+
+    @property
+    def error_deployed(self) -> float | None:
+        """The same in the chip's integers; None without fine-tuning."""
+        kept = kept_record(self.recipe, self.history, FINETUNE)
+        return None if kept is None else kept.test_error
 
     @property
     def accuracy_deployed(self) -> float | None:
         """Test accuracy after the fine-tuning epoch whose weights were kept, 0 to 1; None without fine-tuning."""
         kept = kept_record(self.recipe, self.history, FINETUNE)
         return None if kept is None else kept.test_accuracy
+
+    def test_score(self, fabric: Fabric | None = None) -> dict[str, float]:
+        """Test accuracy or error of the network as it is now, by the name that an `EpochRecord` has for it."""
+        if not self.dataset.has_targets:
+            return {"test_accuracy": self.test_accuracy(fabric)}
+        test = self.dataset.test
+        total = squared_errors(self.model, self.encoder, test.samples, test.labels, seed=self.recipe.seed)
+        return score_of("test", total, len(test), has_targets=True)
 
     def test_accuracy(self, fabric: Fabric | None = None) -> float:
         """Test accuracy of the network as it is now, 0 to 1.

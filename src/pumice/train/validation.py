@@ -10,6 +10,7 @@ from pumice.train.answer import watch_answer
 from pumice.train.losses import AbstractLoss
 from pumice.train.outputs import first_output
 from pumice.train.predict import encode, to_tensor
+from pumice.train.score import score_of, score_sum
 from pumice.train.trained import Trained
 
 if TYPE_CHECKING:
@@ -25,12 +26,13 @@ def validate(trained: Trained, loss_of: AbstractLoss, fabric: Fabric) -> dict[st
     if split is None:
         return {}
     model.eval()
-    loss, correct, start = 0.0, 0, 0
+    loss, score, start = 0.0, 0.0, 0
     with torch.no_grad(), watch_answer(model, loss_of) as answer_of:
         for stream in encode(trained.encoder, split.samples, seed=trained.recipe.seed):
-            labels = fabric.to_device(torch.from_numpy(split.labels[start : start + len(stream)]))
+            labels = fabric.to_device(torch.tensor(split.labels[start : start + len(stream)]))
             output = model(fabric.to_device(to_tensor(stream)))
             loss += float(loss_of(answer_of(output), labels)) * len(labels)
-            correct += int((first_output(output).sum(-1).argmax(1) == labels).sum())
+            score += score_sum(first_output(output), labels)
             start += len(stream)
-    return {"validation_loss": loss / len(split), "validation_accuracy": correct / len(split)}
+    found = score_of("validation", score, len(split), has_targets=trained.dataset.has_targets)
+    return {"validation_loss": loss / len(split), **found}

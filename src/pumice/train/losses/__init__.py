@@ -2,6 +2,7 @@
 
 from pumice.train.losses.base import AbstractLoss
 from pumice.train.losses.count_cross_entropy import SpikeCountCrossEntropyLoss
+from pumice.train.losses.mean_squared_error import MeanSquaredErrorLoss
 from pumice.train.losses.membrane_cross_entropy import MembraneCrossEntropyLoss
 from pumice.train.losses.registry import LOSSES, make_loss
 from pumice.train.losses.spike_count import SpikeCountLoss
@@ -13,6 +14,7 @@ from pumice.train.losses.van_rossum import VanRossumLoss
 __all__ = [
     "LOSSES",
     "AbstractLoss",
+    "MeanSquaredErrorLoss",
     "MembraneCrossEntropyLoss",
     "SpikeCountCrossEntropyLoss",
     "SpikeCountLoss",

@@ -10,6 +10,7 @@ from pumice import names
 from pumice.errors import InputError
 from pumice.train.losses.base import AbstractLoss, OwnLoss, WeightedLoss
 from pumice.train.losses.count_cross_entropy import SpikeCountCrossEntropyLoss
+from pumice.train.losses.mean_squared_error import MeanSquaredErrorLoss
 from pumice.train.losses.membrane_cross_entropy import MembraneCrossEntropyLoss
 from pumice.train.losses.spike_count import SpikeCountLoss
 from pumice.train.losses.spike_max import SpikeMaxLoss
@@ -18,6 +19,7 @@ from pumice.train.losses.surrogate_module import SurrogateModuleLoss
 from pumice.train.losses.van_rossum import VanRossumLoss
 
 LOSSES: dict[str, type[AbstractLoss]] = {
+    "mean_squared_error": MeanSquaredErrorLoss,
     "membrane_cross_entropy": MembraneCrossEntropyLoss,
     "spike_count": SpikeCountLoss,
     "spike_count_cross_entropy": SpikeCountCrossEntropyLoss,

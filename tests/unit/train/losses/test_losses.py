@@ -37,7 +37,7 @@ def test_more_spikes_of_the_right_class_are_better(name):
 
 
 def test_bad_losses():
-    with pytest.raises(InputError, match="there are: membrane_cross_entropy, spike_count, "):
+    with pytest.raises(InputError, match="there are: mean_squared_error, membrane_cross_entropy, spike_count, "):
         make_loss("hinge")
     with pytest.raises(InputError, match="takes no argument gamma; its arguments are: true_rate, false_rate"):
         make_loss("spike_rate", gamma=1.0)

@@ -1,0 +1,58 @@
+"""How well a network answers: the share of right classes, or the error of numbers."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from pumice.errors import InputError
+
+
+def answered(output: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The numbers that an output stands for: those of each step, or their mean over the steps of a sample.
+
+    Args:
+        output: Spikes or numbers, shape (batch, n, time).
+        targets: Shape (batch, n, time), or (batch, n).
+
+    Raises:
+        InputError: They do not fit each other.
+
+    Example:
+        >>> answered(torch.tensor([[[1.0, 0.0, 0.0, 1.0]]]), torch.zeros(1, 1)).tolist()
+        [[0.5]]
+    """
+    numbers = output if targets.ndim == output.ndim else output.mean(-1)
+    if numbers.shape != targets.shape:
+        raise InputError(
+            f"the network answers with shape {tuple(output.shape)}, (batch, n, time), and the targets have shape "
+            f"{tuple(targets.shape)}: they must be (batch, n) or (batch, n, time) of the same n and time"
+        )
+    return numbers
+
+
+def score_sum(output: torch.Tensor, labels: torch.Tensor) -> float:
+    """Over a batch: how many samples have the class with the largest sum; of targets, the sum of mean squared errors.
+
+    Example:
+        >>> score_sum(torch.tensor([[[1.0, 1.0], [0.0, 1.0]]]), torch.tensor([0]))
+        1.0
+        >>> score_sum(torch.tensor([[[1.0, 0.0]]]), torch.tensor([[1.0]]))
+        0.25
+    """
+    if labels.is_floating_point():
+        return float((answered(output, labels) - labels).square().flatten(1).mean(1).sum())
+    return float((output.sum(-1).argmax(1) == labels).sum())
+
+
+def score_of(part: str, total: float, n_samples: int, *, has_targets: bool) -> dict[str, float]:
+    """The figure of an `EpochRecord`: a part's accuracy, or its error, the root of the mean square.
+
+    Example:
+        >>> score_of("test", 1.0, 4, has_targets=True), score_of("test", 1.0, 4, has_targets=False)
+        ({'test_error': 0.5}, {'test_accuracy': 0.25})
+    """
+    if has_targets:
+        return {f"{part}_error": math.sqrt(total / n_samples)}
+    return {f"{part}_accuracy": total / n_samples}

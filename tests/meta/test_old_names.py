@@ -1,6 +1,7 @@
 """Names of 0.1 still work, and are what took their place."""
 
 import pytest
+import torch
 
 from pumice import nn, quantization, train
 
@@ -56,3 +57,24 @@ def test_weights_of_merges_load_by_their_old_names(kind):
     assert str(other.load_state_dict(old)) == "<All keys matched successfully>"
     assert all((value == other.state_dict()[name]).all() for name, value in block.state_dict().items())
     assert any(".arms." in name for name in old)  # the caller's stays what it is
+
+
+def test_so_do_those_of_a_read_out():
+    readout, other = (nn.LeakyReadout(4, 3) for _ in range(2))
+    old = {name.replace("synapse.", "arm."): value for name, value in readout.state_dict().items()}
+    assert "arm.weight" in old
+    assert (
+        str(torch.nn.Sequential(other).load_state_dict({f"0.{k}": v for k, v in old.items()}))
+        == "<All keys matched successfully>"
+    )
+    assert all((value == other.state_dict()[name]).all() for name, value in readout.state_dict().items())
+
+
+def test_merges_still_have_arms():
+    block = nn.ResidualBlock({"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75}, 4, 4)
+    assert block.sum.arms is block.sum.synapses
+
+
+@pytest.mark.parametrize("name", ["LOSS_NAMES", "SpikeMax", "VanRossum"])
+def test_losses_by_their_old_names(name):
+    assert getattr(train.losses, name)

@@ -12,7 +12,7 @@ import torch
 from lava.lib.dl.slayer import synapse as slayer_synapse
 from lava.lib.dl.slayer.block import cuba as slayer
 
-from pumice.errors import LoweringError
+from pumice.errors import InternalError, LoweringError
 from pumice.ir import (
     Accumulator,
     Conv,
@@ -153,7 +153,10 @@ def undelayed(call: Call) -> IntArray:
 
 def _weight(view: SynapseView) -> IntArray:
     with torch.no_grad():
-        weight: IntArray = view.integers().numpy(force=True).astype(np.int32)
+        found = view.integers().numpy(force=True)
+    weight: IntArray = found.astype(np.int32)
+    if not np.array_equal(weight, found):
+        raise InternalError("the weight of a quantized synapse is not whole")
     return weight
 
 

@@ -87,8 +87,8 @@ def lower(
     """
     if residual not in get_args(Residual):  # before the network is changed
         raise LoweringError(f"residual must be one of {', '.join(get_args(Residual))}, got {residual!r}")
-    if not 0 <= sparse_below <= 1:
-        raise LoweringError(f"sparse_below must be a share of the weights, 0 to 1, got {sparse_below}")
+    if not isinstance(sparse_below, (int, float)) or not 0 <= sparse_below <= 1:
+        raise LoweringError(f"sparse_below must be a share of the weights, 0 to 1, got {sparse_below!r}")
     options = Settings(int(example_input.shape[-1]), period_steps, residual, sparse_below)
     input_range = value_range(example_input, input_range)
     model = original(model)

@@ -24,7 +24,7 @@ class STMixer(torch.nn.Module):
         embed: Image to stream of currents.
         encoders: Token mixers and channel mixers in turn, two for each unit of depth.
         head: Stream to answer.
-        surrogates: Auxiliary networks, called in training only; `pumice.train.sml` reads what they give.
+        surrogates: Auxiliary networks, called in training only; `pumice.train.watch_surrogates` reads what they give.
 
     Shape:
         (batch, channel, height, width, time) -> (batch, n_classes, time), real numbers.

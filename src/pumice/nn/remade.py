@@ -1,4 +1,4 @@
-"""A module of another class with the same content, to be put in the place of the old one."""
+"""Modules of another class with the same content."""
 
 from __future__ import annotations
 
@@ -23,4 +23,23 @@ def remade(module: Any, kind: type[M]) -> M:
     # Dictionaries of parameters, buffers and hooks are the module's own.
     content = {k: v.copy() if isinstance(v, (dict, set)) else v for k, v in vars(module).items()}
     vars(made).update(content)
+    return made
+
+
+def become_(module: Any, kind: type[M]) -> M:
+    """Make a module one of class `kind`, in place, as `torch.nn.utils.parametrize` does.
+
+    For modules of somebody else's network: every reference to them, by a second name, in a list, in a compiled
+    wrapper or in the handle of a hook, stays what it is. Of what pumice makes itself, nothing changes its class.
+
+    Example:
+        >>> import torch
+        >>> class Doubled(torch.nn.Linear):
+        ...     pass
+        >>> linear = torch.nn.Linear(1, 1)
+        >>> become_(linear, Doubled) is linear, type(linear) is Doubled
+        (True, True)
+    """
+    module.__class__ = kind
+    made: M = module
     return made

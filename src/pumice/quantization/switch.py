@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from lava.lib.dl.slayer.block import cuba
 
-from pumice.errors import LoweringError
+from pumice.errors import InternalError, LoweringError
 from pumice.nn.blocks.current import MergedOffset
 from pumice.nn.blocks.layers import Recurrent, make_synapses_fast_, rest
 from pumice.nn.blocks.linear_readout import LinearReadout
@@ -19,7 +19,7 @@ from pumice.quantization.integer_weight import IntegerWeight
 from pumice.quantization.planner import has_integers
 from pumice.quantization.plans import LayerPlan, Plan, SynapsePlan
 from pumice.quantization.runtime_guard import RuntimeGuard
-from pumice.quantization.synapse_view import SynapseView
+from pumice.quantization.synapse_view import SynapseView, synapse_views
 from pumice.quantization.trace import SYNAPTIC, modules_by_name
 from pumice.quantization.untouched import unchanged_on_error
 
@@ -64,8 +64,6 @@ def apply(model: torch.nn.Module, plan: Plan) -> torch.nn.Module:
             elif isinstance(block, LinearReadout):
                 block.deploy(layer.scale)
             else:
-                block = _with_own_parts_(network, block)
-                modules = modules_by_name(network)
                 _switch(modules, block, layer)
         for name, _ in plan.order:
             _found(modules, name)
@@ -76,7 +74,10 @@ def apply(model: torch.nn.Module, plan: Plan) -> torch.nn.Module:
 def _switch(modules: Modules, block: Any, layer: LayerPlan) -> None:
     """From here on the block computes in integers, with gradient."""
     assert layer.vth_mant is not None
-    neuron = block.neuron
+    if type(block) is cuba.Recurrent:
+        Recurrent.become_(block)
+    neuron = block.neuron = CubaNeuron.of(block.neuron, in_place=True)
+    make_synapses_fast_(block, in_place=True)
     neuron.deploy(layer.vth_mant, _offset_of_synapses(modules, block, layer))
     block.delay_shift = False
     if isinstance(block, cuba.Recurrent) and not isinstance(block, Recurrent):
@@ -85,30 +86,8 @@ def _switch(modules: Modules, block: Any, layer: LayerPlan) -> None:
         view = _view(modules, synapse, neuron)
         if not getattr(view.hook(), "gives_integers", False):
             view.set_hook(IntegerWeight(view, neuron, synapse.max_input, synapse.max_sum, layer.name))
-
-
-def _with_own_parts_(network: torch.nn.Module, block: Any) -> Any:
-    """The block with pumice's neuron and synapses in the place of lava-dl's, of the very same parameters."""
-    if type(block) is cuba.Recurrent:
-        block = _replace_(network, block)
-    block.neuron = CubaNeuron.of(block.neuron)
-    make_synapses_fast_(block)
-    return block
-
-
-def _replace_(network: torch.nn.Module, block: cuba.Recurrent) -> Recurrent:
-    """Put pumice's recurrent block, which rests between calls, in the place of lava-dl's."""
-    if block is network:
-        raise LoweringError(
-            "the model is itself lava-dl's Recurrent block, which is replaced by pumice's: give a module that holds "
-            "it, such as torch.nn.Sequential(model), or make it of pumice.nn.Recurrent"
-        )
-    made = Recurrent.of(block)
-    for parent in network.modules():
-        for name, child in parent.named_children():
-            if child is block:
-                setattr(parent, name, made)
-    return made
+    if not layer.reads_current and any(not getattr(v.hook(), "gives_integers", False) for v in synapse_views(block)):
+        raise InternalError(f"block {layer.name!r}: a synapse has no integers; the plan is of another one")
 
 
 def _offset_of_synapses(modules: Modules, block: Any, layer: LayerPlan) -> Any:

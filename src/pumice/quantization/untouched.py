@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from pumice.nn.remade import become_
+
 
 @contextmanager
 def unchanged_on_error(model: torch.nn.Module) -> Iterator[None]:
@@ -25,11 +27,12 @@ def unchanged_on_error(model: torch.nn.Module) -> Iterator[None]:
         ...     hasattr(layer, "mask")
         False
     """
-    before = [(module, dict(vars(module)), _contents(module)) for module in model.modules()]
+    before = [(module, type(module), dict(vars(module)), _contents(module)) for module in model.modules()]
     try:
         yield
     except BaseException:
-        for module, attributes, contents in before:
+        for module, kind, attributes, contents in before:
+            become_(module, kind)
             vars(module).clear()
             vars(module).update(attributes)
             for name, held in contents.items():

@@ -156,6 +156,8 @@ def build_loss(recipe: Recipe, dataset: Dataset) -> AbstractLoss:
     """
     settings = recipe.training
     weights = settings.class_weights
+    if "class_weights" in settings.loss_args:
+        raise InputError("training.loss_args.class_weights: say it as training.class_weights")
     if weights is not None and dataset.has_targets:
         raise InputError("training.class_weights: this dataset has targets, numbers, and no classes; leave them out")
     if weights == "balanced":

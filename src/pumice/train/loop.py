@@ -39,7 +39,7 @@ EXTENDABLE = {
     for key in (
         *("epochs", "finetune_epochs", "lr", "finetune_lr", "schedule", "schedule_args", "warmup_epochs", "delay_lr"),
         *("weight_decay", "clip_norm", "accumulate", "loss", "loss_args", "class_weights", "regularizers"),
-        *("early_stopping", "keep_best"),
+        "early_stopping",
     )
 }
 """What a finished run may go on with in another way."""
@@ -223,6 +223,8 @@ def _resumed(
         )
     trained = restore(checkpoint, dataset, model=model, trust=None)  # its names are those of the user's own recipe
     trained.recipe = recipe
+    if extend and recipe.training.keep_best:
+        trained.best_state = copy.deepcopy(checkpoint.model_state)  # what a finished run ended with is its best
     return trained
 
 

@@ -36,7 +36,7 @@ def begin_with_(model: torch.nn.Module, path: str | Path) -> None:
             begin_with_(model, "runs/digits/checkpoint.pt")
     """
     saved, own = load_checkpoint(path).model_state, model.state_dict()
-    of_today = {name: re.sub(r"(^|\.)arms\.(?=\d)", r"\1synapses.", name) for name in saved}
+    of_today = {name: re.sub(r"(^|\.)arm(s?)\.", r"\1synapse\2.", name) for name in saved}
     saved = {of_today[name] if of_today[name] in own else name: value for name, value in saved.items()}
     learned = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     fixed = {name for name, _ in model.named_parameters()} - learned  # decays, which the recipe states

@@ -167,3 +167,30 @@ def test_the_recipe_chooses_the_gradient_of_every_neuron(tmp_path, monkeypatch):
         train(recipe("neuron.gradient=my_gradient:No"), load_digits())
     with pytest.raises(InputError, match="unknown gradient 'stpb'; did you mean 'stbp'"):
         recipe("neuron.gradient=stpb")
+
+
+def test_an_extension_that_is_worse_ends_with_the_best_weights(losses, tmp_path):
+    """Those that the run had ended with before."""
+    path = tmp_path / "c.pt"
+    losses += [1.0, 2.0]
+    states(recipe("training.keep_best=train_loss"), checkpoint_path=path)
+    best = load_checkpoint(path)
+    losses[:] = [3.0, 4.0]
+    longer = recipe("training.keep_best=train_loss", "training.epochs=4", "training.lr=0.5")
+    more = train(longer, load_digits(), resume_from=best, extend=True, checkpoint_path=path)
+    assert equal(more.model.state_dict(), best.model_state)
+    assert more.accuracy_float == more.test_accuracy() == best.history[0].test_accuracy
+    losses[:] = [0.5, 4.0]
+    better = train(longer, load_digits(), resume_from=best, extend=True)
+    assert not equal(better.model.state_dict(), best.model_state)
+    assert better.accuracy_float == better.test_accuracy() == better.history[2].test_accuracy
+
+
+def test_what_the_best_epoch_is_cannot_change_afterwards(finished):
+    with pytest.raises(InputError, match=r"another recipe \(training.keep_best differ\)"):
+        train(
+            recipe("training.epochs=3", "training.keep_best=train_loss"),
+            load_digits(),
+            resume_from=finished,
+            extend=True,
+        )

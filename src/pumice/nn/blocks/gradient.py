@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from pumice.errors import InputError
 from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.nn.neurons.gradient import Gradient
 from pumice.nn.neurons.gradients import find_gradient
@@ -24,7 +25,8 @@ def set_gradient_(model: torch.nn.Module, gradient: str | Gradient) -> torch.nn.
         The same model.
 
     Raises:
-        InputError: There is no such gradient, or it is not defined for a neuron. Nothing is changed then.
+        InputError: There is no such gradient, it is not defined for a neuron, or the model has no neuron of pumice.
+            Nothing is changed then.
 
     Example:
         >>> from pumice.nn import Dense
@@ -34,6 +36,8 @@ def set_gradient_(model: torch.nn.Module, gradient: str | Gradient) -> torch.nn.
     """
     found = find_gradient(gradient)
     neurons = [module for module in model.modules() if isinstance(module, CubaNeuron)]
+    if not neurons:
+        raise InputError("the model has no CubaNeuron whose gradient could be chosen; make it of pumice.nn blocks")
     for neuron in neurons:
         found.check(neuron)
     for neuron in neurons:

@@ -17,7 +17,7 @@ from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.nn.neurons.slayer_state import draw_decays, resize_
 from pumice.nn.norms.tdbn import TDBN
-from pumice.nn.remade import remade
+from pumice.nn.remade import become_
 from pumice.nn.synapses.delay import Delay
 from pumice.nn.synapses.slayer import fast
 
@@ -48,11 +48,11 @@ def _complete_(block: Any, neuron_params: dict[str, Any], out_features: int | No
         block.synapse.pre_hook_fx = None
 
 
-def make_synapses_fast_(block: Any) -> None:
-    """Put the fast synapses of `pumice.nn.synapses.slayer` in the place of those of a block with a `CubaNeuron`."""
+def make_synapses_fast_(block: Any, *, in_place: bool = False) -> None:
+    """Make the synapses of a block with a `CubaNeuron` those of `pumice.nn.synapses.slayer`."""
     for name in ("synapse", "input_synapse", "recurrent_synapse"):
         if hasattr(block, name):
-            setattr(block, name, fast(getattr(block, name), block.neuron))
+            setattr(block, name, fast(getattr(block, name), block.neuron, in_place=in_place))
 
 
 class _Exporting:
@@ -82,8 +82,8 @@ class Dense(_Exporting, slayer.Dense):
     """Fully connected layer of CUBA neurons: `lava.lib.dl.slayer.block.cuba.Dense`, zero latency in training.
 
     Args:
-        neuron_params: SLAYER's dictionary (threshold, current_decay, voltage_decay, ...); `norm` may be `TDBN`, and
-            `surrogate` a `pumice.nn.surrogate` or its name.
+        neuron_params: SLAYER's dictionary (threshold, current_decay, voltage_decay, ...); `norm` may be `TDBN`,
+            `surrogate` a `pumice.nn.surrogate` or its name, and `gradient` a `pumice.nn.Gradient` or its name.
         in_neurons: Number of inputs.
         out_neurons: Number of neurons.
         **options: SLAYER's weight_scale, weight_norm, mask, ...; `delay=True` learns one `Delay` per neuron.
@@ -190,9 +190,9 @@ class Recurrent(_Exporting, slayer.Recurrent):
         _complete_(self, neuron_params, out_neurons)
 
     @classmethod
-    def of(cls, block: slayer.Recurrent) -> Recurrent:
-        """A block like lava-dl's, of the very same parts."""
-        made = remade(block, cls)
+    def become_(cls, block: slayer.Recurrent) -> Recurrent:
+        """Make lava-dl's block one of this class, in place: others may refer to it."""
+        made = become_(block, cls)
         made.spike_state = torch.zeros(1)  # of the last batch; not read here
         return made
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from pumice.nn.blocks.current import Current
@@ -22,7 +24,7 @@ class LeakyReadout(torch.nn.Module):
         channels: Channels, or neurons, of the spikes; of an image, the mean over its pixels enters.
         n_classes: Numbers of the answer.
         bias: Whether there is a b.
-        voltage_decay: d, above 0 to 1, a multiple of 1/4096; 1 keeps nothing from step to step.
+        voltage_decay: d, above 0 to 1, rounded to a multiple of 1/4096; 1 keeps nothing from step to step.
 
     Shape:
         (batch, channel, ..., time) -> (batch, n_classes, time), real numbers.
@@ -41,6 +43,12 @@ class LeakyReadout(torch.nn.Module):
         super().__init__()
         self.synapse = IdentitySynapse(channels)
         self.readout = LinearReadout(channels, n_classes, bias=bias, voltage_decay=voltage_decay)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """The synapse was called `arm` in 0.1."""
+        if f"{prefix}arm.weight" in state_dict:
+            state_dict[f"{prefix}synapse.weight"] = state_dict.pop(f"{prefix}arm.weight")
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def forward(self, spikes: torch.Tensor) -> torch.Tensor:
         """The voltage after each step."""

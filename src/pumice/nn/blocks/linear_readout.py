@@ -48,7 +48,8 @@ class LinearReadout(torch.nn.Module):
         channels: Channels of the current.
         n_classes: Numbers of the answer.
         bias: Whether there is a b.
-        voltage_decay: d, above 0 to 1: what each step takes of the voltage, a multiple of 1/4096; 1 keeps nothing.
+        voltage_decay: d, above 0 to 1: what each step takes of the voltage, rounded to a multiple of 1/4096; 1 keeps
+            nothing.
 
     Shape:
         A `Current` of (batch, channel, ..., time) -> (batch, n_classes, time), real numbers. Their sum over time
@@ -69,10 +70,11 @@ class LinearReadout(torch.nn.Module):
     def __init__(self, channels: int, n_classes: int, *, bias: bool = True, voltage_decay: float = 1.0) -> None:
         super().__init__()
         check_sizes("LinearReadout", channels=channels, n_classes=n_classes)
-        self.voltage_decay_q12 = round(voltage_decay * DECAY_ONE)
+        is_number = isinstance(voltage_decay, (int, float)) and math.isfinite(voltage_decay)
+        self.voltage_decay_q12 = round(voltage_decay * DECAY_ONE) if is_number else 0
         if not 0 < self.voltage_decay_q12 <= DECAY_ONE:
             raise InputError(
-                f"LinearReadout: voltage_decay must lie above 0 (1/4096 at least) and up to 1, got {voltage_decay}"
+                f"LinearReadout: voltage_decay must lie above 0 (1/4096 at least) and up to 1, got {voltage_decay!r}"
             )
         self.linear = torch.nn.Linear(channels, n_classes, bias=bias)
         self.delay = None

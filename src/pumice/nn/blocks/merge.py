@@ -97,6 +97,11 @@ class Merge(torch.nn.Module):
             state_dict[f"{prefix}synapses.{name.removeprefix(f'{prefix}arms.')}"] = state_dict.pop(name)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
+    @property
+    def arms(self) -> torch.nn.ModuleList:
+        """The synapses, by their name of 0.1, until 0.3."""
+        return self.synapses
+
     def offset(self) -> torch.Tensor:
         """What all norms together add in every step, per channel."""
         synapses: Any = self.synapses

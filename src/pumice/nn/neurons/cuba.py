@@ -22,7 +22,7 @@ from pumice.nn.neurons.integer import ChipCuba, ChipIntegrate, ChipSpike
 from pumice.nn.neurons.integrate import Cuba, Firing, Integrate, Threshold
 from pumice.nn.neurons.weight_grid import OnGrid
 from pumice.nn.norms.tdbn import TDBN
-from pumice.nn.remade import remade
+from pumice.nn.remade import become_, remade
 from pumice.nn.rounding import round_even, round_integer
 from pumice.nn.surrogate import Exponential, GradedExponential, Surrogate, find_surrogate
 
@@ -72,10 +72,19 @@ class CubaNeuron(slayer_cuba.Neuron):
         neuron: slayer_cuba.Neuron,
         surrogate: str | Surrogate | None = None,
         gradient: str | Gradient | None = None,
+        *,
+        in_place: bool = False,
     ) -> CubaNeuron:
-        """A neuron like lava-dl's, with the very same parameters and norm; one of this class is taken as it is."""
+        """A neuron like lava-dl's, with the very same parameters and norm; one of this class is taken as it is.
+
+        Args:
+            neuron: lava-dl's, or ours.
+            surrogate: See the class.
+            gradient: See the class.
+            in_place: Whether lava-dl's object itself becomes one of this class: others may refer to it.
+        """
         if not isinstance(neuron, cls):
-            stock, neuron = neuron, remade(neuron, cls)
+            stock, neuron = neuron, (become_ if in_place else remade)(neuron, cls)
             hook = getattr(neuron.norm, "pre_hook_fx", None)
             if getattr(hook, "__self__", None) is stock:
                 neuron.norm.pre_hook_fx = neuron.quantize_8bit

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
@@ -50,20 +51,15 @@ class Gradient(ABC):
     def spikes(self, neuron: CubaNeuron, input: torch.Tensor) -> torch.Tensor:
         """Spikes with this gradient, for a current, or for the integer synaptic sums of a quantized neuron."""
 
-    def __eq__(self, other: Any) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
 
-    def __hash__(self) -> int:
-        return hash((type(self), *vars(self).items()))
-
-
+@dataclass(frozen=True)
 class Slayer(Gradient):
     r"""SLAYER's: both leaky integrators' adjoint, the surrogate for the spike, and no trace of the reset.
 
     Shrestha, Orchard: SLAYER, NeurIPS 2018.
     """
 
-    name = "slayer"
+    name: ClassVar[str] = "slayer"
 
     def applies(self, neuron: CubaNeuron, input: torch.Tensor) -> bool:
         """Never: these are the neuron's own loops."""

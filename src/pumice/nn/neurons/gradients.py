@@ -16,7 +16,7 @@ GRADIENTS: dict[str, Callable[[], Gradient]] = {
 }
 
 
-def find_gradient(name: str | Gradient) -> Gradient:
+def find_gradient(name: str | Gradient | type[Gradient]) -> Gradient:
     """The gradient itself, or the one of this name.
 
     Raises:
@@ -28,6 +28,8 @@ def find_gradient(name: str | Gradient) -> Gradient:
     """
     if isinstance(name, Gradient):
         return name
+    if isinstance(name, type):
+        raise InputError(f"gradient must be an object, got the class {name.__name__}; give {name.__name__}()")
     if name not in GRADIENTS:
         raise InputError(f"unknown gradient {name!r}; there are: {', '.join(GRADIENTS)}")
     return GRADIENTS[name]()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from lava.lib.dl.slayer.utils.quantize import quantize
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pumice.nn.neurons.cuba import CubaNeuron
 
 
+@dataclass(frozen=True)
 class STBP(Gradient):
     r"""The gradient of spatio-temporal backpropagation, for neurons whose current has no memory.
 
@@ -50,10 +52,8 @@ class STBP(Gradient):
         [[[0.1875, 1.0]]]
     """
 
-    name = "stbp"
-
-    def __init__(self, *, detaches_reset: bool = False) -> None:
-        self.detaches_reset = detaches_reset
+    name: ClassVar[str] = "stbp"
+    detaches_reset: bool = False
 
     def check(self, neuron: CubaNeuron) -> None:
         """A current without memory, fixed decays that all channels share, no graded spikes."""

@@ -58,9 +58,9 @@ class TDBN(torch.nn.Module):
     """
 
     folds = True
+    """In evaluation mode, what this class's forward computes is gain() * x + offset()."""
     synchronized = False
     """Whether a batch's statistics are those of all processes that share it; see `pumice.nn.synchronize_norms_`."""
-    """In evaluation mode, what this class's forward computes is gain() * x + offset()."""
     running_mean: torch.Tensor
     running_var: torch.Tensor
 

@@ -85,6 +85,8 @@ class ConvTransposeSynapse(AbstractSynapse):
     def linear(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """A transposed convolution over height and width, the same in every step."""
         x = time_major(x)
+        if min(x.shape[2:4]) < 1:
+            raise InputError(f"{type(self).__name__}: an image needs at least one pixel, got {tuple(x.shape[2:4])}")
         if min(self._size(axis, n) for axis, n in enumerate(x.shape[2:4])) < 1:
             raise InputError(f"{type(self).__name__}: padding {self.padding} cuts off the whole image")
         images = x.flatten(0, 1).movedim(-1, 1).contiguous()

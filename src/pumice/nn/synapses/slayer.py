@@ -19,7 +19,7 @@ from pumice.nn.checks import check_transform
 from pumice.nn.exact import direct_convolution, exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.cuba import CubaNeuron
-from pumice.nn.remade import remade
+from pumice.nn.remade import become_, remade
 from pumice.nn.rounding import wrap_sum
 from pumice.nn.synapses.sparse_product import FEWEST_OUTPUTS, EventLinear, Events
 
@@ -104,12 +104,13 @@ class Pool(_Deployable, slayer.Pool):
 _FAST: dict[type, type] = {slayer.Dense: Dense, slayer.Conv: Conv, slayer.Pool: Pool}
 
 
-def fast(synapse: Any, neuron: CubaNeuron) -> Any:
+def fast(synapse: Any, neuron: CubaNeuron, *, in_place: bool = False) -> Any:
     """The fast synapse of SLAYER's one, with the very same parameters.
 
     Args:
         synapse: One of `lava.lib.dl.slayer.synapse`; other kinds are taken as they are.
         neuron: Whose quantiser takes the place of SLAYER's, where the synapse has that.
+        in_place: Whether SLAYER's object itself becomes the fast one: others may refer to it.
 
     Example:
         >>> stock = slayer.Dense(3, 2)
@@ -118,7 +119,7 @@ def fast(synapse: Any, neuron: CubaNeuron) -> Any:
         (True, True)
     """
     if type(synapse) in _FAST:
-        synapse = remade(synapse, _FAST[type(synapse)])
+        synapse = (become_ if in_place else remade)(synapse, _FAST[type(synapse)])
     if getattr(synapse.pre_hook_fx, "__func__", None) is slayer_base.Neuron.quantize_8bit:
         synapse.pre_hook_fx = neuron.quantize_8bit
     return synapse

@@ -1,5 +1,6 @@
 """Losses on the output layer, one per file; recipes choose them by name."""
 
+from pumice import names
 from pumice.train.losses.base import AbstractLoss
 from pumice.train.losses.count_cross_entropy import SpikeCountCrossEntropyLoss
 from pumice.train.losses.mean_squared_error import MeanSquaredErrorLoss
@@ -24,3 +25,15 @@ __all__ = [
     "VanRossumLoss",
     "make_loss",
 ]
+
+__getattr__ = names.renamed(  # those of 0.1, until 0.3
+    __name__,
+    {
+        "LOSS_NAMES": "pumice.train.losses.registry:LOSSES",
+        "MembraneCrossEntropy": "pumice.train.losses:MembraneCrossEntropyLoss",
+        "SpikeCount": "pumice.train.losses:SpikeCountLoss",
+        "SpikeCountCrossEntropy": "pumice.train.losses:SpikeCountCrossEntropyLoss",
+        "SpikeMax": "pumice.train.losses:SpikeMaxLoss",
+        "VanRossum": "pumice.train.losses:VanRossumLoss",
+    },
+)

@@ -30,7 +30,7 @@ LOSSES: dict[str, type[AbstractLoss]] = {
 }
 
 
-def make_loss(name: str, *, class_weights: Sequence[float] | None = None, **arguments: Any) -> AbstractLoss:
+def make_loss(name: str, /, *, class_weights: Sequence[float] | None = None, **arguments: Any) -> AbstractLoss:
     """The loss called `name`, or an object of your own, "package.module:Class".
 
     A loss is a function of what the network returns, spikes (batch, class, time), and the labels (batch,). One of

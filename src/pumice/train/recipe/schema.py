@@ -184,7 +184,8 @@ def _with_new_names(values: Any) -> tuple[Any, dict[str, str]]:
         inner = values.get(section)
         if isinstance(inner, dict):
             renamed[section] = {keys.get(key, key): value for key, value in inner.items()}
-            found.update({f"{section}.{key}": f"{section}.{keys[key]}" for key in keys if key in inner})
+            old = {key: new for key, new in keys.items() if key in inner}
+            found.update({f"{section}.{key}": f"{section}.{new}" for key, new in old.items()})
     return renamed, found
 
 

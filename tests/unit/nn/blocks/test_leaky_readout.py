@@ -110,7 +110,7 @@ def test_it_is_trained_and_evaluated_alike(tmp_path, monkeypatch):
     assert len(np.unique(result.predictions)) > 3
 
 
-@pytest.mark.parametrize("voltage_decay", [0.0, -0.1, 1.1, 1e-5])
+@pytest.mark.parametrize("voltage_decay", [0.0, -0.1, 1.1, 1e-5, float("nan"), float("inf"), "0.1", None])
 def test_a_decay_that_is_none_is_refused(voltage_decay):
     with pytest.raises(InputError, match="voltage_decay must lie above 0"):
         nn.LeakyReadout(4, 2, voltage_decay=voltage_decay)

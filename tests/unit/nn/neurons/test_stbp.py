@@ -168,6 +168,10 @@ def test_what_has_no_such_gradient_is_refused():
         CubaNeuron(threshold=1.0, current_decay=1.0, voltage_decay=0.5, graded_spike=True, gradient=STBP())
     with pytest.raises(InputError, match="unknown gradient 'bptt'; there are: slayer, stbp"):
         set_gradient_(CubaNeuron(**PARAMS), "bptt")
+    with pytest.raises(InputError, match=r"must be an object, got the class STBP; give STBP\(\)"):
+        CubaNeuron(**PARAMS, gradient=STBP)
+    with pytest.raises(InputError, match="no CubaNeuron whose gradient could be chosen"):
+        set_gradient_(torch.nn.Linear(2, 2), "stbp")
 
 
 @pytest.mark.parametrize("norm", [MeanOnlyBatchNorm, WgtScaleBatchNorm, TDBN])

@@ -70,3 +70,9 @@ def test_a_loss_of_ones_own_may_be_a_subclass_or_any_function(tmp_path, monkeypa
     assert isinstance(own, AbstractLoss)
     assert own.reads == "outputs"
     assert own((ANSWER, None), LABELS) == ANSWER.sum()
+
+
+def test_class_weights_are_no_argument_of_ones_own():
+    recipe = PRESETS["digits"].overridden(['training.loss_args={"class_weights": [1, 2]}'])
+    with pytest.raises(InputError, match=r"training.loss_args.class_weights: say it as training.class_weights"):
+        build_loss(recipe, load_digits())

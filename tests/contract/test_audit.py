@@ -6,14 +6,11 @@ PUMICE_AUDIT_SEED=n repeats a run; `pumice audit --minutes N` goes on for longer
 import os
 import secrets
 
-import pytest
-
 from pumice.testing import audit
 
 NETWORKS = 80
 
 
-@pytest.mark.slow  # until two hours of it are clean
 def test_networks_of_a_new_seed_are_equal_everywhere_or_refused(tmp_path):
     seed = int(os.environ.get("PUMICE_AUDIT_SEED") or secrets.randbits(31))
     print(f"PUMICE_AUDIT_SEED={seed}")

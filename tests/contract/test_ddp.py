@@ -101,6 +101,45 @@ except InputError as error:
 """
 
 
+LOOP = """
+import copy, sys
+import torch
+from torch import distributed
+from torch.nn.parallel import DistributedDataParallel
+from pumice import nn
+
+distributed.init_process_group("gloo")
+rank, defect = distributed.get_rank(), sys.argv[1]
+lif = {"threshold": 0.25, "current_decay": 0.5, "voltage_decay": 0.25}
+tdbn = {**lif, "current_decay": 1.0, "norm": nn.TDBN}
+torch.manual_seed(0)
+for name, model in {
+    "recurrent": torch.nn.Sequential(nn.Recurrent(lif, 20, 16, weight_scale=2), nn.Dense(lif, 16, 5, weight_scale=2)),
+    "delays": torch.nn.Sequential(nn.Dense(lif, 20, 16, weight_scale=2, delay=True), nn.Dense(lif, 16, 5)),
+    "norms": torch.nn.Sequential(nn.Dense(tdbn, 20, 16), nn.LeakyReadout(16, 5)),
+}.items():
+    alone = copy.deepcopy(model)
+    shared = DistributedDataParallel(model)  # torch's defaults
+    if name == "norms" and defect != "norms apart":
+        nn.synchronize_norms_(model)
+    optimizers = [torch.optim.SGD(net.parameters(), lr=0.1) for net in (shared, alone)]
+    generator = torch.Generator().manual_seed(1)
+    for size in (8, 7, 8):
+        x, y = torch.randint(0, 3, (size, 20, 6), generator=generator).float(), torch.arange(size) % 5
+        mine = slice(rank, None, 2)
+        for optimizer, net, part, by in zip(optimizers, (shared, alone), (mine, slice(None)), (2, 1)):
+            optimizer.zero_grad()
+            answer = net(x[part]).sum(-1)
+            (torch.nn.functional.cross_entropy(answer, y[part], reduction="sum") * by / size).backward()
+            optimizer.step()
+    for one, other in zip(model.parameters(), alone.parameters()):
+        ranks = [torch.zeros_like(one) for _ in range(2)]
+        distributed.all_gather(ranks, one.detach().contiguous())
+        assert torch.equal(*ranks), (name, "the processes differ")
+        assert (one - other).abs().max() < 1e-4, (name, "not what one process gives")
+"""
+
+
 def launch_two(script, *arguments):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
     return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=300)
@@ -178,3 +217,20 @@ def test_a_mixer_with_surrogate_modules_is_shared_too(tmp_path):
     one, two = load_checkpoint(path), train_with_two(tmp_path / "two.pt", settings=MIXER)
     assert two.history[0].loss == pytest.approx(one.history[0].loss, rel=1e-3)
     assert two.is_deployed
+
+
+def test_a_loop_of_ones_own_with_torchs_defaults(tmp_path):
+    """Buffers are sent from process to process in each step: none may hold what belongs to a batch."""
+    script = tmp_path / "loop.py"
+    script.write_text(LOOP)
+    done = launch_two(script, "none")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow  # the planted defect of the test above
+def test_norms_of_each_process_alone_would_be_seen(tmp_path):
+    script = tmp_path / "loop.py"
+    script.write_text(LOOP)
+    done = launch_two(script, "norms apart")
+    assert done.returncode != 0
+    assert "not what one process gives" in done.stderr

@@ -162,12 +162,10 @@ def test_the_defaults_of_the_format_are_pinned():
         "resonator/stateExp": 6,
         "resonator/decayBits": 12,
         "resonator/izhikevich": False,
-        **{f"{kind}/weightExp": 0 for kind in ("dense", "sparse", "one_to_one", "token_mixing")},
-        **{f"{kind}/delay": 0 for kind in ("dense", "sparse", "conv", "one_to_one", "token_mixing")},
-        "conv/stride": (1, 1),
-        "conv/padding": (0, 0),
-        "conv/dilation": (1, 1),
-        "conv/groups": 1,
+        **{f"{kind}/weightExp": 0 for kind in SYNAPSES if kind not in ("conv", "direct")},
+        **{f"{kind}/delay": 0 for kind in SYNAPSES if kind != "direct"},
+        **{f"{kind}/{name}": value for kind in ("conv", "conv_transpose") for name, value in GEOMETRY.items()},
+        "conv_transpose/outputPadding": (0, 0),
     }
     assert {f.name: f.default for f in ENDS if f.default is not REQUIRED} == {
         "graded": False,
@@ -178,6 +176,7 @@ def test_the_defaults_of_the_format_are_pinned():
 
 
 LEAKY = {"iDecay": 4096, "vDecay": 0, "bias": 0, "biasExp": 6}
+GEOMETRY = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}
 CHANGES = {"spikeExp": 6, "stateExp": 6, "cumError": False}
 
 

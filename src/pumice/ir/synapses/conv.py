@@ -76,6 +76,10 @@ class Conv(Synapse):
         positive, negative = (half.sum((1, 2, 3)) for half in halves(self.weight))
         return np.broadcast_to(positive, target), np.broadcast_to(negative, target)
 
+    def largest_sum(self, source: Shape, target: Shape) -> int:
+        """Of each output channel's kernel: it is the same at every place, so the image is not built."""
+        return int(np.abs(np.asarray(self.weight, np.int64)).sum((1, 2, 3)).max(initial=0))
+
     def connections(self, source: Shape, target: Shape) -> int:
         """The whole kernel for each target; the border's missing pixels count too."""
         return self.weight.size * math.prod(target[:-1])

@@ -11,7 +11,7 @@ from pumice.fixedpoint.formats import MIXED_WEIGHT
 from pumice.ir.graph import Graph
 from pumice.ir.input import Input
 from pumice.ir.populations import Cuba
-from pumice.ir.synapses import Dense
+from pumice.ir.synapses import Dense, OneToOne
 
 
 def even_weights(
@@ -40,3 +40,25 @@ def chain(input_shape: tuple[int, ...], sizes: Sequence[int], *, seed: int, vth_
         populations.append(target)
         name, n_source = target.name, n
     return Graph(source, tuple(populations), tuple(synapses), outputs=(name,))
+
+
+def diamond(length: int, *, seed: int = 0, vth_mant: int = 100) -> Graph:
+    """A chain of 4 neurons each, and a shortcut from its first population to its last."""
+    graph = chain((4,), [4] * (length + 1), seed=seed, vth_mant=vth_mant)
+    skip = OneToOne("dense0", f"dense{length}", weight=60)
+    return graph.replace(synapses=(*graph.synapses, skip))
+
+
+def loop(seed: int = 0, bias: int = 40) -> Graph:
+    """A recurrent population with a bias, and a delayed synapse behind it."""
+    rng = np.random.default_rng(seed)
+    populations = (
+        Cuba("a", (5,), vth_mant=200, i_decay_q12=2048, v_decay_q12=300, bias_mant=bias),
+        Cuba("b", (3,), vth_mant=200, v_decay_q12=300, bias_mant=bias),
+    )
+    synapses = (
+        Dense("input", "a", weight=even_weights(rng, (5, 4), 100)),
+        Dense("a", "a", weight=even_weights(rng, (5, 5), 100), delay_steps=2),
+        Dense("a", "b", weight=even_weights(rng, (3, 5), 100), delay_steps=np.array([0, 1, 5, 3, 2])),
+    )
+    return Graph(Input("input", (4,), (0, 1)), populations, synapses, outputs=("b",))

@@ -10,17 +10,9 @@ from pumice.backends import run
 from pumice.errors import GraphError
 from pumice.ir import (
     Direct,
-    OneToOne,
 )
-from pumice.ir.builder import chain
+from pumice.ir.builder import chain, diamond
 from pumice.passes.balance_latency import balance_latency
-
-
-def diamond(length, seed=0, vth_mant=100):
-    """A chain, and a shortcut from its first population to its last."""
-    graph = chain((4,), [4] * (length + 1), seed=seed, vth_mant=vth_mant)
-    skip = OneToOne("dense0", f"dense{length}", weight=60)
-    return graph.replace(synapses=(*graph.synapses, skip))
 
 
 @pytest.mark.parametrize("length", [1, 4, 20])

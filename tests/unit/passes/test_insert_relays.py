@@ -17,17 +17,10 @@ from pumice.ir import (
     latencies,
     verify_graph,
 )
-from pumice.ir.builder import chain
+from pumice.ir.builder import chain, diamond
 from pumice.passes.balance_latency import balance_latency
 from pumice.passes.insert_relays import insert_relays
 from pumice.passes.order import run_passes
-
-
-def diamond(length, seed=0, vth_mant=100):
-    """A chain, and a shortcut from its first population to its last."""
-    graph = chain((4,), [4] * (length + 1), seed=seed, vth_mant=vth_mant)
-    skip = OneToOne("dense0", f"dense{length}", weight=60)
-    return graph.replace(synapses=(*graph.synapses, skip))
 
 
 def test_relays_change_nothing_but_the_names():

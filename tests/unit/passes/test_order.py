@@ -9,15 +9,12 @@ from pumice.backends import run
 from pumice.errors import GraphError, InternalError
 from pumice.ir import (
     Cuba,
-    Dense,
-    Graph,
-    Input,
     OneToOne,
     Timing,
     from_stream,
     to_stream,
 )
-from pumice.ir.builder import chain, even_weights
+from pumice.ir.builder import chain, diamond, loop
 from pumice.passes import order
 from pumice.passes.balance_latency import balance_latency
 from pumice.passes.base import PassResult
@@ -83,28 +80,6 @@ def test_a_pass_that_misstates_whether_it_changed_something_is_named(monkeypatch
     monkeypatch.setattr(order, "PASSES", doing("prune_dead", lambda g, _: wrong(g)))
     with pytest.raises(InternalError, match="prune_dead says modified"):
         run_passes(graph(), 5)
-
-
-def diamond(length, seed=0, vth_mant=100):
-    """A chain, and a shortcut from its first population to its last."""
-    graph = chain((4,), [4] * (length + 1), seed=seed, vth_mant=vth_mant)
-    skip = OneToOne("dense0", f"dense{length}", weight=60)
-    return graph.replace(synapses=(*graph.synapses, skip))
-
-
-def loop(seed=0, bias=40):
-    """A recurrent population with a bias, and a delayed synapse behind it."""
-    rng = np.random.default_rng(seed)
-    populations = (
-        Cuba("a", (5,), vth_mant=200, i_decay_q12=2048, v_decay_q12=300, bias_mant=bias),
-        Cuba("b", (3,), vth_mant=200, v_decay_q12=300, bias_mant=bias),
-    )
-    synapses = (
-        Dense("input", "a", weight=even_weights(rng, (5, 4), 100)),
-        Dense("a", "a", weight=even_weights(rng, (5, 5), 100), delay_steps=2),
-        Dense("a", "b", weight=even_weights(rng, (3, 5), 100), delay_steps=np.array([0, 1, 5, 3, 2])),
-    )
-    return Graph(Input("input", (4,), (0, 1)), populations, synapses, outputs=("b",))
 
 
 @pytest.mark.parametrize(

@@ -7,19 +7,11 @@ from pumice.backends import run
 from pumice.ir import (
     Cuba,
     Dense,
-    OneToOne,
     Sparse,
 )
-from pumice.ir.builder import chain
+from pumice.ir.builder import chain, diamond
 from pumice.passes.balance_latency import balance_latency
 from pumice.passes.prune_dead import prune_dead
-
-
-def diamond(length, seed=0, vth_mant=100):
-    """A chain, and a shortcut from its first population to its last."""
-    graph = chain((4,), [4] * (length + 1), seed=seed, vth_mant=vth_mant)
-    skip = OneToOne("dense0", f"dense{length}", weight=60)
-    return graph.replace(synapses=(*graph.synapses, skip))
 
 
 def test_pruning_keeps_the_output():

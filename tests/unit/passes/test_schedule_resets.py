@@ -9,31 +9,12 @@ from numpy.testing import assert_array_equal
 from pumice.backends import run
 from pumice.errors import GraphError
 from pumice.ir import (
-    Cuba,
-    Dense,
-    Graph,
-    Input,
     from_stream,
     latencies,
     to_stream,
 )
-from pumice.ir.builder import even_weights
+from pumice.ir.builder import loop
 from pumice.passes.schedule_resets import schedule_resets
-
-
-def loop(seed=0, bias=40):
-    """A recurrent population with a bias, and a delayed synapse behind it."""
-    rng = np.random.default_rng(seed)
-    populations = (
-        Cuba("a", (5,), vth_mant=200, i_decay_q12=2048, v_decay_q12=300, bias_mant=bias),
-        Cuba("b", (3,), vth_mant=200, v_decay_q12=300, bias_mant=bias),
-    )
-    synapses = (
-        Dense("input", "a", weight=even_weights(rng, (5, 4), 100)),
-        Dense("a", "a", weight=even_weights(rng, (5, 5), 100), delay_steps=2),
-        Dense("a", "b", weight=even_weights(rng, (3, 5), 100), delay_steps=np.array([0, 1, 5, 3, 2])),
-    )
-    return Graph(Input("input", (4,), (0, 1)), populations, synapses, outputs=("b",))
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -66,6 +66,9 @@ class Augmentation:
     Raises:
         InputError: There is no such change for this dataset, or it does not take these arguments.
 
+    Attributes:
+        steps: Each change, by its name.
+
     Example:
         >>> from pumice.data import load_digits
         >>> change = Augmentation(load_digits(), {"RandomCrop": {"size": 8, "padding": 1}})
@@ -77,7 +80,7 @@ class Augmentation:
     def __init__(self, dataset: Dataset, chosen: Mapping[str, Mapping[str, Any]]) -> None:
         self._is_image = isinstance(dataset, ImageDataset)
         self._shape = dataset.sample_shape
-        self._steps = {name: _make(dataset, name, dict(arguments)) for name, arguments in chosen.items()}
+        self.steps = {name: _make(dataset, name, dict(arguments)) for name, arguments in chosen.items()}
 
     def __call__(self, sample: Any, rng: np.random.Generator, *, name: str = "") -> Any:
         """A changed copy of one sample.
@@ -90,7 +93,7 @@ class Augmentation:
         Raises:
             InputError: A change does not fit the sample, or an image's shape is not kept.
         """
-        if not self._steps:
+        if not self.steps:
             return sample
         seed = int(rng.integers(2**32))
         if not self._is_image:
@@ -103,14 +106,10 @@ class Augmentation:
                 raise InputError(f"{name}: {error}") from error
         import torch
 
-        image, state = torch.from_numpy(np.ascontiguousarray(sample)), torch.get_rng_state()
-        # Not torch.manual_seed: where CUDA sleeps, it notes each call, with its traceback, for later.
-        torch.default_generator.manual_seed(seed)
-        try:
-            for step_name, step in self._steps.items():
+        image = torch.from_numpy(np.ascontiguousarray(sample))
+        with seeded(seed):
+            for step_name, step in self.steps.items():
                 image = _apply(step_name, step, image)
-        finally:
-            torch.set_rng_state(state)
         if image.shape != sample.shape:
             raise InputError(
                 f"data.augment: an image of shape {sample.shape} became {tuple(image.shape)}; "
@@ -120,7 +119,7 @@ class Augmentation:
 
     def _changed_events(self, events: Events) -> Events:
         polarities, height, width = self._shape
-        for name, step in self._steps.items():
+        for name, step in self.steps.items():
             if name in INDEX_BY_PIXEL:
                 x, y = events["x"], events["y"]
                 events = events[(x >= 0) & (x < width) & (y >= 0) & (y < height)]
@@ -168,6 +167,20 @@ def _library_transform(name: str, is_event: bool) -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError(package, "train", "augmentation") from error
     return getattr(transforms, name)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch's global generator, which torchvision uses, and put it back afterwards."""
+    import torch
+
+    state = torch.get_rng_state()
+    # Not torch.manual_seed: where CUDA sleeps, it notes each call, with its traceback, for later.
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
 
 
 @contextmanager

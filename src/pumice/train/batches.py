@@ -34,9 +34,7 @@ def batch_sizes(n_samples: int, batch_size: int) -> list[int]:
     return [len(part) for part in np.array_split(np.empty(n_samples), n_batches)]
 
 
-def epoch_batches(
-    trained: Trained, stream: int, *, first: int = 0, rank: int = 0, world: int = 1
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+class Batches:
     """Encoded samples (n, channel, height, width, time) and labels (n,), batch by batch.
 
     Order and chance follow from the recipe's seed, the stream and the sample alone: neither the number of
@@ -44,26 +42,42 @@ def epoch_batches(
 
     Args:
         trained: Says what is trained on what.
-        stream: Number of the random stream, one for each epoch.
-        first: Batches to leave out, because they are done.
-        rank: Which process this is.
-        world: Processes that share each batch.
     """
-    loader: Any = DataLoader(
-        _Prepared(trained, stream),
-        batch_sampler=_Plan(trained, stream, first, rank, world),
-        num_workers=trained.recipe.data.workers,
-        collate_fn=_collate,
-        generator=torch.Generator(),  # else torch's global one would be used, and changed
-    )
-    for batch in loader:
-        if isinstance(batch, InputError):
-            raise batch
-        samples, labels = batch
-        yield to_tensor(samples), torch.from_numpy(labels)
+
+    def __init__(self, trained: Trained) -> None:
+        self.trained = trained
+
+    def epoch(
+        self, stream: int, first: int = 0, rank: int = 0, world: int = 1
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The batches of an epoch.
+
+        Args:
+            stream: Number of the random stream, one for each epoch.
+            first: Batches to leave out, because they are done.
+            rank: Which process this is.
+            world: Processes that share each batch.
+        """
+        plan = Plan(self.trained, stream, first, rank, world)
+        for samples, labels in self.loaded(_Prepared(self.trained, stream), _collate, plan):
+            yield to_tensor(samples), torch.from_numpy(labels)
+
+    def loaded(self, samples: Any, collate: Any, plan: Plan) -> Iterator[Any]:
+        """What the items of a plan give, batch by batch, from worker processes if there are any."""
+        loader: Any = DataLoader(
+            samples,
+            batch_sampler=plan,
+            num_workers=self.trained.recipe.data.workers,
+            collate_fn=collate,
+            generator=torch.Generator(),  # else torch's global one would be used, and changed
+        )
+        for batch in loader:
+            if isinstance(batch, InputError):
+                raise batch
+            yield batch
 
 
-class _Plan:
+class Plan:
     """For each batch, its samples and their noise; drawn here, so that workers need no generator in step."""
 
     def __init__(self, trained: Trained, stream: int, first: int, rank: int, world: int) -> None:

@@ -15,9 +15,10 @@ from pumice.errors import FileFormatError, InputError
 from pumice.nn import synchronize_norms_
 from pumice.nn.blocks.surrogate_module import freeze_surrogates_
 from pumice.train.batches import batch_sizes
+from pumice.train.batches_on_device import batches_on
 from pumice.train.build import deploy, example_input, prepare_data
 from pumice.train.checkpoint import Checkpoint, excerpt, save_checkpoint
-from pumice.train.epoch import Run, batches_per_epoch, train_epoch
+from pumice.train.epoch import batches_per_epoch, train_epoch
 from pumice.train.history import FINETUNE, EpochRecord
 from pumice.train.initialize import initialize_by_data_
 from pumice.train.logs import RunLogs
@@ -25,6 +26,8 @@ from pumice.train.next_epoch import kept_record, next_epoch, stops_early
 from pumice.train.optimizer import make_optimizer
 from pumice.train.position import Position
 from pumice.train.recipe import Recipe
+from pumice.train.run import Run
+from pumice.train.runtime.cuda_graph import CudaGraphs
 from pumice.train.runtime.fabric import make_fabric
 from pumice.train.runtime.memory import keep_large_tensors
 from pumice.train.runtime.threads import cpu_threads
@@ -175,7 +178,9 @@ def _set_up(
         position.log_bytes = logs.flush()
         save_checkpoint(_snapshot(trained, wrapped, position), path)
 
-    return Run(trained, fabric, model, wrapped, position, logs, save, on_batch)
+    batches = batches_on(trained, fabric.device)
+    graphs = CudaGraphs(list(trained.model.parameters())) if trained.recipe.compute.cuda_graphs else None
+    return Run(trained, fabric, model, wrapped, position, logs, batches, graphs, save, on_batch)
 
 
 def total_batches(recipe: Recipe, dataset: Dataset, *, epochs_done: int = 0, batches_done: int = 0) -> int:

@@ -61,7 +61,7 @@ def squared_errors(
     total, start = 0.0, 0
     for output in _outputs(model, encoder, samples, seed=seed):
         wanted = torch.tensor(targets[start : start + len(output)]).to(output)
-        total, start = total + score_sum(output, wanted), start + len(output)
+        total, start = total + float(score_sum(output, wanted)), start + len(output)
     return total
 
 

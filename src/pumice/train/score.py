@@ -32,18 +32,18 @@ def answered(output: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return numbers
 
 
-def score_sum(output: torch.Tensor, labels: torch.Tensor) -> float:
+def score_sum(output: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Over a batch: how many samples have the class with the largest sum; of targets, the sum of mean squared errors.
 
     Example:
         >>> score_sum(torch.tensor([[[1.0, 1.0], [0.0, 1.0]]]), torch.tensor([0]))
-        1.0
+        tensor(1)
         >>> score_sum(torch.tensor([[[1.0, 0.0]]]), torch.tensor([[1.0]]))
-        0.25
+        tensor(0.2500)
     """
     if labels.is_floating_point():
-        return float((answered(output, labels) - labels).square().flatten(1).mean(1).sum())
-    return float((output.sum(-1).argmax(1) == labels).sum())
+        return (answered(output, labels) - labels).square().flatten(1).mean(1).sum()
+    return (output.sum(-1).argmax(1) == labels).sum()
 
 
 def score_of(part: str, total: float, n_samples: int, *, has_targets: bool) -> dict[str, float]:

@@ -32,7 +32,7 @@ def validate(trained: Trained, loss_of: AbstractLoss, fabric: Fabric) -> dict[st
             labels = fabric.to_device(torch.tensor(split.labels[start : start + len(stream)]))
             output = model(fabric.to_device(to_tensor(stream)))
             loss += float(loss_of(answer_of(output), labels)) * len(labels)
-            score += score_sum(first_output(output), labels)
+            score += float(score_sum(first_output(output), labels))
             start += len(stream)
     found = score_of("validation", score, len(split), has_targets=trained.dataset.has_targets)
     return {"validation_loss": loss / len(split), **found}

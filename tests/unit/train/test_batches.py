@@ -8,7 +8,7 @@ from pumice.data import EventDataset, Split
 from pumice.data.events import EVENT, concatenate
 from pumice.errors import InputError, PumiceWarning
 from pumice.train import Recipe
-from pumice.train.batches import _Prepared, epoch_batches
+from pumice.train.batches import Batches, _Prepared
 from pumice.train.trained import start
 
 
@@ -34,25 +34,25 @@ def assert_equal(got, expected):
 
 
 def test_every_sample_once(trained, digits):
-    labels = torch.cat([labels for _, labels in epoch_batches(trained, 1)])
+    labels = torch.cat([labels for _, labels in Batches(trained).epoch(1)])
     assert sorted(labels.tolist()) == sorted(digits.train.labels[:50].tolist())
-    assert [len(x) for x, _ in epoch_batches(trained, 1)] == [13, 13, 12, 12]
+    assert [len(x) for x, _ in Batches(trained).epoch(1)] == [13, 13, 12, 12]
 
 
 def test_streams_differ_and_repeat(trained):
-    assert_equal(list(epoch_batches(trained, 3)), list(epoch_batches(trained, 3)))
-    a, b = (torch.cat([x for x, _ in epoch_batches(trained, stream)]) for stream in (1, 2))
+    assert_equal(list(Batches(trained).epoch(3)), list(Batches(trained).epoch(3)))
+    a, b = (torch.cat([x for x, _ in Batches(trained).epoch(stream)]) for stream in (1, 2))
     assert not torch.equal(a, b)
 
 
 @pytest.mark.parametrize("first", [1, 3, 4])
 def test_what_is_left_of_an_epoch(trained, first):
-    assert_equal(list(epoch_batches(trained, 2, first=first)), list(epoch_batches(trained, 2))[first:])
+    assert_equal(list(Batches(trained).epoch(2, first=first)), list(Batches(trained).epoch(2))[first:])
 
 
 def test_processes_share_each_batch(trained):
-    shares = [list(epoch_batches(trained, 2, rank=rank, world=3)) for rank in range(3)]
-    for index, (x, labels) in enumerate(epoch_batches(trained, 2)):
+    shares = [list(Batches(trained).epoch(2, rank=rank, world=3)) for rank in range(3)]
+    for index, (x, labels) in enumerate(Batches(trained).epoch(2)):
         for rank in range(3):
             assert torch.equal(shares[rank][index][0], x[rank::3])
             assert torch.equal(shares[rank][index][1], labels[rank::3])
@@ -62,12 +62,12 @@ def test_processes_share_each_batch(trained):
 def test_workers_change_nothing(recipe, digits, encoding):
     alone = start(recipe.overridden([f"data.encoding={encoding}"]), digits)
     helped = start(recipe.overridden([f"data.encoding={encoding}", "data.workers=2"]), digits)
-    assert_equal(list(epoch_batches(helped, 1)), list(epoch_batches(alone, 1)))
+    assert_equal(list(Batches(helped).epoch(1)), list(Batches(alone).epoch(1)))
 
 
 def test_global_random_state_stays(trained):
     before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    list(epoch_batches(trained, 1))
+    list(Batches(trained).epoch(1))
     assert torch.equal(torch.get_rng_state(), before)
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
 
@@ -79,7 +79,7 @@ def test_noise_is_drawn_for_the_whole_batch_at_once(digits):
     (chosen,) = np.array_split(rng.permutation(40), 1)
     images = digits.train.images[chosen]
     expected = np.rint(images + rng.normal(0.0, 1.5, images.shape)).clip(0, 16)
-    ((x, _),) = epoch_batches(trained, 1)
+    ((x, _),) = Batches(trained).epoch(1)
     np.testing.assert_array_equal(x[..., 0].numpy(), expected)
 
 
@@ -110,12 +110,12 @@ def test_what_a_spawned_worker_is_sent_pickles(trained):
 def test_a_recording_that_cannot_be_changed_is_named_in_one_line(workers):
     run = event_run(workers, 'data.augment={"DropEventByTime": {"duration_ratio": 2.0}}')
     with pytest.raises(InputError, match=r"^dataset clicks, train split, recording \d: data\.augment\.[^\n]*$"):
-        list(epoch_batches(run, 1))
+        list(Batches(run).epoch(1))
 
 
 def test_a_recording_that_begins_after_the_last_step_is_named():
     with pytest.warns(PumiceWarning, match=r"train split, recording 5: no event lies in the 2 steps of 50 micros"):
-        batches = list(epoch_batches(event_run(0, late=[5]), 1))
+        batches = list(Batches(event_run(0, late=[5])).epoch(1))
     assert sum(int(x.flatten(1).any(1).sum()) for x, _ in batches) == 5
 
 

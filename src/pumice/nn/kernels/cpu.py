@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pumice.nn.deviation import deviation
 from pumice.nn.kernels import cuba, deployed, norm, stbp, whole
 from pumice.nn.kernels import quantize as grid
 from pumice.nn.kernels.threads import parallel_for
@@ -110,39 +111,61 @@ def are_whole(x: torch.Tensor, low: int, high: int) -> bool:
     return not found[0]
 
 
-def sum_powers(x: torch.Tensor, shift: torch.Tensor, sums: torch.Tensor) -> None:
-    """Sums over all rows of what `norm.sum_powers` adds up, (2, channel) in float64; x (..., channel), contiguous."""
-    tile = _tile(x)
-    sums.copy_(_sums(norm.sum_powers, x, tile, x.view(-1).numpy(), _row(shift, tile)))
-
-
-def sum_products(x: torch.Tensor, g: torch.Tensor, mean: torch.Tensor, sums: torch.Tensor) -> None:
-    """See `norm.sum_products`; otherwise as `sum_powers`."""
-    tile = _tile(x)
-    sums.copy_(_sums(norm.sum_products, x, tile, x.view(-1).numpy(), g.view(-1).numpy(), _row(mean, tile)))
-
-
-def scale_rows(x: torch.Tensor, gain: torch.Tensor, offset: torch.Tensor, y: torch.Tensor) -> None:
-    """See `norm.scale`; x and y (..., channel), contiguous."""
-    tile = _tile(x)
-    rows = _row(gain, tile), _row(offset, tile)
-    parallel_for(norm.scale, _rows(x, tile), x.view(-1).numpy(), *rows, y.view(-1).numpy(), grain=norm.ROWS)
-
-
-def adjoint_rows(
+def normalize_forward(
     x: torch.Tensor,
-    g: torch.Tensor,
-    mean: torch.Tensor,
     gain: torch.Tensor,
-    of_mean: torch.Tensor,
-    of_var: torch.Tensor,
-    out: torch.Tensor,
+    shift: torch.Tensor,
+    eps: float,
+    unbiased: bool,
+    y: torch.Tensor,
+    stats: torch.Tensor,
 ) -> None:
-    """See `norm.adjoint`; x, g and out (..., channel), contiguous."""
-    tile = _tile(x)
-    rows = (_row(r, tile) for r in (mean, gain, of_mean, of_var))
-    arrays = x.view(-1).numpy(), g.view(-1).numpy(), *rows, out.view(-1).numpy()
-    parallel_for(norm.adjoint, _rows(x, tile), *arrays, grain=norm.ROWS)
+    """Write y = gain (x - mean) / sqrt(var + eps) + shift, per channel, with statistics of the batch.
+
+    Args:
+        x: Shape (..., channel), contiguous.
+        gain: Per channel.
+        shift: Per channel.
+        eps: Added to the variance.
+        unbiased: Whether the variance is that with n - 1.
+        y: Receives the result, float32.
+        stats: Receives, as float64 of shape (5, channel), mean, 1 / sqrt(var + eps), gain / sqrt(var + eps), shift
+            less that times the mean, and the variance with n - 1.
+    """
+    n, tile, flat = x.numel() // x.shape[-1], _tile(x), x.view(-1).numpy()
+    near = x.view(n, -1)[0]
+    first, second = _sums(norm.sum_powers, x, tile, flat, _row(near, tile))
+    mean, var = first / n + near, (second - first * first / n) / n
+    with_n_minus_1 = var * (n / max(n - 1, 1))
+    inverse = 1 / deviation((with_n_minus_1 if unbiased else var) + eps)
+    total_gain = gain * inverse
+    offset = shift - total_gain * mean
+    torch.stack([mean, inverse, total_gain, offset, with_n_minus_1], out=stats)
+    rows = _row(total_gain, tile), _row(offset, tile)
+    parallel_for(norm.scale, _rows(x, tile), flat, *rows, y.view(-1).numpy(), grain=norm.ROWS)
+
+
+def normalize_backward(
+    x: torch.Tensor, g: torch.Tensor, stats: torch.Tensor, unbiased: bool, out: torch.Tensor, grads: torch.Tensor
+) -> None:
+    """The adjoint of `normalize_forward`.
+
+    Args:
+        x: As there.
+        g: Gradient of y, contiguous.
+        stats: As written there.
+        unbiased: As there.
+        out: Receives the gradient of x.
+        grads: Receives those of gain and shift, (2, channel).
+    """
+    n, tile = x.numel() // x.shape[-1], _tile(x)
+    mean, inverse, total_gain = stats[:3]
+    arrays = x.view(-1).numpy(), g.view(-1).numpy()
+    total, product = _sums(norm.sum_products, x, tile, *arrays, _row(mean, tile))
+    torch.stack([(product * inverse).float(), total.float()], out=grads)
+    of_var = product * inverse * inverse / (max(n - 1, 1) if unbiased else n)
+    rows = (_row(r, tile) for r in (mean, total_gain, total / n, of_var))
+    parallel_for(norm.adjoint, _rows(x, tile), *arrays, *rows, out.view(-1).numpy(), grain=norm.ROWS)
 
 
 def _tile(x: torch.Tensor) -> int:

@@ -81,10 +81,19 @@ deployed_backward = Operator("deployed_backward(Tensor(a!) g, Tensor keep_u, Ten
 stbp_backward = Operator(
     "stbp_backward(Tensor g_s, Tensor v, Tensor tau, float threshold, bool detached, Tensor(a!) g) -> ()"
 )
+stbp_backward_of = Operator(
+    "stbp_backward_of(Tensor g_s, Tensor v, Tensor tau, float threshold, float scale, str kind, float a, float b, "
+    "bool detached, Tensor(a!) g) -> ()"
+)
+surrogate_backward = Operator(
+    "surrogate_backward(Tensor g_s, Tensor v, float threshold, float scale, str kind, float a, float b, "
+    "Tensor(a!) g) -> ()"
+)
 quantise = Operator("quantise(Tensor weight, float step, int edge, Tensor(a!) quantised, Tensor(b!) passes) -> ()")
-sum_powers = Operator("sum_powers(Tensor x, Tensor shift, Tensor(a!) sums) -> ()")
-sum_products = Operator("sum_products(Tensor x, Tensor g, Tensor mean, Tensor(a!) sums) -> ()")
-scale_rows = Operator("scale_rows(Tensor x, Tensor gain, Tensor offset, Tensor(a!) y) -> ()")
-adjoint_rows = Operator(
-    "adjoint_rows(Tensor x, Tensor g, Tensor mean, Tensor gain, Tensor of_mean, Tensor of_var, Tensor(a!) out) -> ()"
+normalize_forward = Operator(
+    "normalize_forward(Tensor x, Tensor gain, Tensor shift, float eps, bool unbiased, Tensor(a!) y, "
+    "Tensor(b!) stats) -> ()"
+)
+normalize_backward = Operator(
+    "normalize_backward(Tensor x, Tensor g, Tensor stats, bool unbiased, Tensor(a!) out, Tensor(b!) grads) -> ()"
 )

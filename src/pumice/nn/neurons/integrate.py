@@ -71,7 +71,7 @@ class Cuba(torch.autograd.Function):
 
     Args of `apply`: x (time, neuron) float32; decays of current and voltage, 0 to 4096, per channel or one; states
     before the first step, per neuron; `Firing`; whether the current is wanted. Without decay and state of the current
-    (None), x is the current itself.
+    (None), x is the current itself. The spikes are of the given type, or of that of x.
 
     Returns:
         Current (empty if not wanted), voltage before the reset, and spikes.
@@ -87,10 +87,11 @@ class Cuba(torch.autograd.Function):
         state_v: torch.Tensor,
         firing: Firing,
         wants_current: bool,
+        type_of_spikes: torch.dtype | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """As the class says."""
         u = torch.empty_like(x) if wants_current or ctx.needs_input_grad[1] else x.new_empty(0, 0)
-        v, s = torch.empty_like(x), torch.empty_like(x)
+        v, s = torch.empty_like(x), torch.empty_like(x, dtype=type_of_spikes)
         resets_at, none = firing.threshold * firing.scale, decay_v.new_empty(0, dtype=torch.int64)
         operators.cuba_forward(
             x,
@@ -126,12 +127,12 @@ class Cuba(torch.autograd.Function):
         _, learns_u, learns_v, *_ = ctx.needs_input_grad
         if decay_u is not None and g_u is None and not learns_u and not learns_v:
             operators.cuba_backward(g, _kept(decay_u), _kept(decay_v))
-            return g, *[None] * 6
+            return g, *[None] * 7
         g_decay_v = _adjoint(g, decay_v, v, learns_v)
         if g_u is not None:
             g += g_u
         g_decay_u = None if decay_u is None else _adjoint(g, decay_u, u, learns_u)
-        return g, g_decay_u, g_decay_v, *[None] * 4
+        return g, g_decay_u, g_decay_v, *[None] * 5
 
 
 class Threshold(torch.autograd.Function):
@@ -175,6 +176,10 @@ def through_spike(
     if isinstance(surrogate, Exponential) and surrogate.tau > 0 and not g_s.is_cuda:
         g = torch.empty_like(g_s)
         operators.exponential_backward(g_s, v, threshold, surrogate.tau * scale, surrogate.height / scale, g)
+        return g
+    if g_s.is_cuda and (kernel := surrogate.compiled()) is not None:
+        g = torch.empty_like(v)
+        operators.surrogate_backward(g_s, v, threshold, scale, *kernel, g)
         return g
     return derivative_at(v, threshold, surrogate, scale, g_s)
 

@@ -98,8 +98,16 @@ def _voltage(neuron: CubaNeuron, current: torch.Tensor) -> tuple[torch.Tensor, t
     """SLAYER's voltages, before the reset, and spikes, for a current behind the norm."""
     x = time_major(current)
     decay, rest = quantize(neuron.voltage_decay), x.new_zeros(x[0].numel())
-    _, voltage, spikes = Cuba.apply(x.view(len(x), -1), None, decay, None, rest, neuron.firing(), False)
+    _, voltage, spikes = Cuba.apply(
+        x.view(len(x), -1), None, decay, None, rest, neuron.firing(), False, _type_of_spikes(x)
+    )
     return slayer_order(voltage.view(x.shape)), slayer_order(spikes.view(x.shape))
+
+
+def _type_of_spikes(x: torch.Tensor) -> torch.dtype:
+    """On CUDA that of autocast, which holds 0 and 1, and in which the next product would take them anyway."""
+    takes_part = x.is_cuda and torch.is_autocast_enabled("cuda")
+    return torch.get_autocast_dtype("cuda") if takes_part else x.dtype
 
 
 def _chip_voltage(neuron: CubaNeuron, z: torch.Tensor, tau: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -153,13 +161,10 @@ class _Fire(torch.autograd.Function):
         voltage, tau = ctx.saved_tensors
         threshold, scale, surrogate, detaches_reset = ctx.constants
         v, g = time_major(voltage), time_major(grads[0])
-        out = derivative_at(v, threshold, surrogate, scale)
-        if not v.is_cuda:
+        if v.is_cuda and (kernel := surrogate.compiled()) is not None:
+            out = torch.empty_like(v)
+            operators.stbp_backward_of(g, v, tau, threshold, scale, *kernel, detaches_reset, out)
+        else:
+            out = derivative_at(v, threshold, surrogate, scale)
             operators.stbp_backward(g, v, tau, threshold, detaches_reset, out)
-            return slayer_order(out), *[None] * 7
-        later, tau = torch.zeros_like(g[0]), tau.to(v)
-        for t in range(len(v) - 1, -1, -1):
-            of_spike = g[t] if detaches_reset else g[t] - tau * v[t] * later
-            later = of_spike * out[t] + tau * later * (v[t] <= threshold)
-            out[t] = later
         return slayer_order(out), *[None] * 7

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError
+from pumice.nn.deviation import deviation
 from pumice.nn.norms.across_processes import global_size, global_sum, is_shared
-from pumice.nn.norms.normalize import deviation
 from pumice.nn.norms.tdbn import TDBN, at_least_float32
 
 

@@ -8,6 +8,8 @@ import torch
 
 from pumice.nn.kernels import operators
 
+_ON_CUDA = {torch.float32, torch.bfloat16, torch.float16}
+
 
 class Normalize(torch.autograd.Function):
     r"""gain * (x - mean) / sqrt(var + eps) + shift, per channel, with statistics of the batch.
@@ -15,30 +17,33 @@ class Normalize(torch.autograd.Function):
     torch's own kernels for channels-last memory add up a channel's numbers one after the other in float32, which is
     wrong in the fifth digit for a batch of images and steps; these are right to the last.
 
-    Args of `apply`: x (..., channel) float32 on the CPU, contiguous; gain and shift per channel; eps; whether the
-    variance is that with n - 1.
+    Args of `apply`: x (..., channel) of a kind that it `takes`, contiguous; gain and shift per channel; eps; whether
+    the variance is that with n - 1.
 
     Returns:
-        y; the batch's mean; its variance with n - 1.
+        y, float32; the batch's mean; its variance with n - 1.
     """
+
+    @staticmethod
+    def takes(x: torch.Tensor) -> bool:
+        """float32 on the CPU; on CUDA half precision, too."""
+        return x.is_cuda and x.dtype in _ON_CUDA if x.device.type != "cpu" else x.dtype == torch.float32
+
+    @staticmethod
+    def widens(x: torch.Tensor) -> bool:
+        """Whether half precision becomes float32 on the way, without a copy of its own."""
+        return x.is_cuda and Normalize.takes(x)
 
     @staticmethod
     def forward(  # noqa: PLR0917 -- autograd passes by position
         ctx: Any, x: torch.Tensor, gain: torch.Tensor, shift: torch.Tensor, eps: float, unbiased: bool
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """As the class says."""
-        n = x.numel() // x.shape[-1]
-        near = x.view(n, -1)[0]
-        first, second = _sums(operators.sum_powers, x, near)
-        mean, var = first / n + near, (second - first * first / n) / n
-        with_n_minus_1 = var * (n / max(n - 1, 1))
-        inverse = 1 / deviation((with_n_minus_1 if unbiased else var) + eps)
-        total_gain = gain * inverse
-        y = torch.empty_like(x)
-        operators.scale_rows(x, total_gain, shift - total_gain * mean, y)
-        ctx.save_for_backward(x, mean, inverse, total_gain)
-        ctx.freedom = max(n - 1, 1) if unbiased else n
-        mean_and_var = mean.float(), with_n_minus_1.float()
+        y, stats = torch.empty_like(x, dtype=torch.float32), x.new_empty(5, x.shape[-1], dtype=torch.float64)
+        operators.normalize_forward(x, gain, shift, eps, unbiased, y, stats)
+        ctx.save_for_backward(x, stats)
+        ctx.unbiased = unbiased
+        mean_and_var = stats[0].float(), stats[4].float()
         ctx.mark_non_differentiable(*mean_and_var)
         return y, *mean_and_var
 
@@ -46,26 +51,7 @@ class Normalize(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Gradients of the arguments."""
-        x, mean, inverse, total_gain = ctx.saved_tensors
-        n = x.numel() // x.shape[-1]
-        g, out = grads[0].contiguous(), torch.empty_like(x)
-        total, product = _sums(operators.sum_products, x, g, mean)
-        of_mean, of_var = total / n, product * inverse * inverse / ctx.freedom
-        operators.adjoint_rows(x, g, mean, total_gain, of_mean, of_var, out)
-        return out, (product * inverse).float(), total.float(), None, None
-
-
-def deviation(var: torch.Tensor) -> torch.Tensor:
-    """Square root of a variance, and NaN where that is infinite: a gain of 0 would hide it.
-
-    Example:
-        >>> deviation(torch.tensor([4.0, torch.inf])).tolist()
-        [2.0, nan]
-    """
-    return torch.sqrt(var) + (var - var)
-
-
-def _sums(operator: operators.Operator, x: torch.Tensor, *args: torch.Tensor) -> torch.Tensor:
-    sums = x.new_empty(2, x.shape[-1], dtype=torch.float64)
-    operator(x, *args, sums)
-    return sums
+        x, stats = ctx.saved_tensors
+        out, both = torch.empty_like(x), x.new_empty(2, x.shape[-1], dtype=torch.float32)
+        operators.normalize_backward(x, grads[0].contiguous(), stats, ctx.unbiased, out, both)
+        return out, both[0], both[1], None, None

@@ -11,9 +11,10 @@ import torch
 
 from pumice.errors import InputError, PumiceWarning
 from pumice.nn.checks import check_sizes
+from pumice.nn.deviation import deviation
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.norms.across_processes import global_size, global_sum, is_shared
-from pumice.nn.norms.normalize import Normalize, deviation
+from pumice.nn.norms.normalize import Normalize
 
 
 class TDBN(torch.nn.Module):
@@ -134,15 +135,16 @@ class TDBN(torch.nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalize by the batch in training, by the running estimates otherwise; never in less than float32."""
         self._check_channels(x)
-        x = at_least_float32(x)
+        if not (self.training and Normalize.widens(x)):
+            x = at_least_float32(x)
         if not self.training:
             return _scaled(x, self.gain(), self.offset())
         if self.synchronized and is_shared():
-            return self._over_processes(x)
+            return self._over_processes(at_least_float32(x))
         if self._is_single(x):
-            return _scaled(x, 0 * self.scale, self.shift)
+            return _scaled(at_least_float32(x), 0 * self.scale, self.shift)
         gain = self.scale * (self.alpha * self._threshold())
-        if x.dtype == torch.float32 and x.device.type == "cpu":
+        if Normalize.takes(x):
             y, mean, with_n_minus_1 = Normalize.apply(time_major(x), gain, self.shift, self.eps, self.unbiased)
             self._remember(mean, with_n_minus_1)
             return slayer_order(y)

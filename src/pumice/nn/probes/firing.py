@@ -17,25 +17,30 @@ class FiringRates:
     """
 
     def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
+        self._sums: dict[str, float | torch.Tensor] = {}
         self._sizes: dict[str, int] = {}
         self.latest: dict[str, torch.Tensor] = {}
 
     def add(self, name: str, spikes: torch.Tensor) -> None:
         """Count one call's spikes."""
         self.latest[name] = spikes
-        self._sums[name] = self._sums.get(name, 0.0) + float(spikes.detach().float().sum())
+        self._sums[name] = self._sums.get(name, 0.0) + _total(spikes.detach())
         self._sizes[name] = self._sizes.get(name, 0) + spikes.numel()
 
     def rates(self) -> dict[str, float]:
         """Spikes per neuron and step, by block, in the order of their first call."""
-        return {name: total / self._sizes[name] for name, total in self._sums.items()}
+        return {name: float(total) / self._sizes[name] for name, total in self._sums.items()}
 
-    def take(self) -> dict[str, tuple[float, int]]:
-        """Spikes and size of each block since the last `take`, which are then forgotten."""
+    def take(self) -> dict[str, tuple[float | torch.Tensor, int]]:
+        """Spikes (on a GPU still there) and size of each block since the last `take`, which are then forgotten."""
         taken = {name: (total, self._sizes[name]) for name, total in self._sums.items()}
         self._sums, self._sizes, self.latest = {}, {}, {}
         return taken
+
+
+def _total(spikes: torch.Tensor) -> float | torch.Tensor:
+    """The sum of the spikes; a GPU is not waited for."""
+    return spikes.sum(dtype=torch.float64) if spikes.is_cuda else float(spikes.float().sum())
 
 
 @contextmanager

@@ -33,6 +33,10 @@ class Arctan(Surrogate):
         """f'(x), elementwise."""
         return (self.slope / 2) / (1 + (math.pi / 2 * self.slope * x).square_())
 
+    def kernel(self) -> tuple[str, float, float]:
+        """See `Surrogate`."""
+        return "arctan", self.slope, math.pi / 2 * self.slope
+
     def smooth(self, x: torch.Tensor) -> torch.Tensor:
         """The arc tangent, from 0 to 1."""
         return torch.arctan(math.pi / 2 * self.slope * x) / math.pi + 0.5

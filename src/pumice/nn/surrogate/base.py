@@ -24,6 +24,16 @@ class Surrogate(ABC):
     def derivative(self, x: torch.Tensor) -> torch.Tensor:
         """f'(x), elementwise."""
 
+    def kernel(self) -> tuple[str, float, float] | None:
+        """Name and two numbers of the derivative in `pumice.nn.kernels.cuda_surrogate`; None: it has none there."""
+        return None
+
+    def compiled(self) -> tuple[str, float, float] | None:
+        """`kernel`, unless a subclass has another `derivative` and did not say its kernel."""
+        classes = type(self).__mro__
+        nearest = next(c for c in classes if "derivative" in vars(c) or "kernel" in vars(c))
+        return self.kernel() if "kernel" in vars(nearest) else None
+
     @abstractmethod
     def smooth(self, x: torch.Tensor) -> torch.Tensor:
         """f(x), elementwise: what would fire if `derivative` were the truth."""

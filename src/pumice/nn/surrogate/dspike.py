@@ -34,6 +34,10 @@ class Dspike(Surrogate):
         b = self.temperature
         return (1 - torch.tanh(b * x).square_()).mul_(b / (2 * math.tanh(b))) * (x.abs() <= 1)
 
+    def kernel(self) -> tuple[str, float, float]:
+        """See `Surrogate`."""
+        return "dspike", self.temperature, self.temperature / (2 * math.tanh(self.temperature))
+
     def smooth(self, x: torch.Tensor) -> torch.Tensor:
         """The hyperbolic tangent."""
         return torch.tanh(self.temperature * x.clamp(-1, 1)) / (2 * math.tanh(self.temperature)) + 0.5

@@ -53,6 +53,10 @@ class Exponential(Surrogate):
         height = self.height
         return x.abs().mul_(-1 / self.tau).exp_().mul_(height)
 
+    def kernel(self) -> tuple[str, float, float]:
+        """See `Surrogate`."""
+        return "exponential", self.tau, self.height
+
     def smooth(self, x: torch.Tensor) -> torch.Tensor:
         """Distribution function of the Laplace distribution, times kappa."""
         tail = 0.5 * torch.exp(-x.abs() / self.tau)
@@ -80,6 +84,10 @@ class GradedExponential(Surrogate):
     def derivative(self, x: torch.Tensor) -> torch.Tensor:
         """f'(x), elementwise."""
         return x.clamp(max=0).div_(self.tau).exp_().mul_(self.scale)
+
+    def kernel(self) -> tuple[str, float, float]:
+        """See `Surrogate`."""
+        return "graded_exponential", self.tau, self.scale
 
     def smooth(self, x: torch.Tensor) -> torch.Tensor:
         """Exponential below the threshold, linear above."""

@@ -31,6 +31,10 @@ class FastSigmoid(Surrogate):
         """f'(x), elementwise."""
         return (self.slope / 2) / (1 + self.slope * x.abs()).square_()
 
+    def kernel(self) -> tuple[str, float, float]:
+        """See `Surrogate`."""
+        return "fast_sigmoid", self.slope, 0.0
+
     def smooth(self, x: torch.Tensor) -> torch.Tensor:
         """The fast sigmoid, from 0 to 1."""
         return 0.5 * (1 + self.slope * x / (1 + self.slope * x.abs()))

@@ -31,6 +31,10 @@ class Rectangular(Surrogate):
         """f'(x), elementwise."""
         return (x.abs() < self.width / 2).to(x.dtype) / self.width
 
+    def kernel(self) -> tuple[str, float, float]:
+        """See `Surrogate`."""
+        return "rectangular", self.width, 0.0
+
     def smooth(self, x: torch.Tensor) -> torch.Tensor:
         """A ramp from 0 to 1."""
         return (x / self.width + 0.5).clamp(0, 1)

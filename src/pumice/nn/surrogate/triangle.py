@@ -32,6 +32,10 @@ class Triangle(Surrogate):
         """f'(x), elementwise."""
         return (1 - x.abs() / self.width).clamp(min=0) / self.width
 
+    def kernel(self) -> tuple[str, float, float]:
+        """See `Surrogate`."""
+        return "triangle", self.width, 0.0
+
     def smooth(self, x: torch.Tensor) -> torch.Tensor:
         """Two parabolas from 0 to 1."""
         tail = 0.5 * (1 - x.abs() / self.width).clamp(min=0) ** 2

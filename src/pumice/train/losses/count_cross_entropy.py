@@ -22,6 +22,7 @@ class SpikeCountCrossEntropyLoss(WeightedLoss):
     Args:
         beta: What one spike is worth, in logits, > 0.
         class_weights: How much each class counts; all alike if not given.
+        label_smoothing: Share of the answer that is spread over all classes, >= 0 and < 1.
 
     Example:
         >>> spikes = torch.tensor([[[1.0, 1.0], [1.0, 1.0]]])  # a tie between two classes
@@ -29,12 +30,18 @@ class SpikeCountCrossEntropyLoss(WeightedLoss):
         0.6931
     """
 
-    def __init__(self, beta: float = 1.0, class_weights: Sequence[float] | None = None) -> None:
+    def __init__(
+        self, beta: float = 1.0, class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0
+    ) -> None:
         super().__init__(class_weights)
         if beta <= 0:
             raise InputError(f"beta must be > 0, got {beta}")
+        if not 0 <= label_smoothing < 1:
+            raise InputError(f"label_smoothing must be >= 0 and < 1, got {label_smoothing}")
         self.beta = beta
+        self.label_smoothing = label_smoothing
 
     def forward(self, spikes: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """The loss of a batch; spikes (batch, class, time), labels (batch,)."""
-        return functional.cross_entropy(self.beta * spikes.sum(-1), labels, weight=self.weights_for(spikes))
+        counts, weights = self.beta * spikes.sum(-1), self.weights_for(spikes)
+        return functional.cross_entropy(counts, labels, weight=weights, label_smoothing=self.label_smoothing)

@@ -225,11 +225,14 @@ class ComputeSection(Section):
         accelerator: "cpu", "cuda", "mps", or "auto" (the best there is).
         devices: Processes of one machine, each with a device; more than one are started by torchrun.
         precision: "32-true", or "bf16-mixed" for the phase in real numbers; integers are always computed in 32.
+        cuda_graphs: On one CUDA device, record forward and backward pass once for each size of a batch, then replay
+            them: for networks whose Python does the same for every batch, drawing nothing and asking for no value.
     """
 
     accelerator: Literal["cpu", "cuda", "mps", "auto"] = "cpu"
     devices: Annotated[int, Field(ge=1)] = 1
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    cuda_graphs: bool = False
 
 
 class LoggingSection(Section):

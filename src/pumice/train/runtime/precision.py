@@ -1,4 +1,4 @@
-"""Neurons compute in 32 bits, whatever the precision of the products that reach them."""
+"""Products as fast as the device has them, and neurons in 32 bits, whatever the precision of those products."""
 
 from __future__ import annotations
 
@@ -7,6 +7,24 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+
+
+@contextmanager
+def fast_convolutions(device: torch.device) -> Iterator[None]:
+    """On CUDA, let cuDNN time its algorithms for each shape, and round to TF32, until the context ends.
+
+    Sums may then differ in the last bits from run to run. Deployed networks take no part in it, see `nn.exact`.
+
+    Example:
+        >>> with fast_convolutions(torch.device("cpu")):
+        ...     torch.backends.cudnn.benchmark
+        False
+    """
+    if device.type != "cuda":
+        yield
+        return
+    with torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False, allow_tf32=True):
+        yield
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pumice.nn.kernels import cpu
+from pumice.nn.surrogate import SURROGATES, GradedExponential
 
 triton = pytest.importorskip("triton")
 
@@ -17,11 +18,18 @@ def cuda():
     """The kernels as the interpreter runs them; it is chosen when they are defined."""
     patch = pytest.MonkeyPatch()
     patch.setenv("TRITON_INTERPRET", "1")
-    module = importlib.reload(importlib.import_module("pumice.nn.kernels.cuda"))
-    patch.setattr(module, "BLOCK", 16)
+    names = [f"pumice.nn.kernels.{name}" for name in ("cuda_norm", "cuda_surrogate", "cuda")]
+    norm, surrogate, module = (importlib.reload(importlib.import_module(name)) for name in names)
+    for part in (surrogate, module):
+        patch.setattr(part, "BLOCK", 16)
+    patch.setattr(norm, "ROWS", 4)
+    patch.setattr(norm, "CHANNELS", 8)
+    patch.setattr(norm, "PROGRAMS", 3)
+    patch.setattr(norm, "PARTS", 2)
     yield module
     patch.undo()
-    importlib.reload(module)
+    for name in names:
+        importlib.reload(importlib.import_module(name))
 
 
 def keeps(generator, channels, dtype=torch.int64):
@@ -85,3 +93,68 @@ def test_gradients_equal_the_cpus(cuda, learns):
     for ours, theirs in zip(*seen, strict=True):
         torch.testing.assert_close(theirs, ours, rtol=1e-6, atol=1e-7)
     assert not torch.equal(seen[0][0], grad)
+
+
+@pytest.mark.parametrize("kind", [*SURROGATES.values(), GradedExponential])
+@pytest.mark.parametrize("scale", [1.0, 64.0])
+def test_surrogates_equal_torchs(cuda, kind, scale):
+    g = torch.Generator().manual_seed(0)
+    surrogate, v, grad = kind(0.7), scale * torch.randn(6, 21, generator=g), torch.randn(6, 21, generator=g)
+    out = torch.full_like(v, torch.nan)
+    cuda.surrogate_backward(grad, v, 0.5 * scale, scale, *surrogate.compiled(), out)
+    wanted = grad * surrogate.derivative(v / scale - 0.5) / scale
+    torch.testing.assert_close(out, wanted, rtol=1e-5, atol=1e-7)
+    assert wanted.abs().sum() > 0
+
+
+@pytest.mark.parametrize("kind", [*SURROGATES.values()])
+@pytest.mark.parametrize("detached", [False, True])
+def test_stbps_adjoint_equals_the_cpus(cuda, kind, detached):
+    g = torch.Generator().manual_seed(0)
+    surrogate, v, grad = kind(0.7), torch.randn(6, 21, generator=g), torch.randn(6, 21, generator=g)
+    tau = torch.tensor([0.25], dtype=torch.float64)
+    h = surrogate.derivative(v - 0.5)
+    wanted, given, found = h.clone(), h.clone(), torch.full_like(v, torch.nan)
+    cpu.stbp_backward(grad, v, tau, 0.5, detached, wanted)
+    cuda.stbp_backward(grad, v, tau, 0.5, detached, given)
+    cuda.stbp_backward_of(grad, v, tau, 0.5, 1.0, *surrogate.compiled(), detached, found)
+    for ours in (given, found):
+        torch.testing.assert_close(ours, wanted, rtol=1e-5, atol=1e-7)
+    assert not torch.equal(wanted, h * grad)  # later steps have a part in it
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("unbiased", [False, True])
+@pytest.mark.parametrize(("rows", "channels"), [(2, 3), (37, 1), (50, 8), (300, 19)])
+def test_norms_equal_the_cpus(cuda, dtype, unbiased, rows, channels):
+    g = torch.Generator().manual_seed(0)
+    x = (torch.randn(rows, channels, generator=g) + 5).to(dtype)
+    grad, (gain, shift) = torch.randn(rows, channels, generator=g), torch.randn(2, channels, generator=g)
+    seen = []
+    for kernels, taken in ((cpu, x.float()), (cuda, x)):
+        y, out, grads = (torch.full(size, torch.nan) for size in ((rows, channels), (rows, channels), (2, channels)))
+        stats = torch.full((5, channels), torch.nan, dtype=torch.float64)
+        kernels.normalize_forward(taken, gain, shift, 1e-5, unbiased, y, stats)
+        kernels.normalize_backward(taken, grad, stats, unbiased, out, grads)
+        seen.append((y, stats, out, grads))
+    for ours, theirs in zip(*seen, strict=True):
+        torch.testing.assert_close(theirs.to(ours), ours, rtol=1e-4, atol=1e-4)
+    assert not torch.equal(seen[0][0], seen[0][2])
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_an_infinite_input_shows(cuda):
+    x, none = torch.tensor([[1.0, 2.0], [torch.inf, 3.0]]), torch.ones(2)
+    y, stats = torch.zeros(2, 2), torch.zeros(5, 2, dtype=torch.float64)
+    cuda.normalize_forward(x, none, none, 1e-5, False, y, stats)
+    assert y[:, 0].isnan().all()
+    assert y[:, 1].isfinite().all()
+
+
+def test_another_derivative_has_no_kernel():
+    class Mine(SURROGATES["rectangular"]):
+        def derivative(self, x):
+            return torch.ones_like(x)
+
+    assert SURROGATES["rectangular"]().compiled() is not None
+    assert Mine().compiled() is None

@@ -1,0 +1,83 @@
+"""Batches of images that lie on a GPU: only what chance decided travels there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from pumice.data import ImageDataset
+from pumice.data.augment_batches import BatchAugmentation
+from pumice.data.encoders import DirectEncoder
+from pumice.train.batches import Batches, Item, Plan
+from pumice.train.trained import Trained
+
+LARGEST_SHARE = 0.25
+"""Of the device's free memory, for the images."""
+
+
+def batches_on(trained: Trained, device: torch.device) -> Batches:
+    """The batches of a run on a device: images are brought there once, if they fit and chance allows it.
+
+    The values are those of `Batches`, bit for bit.
+    """
+    if device.type != "cuda" or not can_lie_on_device(trained):
+        return Batches(trained)
+    images = trained.dataset.train.samples
+    if images.nbytes > LARGEST_SHARE * torch.cuda.mem_get_info(device)[0]:
+        return Batches(trained)
+    return BatchesOnDevice(trained, device)
+
+
+def can_lie_on_device(trained: Trained) -> bool:
+    """Whether the samples are images, shown as they are, whose random changes there are for whole batches."""
+    recipe, dataset = trained.recipe, trained.dataset
+    shown_as_they_are = isinstance(dataset, ImageDataset) and type(trained.encoder) is DirectEncoder
+    return shown_as_they_are and not recipe.data.noise and BatchAugmentation.knows(dataset, recipe.data.augment)
+
+
+class BatchesOnDevice(Batches):
+    """See `batches_on`.
+
+    Args:
+        trained: Says what is trained on what.
+        device: Where images and labels are kept.
+    """
+
+    def __init__(self, trained: Trained, device: torch.device) -> None:
+        super().__init__(trained)
+        split, recipe = trained.dataset.train, trained.recipe
+        self._device = device
+        self._images = torch.from_numpy(np.ascontiguousarray(split.samples)).to(device)
+        self._labels = torch.from_numpy(np.asarray(split.labels).astype(np.int64)).to(device)
+        self._augment = BatchAugmentation(trained.dataset, recipe.data.augment)
+        self._steps = recipe.data.steps
+
+    def epoch(
+        self, stream: int, first: int = 0, rank: int = 0, world: int = 1
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The batches of an epoch, on the device."""
+        draws = _Draws(self._augment, (self.trained.recipe.seed, stream))
+        for batch in self.loaded(draws, _stack, Plan(self.trained, stream, first, rank, world)):
+            chosen = torch.from_numpy(batch).to(self._device, non_blocking=True)
+            index = chosen[:, 0]
+            images = self._augment.changed(self._images[index], chosen[:, 1:])
+            yield images.float()[..., None].expand(*images.shape, self._steps), self._labels[index]
+
+
+class _Draws(Dataset[Any]):
+    """For each sample its index, and what chance decided for it."""
+
+    def __init__(self, augment: BatchAugmentation, seed: tuple[int, int]) -> None:
+        self._augment, self._seed = augment, seed
+
+    def __getitem__(self, item: Item) -> list[int]:
+        index = item[0]
+        return [index, *self._augment.draw(np.random.default_rng([*self._seed, index]))]
+
+
+def _stack(draws: list[list[int]]) -> np.ndarray[Any, Any]:
+    return np.array(draws, np.int64)

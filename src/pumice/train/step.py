@@ -1,0 +1,252 @@
+"""One step of training: forward and backward pass of a batch, and the optimiser's step where one is due."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+
+from pumice.errors import InputError
+from pumice.nn.probes.firing import FiringRates, watch_firing
+from pumice.train.answer import Reader, watch_answer
+from pumice.train.batches import batch_sizes
+from pumice.train.build import build_loss
+from pumice.train.finite import FiniteCheck
+from pumice.train.history import FLOAT
+from pumice.train.learning_rate import learning_rate
+from pumice.train.losses.base import AbstractLoss
+from pumice.train.outputs import first_output
+from pumice.train.regularizers import make_regularizers
+from pumice.train.run import Run
+from pumice.train.runtime.fabric import summed
+from pumice.train.runtime.precision import fast_convolutions, neurons_in_float32
+from pumice.train.score import score_sum
+
+BATCHES_AT_ONCE = 50
+"""A GPU is asked for the figures of so many batches together: each question makes it wait."""
+
+
+def is_asynchronous(device: torch.device) -> bool:
+    """Whether work is handed to the device, which goes on alone until it is asked for a number.
+
+    Example:
+        >>> is_asynchronous(torch.device("cpu"))
+        False
+    """
+    return device.type == "cuda"
+
+
+@dataclass
+class _Batch:
+    """What is known of a batch before its figures are.
+
+    Attributes:
+        index: In the epoch, from 0.
+        samples: Of this process.
+        lr: The learning rate.
+        figures: Loss times samples, score, and each block's spikes, where they wait on a GPU.
+        sizes: Each block's neurons times steps times samples.
+        step: Number of the optimiser's step that it ends, if it ends one.
+    """
+
+    index: int
+    samples: int
+    lr: float
+    figures: torch.Tensor | None = None
+    sizes: dict[str, int] = field(default_factory=dict)
+    step: int | None = None
+
+
+class Step:
+    """Takes one batch after the other.
+
+    On a CPU, figures are looked at before the backward pass, and gradients before the optimiser's step. A GPU is
+    asked for them once in `BATCHES_AT_ONCE` batches, and before anything is saved; what is not finite is found then.
+
+    Args:
+        run: The run.
+        phase: "float" or "finetune".
+        epoch: Counted from 1 within the phase.
+    """
+
+    def __init__(self, run: Run, phase: str, epoch: int) -> None:
+        recipe = run.trained.recipe
+        self._run, self._phase, self._epoch = run, phase, epoch
+        self._sizes = batch_sizes(len(run.trained.dataset.train), recipe.training.batch_size)
+        self.n_batches = len(self._sizes)
+        self.loss_of = build_loss(recipe, run.trained.dataset)
+        self._penalties = []
+        if recipe.training.regularizers:
+            example = run.fabric.to_device(run.trained.example)
+            self._penalties = make_regularizers(recipe.training.regularizers, run.trained.model, example)
+        self._finite = FiniteCheck(run.trained.model)
+        self._firing = FiringRates()
+        self._answer_of: Reader
+        self._group = (0.0, 0.0, 0)  # loss, score and samples since the last step of the optimiser
+        self._waits = is_asynchronous(run.fabric.device)
+        self._waiting: list[_Batch] = []
+        self._graphs = run.graphs if phase == FLOAT and self._waits else None
+        if self._graphs is not None:
+            self._check_replay()
+
+    def _check_replay(self) -> None:
+        """Each batch must be a step of the optimiser of its own, and the same work, on one GPU."""
+        run, training = self._run, self._run.trained.recipe.training
+        for refused, why in (
+            (training.accumulate > 1, "training.accumulate is 1"),
+            (run.fabric.world_size > 1, "compute.devices is 1"),
+            (type(self.loss_of).at is not AbstractLoss.at, "the loss does not change while it trains"),
+        ):
+            if refused:
+                raise InputError(f"compute.cuda_graphs works where {why}; leave it out")
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch the network's spikes, and what the loss reads."""
+        model = self._run.trained.model
+        with (
+            fast_convolutions(self._run.fabric.device),
+            neurons_in_float32(model),
+            watch_firing(model) as self._firing,
+            watch_answer(model, self.loss_of) as self._answer_of,
+        ):
+            yield
+
+    def __call__(self, index: int, x: torch.Tensor, labels: torch.Tensor) -> bool:
+        """Take batch `index`; return whether the optimiser made a step."""
+        run, position = self._run, self._run.position
+        # The batches of one step count by their samples, and so do the processes' shares of a batch.
+        first = index - index % run.trained.recipe.training.accumulate
+        group = self._sizes[first : first + run.trained.recipe.training.accumulate]
+        is_due = index + 1 - first == len(group)
+        batch = _Batch(index, len(labels), self._set_progress(index))
+        if self._graphs is not None:
+            batch.figures, batch.sizes = self._graphs.run(self._recorded_passes, x, labels)
+        else:
+            self._passes(batch, x, labels, sum(group), is_due=is_due)
+        if is_due:
+            self._step(batch)
+            position.steps += 1
+            batch.step = position.steps
+        if self._waits:
+            self._waiting.append(batch)
+            if len(self._waiting) >= BATCHES_AT_ONCE:
+                self.gather()
+        else:
+            self._log(batch)
+        return is_due
+
+    def _passes(self, batch: _Batch, x: torch.Tensor, labels: torch.Tensor, n_together: int, *, is_due: bool) -> None:
+        """Forward and backward pass of a batch, one of those that are `n_together` samples."""
+        run, fabric = self._run, self._run.fabric
+        with fabric.no_backward_sync(run.model, enabled=not is_due):
+            output = run.model(x)
+            loss = self.loss_of(self._answer_of(output), labels)
+            for penalty in self._penalties:
+                loss = loss + penalty(self._firing.latest)
+            fired = self._firing.take()
+            batch.sizes = {name: size for name, (_, size) in fired.items()}
+            score = score_sum(first_output(output).detach(), labels)
+            figures = [loss.detach().double() * len(labels), score, *(total for total, _ in fired.values())]
+            if self._waits:
+                batch.figures = torch.stack([torch.as_tensor(f, device=x.device).double() for f in figures])
+            else:
+                self._count(batch, summed(fabric, list(map(float, figures))), x)
+            fabric.backward(loss * (len(labels) * fabric.world_size / n_together))
+
+    def _recorded_passes(self, x: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, dict[str, int]]:
+        """The passes of a batch that is a step of its own: figures, and the blocks' sizes."""
+        batch = _Batch(0, len(labels), 0.0)
+        self._passes(batch, x, labels, len(labels), is_due=True)
+        assert batch.figures is not None
+        return batch.figures, batch.sizes
+
+    def gather(self) -> None:
+        """Bring the figures that wait on the GPU.
+
+        Raises:
+            InputError: One is not finite.
+        """
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        together = torch.cat([batch.figures for batch in waiting if batch.figures is not None])
+        figures = summed(self._run.fabric, together.tolist())
+        for batch in waiting:
+            n_own = 2 + len(batch.sizes)
+            self._count(batch, figures[:n_own])
+            self._log(batch)
+            figures = figures[n_own:]
+        # What is not finite once stays so; looked for here, it is found before anything is saved.
+        if (found := self._finite.weights()) is not None:
+            raise self._diverged(found, waiting[-1].index)
+
+    def _step(self, batch: _Batch) -> None:
+        """Make the optimiser's step, unless gradients, or the weights behind it, are not finite."""
+        run, most = self._run, self._run.trained.recipe.training.clip_norm
+        if not self._waits and (found := self._finite.gradients()) is not None:
+            raise self._diverged(f"the {found}", batch.index)
+        if most is not None:
+            run.fabric.clip_gradients(run.model, run.optimizer, max_norm=most, error_if_nonfinite=not self._waits)
+        run.optimizer.step()
+        run.optimizer.zero_grad()
+        if not self._waits and (found := self._finite.weights()) is not None:
+            raise self._diverged(found, batch.index)
+
+    def _diverged(self, what: str, index: int) -> InputError:
+        return InputError(
+            f"training diverged: {what} in {self._phase} epoch {self._epoch}, batch {index + 1} of {self.n_batches}, "
+            f"step {self._run.position.steps + 1}; use a smaller learning rate (training.lr, training.finetune_lr) "
+            "or clip gradients (training.clip_norm); the last checkpoint is from before"
+        )
+
+    def _set_progress(self, index: int) -> float:
+        """Set what changes from batch to batch; return the learning rate."""
+        recipe, done = self._run.trained.recipe, self._epoch - 1 + index / self.n_batches
+        if self._phase == FLOAT:
+            self.loss_of.at(done / recipe.training.epochs)
+        lr = learning_rate(recipe, self._phase, done, 1 / self.n_batches)
+        for group in self._run.optimizer.param_groups:
+            group["lr"] = lr * group.get("lr_scale", 1.0)
+        return lr
+
+    def _count(self, batch: _Batch, figures: list[float], x: torch.Tensor | None = None) -> None:
+        """Add the batch's figures, of all processes, to the epoch's."""
+        sums, samples = self._run.position.sums, self._sizes[batch.index]
+        loss_sum, correct = figures[:2]
+        if not all(map(math.isfinite, figures)):
+            blocks = [name for name, total in zip(batch.sizes, figures[2:], strict=True) if not math.isfinite(total)]
+            raise self._diverged(f"the loss is {loss_sum / samples} ({self._origin(x, blocks)})", batch.index)
+        sums.loss, sums.correct, sums.samples = sums.loss + loss_sum, sums.correct + correct, sums.samples + samples
+        for (name, size), total in zip(batch.sizes.items(), figures[2:], strict=True):
+            sums.spikes[name] = sums.spikes.get(name, 0.0) + total
+            sums.sizes[name] = sums.sizes.get(name, 0) + size // batch.samples * samples
+        before = self._group
+        self._group = before[0] + loss_sum, before[1] + correct, before[2] + samples
+
+    def _log(self, batch: _Batch) -> None:
+        """Note the optimiser's step that the batch ended, if it did."""
+        if batch.step is None:
+            return
+        loss_sum, correct, samples = self._group
+        self._run.logs.step(
+            batch.step,
+            self._phase,
+            self._epoch,
+            batch.index + 1,
+            lr=batch.lr,
+            loss=loss_sum / samples,
+            accuracy=None if self._run.trained.dataset.has_targets else correct / samples,
+        )
+        self._group = (0.0, 0.0, 0)
+
+    def _origin(self, x: torch.Tensor | None, blocks: list[str]) -> str:
+        """What in the forward pass is not finite first, as far as that is known."""
+        if x is not None and not bool(torch.isfinite(x).all()):
+            return "the batch itself is not finite: check the data"
+        if (found := self._finite.weights()) is not None:
+            return found
+        return f"block {blocks[0]!r} is the first to give it" if blocks else "all blocks' spikes are finite"

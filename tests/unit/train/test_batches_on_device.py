@@ -1,0 +1,74 @@
+"""Batches made on a device equal those made one by one, bit for bit; here the device is the CPU."""
+
+import numpy as np
+import pytest
+import torch
+
+from pumice.data import ImageDataset, Split, load_digits
+from pumice.train import Recipe
+from pumice.train.batches import Batches
+from pumice.train.batches_on_device import BatchesOnDevice, batches_on, can_lie_on_device
+from pumice.train.trained import start
+
+CROP = {"RandomCrop": {"size": 8, "padding": 2}}
+FLIP = {"RandomHorizontalFlip": {}}
+
+
+def trained(augment, **data):
+    recipe = Recipe(
+        data={"max_train": 50, "max_test": 5, "steps": 3, "augment": augment, **data}, training={"batch_size": 16}
+    )
+    return start(recipe, load_digits())
+
+
+@pytest.mark.parametrize("augment", [{}, CROP, FLIP, {**CROP, **FLIP}, {**FLIP, **CROP}])
+def test_equal_those_made_one_by_one(augment):
+    run = trained(augment)
+    assert can_lie_on_device(run)
+    on_device = BatchesOnDevice(run, torch.device("cpu"))
+    for stream in (1, 2):
+        pairs = list(zip(on_device.epoch(stream, 1), Batches(run).epoch(stream, 1), strict=True))
+        assert len(pairs) == 3
+        for (x, labels), (wanted, wanted_labels) in pairs:
+            assert torch.equal(x, wanted)
+            assert torch.equal(labels, wanted_labels)
+            assert x.dtype == wanted.dtype
+            assert labels.dtype == wanted_labels.dtype
+
+
+def test_changes_differ_from_epoch_to_epoch():
+    batches = BatchesOnDevice(trained({**CROP, **FLIP}), torch.device("cpu"))
+    first, second = (torch.cat([x for x, _ in batches.epoch(stream)]) for stream in (1, 2))
+    assert not torch.equal(first.sort(0).values, second.sort(0).values)
+
+
+def test_colours_and_processes_share_alike():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (20, 3, 8, 8)).astype(np.uint8)
+    split = Split(images, rng.integers(0, 2, 20))
+    data = ImageDataset("mine", split, split, ("a", "b"), (0, 255), source="drawn")
+    recipe = Recipe(data={"steps": 2, "augment": {**CROP, **FLIP}, "workers": 1}, training={"batch_size": 8})
+    run = start(recipe, data)
+    for rank in range(2):
+        ours = BatchesOnDevice(run, torch.device("cpu")).epoch(1, 0, rank, 2)
+        for (x, labels), (wanted, wanted_labels) in zip(ours, Batches(run).epoch(1, 0, rank, 2), strict=True):
+            assert torch.equal(x, wanted)
+            assert torch.equal(labels, wanted_labels)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"augment": {"RandomRotation": {"degrees": 5}}},
+        {"augment": {"RandomCrop": {"size": 8, "padding": 1, "padding_mode": "edge"}}},
+        {"augment": {}, "noise": 0.5},
+        {"augment": {}, "encoding": "rate"},
+    ],
+)
+def test_what_is_not_known_for_batches_is_made_one_by_one(data):
+    run = trained(**data)
+    assert not can_lie_on_device(run)
+
+
+def test_a_cpu_needs_no_copy():
+    assert type(batches_on(trained({}), torch.device("cpu"))) is Batches

@@ -1,0 +1,43 @@
+"""Figures that wait on a device are those that are looked at at once."""
+
+import pytest
+import torch
+
+from pumice.data import load_digits
+from pumice.errors import InputError
+from pumice.train import Recipe, step, train
+
+
+def recipe(**training):
+    return Recipe(
+        data={"max_train": 60, "max_test": 20, "steps": 4},
+        training={"epochs": 2, "finetune_epochs": 1, "batch_size": 8, "accumulate": 2, **training},
+    )
+
+
+def steps_of(folder):
+    return (folder / "steps.csv").read_text()
+
+
+@pytest.fixture
+def deferred(monkeypatch):
+    monkeypatch.setattr(step, "is_asynchronous", lambda _device: True)
+    monkeypatch.setattr(step, "BATCHES_AT_ONCE", 3)
+
+
+def test_deferred_figures_equal_the_immediate_ones(tmp_path, monkeypatch, request):
+    at_once = train(recipe(), load_digits(), checkpoint_path=tmp_path / "a" / "c.pt")
+    request.getfixturevalue("deferred")
+    later = train(recipe(checkpoint_every_steps=2), load_digits(), checkpoint_path=tmp_path / "b" / "c.pt")
+    assert later.history == at_once.history
+    assert steps_of(tmp_path / "a") == steps_of(tmp_path / "b")
+    assert steps_of(tmp_path / "a").count("\n") == 1 + 3 * 4
+    for name, value in at_once.model.state_dict().items():
+        assert torch.equal(value, later.model.state_dict()[name])
+
+
+@pytest.mark.usefixtures("deferred")
+def test_what_is_not_finite_is_found_late_and_nothing_is_saved(tmp_path):
+    with pytest.raises(InputError, match=r"training diverged: .*float epoch 1, batch 3 of 8"):
+        train(recipe(lr=1e30), load_digits(), checkpoint_path=tmp_path / "c.pt")
+    assert not (tmp_path / "c.pt").exists()

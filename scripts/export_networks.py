@@ -21,7 +21,7 @@ from pumice.train.cross_validate import FoldResult, spread
 FOLDER = Path(__file__).parents[1] / "netx_exports"
 NETWORKS = (
     *("digits", "digits-resnet", "digits-stmixer", "mnist", "mnist-stmixer", "nmnist", "fsdd", "fsdd-delays"),
-    *("cifar10-resnet", "cifar10-stmixer"),
+    *("cifar10-resnet", "cifar10-stmixer", "cifar10-resnet19"),
 )
 CHECKPOINTS = Path(__file__).parents[1] / "runs/exports"
 LARGE = 1000

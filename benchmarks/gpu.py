@@ -149,7 +149,8 @@ def check_kernels(device: torch.device) -> None:
                 inside = x.clone().to(where).detach().requires_grad_()
                 y = block(inside)
                 y.backward(g.to(where))
-                seen.append((y.cpu(), inside.grad.cpu(), block.synapses[0].norm.scale.grad.cpu()))
+                found = y, inside.grad, block.synapses[0].norm.scale.grad
+                seen.append([tensor.detach().cpu().clone() for tensor in found])
             same = float((seen[0][0] == seen[1][0]).float().mean())
             errors = [float((b - a).norm() / a.norm()) for a, b in zip(seen[0][1:], seen[1][1:], strict=True)]
             worst = max(worst, *errors)

@@ -41,3 +41,32 @@ def test_what_is_not_finite_is_found_late_and_nothing_is_saved(tmp_path):
     with pytest.raises(InputError, match=r"training diverged: .*float epoch 1, batch 3 of 8"):
         train(recipe(lr=1e30), load_digits(), checkpoint_path=tmp_path / "c.pt")
     assert not (tmp_path / "c.pt").exists()
+
+
+@pytest.mark.usefixtures("deferred")
+@pytest.mark.parametrize(
+    ("training", "why"),
+    [
+        ({"accumulate": 2}, "training.accumulate is 1"),
+        ({"accumulate": 1, "loss": "surrogate_module"}, "the loss does not change"),
+    ],
+)
+def test_graphs_are_refused_where_they_cannot_replay(training, why):
+    network = (
+        {
+            "network": {
+                "name": "stmixer",
+                "args": {"embed_dim": 8, "depth": 1, "heads": 2, "downsampling": 1, "surrogates": True},
+            }
+        }
+        if "loss" in training
+        else {}
+    )
+    wanted = Recipe(
+        data={"max_train": 16, "max_test": 8, "steps": 2},
+        training={"epochs": 1, "finetune_epochs": 0, "batch_size": 8, **training},
+        compute={"cuda_graphs": True},
+        **network,
+    )
+    with pytest.raises(InputError, match=why):
+        train(wanted, load_digits())

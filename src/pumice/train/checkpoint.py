@@ -149,6 +149,8 @@ def _pack(dataset: Dataset) -> dict[str, Any]:
         values[name] = list(value) if isinstance(value, tuple) else value
     for name, split in (("train", dataset.train), ("test", dataset.test)):
         values[name] = [_pack_samples(split.samples), torch.tensor(split.labels)]
+        if split.lengths is not None:
+            values[name].append(torch.tensor(split.lengths))
     return values
 
 
@@ -159,8 +161,8 @@ def _unpack(values: dict[str, Any]) -> Dataset:
         value = values[name]
         arguments[name] = tuple(value) if isinstance(value, list) else value
     for name in ("train", "test"):
-        samples, labels = values[name]
-        arguments[name] = Split(_unpack_samples(samples), labels.numpy())
+        samples, *others = values[name]
+        arguments[name] = Split(_unpack_samples(samples), *(other.numpy() for other in others))
     dataset: Dataset = kind(**arguments)
     return dataset
 

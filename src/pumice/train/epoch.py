@@ -12,6 +12,7 @@ import torch
 
 from pumice.data import Dataset
 from pumice.errors import InputError
+from pumice.nn.padding import padded_
 from pumice.nn.probes.firing import FiringRates, watch_firing
 from pumice.train.answer import Reader, watch_answer
 from pumice.train.batches import batch_sizes, epoch_batches
@@ -83,8 +84,9 @@ def train_epoch(run: Run, phase: str, epoch: int) -> EpochRecord:
     step = _Step(run, phase, epoch)
     train_mode_(trained.model, trained.recipe.training.freeze)
     with step.watching(), _random_stream(run, stream):
-        for index, (x, labels) in enumerate(batches, start=position.batches):
-            stepped = step(index, fabric.to_device(x), fabric.to_device(labels))
+        for index, (x, labels, lengths) in enumerate(batches, start=position.batches):
+            own = None if lengths is None else fabric.to_device(lengths)
+            stepped = step(index, fabric.to_device(x), fabric.to_device(labels), own)
             position.batches = index + 1
             every = settings.checkpoint_every_steps
             if stepped and every and position.steps % every == 0 and position.batches < step.n_batches:
@@ -138,7 +140,7 @@ class _Step:
         ):
             yield
 
-    def __call__(self, index: int, x: torch.Tensor, labels: torch.Tensor) -> bool:
+    def __call__(self, index: int, x: torch.Tensor, labels: torch.Tensor, lengths: torch.Tensor | None) -> bool:
         """Take batch `index`; return whether the optimiser made a step."""
         run, position = self._run, self._run.position
         fabric, training = run.fabric, run.trained.recipe.training
@@ -147,12 +149,16 @@ class _Step:
         group = self._sizes[first : first + training.accumulate]
         is_due = index + 1 - first == len(group)
         lr = self._set_progress(index)
-        with fabric.no_backward_sync(run.model, enabled=not is_due):
+        self._firing.lengths = lengths
+        with (
+            fabric.no_backward_sync(run.model, enabled=not is_due),
+            padded_(run.trained.model, lengths, x.shape[-1]),  # also backwards, where checkpointing computes again
+        ):
             output = run.model(x)
-            loss = self.loss_of(self._answer_of(output), labels)
+            loss = self.loss_of.of_batch(self._answer_of(output), labels, lengths)
             for penalty in self._penalties:
                 loss = loss + penalty(self._firing.latest)
-            self._count(loss, first_output(output), labels, x, index)
+            self._count(loss, score_sum(first_output(output).detach(), labels, lengths), len(labels), x, index)
             fabric.backward(loss * (len(labels) * fabric.world_size / sum(group)))
         if is_due:
             self._step(index)
@@ -199,26 +205,26 @@ class _Step:
             group["lr"] = lr * group.get("lr_scale", 1.0)
         return lr
 
-    def _count(
-        self, loss: torch.Tensor, output: torch.Tensor, labels: torch.Tensor, x: torch.Tensor, index: int
-    ) -> None:
+    def _count(self, loss: torch.Tensor, score: float, mine: int, x: torch.Tensor, index: int) -> None:
         """Add the batch's figures, of all processes, to the epoch's."""
-        sums, samples, mine = self._run.position.sums, self._sizes[index], len(labels)
+        sums, samples = self._run.position.sums, self._sizes[index]
         fired = self._firing.take()
         figures = [
             float(loss.detach()) * mine,
-            score_sum(output.detach(), labels),
+            score,
             *(total for total, _ in fired.values()),
+            *(float(size) for _, size in fired.values()),
         ]
         figures = summed(self._run.fabric, figures)
         loss_sum, correct = figures[:2]
+        totals, sizes = figures[2 : 2 + len(fired)], figures[2 + len(fired) :]
         if not all(map(math.isfinite, figures)):
-            blocks = [name for name, total in zip(fired, figures[2:], strict=True) if not math.isfinite(total)]
+            blocks = [name for name, total in zip(fired, totals, strict=True) if not math.isfinite(total)]
             raise self._diverged(f"the loss is {loss_sum / samples} ({self._origin(x, blocks)})", index)
         sums.loss, sums.correct, sums.samples = sums.loss + loss_sum, sums.correct + correct, sums.samples + samples
-        for (name, (_, size)), total in zip(fired.items(), figures[2:], strict=True):
+        for name, total, size in zip(fired, totals, sizes, strict=True):
             sums.spikes[name] = sums.spikes.get(name, 0.0) + total
-            sums.sizes[name] = sums.sizes.get(name, 0) + size // mine * samples
+            sums.sizes[name] = sums.sizes.get(name, 0) + round(size)
         before = self._group
         self._group = before[0] + loss_sum, before[1] + correct, before[2] + samples
 

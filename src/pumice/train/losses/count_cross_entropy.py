@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from pumice.errors import InputError
+from pumice.nn import padding
 from pumice.train.losses.base import WeightedLoss
 
 
@@ -35,6 +36,9 @@ class SpikeCountCrossEntropyLoss(WeightedLoss):
             raise InputError(f"beta must be > 0, got {beta}")
         self.beta = beta
 
-    def forward(self, spikes: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The loss of a batch; spikes (batch, class, time), labels (batch,)."""
-        return functional.cross_entropy(self.beta * spikes.sum(-1), labels, weight=self.weights_for(spikes))
+    def forward(
+        self, spikes: torch.Tensor, labels: torch.Tensor, lengths: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The loss of a batch; spikes (batch, class, time), labels (batch,), own steps of each sample (batch,)."""
+        counts = padding.sum_over_steps(spikes, lengths)
+        return functional.cross_entropy(self.beta * counts, labels, weight=self.weights_for(spikes))

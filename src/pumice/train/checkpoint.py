@@ -24,6 +24,7 @@ FORMAT = "pumice-checkpoint"
 VERSION = 2
 EXCERPT_SIZE = 4
 NO_CHECKPOINT = "is no checkpoint of `pumice train`"
+_OLD_CHECKPOINT = "this checkpoint was written by pumice 0.1; it is read until 0.3, and to train on renews it"
 HDF5 = b"\x89HDF\r\n\x1a\n"
 """What an HDF5 file begins with."""
 
@@ -110,7 +111,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise FileFormatError(f"{file}: checkpoint version {values.get('version')}, this pumice reads {VERSION}")
     try:
         checkpoint = Checkpoint(
-            recipe=make_recipe(values["recipe"], str(file)),
+            recipe=make_recipe(values["recipe"], str(file), notice=_OLD_CHECKPOINT),
             excerpt=_unpack(values["excerpt"]),
             history=tuple(EpochRecord(**record) for record in values["history"]),
             model_state=values["model_state"],

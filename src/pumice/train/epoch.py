@@ -21,6 +21,7 @@ from pumice.train.finite import FiniteCheck
 from pumice.train.history import FLOAT, EpochRecord
 from pumice.train.learning_rate import learning_rate
 from pumice.train.logs import RunLogs
+from pumice.train.losses.base import one_number
 from pumice.train.outputs import first_output
 from pumice.train.position import EpochSums, Position
 from pumice.train.recipe import Recipe
@@ -157,7 +158,11 @@ class _Step:
             output = run.model(x)
             loss = self.loss_of.of_batch(self._answer_of(output), labels, lengths)
             for penalty in self._penalties:
-                loss = loss + penalty(self._firing.latest)
+                loss = loss + one_number(penalty(self._firing.latest), "a regularizer of training.regularizers")
+            if not loss.requires_grad:
+                raise InputError(
+                    "training.loss gives a number without a gradient; compute it from the network's output"
+                )
             self._count(loss, score_sum(first_output(output).detach(), labels, lengths), len(labels), x, index)
             fabric.backward(loss * (len(labels) * fabric.world_size / sum(group)))
         if is_due:

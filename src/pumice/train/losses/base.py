@@ -47,18 +47,34 @@ class AbstractLoss(torch.nn.Module, ABC):
 
         A loss that has no argument `lengths` gets the answer (batch, ..., time) with zeros behind each sample's end.
         """
-        loss: torch.Tensor
         if lengths is None:
             loss = self(answer, labels)
         elif "lengths" in inspect.signature(self._computes()).parameters:
             loss = self(answer, labels, lengths=lengths)
         else:
             loss = self(_unpadded(answer, lengths), labels)
-        return loss
+        return one_number(loss, "training.loss")
 
     def _computes(self) -> Any:
         """What says which arguments it takes."""
         return self.forward
+
+
+def one_number(found: Any, what: str) -> torch.Tensor:
+    """What a user's loss or regulariser gave, if it is one number.
+
+    Raises:
+        InputError: It is not.
+
+    Example:
+        >>> one_number(None, "training.loss")
+        Traceback (most recent call last):
+        pumice.errors.InputError: training.loss must give one number, a tensor of shape (), got None
+    """
+    if isinstance(found, torch.Tensor) and found.numel() == 1:
+        return found
+    got = f"a tensor of shape {tuple(found.shape)}; take its mean" if isinstance(found, torch.Tensor) else repr(found)
+    raise InputError(f"{what} must give one number, a tensor of shape (), got {got}")
 
 
 class OwnLoss(AbstractLoss):

@@ -81,14 +81,14 @@ def are_those_of_one():
 
 assert are_those_of_one()
 with pytest.MonkeyPatch.context() as patch:
-    right = nn.TDBN._over_processes
+    right = nn.TDBN._by_sums
 
-    def biased(self, x):
+    def biased(self, x, own, *, shared):
         with pytest.MonkeyPatch.context() as inner:
             inner.setattr(self, "unbiased", False)
-            return right(self, x)
+            return right(self, x, own, shared=shared)
 
-    patch.setattr(nn.TDBN, "_over_processes", biased)
+    patch.setattr(nn.TDBN, "_by_sums", biased)
     assert not are_those_of_one(), "unbiased"
 with pytest.MonkeyPatch.context() as patch:
     patch.setattr(nn.BiasFreeNorm, "synchronized", property(lambda self: False, lambda self, value: None))

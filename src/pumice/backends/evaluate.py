@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-import operator
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,19 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.backends import get_backend
-from pumice.backends.base import AbstractBackend, checked_input
+from pumice.backends.base import AbstractBackend
 from pumice.backends.fast.batch import simulate
 from pumice.backends.fast.kernels.events import count_active
 from pumice.backends.fast.program import Program
 from pumice.backends.fast.simulator import Simulator
+from pumice.backends.labelled import own_steps, sample_batches
 from pumice.backends.verify import first_difference
 from pumice.errors import CheckFailedError, InputError
 from pumice.ir import Accumulator, Graph, Population, from_stream, latencies, to_stream, verify_graph
 
 IntArray = npt.NDArray[np.integer[Any]]
-
-BATCH_VALUES = 1 << 26
-"""So many input values are held at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +34,15 @@ class Evaluation:
             the first); of an output that sends values, the one with the largest at the sample's last step, or, of an
             `Accumulator` that leaks, with the largest sum over its steps. With another `readout`, the neuron with the
             largest state. Where there are targets, the numbers that were answered, of the targets' shape: what the
-            output sends, in its unit (`graph.info["unit"]`, 1 if none is given), at each step or on the mean.
-        spikes: For the input and each population, events (spikes, or non-zero values) per sample, shape (n,).
+            output sends, in its unit (`graph.info["unit"]`, 1 if none is given), at each step or on the mean. Where
+            samples are of unequal length, only a sample's own steps count, and its last step is its own last one.
+        spikes: For the input and each population, events (spikes, or non-zero values) per sample, shape (n,); also
+            those behind a shorter sample's end, which a chip computes and pays for.
         synaptic_events: For each synapse "source -> target", weights that were used per sample, shape (n,): each
             event counts once for every non-zero weight that it meets.
         checked: For each other backend, on how many values it was found equal.
         seconds: Time of the simulation alone.
+        lengths: Steps of each sample that count, shape (n,); None where all do.
     """
 
     labels: npt.NDArray[Any]
@@ -52,6 +51,7 @@ class Evaluation:
     synaptic_events: Mapping[str, IntArray]
     checked: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+    lengths: npt.NDArray[np.int64] | None = None
 
     @property
     def accuracy(self) -> float:
@@ -72,13 +72,15 @@ class Evaluation:
     @property
     def error(self) -> float:
         """Root of the mean squared error of the numbers that were answered."""
-        of_sample = np.square(self.predictions - self.labels).reshape(len(self.labels), -1).mean(1)
-        return float(np.sqrt(of_sample.mean()))
+        squares = np.square(self.predictions - self.labels)
+        if squares.ndim == 3 and self.lengths is not None:
+            squares = _mean_over_own(squares, self.lengths)
+        return float(np.sqrt(squares.reshape(len(squares), -1).mean(1).mean()))
 
 
 def evaluate(
     graph: Graph,
-    dataset: Iterable[tuple[IntArray, int]],
+    dataset: Iterable[tuple[Any, ...]],
     *,
     check: Mapping[Any, int] | None = None,
     readout: str | None = None,
@@ -93,8 +95,9 @@ def evaluate(
     Args:
         graph: With a timing: it says how long a sample is, and how long its run.
         dataset: Pairs (stream, label): integers of shape (T, *input shape) in Lava's order, and a class or an array
-            of targets. Anything
-            that yields them: ``zip(x, labels)``, a generator, a torch `Dataset`.
+            of targets; or triples with the steps that are the sample's own, where samples are of unequal length and
+            padded behind: of n steps that enter, the n that leave after the network's latency answer. Anything that
+            yields them: ``zip(x, labels)``, ``zip(x, labels, lengths)``, a generator, a torch `Dataset`.
         check: Backend (as for `pumice.verify`) -> number of samples: the first ones are also run there, and every
             neuron's s and states compared at every step; {"lava": 4}, for example.
         readout: What of the first output answers: "sent" (spikes or values, see `Evaluation`), or the name of one of
@@ -123,10 +126,13 @@ def evaluate(
     counter = _Counter(graph, threads, _state_of(graph, readout))
     first_samples: list[IntArray] = []
     labels: list[Any] = []
-    for batch in _batches(graph, dataset):
-        x = np.stack([sample for sample, _ in batch])
-        counter.run(x)
-        labels += [label for _, label in batch]
+    lengths: list[int] = []
+    for batch in sample_batches(graph, dataset):
+        x = np.stack([sample for sample, _, _ in batch])
+        own = np.array([n for _, _, n in batch])
+        counter.run(x, own)
+        labels += [label for _, label, _ in batch]
+        lengths += own.tolist()
         missing = max((n for _, n in wanted), default=0) - len(first_samples)
         first_samples += list(x[: max(missing, 0)])
         if progress is not None:
@@ -138,14 +144,16 @@ def evaluate(
     }
     if len({np.shape(label) for label in labels}) > 1:
         raise InputError("some samples have a class, others an array of targets, or targets of another shape")
-    given = np.array(labels)
+    given, counted = np.array(labels), np.array(lengths)
+    all_count = bool((counted == graph.timing.sample_steps).all())
     return Evaluation(
         labels=given,
-        predictions=_answered(graph, counter, given) if given.ndim > 1 else counter.classes(),
+        predictions=_answered(graph, counter, given, counted) if given.ndim > 1 else counter.classes(),
         spikes={name: np.concatenate(parts) for name, parts in counter.spikes.items()},
         synaptic_events={name: np.concatenate(parts) for name, parts in counter.synaptic_events.items()},
         checked=checked,
         seconds=counter.seconds,
+        lengths=None if all_count else counted,
     )
 
 
@@ -176,17 +184,26 @@ def _state_of(graph: Graph, readout: str | None) -> str | None:
     return state
 
 
-def _answered(graph: Graph, counter: _Counter, targets: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """What the output sends as numbers: (n, neurons, steps), or (n, neurons) on the mean over the steps."""
+def _answered(
+    graph: Graph, counter: _Counter, targets: npt.NDArray[Any], lengths: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """What the output sends as numbers: (n, neurons, steps), or (n, neurons) on the mean over its own steps."""
     if counter.state is not None:
         raise InputError("readout: targets are compared with what the output sends; leave it out")
     sent = np.concatenate(counter.outputs).swapaxes(1, 2) * float(graph.info.get("unit", 1.0))
-    answered: npt.NDArray[np.float64] = sent if targets.ndim == 3 else sent.mean(-1)
+    answered: npt.NDArray[np.float64] = sent if targets.ndim == 3 else _mean_over_own(sent, lengths)
     if answered.shape != targets.shape:
         raise InputError(
             f"the output answers numbers of shape {answered.shape[1:]}, the targets are {targets.shape[1:]}"
         )
     return answered
+
+
+def _mean_over_own(x: npt.NDArray[np.float64], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Mean of x (n, neurons, steps) over each sample's own steps."""
+    if (lengths == x.shape[2]).all():
+        return x.mean(-1)
+    return (x * own_steps(lengths, x.shape[2])[:, None]).sum(-1) / lengths[:, None]
 
 
 class _Counter:
@@ -210,8 +227,8 @@ class _Counter:
         """Of each sample the neuron with the largest score."""
         return np.argmax(np.concatenate(self.scores), axis=1)
 
-    def run(self, x: IntArray) -> None:
-        """x: (n, sample_steps, *input shape)."""
+    def run(self, x: IntArray, lengths: npt.NDArray[np.int64]) -> None:
+        """x: (n, sample_steps, *input shape), of which (n,) steps count."""
         n = len(x)
         t = self._timing
         n_steps = t.lead_steps + t.period_steps + max(self._lag.values())
@@ -239,10 +256,11 @@ class _Counter:
         began = time.perf_counter()
         simulate(self._program, padded, collect, record=self.state is not None, threads=self._threads)
         self.seconds += time.perf_counter() - began
-        if self.state is not None:
-            self.scores.append(held[:, -1])
+        own = own_steps(lengths, t.sample_steps)[..., None]
+        if self.state is not None or self._is_sum:
+            self.scores.append((output if self.state is None else held)[np.arange(n), lengths - 1])
         else:
-            self.scores.append(output[:, -1] if self._is_sum else output.sum(1, dtype=np.int64))
+            self.scores.append(output.sum(1, dtype=np.int64, where=own))
         self.outputs.append(output)
         for name, count in counts.items():
             self.spikes[name].append(count.sum(1, dtype=np.int64))
@@ -260,45 +278,6 @@ def _leaks(population: Population) -> bool:
 
 def _label(synapse: Any) -> str:
     return f"{synapse.source} -> {synapse.target}"
-
-
-def _batches(graph: Graph, dataset: Iterable[tuple[IntArray, int]]) -> Iterator[list[tuple[IntArray, int]]]:
-    assert graph.timing is not None
-    steps = graph.timing.sample_steps
-    size = max(1, BATCH_VALUES // (steps * graph.input.size))
-
-    def checked() -> Iterator[tuple[IntArray, int]]:
-        for index, (stream, label) in enumerate(_items(dataset)):
-            try:
-                sample = checked_input(graph, stream)
-                if len(sample) != steps:
-                    raise InputError(f"a sample of this graph has {steps} steps, got {len(sample)}")
-                yield sample, _class_or_target(label)
-            except InputError as error:
-                raise InputError(f"sample {index}: {error}") from error
-
-    samples = checked()
-    while batch := list(itertools.islice(samples, size)):
-        yield batch
-
-
-def _class_or_target(label: Any) -> Any:
-    if np.ndim(label):
-        return np.asarray(label, np.float64)
-    try:
-        return operator.index(label)
-    except TypeError as error:
-        raise InputError(
-            f"its label must be an integer, the number of a class (or an array of targets), got {label!r}"
-        ) from error
-
-
-def _items(dataset: Any) -> Iterator[tuple[IntArray, int]]:
-    """Datasets of torch only know their length and their items."""
-    if hasattr(dataset, "__iter__"):
-        yield from dataset
-    else:
-        yield from (dataset[i] for i in range(len(dataset)))
 
 
 def _checked(graph: Graph, backend: AbstractBackend, samples: IntArray, outputs: list[IntArray]) -> int:

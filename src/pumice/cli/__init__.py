@@ -16,6 +16,7 @@ import typer.main
 
 import pumice
 from pumice.cli.audit import audit
+from pumice.cli.blame import own_code_that_raised
 from pumice.cli.demo import demo
 from pumice.cli.evaluate import evaluate
 from pumice.cli.inspect import inspect
@@ -103,7 +104,9 @@ def main(argv: list[str] | None = None) -> int:
             return _fail("not enough memory", 2)
         except Exception as error:
             traceback.print_exc()
-            return _fail(f"{type(error).__name__}: {error} (this is a bug in pumice; please report it)", 3)
+            place = own_code_that_raised(error)
+            whose = f"{place}: your own code, not pumice's" if place else "this is a bug in pumice; please report it"
+            return _fail(f"{type(error).__name__}: {error} ({whose})", 2 if place else 3)
     # typer turns ctrl-C into a code of its own.
     return _fail("interrupted", 2) if code == INTERRUPTED else 0
 

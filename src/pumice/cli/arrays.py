@@ -47,12 +47,12 @@ def read_stream(path: Path, n_steps: int | None) -> npt.NDArray[np.integer[Any]]
     return np.array(x[:steps])
 
 
-def read_samples(path: Path, n_samples: int | None) -> tuple[npt.NDArray[np.integer[Any]], list[int]]:
-    """Read samples and labels.
+def read_samples(path: Path, n_samples: int | None) -> tuple[Any, ...]:
+    """Read samples and labels, and the steps of each sample that count where the file says so.
 
     Args:
-        path: A .npz file with `x`, integers of shape (n, T, ...), and `labels`, integers (n,); nothing in it is
-            executed.
+        path: A .npz file with `x`, integers of shape (n, T, ...), `labels`, integers (n,), and perhaps `lengths`,
+            integers (n,); nothing in it is executed.
         n_samples: How many to use; all by default.
 
     Raises:
@@ -67,7 +67,7 @@ def read_samples(path: Path, n_samples: int | None) -> tuple[npt.NDArray[np.inte
         with archive:
             if not {"x", "labels"} <= set(archive):
                 raise InputError(f"{path}: must be an .npz archive with the arrays `x` and `labels`")
-            x, labels = archive["x"], archive["labels"]
+            arrays = {name: archive[name] for name in ("x", "labels", "lengths") if name in archive}
     except InputError:
         raise
     except OSError as error:
@@ -76,15 +76,16 @@ def read_samples(path: Path, n_samples: int | None) -> tuple[npt.NDArray[np.inte
         raise InputError(
             f"{path}: is not an .npz archive of numbers, or is damaged ({_first_line(error)})"
         ) from error
-    for name, array in (("x", x), ("labels", labels)):
+    for name, array in arrays.items():
         if not (np.issubdtype(array.dtype, np.integer) or array.dtype == np.bool_):
             raise InputError(f"{path}: {name} must hold integers, got {array.dtype}")
-    if x.ndim < 3 or labels.shape != x.shape[:1] or not len(x):
+    x, *of_samples = arrays.values()
+    if x.ndim < 3 or any(array.shape != x.shape[:1] for array in of_samples) or not len(x):
         raise InputError(
-            f"{path}: x must have shape (n, T, *input shape), n >= 1, and labels (n,), "
-            f"got {x.shape} and {labels.shape}"
+            f"{path}: x must have shape (n, T, *input shape), n >= 1, and {' and '.join([*arrays][1:])} (n,), "
+            f"got {' and '.join(str(array.shape) for array in arrays.values())}"
         )
-    return x[:n_samples], [int(label) for label in labels[:n_samples]]
+    return x[:n_samples], *([int(value) for value in array[:n_samples]] for array in of_samples)
 
 
 def check_result_path(path: Path) -> None:

@@ -32,7 +32,8 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="X.npz",
-            help="Arrays `x` (n, T, *input shape), integers in Lava's order, and `labels` (n,). "
+            help="Arrays `x` (n, T, *input shape), integers in Lava's order, `labels` (n,), and, where samples are "
+            "of unequal length and padded behind, `lengths` (n,). "
             "By default the test split of the data that FILE.net was trained on.",
         ),
     ] = None,
@@ -66,12 +67,12 @@ def evaluate(
         raise InputError("--set changes the data that FILE.net records; it has no use beside --data")
     checks = {get_backend(name): check_samples for name in check or ()}
     graph = load(file)
-    pairs: Iterable[tuple[Any, int]]
+    pairs: Iterable[tuple[Any, ...]]
     if data is not None:
-        x, labels = read_samples(data, samples)
+        x, *given = read_samples(data, samples)
         if graph.timing is None:
             graph = graph.replace(timing=Timing(x.shape[1], x.shape[1]))
-        pairs, n = zip(x, labels, strict=True), len(labels)
+        pairs, n = zip(x, *given, strict=True), len(x)
     else:
         with training_extra():
             from pumice.pipeline.recorded import recorded_test

@@ -14,7 +14,7 @@ from pumice.data.mnist import load_mnist
 from pumice.data.nmnist import load_nmnist
 from pumice.data.own_folder import load_folder
 from pumice.data.registry import DATASET_NAMES, load_dataset
-from pumice.data.sequences import SequenceDataset, SequenceEncoder, pad_sequences
+from pumice.data.sequences import SequenceDataset, SequenceEncoder, pad_sequences, split_of_sequences
 
 __all__ = [
     "DATASET_NAMES",
@@ -41,5 +41,6 @@ __all__ = [
     "load_nmnist",
     "make_encoder",
     "pad_sequences",
+    "split_of_sequences",
     "take_fold",
 ]

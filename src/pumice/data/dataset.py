@@ -27,10 +27,13 @@ class Split:
             of events.
         labels: Class indices, shape (N,). Or targets, numbers that are to be answered: floats of shape (N, n), or
             (N, n, T), one for each step.
+        lengths: Of padded sequences of unequal length, the steps of each, shape (N,): what is behind them counts
+            neither in a loss nor in an answer. None where all steps count.
     """
 
     samples: Any  # an array, or an EventSamples: both take an index, a slice or an array of indices
     labels: npt.NDArray[Any]
+    lengths: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -42,7 +45,8 @@ class Split:
 
     def select(self, indices: Any) -> Split:
         """The samples at these indices, in this order."""
-        return Split(self.samples[indices], self.labels[indices])
+        lengths = None if self.lengths is None else self.lengths[indices]
+        return Split(self.samples[indices], self.labels[indices], lengths)
 
     def first(self, n: int | None) -> Split:
         """The first `n` samples; all of them if `n` is None or larger than the split."""

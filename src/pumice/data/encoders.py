@@ -33,6 +33,17 @@ class AbstractEncoder(ABC):
     def value_range(self) -> tuple[int, int]:
         """Smallest and largest value that can leave the encoder."""
 
+    def own_steps(self, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
+        """How many of the steps belong to samples of these lengths; the others are padding, and count for nothing.
+
+        Args:
+            lengths: Of the samples before they are encoded, shape (n,); see `Split`.
+
+        Returns:
+            Shape (n,), 1 to `steps`; None where all steps count, as those of an encoder that says nothing do.
+        """
+        return None
+
     @abstractmethod
     def encode(self, samples: Any, rng: np.random.Generator) -> IntArray:
         """Encode n samples to shape (n, channel, height, width, T).

@@ -15,7 +15,8 @@ from pumice.data.dataset import Dataset, EventDataset, ImageDataset, Split, is_t
 from pumice.data.events import Events, EventSamples, in_order, pack_events
 from pumice.data.npz import names_in_npz, read_npz
 from pumice.data.recordings import read_event_npz
-from pumice.data.sequences import SequenceDataset, pad_sequences
+from pumice.data.sequence_files import read_sequences, sequences_of_arrays, without_equal_lengths
+from pumice.data.sequences import SequenceDataset
 from pumice.data.whole import whole_numbers
 from pumice.errors import InputError, MissingExtraError
 
@@ -51,7 +52,8 @@ def load_folder(
 
     - ``train/CLASS/FILE`` and ``test/CLASS/FILE``. Files are images (anything that Pillow reads; grey or RGB, all of
       one size), recordings of events (``.npz`` with x, y, t in microseconds and p in 0 or 1), or sequences of any
-      length (``.npy`` or ``.csv`` of whole numbers, one row per step).
+      length (``.npy`` or ``.csv`` of whole numbers, one row per step; the zeros behind shorter ones count for
+      nothing, see `SequenceDataset`).
 
     - ``train.npz`` and ``test.npz``: arrays ``images`` (N, height, width) or (N, channel, height, width) and
       ``labels`` (N,); or ``x``, ``y``, ``t``, ``p`` of all recordings one after the other, ``offsets`` (N + 1,)
@@ -87,7 +89,7 @@ def load_folder(
     parts, names = _classes(folder) if (folder / "train").is_dir() else _arrays(folder, class_names)
     if len(parts) == 1:
         parts = _held_back(parts["train"], test_share, seed)
-    source = f"folder {folder.name}"
+    parts, source = without_equal_lengths(parts), f"folder {folder.name}"
     if isinstance(parts["train"].samples, EventSamples):
         if duration_us is not None and duration_us < 1:
             raise InputError(f"duration_us must be at least 1, got {duration_us}")
@@ -181,14 +183,7 @@ def _array_split(path: Path) -> Split:
 
 def _sequence_split(path: Path) -> Split:
     values, offsets, labels = read_npz(path, ARRAYS["sequences"])
-    starts = whole_numbers(f"{path}: offsets", offsets)
-    if len(starts) < 2 or starts[0] or starts[-1] != len(values) or (np.diff(starts) < 1).any():
-        raise InputError(f"{path}: offsets must rise from 0 to the number of steps, {len(values)}, got {starts}")
-    try:
-        samples = pad_sequences(np.split(values, starts[1:-1]))
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    return Split(samples, _answers(path, labels))
+    return sequences_of_arrays(path, values, offsets, _answers(path, labels))
 
 
 def _classes(folder: Path) -> tuple[dict[str, Split], tuple[str, ...]]:
@@ -213,7 +208,7 @@ def _classes(folder: Path) -> tuple[dict[str, Split], tuple[str, ...]]:
             raise InputError(f"{folder}: {both} are of two kinds; {_WANTED}")
         labels = np.array([label for _, label in files])
         read = _READERS[next(iter(kinds))]
-        parts[part] = Split(read([path for path, _ in files]), labels)
+        parts[part] = read([path for path, _ in files], labels)
     return parts, names
 
 
@@ -234,26 +229,7 @@ def _kind(path: Path) -> Kind:
     raise InputError(f"{path}: files of type {suffix or 'none'} are not known; {_WANTED}")
 
 
-def _read_sequences(paths: list[Path]) -> npt.NDArray[Any]:
-    sequences = [_sequence(path) for path in paths]
-    for path, sequence in zip(paths, sequences, strict=True):
-        try:
-            pad_sequences([sequences[0], sequence])
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
-    return pad_sequences(sequences)
-
-
-def _sequence(path: Path) -> npt.NDArray[Any]:
-    try:
-        if path.suffix.lower() == ".npy":
-            return np.asarray(np.load(path, allow_pickle=False))
-        return np.loadtxt(path, delimiter=",", ndmin=2)
-    except Exception as error:  # whatever a damaged file brings about
-        raise InputError(f"{path}: cannot be read as an array of numbers ({error})") from error
-
-
-def _read_images(paths: list[Path]) -> npt.NDArray[Any]:
+def _read_images(paths: list[Path], labels: npt.NDArray[Any]) -> Split:
     images = [_image(path) for path in paths]
     for path, image in zip(paths, images, strict=True):
         if image.shape != images[0].shape:
@@ -261,7 +237,7 @@ def _read_images(paths: list[Path]) -> npt.NDArray[Any]:
                 f"{path}: is an image of (channel, height, width) {image.shape}, {paths[0]} one of "
                 f"{images[0].shape}; make all of one size, and all grey or all coloured"
             )
-    return np.stack(images)
+    return Split(np.stack(images), labels)
 
 
 def _image(path: Path) -> npt.NDArray[Any]:
@@ -306,14 +282,14 @@ class _EventFiles:
             raise InputError(f"{path}: {error}") from error
 
 
-def _read_events(paths: list[Path]) -> EventSamples:
-    return EventSamples(_EventFiles(tuple(paths)), np.arange(len(paths)))
+def _read_events(paths: list[Path], labels: npt.NDArray[Any]) -> Split:
+    return Split(EventSamples(_EventFiles(tuple(paths)), np.arange(len(paths))), labels)
 
 
-_READERS: Mapping[Kind, Callable[[list[Path]], Any]] = {
+_READERS: Mapping[Kind, Callable[[list[Path], npt.NDArray[Any]], Split]] = {
     "images": _read_images,
     "events": _read_events,
-    "sequences": _read_sequences,
+    "sequences": read_sequences,
 }
 
 

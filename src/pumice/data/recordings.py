@@ -86,8 +86,8 @@ def read_tonic(kind: str, folder: Path, *, train: bool, cache: str | Path | None
     original: Any = getattr(datasets, kind)
     # tonic would download where the archive (not only its contents) is missing; the folder is what counts here.
     local = type(kind, (original,), {"_check_exists": lambda self: True})
-    dataset = local(str(folder), train=train)
-    dataset.__class__ = original  # a class that is made here could not be pickled for worker processes
+    dataset = original.__new__(original)  # of tonic's own class: one that is made here could not be pickled
+    vars(dataset).update(vars(local(str(folder), train=train)))
     if not len(dataset):
         raise InputError(f"{folder / kind / dataset.folder_name}: holds no recordings of tonic's {kind} layout")
     order = np.argsort(dataset.data)  # tonic lists some folders in the file system's order

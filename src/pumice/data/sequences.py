@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pumice.data.dataset import Dataset
+from pumice.data.dataset import Dataset, Split
 from pumice.data.encoders import AbstractEncoder
 from pumice.errors import InputError
 from pumice.fixedpoint.formats import STATE
@@ -57,9 +57,29 @@ def pad_sequences(sequences: Sequence[npt.ArrayLike]) -> IntArray:
     return padded
 
 
+def split_of_sequences(sequences: Sequence[npt.ArrayLike], labels: npt.NDArray[Any]) -> Split:
+    """A split of sequences of unequal length, which remembers how long each is.
+
+    Args:
+        sequences: See `pad_sequences`.
+        labels: Class indices (N,), or targets (N, n) or (N, n, time of the longest), padded with anything finite.
+
+    Raises:
+        InputError: See `pad_sequences`.
+
+    Example:
+        >>> split_of_sequences([[1, 2, 3], [4]], np.array([0, 1])).lengths.tolist()
+        [3, 1]
+    """
+    return Split(pad_sequences(sequences), labels, np.array([len(np.asarray(s)) for s in sequences], np.int64))
+
+
 @dataclass(frozen=True, eq=False)
 class SequenceDataset(Dataset):
     """Labelled sequences of integers, with zeros behind those that are shorter than the longest.
+
+    Where the splits say how long each sequence is (`split_of_sequences`), the zeros count neither in a loss, in an
+    answer, in a regulariser nor in the statistics of `nn.TDBN`.
 
     Attributes:
         name: For messages and model cards.
@@ -73,8 +93,7 @@ class SequenceDataset(Dataset):
         InputError: Shapes, types, labels or values do not fit each other.
 
     Example:
-        >>> from pumice.data import Split
-        >>> split = Split(pad_sequences([[1, 2, 3], [4]]), np.array([0, 1]))
+        >>> split = split_of_sequences([[1, 2, 3], [4]], np.array([0, 1]))
         >>> SequenceDataset("demo", split, split, ("up", "down"), (0, 9)).sample_shape
         (1, 1, 1)
     """
@@ -96,6 +115,12 @@ class SequenceDataset(Dataset):
                     f"{where}: values must lie in {low}..{high}, which must hold 0, got {samples.min()} to "
                     f"{samples.max()}"
                 )
+            _check_lengths(where, split)
+        if (self.train.lengths is None) != (self.test.lengths is None):
+            raise InputError(
+                f"dataset {self.name}: one split says how long its sequences are (lengths), the other does not; give "
+                "both, as split_of_sequences does, or none"
+            )
         super().__post_init__()
 
     @property
@@ -109,11 +134,25 @@ class SequenceDataset(Dataset):
         return max(split.samples.shape[2] for _, split in self._splits())
 
 
+def _check_lengths(where: str, split: Split) -> None:
+    lengths, steps = split.lengths, split.samples.shape[2]
+    if lengths is None:
+        return
+    if lengths.shape != (len(split),) or lengths.dtype.kind not in "iu":
+        raise InputError(
+            f"{where}: lengths must be integers of shape ({len(split)},), one for each sequence, got {lengths.dtype} "
+            f"of shape {lengths.shape}"
+        )
+    if int(lengths.min()) < 1 or int(lengths.max()) > steps:
+        raise InputError(f"{where}: lengths must lie in 1..{steps}, got {lengths.min()} to {lengths.max()}")
+
+
 @dataclass(frozen=True)
 class SequenceEncoder(AbstractEncoder):
     """One step of a sequence in each time step, as graded input, and zeros behind its end.
 
-    A sample's answer is counted over all steps, also behind its end: a chip has no mask either.
+    A chip computes all steps, also those behind a sample's end. Whoever reads the answer counts only the sample's
+    own: of n steps that enter, the n that leave after the network's latency.
 
     Attributes:
         steps: Time steps per sample.
@@ -130,6 +169,10 @@ class SequenceEncoder(AbstractEncoder):
     def value_range(self) -> tuple[int, int]:
         """The values' own range."""
         return self.range
+
+    def own_steps(self, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """As many as the sequence has."""
+        return lengths
 
     def encode(self, samples: IntArray, rng: np.random.Generator) -> IntArray:
         """Add zeros at the end; `rng` is not used.

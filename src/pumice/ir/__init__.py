@@ -6,6 +6,7 @@ from pumice.ir.graph import Graph, Timing
 from pumice.ir.input import Input
 from pumice.ir.kinds import check_known
 from pumice.ir.layout import flatten_whc, lava_to_torch, torch_to_lava, unflatten_whc
+from pumice.ir.own_kinds import register_kind, unregister_kind
 from pumice.ir.populations import Accumulator, Cuba, Delta, Population, Resonator, Sigma, SigmaDelta
 from pumice.ir.reset import Reset
 from pumice.ir.schedule import latencies, with_reset_schedule, without_resets
@@ -41,9 +42,11 @@ __all__ = [
     "graph_digests",
     "latencies",
     "lava_to_torch",
+    "register_kind",
     "to_stream",
     "torch_to_lava",
     "unflatten_whc",
+    "unregister_kind",
     "verify_graph",
     "with_reset_schedule",
     "without_resets",

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from pumice.errors import GraphError, PumiceError
-from pumice.ir import populations, synapses
 from pumice.ir.graph import Graph
+from pumice.ir.own_kinds import population_kinds, synapse_kinds
 from pumice.ir.populations import Population
 from pumice.ir.synapses import Synapse
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def check_known(graph: Graph) -> None:
-    """Refuse a graph that holds a kind of population or synapse that is among none of the `KINDS`.
+    """Refuse a graph that holds a kind of population or synapse that is neither the package's nor registered.
 
     Passes, checks and counts call it first: none of them can say what a kind that it has never heard of does. A
     subclass is a kind of its own.
@@ -28,11 +28,11 @@ def check_known(graph: Graph) -> None:
         >>> check_known(chain((4,), [3], seed=0))
     """
     for population in graph.populations:
-        if type(population) not in populations.KINDS:
-            raise GraphError(unknown_kind(population, populations.KINDS))
+        if type(population) not in population_kinds():
+            raise GraphError(unknown_kind(population, population_kinds()))
     for synapse in graph.synapses:
-        if type(synapse) not in synapses.KINDS:
-            raise GraphError(unknown_kind(synapse, synapses.KINDS))
+        if type(synapse) not in synapse_kinds():
+            raise GraphError(unknown_kind(synapse, synapse_kinds()))
 
 
 def rule_for(
@@ -50,7 +50,8 @@ def rule_for(
         GraphError: The table has nothing for this kind (or another error, if given).
 
     Example:
-        >>> rule_for({synapses.Dense: "all to all"}, synapses.Conv("a", "b", weight=1), "the figure of weights")
+        >>> from pumice.ir import Conv, Dense
+        >>> rule_for({Dense: "all to all"}, Conv("a", "b", weight=1), "the figure of weights")
         Traceback (most recent call last):
         pumice.errors.GraphError: synapse a -> b: unknown kind Conv in the figure of weights; known: Dense
     """

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from pumice.errors import GraphError, InputError
-from pumice.ir import populations, synapses
 from pumice.ir.graph import Graph
+from pumice.ir.own_kinds import population_kinds, synapse_kinds
 from pumice.ir.populations import Population
 from pumice.ir.schedule import latencies
 from pumice.ir.synapses import Synapse
@@ -83,15 +83,15 @@ def _names(graph: Graph) -> Iterator[str]:
 
 
 def _population(p: Population) -> Iterator[str]:
-    if type(p) not in populations.KINDS:
-        yield f"unknown kind {type(p).__name__}; known: {', '.join(k.__name__ for k in populations.KINDS)}"
+    if type(p) not in population_kinds():
+        yield f"unknown kind {type(p).__name__}; known: {', '.join(k.__name__ for k in population_kinds())}"
         return
     yield from p.problems()
 
 
 def _synapse(graph: Graph, synapse: Synapse) -> Iterator[str]:
-    if type(synapse) not in synapses.KINDS:
-        yield f"unknown kind {type(synapse).__name__}; known: {', '.join(k.__name__ for k in synapses.KINDS)}"
+    if type(synapse) not in synapse_kinds():
+        yield f"unknown kind {type(synapse).__name__}; known: {', '.join(k.__name__ for k in synapse_kinds())}"
         return
     target = graph.population(synapse.target)
     if synapse.part not in target.parts:

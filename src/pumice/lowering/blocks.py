@@ -29,7 +29,6 @@ from pumice.ir import (
     torch_to_lava,
 )
 from pumice.nn.blocks.linear_readout import LinearReadout
-from pumice.nn.blocks.merge import Merge
 from pumice.nn.synapses.base import AbstractSynapse
 from pumice.nn.synapses.conv import ConvSynapse
 from pumice.nn.synapses.conv_transpose import ConvTransposeSynapse
@@ -84,14 +83,10 @@ def lower_block(call: Call, sources: Sequence[Call | None], network_input: Input
         bias_mant=bias if bias.any() else 0,
     )
     synapses: list[Synapse] = []
-    first_channel = 0
     for index, view in enumerate(call_synapses(call)):
         source, x = (call, call.y) if view.recurrent else (sources[index], call.xs[index])
         ends = _ends(source, name, network_input)
-        if isinstance(block, Merge) and block.concat:
-            ends["target_channels"] = (first_channel, first_channel + view.owner.out_channels)
-            first_channel += view.owner.out_channels
-        elif call.terms and view.owner.out_channels < call.y.shape[1]:
+        if call.terms and view.owner.out_channels < call.y.shape[1]:
             first = call.terms[index].first_channel
             ends["target_channels"] = (first, first + view.owner.out_channels)
         synapse = _SYNAPSES[_kind(call.name, view.owner)](view, x, ends)

@@ -8,7 +8,7 @@ import numpy as np
 from pumice.ir import Graph, Population, Synapse
 from pumice.netx.fields import Node
 from pumice.netx.header import known_only, numbered, read_input, read_outputs, read_reset
-from pumice.netx.tables import ENDS, POPULATIONS, SYNAPSES, read_fields, write_fields
+from pumice.netx.tables import ENDS, population_rows, read_fields, synapse_rows, write_fields
 
 STOCK_STOPPER = b"concat"
 """A layer type for which stock netx raises NotImplementedError; types it does not know it would skip."""
@@ -28,10 +28,10 @@ def write_graph(root: h5py.Group, head: h5py.Group, graph: Graph) -> None:
     for index, population in enumerate(graph.populations):
         group = head["population"][str(index)]
         group.create_dataset("shape", data=np.array(population.shape, np.int64))
-        write_fields(group, POPULATIONS, (), population)
+        write_fields(group, population_rows(), (), population)
     synapses = head.create_group("synapse")
     for index, synapse in enumerate(graph.synapses):
-        write_fields(synapses.create_group(str(index)), SYNAPSES, ENDS, synapse)
+        write_fields(synapses.create_group(str(index)), synapse_rows(), ENDS, synapse)
 
 
 def read_graph(head: Node) -> Graph:
@@ -52,12 +52,12 @@ def read_graph(head: Node) -> Graph:
 
 
 def _population(node: Node) -> Population:
-    kind, attributes = read_fields(node, POPULATIONS, (), ("name", "shape", "reset"))
+    kind, attributes = read_fields(node, population_rows(), (), ("name", "shape", "reset"))
     made: Population = kind(node.text("name"), node.shape(), reset=read_reset(node), **attributes)
     return made
 
 
 def _synapse(node: Node) -> Synapse:
-    kind, attributes = read_fields(node, SYNAPSES, ENDS, ())
+    kind, attributes = read_fields(node, synapse_rows(), ENDS, ())
     made: Synapse = kind(**attributes)
     return made

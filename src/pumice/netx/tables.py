@@ -30,6 +30,7 @@ from pumice.ir import (
     TokenMixing,
 )
 from pumice.ir.kinds import rule_for
+from pumice.ir.own_kinds import is_flag, own_fields, own_kinds
 from pumice.netx.fields import LARGE, Node
 from pumice.netx.header import known_only, put_packed, put_text
 
@@ -188,6 +189,24 @@ SYNAPSES: dict[str, Kind] = {
 """Arrays are read whatever they hold: whether it is within the limits is `verify_graph`'s to say."""
 
 
+def population_rows() -> dict[str, Kind]:
+    """The rows of all kinds of populations, those of a user's own included."""
+    return POPULATIONS | {name: _own_row(kind) for name, kind in own_kinds(Population).items()}
+
+
+def synapse_rows() -> dict[str, Kind]:
+    """The rows of all kinds of synapses, those of a user's own included."""
+    return SYNAPSES | {name: _own_row(kind) for name, kind in own_kinds(Synapse).items()}
+
+
+def _own_row(kind: type[Any]) -> Kind:
+    """Every field by its own name, and none left out: what the defaults of somebody else's class are may change."""
+    return Kind(
+        kind,
+        tuple(Field(f.name, f.name, read=_flag if is_flag(f) else _numbers(-LARGE, LARGE)) for f in own_fields(kind)),
+    )
+
+
 def write_fields(
     group: h5py.Group, kinds: Mapping[str, Kind], common: tuple[Field, ...], value: Population | Synapse
 ) -> None:
@@ -236,7 +255,10 @@ def read_fields(
     """
     name = node.text("type")
     if name not in kinds:
-        raise node.error(f"{name!r} is not known; known are {', '.join(kinds)}", "type")
+        hint = (
+            "; a kind of somebody's own has to be registered first (pumice.ir.register_kind)" if ":" in name else ""
+        )
+        raise node.error(f"{name!r} is not known; known are {', '.join(kinds)}{hint}", "type")
     fields = (*common, *kinds[name].fields)
     known_only(node, ("type", *known, *(field.name for field in fields)))
     return kinds[name].made, {

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.backends import Record, run
+from pumice.backends.labelled import own_steps
 from pumice.ir import Graph, from_stream, latencies, to_stream, torch_to_lava
 from pumice.lowering.blocks import population_name, undelayed
 from pumice.quantization.trace import SYNAPTIC, trace
@@ -74,7 +75,7 @@ class TestRun:
     """What a graph made of a whole test split, batch by batch, held against the network it came from.
 
     Attributes:
-        predictions: Class of each sample, shape (n,).
+        predictions: Class of each sample, shape (n,), by its own steps where samples are of unequal length.
         comparison: Spikes that differ from those of the deployed torch network; clocks and relays, which it does not
             have, are listed with nothing compared.
         firing_rates: Mean over all neurons, samples and steps, for each population that spikes.
@@ -103,10 +104,16 @@ def run_test_split(graph: Graph, trained: Trained, backend: str) -> TestRun:
     differing = dict.fromkeys((p.name for p in graph.populations), 0)
     compared, fired, total = dict(differing), dict(differing), dict(differing)
     first: tuple[IntArray, dict[str, Record]] | None = None
+    lengths, start = trained.steps_of(trained.dataset.test), 0
     for samples, expected in _torch_batches(trained, _batch_size(graph)):
         records = run(graph, to_stream(graph, samples), backend=backend, record=True).records
         spikes = windows(graph, records, len(samples))
-        predictions.append(predict(spikes[graph.outputs[0]].sum(1)))
+        answers = spikes[graph.outputs[0]]
+        if lengths is not None:
+            own = own_steps(lengths[start : start + len(samples)], answers.shape[1])
+            answers = answers * own.reshape(*own.shape, *[1] * (answers.ndim - 2))
+        predictions.append(predict(answers.sum(1)))
+        start += len(samples)
         for name in spikes:
             total[name] += spikes[name].size
             fired[name] += int(np.count_nonzero(spikes[name]))

@@ -19,6 +19,7 @@ IntArray = npt.NDArray[np.integer[Any]]
 CERTIFICATE_SAMPLES = 4
 _SPIKES = "the class with the most output spikes within a sample; of equal counts the first"
 _NUMBERS = "the class with the largest sum of output values within a sample; of equal sums the first"
+_OWN_STEPS = "; of a shorter sample of n steps count the n that leave after the network's latency"
 _PACKAGES = ("pumice", "lava-dl", "lava-nc", "torch", "numpy")
 
 
@@ -64,11 +65,14 @@ def encoded_test(trained: Trained, n: int | None = None) -> IntArray:
 
 
 def _origin(trained: Trained, answers_in_numbers: bool) -> dict[str, str]:
+    readout = _NUMBERS if answers_in_numbers else _SPIKES
+    if trained.steps_of(trained.dataset.test) is not None:
+        readout += _OWN_STEPS
     origin = {
         "name": trained.recipe.name,
         "data": trained.dataset.source,
         "classes": ", ".join(trained.dataset.class_names),
-        "readout": _NUMBERS if answers_in_numbers else _SPIKES,
+        "readout": readout,
         "recipe": json.dumps(trained.recipe.record(), sort_keys=True),
         "versions": ", ".join(f"{package} {version(package)}" for package in _PACKAGES),
     }

@@ -39,12 +39,13 @@ class RecordedTest:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __iter__(self) -> Iterator[tuple[IntArray, int]]:
-        """Pairs (stream in Lava's order, label)."""
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        """Pairs (stream in Lava's order, label), or triples with each sample's own steps where lengths differ."""
         streams = itertools.chain.from_iterable(
             torch_to_lava(batch) for batch in encode(self._encoder, self._split.samples, seed=self._recipe.seed)
         )
-        return zip(streams, self.labels, strict=True)
+        lengths = None if self._split.lengths is None else self._encoder.own_steps(self._split.lengths)
+        return zip(streams, self.labels, *(() if lengths is None else (lengths,)), strict=True)
 
 
 def recorded_test(

@@ -57,7 +57,7 @@ def _advice(is_rescaled: bool) -> str:
 
 
 def _again(call: Call) -> torch.Tensor:
-    y: torch.Tensor = answer_of(call.block(_current(call)) if call.terms else call.block(*call.xs))
+    y: torch.Tensor = answer_of(call.block(_current(call)) if call.reads_current else call.block(*call.xs))
     return y
 
 

@@ -136,7 +136,7 @@ def check_can_quantize(call: Call, *, is_rescaled: bool) -> None:
 
 def own_synapses(call: Call) -> list[Any]:
     """The synapses of a call that have norms of their own."""
-    return [term.synapse for term in call.terms] or list(getattr(call.block, "synapses", ()))
+    return [term.synapse for term in call.terms]
 
 
 def adds_bias(synapse: Any) -> bool:

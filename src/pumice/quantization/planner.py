@@ -14,7 +14,6 @@ from pumice.errors import LoweringError
 from pumice.fixedpoint.formats import BIAS_MANT, DECAY_ONE, EXACT_FLOAT32, MIXED_WEIGHT, STATE_EXP, VTH_MANT
 from pumice.nn.blocks.current import sum_of_offsets
 from pumice.nn.blocks.linear_readout import LinearReadout
-from pumice.nn.blocks.merge import Merge
 from pumice.nn.neurons.folding import offset_of
 from pumice.nn.neurons.slayer_state import decays_q12
 from pumice.nn.norms.tdbn import TDBN
@@ -74,7 +73,7 @@ def is_rescaled(call: Call) -> bool:
     """Whether the layer's scale is free: nothing in it was trained on SLAYER's own grid alone."""
     if isinstance(call.block, LinearReadout):
         return True
-    return bool(call.terms) or any(map(adds_bias, own_synapses(call))) or isinstance(call.block.neuron.norm, TDBN)
+    return call.reads_current or any(map(adds_bias, own_synapses(call))) or isinstance(call.block.neuron.norm, TDBN)
 
 
 def _peaks(calls: Sequence[Call], largest_input: int) -> dict[str, list[int]]:
@@ -111,8 +110,6 @@ def _vth_mant(call: Call, max_inputs: list[int]) -> int:
 
 def offset(call: Call) -> torch.Tensor:
     """What norms add to a layer's current in every step, per channel, in SLAYER's units."""
-    if isinstance(call.block, Merge):
-        return call.block.offset()
     return sum_of_offsets(call.terms, call.y.shape[1]) if call.terms else offset_of(call.block.neuron)
 
 
@@ -192,7 +189,7 @@ def _layer(call: Call, vth_mant: int | None, synapses: tuple[SynapsePlan, ...], 
         vth_mant,
         is_rescaled(call),
         old,
-        bool(call.terms),
+        call.reads_current,
         synapses,
         weights=(
             int(min(w.min(initial=0) for w, _ in integers)),

@@ -12,7 +12,6 @@ from pumice.errors import InternalError, LoweringError
 from pumice.nn.blocks.current import MergedOffset
 from pumice.nn.blocks.layers import Recurrent, make_synapses_fast_, rest
 from pumice.nn.blocks.linear_readout import LinearReadout
-from pumice.nn.blocks.merge import Merge
 from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.quantization.compiled import original
 from pumice.quantization.integer_weight import IntegerWeight
@@ -78,7 +77,7 @@ def _switch(modules: Modules, block: Any, layer: LayerPlan) -> None:
         Recurrent.become_(block)
     neuron = block.neuron = CubaNeuron.of(block.neuron, in_place=True)
     make_synapses_fast_(block, in_place=True)
-    neuron.deploy(layer.vth_mant, _offset_of_synapses(modules, block, layer))
+    neuron.deploy(layer.vth_mant, _offset_of_synapses(modules, layer))
     block.delay_shift = False
     if isinstance(block, cuba.Recurrent) and not isinstance(block, Recurrent):
         block.register_forward_pre_hook(rest)
@@ -86,15 +85,19 @@ def _switch(modules: Modules, block: Any, layer: LayerPlan) -> None:
         view = _view(modules, synapse, neuron)
         if not getattr(view.hook(), "gives_integers", False):
             view.set_hook(IntegerWeight(view, neuron, synapse.max_input, synapse.max_sum, layer.name))
-    if not layer.reads_current and any(not getattr(v.hook(), "gives_integers", False) for v in synapse_views(block)):
+    own = [] if _are_summed(layer) else synapse_views(block)
+    if any(not getattr(view.hook(), "gives_integers", False) for view in own):
         raise InternalError(f"block {layer.name!r}: a synapse has no integers; the plan is of another one")
 
 
-def _offset_of_synapses(modules: Modules, block: Any, layer: LayerPlan) -> Any:
+def _are_summed(layer: LayerPlan) -> bool:
+    """Whether synapses with norms of their own make up the current, not the block's one synapse."""
+    return any(synapse.folds_own_norm for synapse in layer.synapses)
+
+
+def _offset_of_synapses(modules: Modules, layer: LayerPlan) -> Any:
     """What the norms of several synapses add together; None where the neuron has its own norm or none."""
-    if isinstance(block, Merge):
-        return block.offset
-    if not layer.reads_current:
+    if not _are_summed(layer):
         return None
     synapses = tuple((_found(modules, synapse.module), synapse.first_channel) for synapse in layer.synapses)
     return MergedOffset(synapses, _channels(synapses))

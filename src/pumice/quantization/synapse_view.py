@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from lava.lib.dl.slayer.block import cuba
 
-from pumice.nn.blocks.merge import Merge
 from pumice.nn.neurons.folding import gain_of
 from pumice.nn.synapses.base import AbstractSynapse
 from pumice.quantization.trace import Call
@@ -70,7 +69,7 @@ class SynapseView:
 
 
 def call_synapses(call: Call) -> list[SynapseView]:
-    """The synapses of a block in one of its calls: `synapse_views`, or those of the current that entered it."""
+    """The synapses of a block in one of its calls: those of the sum that its neurons get, or `synapse_views`."""
     return (
         [SynapseView(term.synapse, term.synapse) for term in call.terms] if call.terms else synapse_views(call.block)
     )
@@ -81,17 +80,12 @@ def synapse_owners(call: Call) -> list[Any]:
     block = call.block
     if call.terms:
         return [term.synapse for term in call.terms]
-    if isinstance(block, Merge):
-        return list(block.synapses)
     names = ("synapse", "input_synapse", "recurrent_synapse")
     return [getattr(block, name) for name in names if hasattr(block, name)]
 
 
 def synapse_views(block: Any) -> list[SynapseView]:
-    """A block's synapses, one for each of its inputs, and a recurrent one where there is one."""
-    if isinstance(block, Merge):
-        synapses: Any = block.synapses
-        return [SynapseView(synapse, synapse) for synapse in synapses]
+    """A block's only synapse, and a recurrent one where there is one."""
     if isinstance(block, cuba.Recurrent):
         forward, back = block.input_synapse, block.recurrent_synapse
         return [SynapseView(forward, block.neuron), SynapseView(back, block.neuron, recurrent=True)]

@@ -55,7 +55,8 @@ class Call:
         xs: What entered.
         y: What left.
         undelayed: What left the neurons, before the block's own axonal delay.
-        terms: Of the current that entered, if it was one: `sources` and `xs` are those of its terms.
+        terms: Where the neurons' current is a sum of several synapses, its terms: `sources` and `xs` are theirs.
+        reads_current: Whether that sum entered as a `Current`, so that the synapses belong to other blocks.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Call:
     y: torch.Tensor
     undelayed: torch.Tensor
     terms: tuple[Term, ...] = ()
+    reads_current: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,11 +247,11 @@ class _Watcher:
         name = self.names[block]
         if any(call.block is block for call in self.calls):
             raise LoweringError(f"block {name!r} is called twice; give each call a block of its own")
-        args, terms = _expanded(name, args)
+        args, terms, reads_current = _expanded(name, block, args)
         sources = tuple(self._source(name, x) for x in args)
         y = answer_of(output)
         self._remember(name, y)
-        self.calls.append(Call(name, block, sources, args, y, self._fired.pop(block, y), terms))
+        self.calls.append(Call(name, block, sources, args, y, self._fired.pop(block, y), terms, reads_current))
 
     def _leave_other(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
         self._made_by_others[id(output)] = self._others[module], output
@@ -272,13 +274,15 @@ def returned_tensors(returned: Any, name: str = "") -> dict[str, torch.Tensor]:
     return {place: tensor for part in parts for place, tensor in part.items()}
 
 
-def _expanded(name: str, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Term, ...]]:
-    """The spikes behind a block's inputs, and the terms of the current that enters, if it is one."""
+def _expanded(name: str, block: Any, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Term, ...], bool]:
+    """The spikes behind a block's inputs, the terms of what is summed, and whether the sum enters as a current."""
+    if isinstance(block, Merge):
+        return args, block.terms(args), False
     if not isinstance(args[0], Current):
-        return args, ()
+        return args, (), False
     if not args[0].terms:
         raise LoweringError(f"block {name!r}: the current that enters was not made by synapses from spikes")
-    return tuple(term.spikes for term in args[0].terms), args[0].terms
+    return tuple(term.spikes for term in args[0].terms), args[0].terms, True
 
 
 def _failure(block: Any, error: Exception) -> str:

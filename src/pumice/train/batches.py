@@ -20,7 +20,10 @@ from pumice.train.trained import Trained
 
 Noise = npt.NDArray[np.float64]
 Item = tuple[int, Noise | None]  # a sample's index, and what is added to it
-Sample = tuple[npt.NDArray[Any], Any]  # as it enters the network, and its label or target
+Sample = tuple[npt.NDArray[Any], Any, Any]  # as it enters the network, its label or target, its own steps
+
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
+"""Samples, their labels, and the steps of each that count, where they are of unequal length."""
 
 
 def batch_sizes(n_samples: int, batch_size: int) -> list[int]:
@@ -37,6 +40,8 @@ def batch_sizes(n_samples: int, batch_size: int) -> list[int]:
 class Batches:
     """Encoded samples (n, channel, height, width, time) and labels (n,), batch by batch.
 
+    Where samples are of unequal length, also the steps of each that count, (n,); else None.
+
     Order and chance follow from the recipe's seed, the stream and the sample alone: neither the number of
     workers or processes nor where a run was interrupted changes them.
 
@@ -47,9 +52,7 @@ class Batches:
     def __init__(self, trained: Trained) -> None:
         self.trained = trained
 
-    def epoch(
-        self, stream: int, first: int = 0, rank: int = 0, world: int = 1
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def epoch(self, stream: int, first: int = 0, rank: int = 0, world: int = 1) -> Iterator[Batch]:
         """The batches of an epoch.
 
         Args:
@@ -59,8 +62,9 @@ class Batches:
             world: Processes that share each batch.
         """
         plan = Plan(self.trained, stream, first, rank, world)
-        for samples, labels in self.loaded(_Prepared(self.trained, stream), _collate, plan):
-            yield to_tensor(samples), torch.from_numpy(labels)
+        for samples, labels, lengths in self.loaded(_Prepared(self.trained, stream), _collate, plan):
+            own = None if lengths is None else torch.from_numpy(lengths)
+            yield to_tensor(samples), torch.from_numpy(labels), own
 
     def loaded(self, samples: Any, collate: Any, plan: Plan) -> Iterator[Any]:
         """What the items of a plan give, batch by batch, from worker processes if there are any."""
@@ -107,6 +111,7 @@ class _Prepared(Dataset[Any]):
     def __init__(self, trained: Trained, stream: int) -> None:
         dataset = trained.dataset
         self._split = dataset.train
+        self._lengths = trained.steps_of(dataset.train)
         self._value_range = dataset.value_range if isinstance(dataset, ImageDataset) else None
         self._encoder = trained.encoder
         self._augment = Augmentation(trained.dataset, trained.recipe.data.augment)
@@ -125,18 +130,23 @@ class _Prepared(Dataset[Any]):
         if isinstance(samples, EventSamples):
             name = samples.name(index)
             one: Any = one_recording(self._augment(samples[index], rng, name=name), name)
-            return self._encoder.encode(one, rng)[0], self._split.labels[index]
+            return self._item(self._encoder.encode(one, rng)[0], index)
         sample = self._augment(samples[index], rng)
         if noise is not None and self._value_range is not None:
             sample = with_noise(sample, noise, self._value_range)
-        return self._encoder.encode(sample[None], rng)[0], self._split.labels[index]
+        return self._item(self._encoder.encode(sample[None], rng)[0], index)
+
+    def _item(self, x: npt.NDArray[Any], index: int) -> Sample:
+        return x, self._split.labels[index], None if self._lengths is None else self._lengths[index]
 
 
-def _collate(samples: list[Sample | InputError]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]] | InputError:
+def _collate(samples: list[Sample | InputError]) -> tuple[Any, Any, Any] | InputError:
     good: list[Sample] = []
     for sample in samples:
         if isinstance(sample, InputError):
             return sample
         good.append(sample)
-    labels = np.stack([label for _, label in good])
-    return np.stack([x for x, _ in good]), labels.astype(np.float32 if is_target(labels) else np.int64)
+    x, labels, lengths = (list(part) for part in zip(*good, strict=True))
+    label = np.stack(labels)
+    label = label.astype(np.float32 if is_target(label) else np.int64)
+    return np.stack(x), label, None if lengths[0] is None else np.array(lengths, np.int64)

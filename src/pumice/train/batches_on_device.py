@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from pumice.data import ImageDataset
 from pumice.data.augment_batches import BatchAugmentation
 from pumice.data.encoders import DirectEncoder
-from pumice.train.batches import Batches, Item, Plan
+from pumice.train.batches import Batch, Batches, Item, Plan
 from pumice.train.trained import Trained
 
 LARGEST_SHARE = 0.25
@@ -56,16 +56,14 @@ class BatchesOnDevice(Batches):
         self._augment = BatchAugmentation(trained.dataset, recipe.data.augment)
         self._steps = recipe.data.steps
 
-    def epoch(
-        self, stream: int, first: int = 0, rank: int = 0, world: int = 1
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def epoch(self, stream: int, first: int = 0, rank: int = 0, world: int = 1) -> Iterator[Batch]:
         """The batches of an epoch, on the device."""
         draws = _Draws(self._augment, (self.trained.recipe.seed, stream))
         for batch in self.loaded(draws, _stack, Plan(self.trained, stream, first, rank, world)):
             chosen = torch.from_numpy(batch).to(self._device, non_blocking=True)
             index = chosen[:, 0]
             images = self._augment.changed(self._images[index], chosen[:, 1:])
-            yield images.float()[..., None].expand(*images.shape, self._steps), self._labels[index]
+            yield images.float()[..., None].expand(*images.shape, self._steps), self._labels[index], None
 
 
 class _Draws(Dataset[Any]):

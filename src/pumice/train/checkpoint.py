@@ -24,6 +24,7 @@ FORMAT = "pumice-checkpoint"
 VERSION = 2
 EXCERPT_SIZE = 4
 NO_CHECKPOINT = "is no checkpoint of `pumice train`"
+_OLD_CHECKPOINT = "this checkpoint was written by pumice 0.1; it is read until 0.3, and to train on renews it"
 HDF5 = b"\x89HDF\r\n\x1a\n"
 """What an HDF5 file begins with."""
 
@@ -110,7 +111,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise FileFormatError(f"{file}: checkpoint version {values.get('version')}, this pumice reads {VERSION}")
     try:
         checkpoint = Checkpoint(
-            recipe=make_recipe(values["recipe"], str(file)),
+            recipe=make_recipe(values["recipe"], str(file), notice=_OLD_CHECKPOINT),
             excerpt=_unpack(values["excerpt"]),
             history=tuple(EpochRecord(**record) for record in values["history"]),
             model_state=values["model_state"],
@@ -149,6 +150,8 @@ def _pack(dataset: Dataset) -> dict[str, Any]:
         values[name] = list(value) if isinstance(value, tuple) else value
     for name, split in (("train", dataset.train), ("test", dataset.test)):
         values[name] = [_pack_samples(split.samples), torch.tensor(split.labels)]
+        if split.lengths is not None:
+            values[name].append(torch.tensor(split.lengths))
     return values
 
 
@@ -159,8 +162,8 @@ def _unpack(values: dict[str, Any]) -> Dataset:
         value = values[name]
         arguments[name] = tuple(value) if isinstance(value, list) else value
     for name in ("train", "test"):
-        samples, labels = values[name]
-        arguments[name] = Split(_unpack_samples(samples), labels.numpy())
+        samples, *others = values[name]
+        arguments[name] = Split(_unpack_samples(samples), *(other.numpy() for other in others))
     dataset: Dataset = kind(**arguments)
     return dataset
 

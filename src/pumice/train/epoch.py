@@ -43,8 +43,9 @@ def train_epoch(run: Run, phase: str, epoch: int) -> EpochRecord:
     step = Step(run, phase, epoch)
     train_mode_(trained.model, trained.recipe.training.freeze)
     with step.watching(), _random_stream(run, stream):
-        for index, (x, labels) in enumerate(batches, start=position.batches):
-            stepped = step(index, fabric.to_device(x), fabric.to_device(labels))
+        for index, (x, labels, lengths) in enumerate(batches, start=position.batches):
+            own = None if lengths is None else fabric.to_device(lengths)
+            stepped = step(index, fabric.to_device(x), fabric.to_device(labels), own)
             position.batches = index + 1
             every = settings.checkpoint_every_steps
             if stepped and every and position.steps % every == 0 and position.batches < step.n_batches:

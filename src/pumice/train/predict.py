@@ -11,6 +11,7 @@ import torch
 
 from pumice.data import AbstractEncoder
 from pumice.errors import InputError
+from pumice.nn.padding import without_padding
 from pumice.train.finite import FiniteCheck
 from pumice.train.outputs import first_output
 from pumice.train.score import score_sum
@@ -24,14 +25,21 @@ BATCH_VALUES = 16_000_000
 
 
 def predict_counts(
-    model: torch.nn.Module, encoder: AbstractEncoder, images: Any, *, seed: int = 0, batch_size: int | None = None
+    model: torch.nn.Module,
+    encoder: AbstractEncoder,
+    images: Any,
+    *,
+    lengths: npt.ArrayLike | None = None,
+    seed: int = 0,
+    batch_size: int | None = None,
 ) -> npt.NDArray[np.float64]:
     """Spike counts of the output layer, or sums of a read-out's numbers, shape (n, class), in evaluation mode.
 
     Args:
         model: Tensor (batch, channel, height, width, time) -> spikes or numbers (batch, class, time).
         encoder: Turns samples into integers over time.
-        images: Images of shape (n, channel, height, width), or n recordings of events.
+        images: Images of shape (n, channel, height, width), n recordings of events, or n padded sequences.
+        lengths: Steps of each sample that count, shape (n,); all if not given.
         seed: Of a random encoding.
         batch_size: Samples at a time; None for as many as memory should be used for.
 
@@ -39,12 +47,20 @@ def predict_counts(
         InputError: The network answers NaN or infinity, which is no class.
     """
     # float64 holds a deployed read-out's sums, integers times a power of two, exactly.
-    outputs = _outputs(model, encoder, images, seed=seed, batch_size=batch_size)
-    return np.concatenate([output.numpy(force=True).sum(-1, dtype=np.float64) for output in outputs])
+    outputs = _outputs(model, encoder, images, lengths=lengths, seed=seed, batch_size=batch_size)
+    return np.concatenate(
+        [without_padding(output, own).numpy(force=True).sum(-1, dtype=np.float64) for output, own in outputs]
+    )
 
 
 def squared_errors(
-    model: torch.nn.Module, encoder: AbstractEncoder, samples: Any, targets: npt.NDArray[Any], *, seed: int = 0
+    model: torch.nn.Module,
+    encoder: AbstractEncoder,
+    samples: Any,
+    targets: npt.NDArray[Any],
+    *,
+    lengths: npt.ArrayLike | None = None,
+    seed: int = 0,
 ) -> float:
     """Sum over samples of the mean squared errors of what the network answers, in evaluation mode.
 
@@ -53,22 +69,31 @@ def squared_errors(
         encoder: Turns samples into integers over time.
         samples: As for `predict_counts`.
         targets: Shape (N, n) or (N, n, time).
+        lengths: Steps of each sample that count, shape (N,); all if not given.
         seed: Of a random encoding.
 
     Raises:
         InputError: As `predict_counts`, or the targets do not fit the network's answers.
     """
     total, start = 0.0, 0
-    for output in _outputs(model, encoder, samples, seed=seed):
+    for output, own in _outputs(model, encoder, samples, lengths=lengths, seed=seed):
         wanted = torch.tensor(targets[start : start + len(output)]).to(output)
-        total, start = total + float(score_sum(output, wanted)), start + len(output)
+        total, start = total + float(score_sum(output, wanted, own)), start + len(output)
     return total
 
 
 def _outputs(
-    model: torch.nn.Module, encoder: AbstractEncoder, images: Any, *, seed: int, batch_size: int | None = None
-) -> Iterator[torch.Tensor]:
-    """The network's first output, batch by batch, in evaluation mode."""
+    model: torch.nn.Module,
+    encoder: AbstractEncoder,
+    images: Any,
+    *,
+    lengths: npt.ArrayLike | None,
+    seed: int,
+    batch_size: int | None = None,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
+    """The network's first output, batch by batch, in evaluation mode, and the steps of each sample that count."""
+    own = None if lengths is None else torch.as_tensor(np.asarray(lengths), device="cpu")
+    start = 0
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     was_training = model.training
     model.eval()
@@ -78,7 +103,9 @@ def _outputs(
                 output = first_output(model(to_tensor(stream).to(device)))
             if not bool(torch.isfinite(output).all()):
                 raise InputError(f"the network's answers are not finite{_reason(model)}")
-            yield output
+            stop = start + len(output)
+            yield output, None if own is None else own[start:stop].to(output.device)
+            start = stop
     finally:
         model.train(was_training)
 

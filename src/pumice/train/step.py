@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 import torch
 
 from pumice.errors import InputError
+from pumice.nn.padding import padded_
 from pumice.nn.probes.firing import FiringRates, watch_firing
 from pumice.train.answer import Reader, watch_answer
-from pumice.train.batches import batch_sizes
+from pumice.train.batches import Batch, batch_sizes
 from pumice.train.build import build_loss
 from pumice.train.finite import FiniteCheck
 from pumice.train.history import FLOAT
 from pumice.train.learning_rate import learning_rate
-from pumice.train.losses.base import AbstractLoss
+from pumice.train.losses.base import AbstractLoss, one_number
 from pumice.train.outputs import first_output
 from pumice.train.regularizers import make_regularizers
 from pumice.train.run import Run
@@ -40,12 +41,11 @@ def is_asynchronous(device: torch.device) -> bool:
 
 
 @dataclass
-class _Batch:
-    """What is known of a batch before its figures are.
+class _Figures:
+    """What a batch tells.
 
     Attributes:
         index: In the epoch, from 0.
-        samples: Of this process.
         lr: The learning rate.
         figures: Loss times samples, score, and each block's spikes, where they wait on a GPU.
         sizes: Each block's neurons times steps times samples.
@@ -53,7 +53,6 @@ class _Batch:
     """
 
     index: int
-    samples: int
     lr: float
     figures: torch.Tensor | None = None
     sizes: dict[str, int] = field(default_factory=dict)
@@ -87,7 +86,7 @@ class Step:
         self._answer_of: Reader
         self._group = (0.0, 0.0, 0)  # loss, score and samples since the last step of the optimiser
         self._waits = is_asynchronous(run.fabric.device)
-        self._waiting: list[_Batch] = []
+        self._waiting: list[_Figures] = []
         self._graphs = run.graphs if phase == FLOAT and self._waits else None
         if self._graphs is not None:
             self._check_replay()
@@ -115,18 +114,18 @@ class Step:
         ):
             yield
 
-    def __call__(self, index: int, x: torch.Tensor, labels: torch.Tensor) -> bool:
+    def __call__(self, index: int, x: torch.Tensor, labels: torch.Tensor, lengths: torch.Tensor | None) -> bool:
         """Take batch `index`; return whether the optimiser made a step."""
         run, position = self._run, self._run.position
         # The batches of one step count by their samples, and so do the processes' shares of a batch.
         first = index - index % run.trained.recipe.training.accumulate
         group = self._sizes[first : first + run.trained.recipe.training.accumulate]
         is_due = index + 1 - first == len(group)
-        batch = _Batch(index, len(labels), self._set_progress(index))
-        if self._graphs is not None:
+        batch = _Figures(index, self._set_progress(index))
+        if self._graphs is not None and lengths is None:
             batch.figures, batch.sizes = self._graphs.run(self._recorded_passes, x, labels)
         else:
-            self._passes(batch, x, labels, sum(group), is_due=is_due)
+            self._passes(batch, (x, labels, lengths), sum(group), is_due=is_due)
         if is_due:
             self._step(batch)
             position.steps += 1
@@ -139,28 +138,36 @@ class Step:
             self._log(batch)
         return is_due
 
-    def _passes(self, batch: _Batch, x: torch.Tensor, labels: torch.Tensor, n_together: int, *, is_due: bool) -> None:
+    def _passes(self, batch: _Figures, given: Batch, n_together: int, *, is_due: bool) -> None:
         """Forward and backward pass of a batch, one of those that are `n_together` samples."""
-        run, fabric = self._run, self._run.fabric
-        with fabric.no_backward_sync(run.model, enabled=not is_due):
+        run, fabric, (x, labels, lengths) = self._run, self._run.fabric, given
+        self._firing.lengths = lengths
+        with (
+            fabric.no_backward_sync(run.model, enabled=not is_due),
+            padded_(run.trained.model, lengths, x.shape[-1]),  # also backwards, where checkpointing computes again
+        ):
             output = run.model(x)
-            loss = self.loss_of(self._answer_of(output), labels)
+            loss = self.loss_of.of_batch(self._answer_of(output), labels, lengths)
             for penalty in self._penalties:
-                loss = loss + penalty(self._firing.latest)
+                loss = loss + one_number(penalty(self._firing.latest), "a regularizer of training.regularizers")
+            if not loss.requires_grad:
+                raise InputError(
+                    "training.loss gives a number without a gradient; compute it from the network's output"
+                )
             fired = self._firing.take()
             batch.sizes = {name: size for name, (_, size) in fired.items()}
-            score = score_sum(first_output(output).detach(), labels)
+            score = score_sum(first_output(output).detach(), labels, lengths)
             figures = [loss.detach().double() * len(labels), score, *(total for total, _ in fired.values())]
             if self._waits:
                 batch.figures = torch.stack([torch.as_tensor(f, device=x.device).double() for f in figures])
             else:
-                self._count(batch, summed(fabric, list(map(float, figures))), x)
+                self._count(batch, summed(fabric, [*map(float, figures), *map(float, batch.sizes.values())]), x)
             fabric.backward(loss * (len(labels) * fabric.world_size / n_together))
 
     def _recorded_passes(self, x: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, dict[str, int]]:
         """The passes of a batch that is a step of its own: figures, and the blocks' sizes."""
-        batch = _Batch(0, len(labels), 0.0)
-        self._passes(batch, x, labels, len(labels), is_due=True)
+        batch = _Figures(0, 0.0)
+        self._passes(batch, (x, labels, None), len(labels), is_due=True)
         assert batch.figures is not None
         return batch.figures, batch.sizes
 
@@ -173,10 +180,15 @@ class Step:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
-        together = torch.cat([batch.figures for batch in waiting if batch.figures is not None])
-        figures = summed(self._run.fabric, together.tolist())
+        together = torch.cat([batch.figures for batch in waiting if batch.figures is not None]).tolist()
+        figures: list[float] = []
         for batch in waiting:
             n_own = 2 + len(batch.sizes)
+            figures += [*together[:n_own], *map(float, batch.sizes.values())]
+            together = together[n_own:]
+        figures = summed(self._run.fabric, figures)
+        for batch in waiting:
+            n_own = 2 + 2 * len(batch.sizes)
             self._count(batch, figures[:n_own])
             self._log(batch)
             figures = figures[n_own:]
@@ -184,7 +196,7 @@ class Step:
         if (found := self._finite.weights()) is not None:
             raise self._diverged(found, waiting[-1].index)
 
-    def _step(self, batch: _Batch) -> None:
+    def _step(self, batch: _Figures) -> None:
         """Make the optimiser's step, unless gradients, or the weights behind it, are not finite."""
         run, most = self._run, self._run.trained.recipe.training.clip_norm
         if not self._waits and (found := self._finite.gradients()) is not None:
@@ -213,21 +225,22 @@ class Step:
             group["lr"] = lr * group.get("lr_scale", 1.0)
         return lr
 
-    def _count(self, batch: _Batch, figures: list[float], x: torch.Tensor | None = None) -> None:
+    def _count(self, batch: _Figures, figures: list[float], x: torch.Tensor | None = None) -> None:
         """Add the batch's figures, of all processes, to the epoch's."""
         sums, samples = self._run.position.sums, self._sizes[batch.index]
         loss_sum, correct = figures[:2]
+        totals, sizes = figures[2 : 2 + len(batch.sizes)], figures[2 + len(batch.sizes) :]
         if not all(map(math.isfinite, figures)):
-            blocks = [name for name, total in zip(batch.sizes, figures[2:], strict=True) if not math.isfinite(total)]
+            blocks = [name for name, total in zip(batch.sizes, totals, strict=True) if not math.isfinite(total)]
             raise self._diverged(f"the loss is {loss_sum / samples} ({self._origin(x, blocks)})", batch.index)
         sums.loss, sums.correct, sums.samples = sums.loss + loss_sum, sums.correct + correct, sums.samples + samples
-        for (name, size), total in zip(batch.sizes.items(), figures[2:], strict=True):
+        for name, total, size in zip(batch.sizes, totals, sizes, strict=True):
             sums.spikes[name] = sums.spikes.get(name, 0.0) + total
-            sums.sizes[name] = sums.sizes.get(name, 0) + size // batch.samples * samples
+            sums.sizes[name] = sums.sizes.get(name, 0) + round(size)
         before = self._group
         self._group = before[0] + loss_sum, before[1] + correct, before[2] + samples
 
-    def _log(self, batch: _Batch) -> None:
+    def _log(self, batch: _Figures) -> None:
         """Note the optimiser's step that the batch ended, if it did."""
         if batch.step is None:
             return

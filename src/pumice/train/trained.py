@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from pumice.data import AbstractEncoder, Dataset, Split
@@ -50,6 +51,10 @@ class Trained:
         """Turns the dataset's images into the network's input."""
         return build_encoder(self.recipe, self.dataset)
 
+    def steps_of(self, split: Split) -> npt.NDArray[np.int64] | None:
+        """Steps of each sample of a split that count, shape (N,); None where all do."""
+        return None if split.lengths is None else self.encoder.own_steps(split.lengths)
+
     @property
     def example(self) -> torch.Tensor:
         """A few encoded training samples, for `pumice.quantize_` and `pumice.lower`."""
@@ -86,7 +91,9 @@ class Trained:
         if not self.dataset.has_targets:
             return {"test_accuracy": self.test_accuracy(fabric)}
         test = self.dataset.test
-        total = squared_errors(self.model, self.encoder, test.samples, test.labels, seed=self.recipe.seed)
+        total = squared_errors(
+            self.model, self.encoder, test.samples, test.labels, lengths=self.steps_of(test), seed=self.recipe.seed
+        )
         return score_of("test", total, len(test), has_targets=True)
 
     def test_accuracy(self, fabric: Fabric | None = None) -> float:
@@ -98,12 +105,13 @@ class Trained:
         test, seed = self.dataset.test, self.recipe.seed
         # A random encoding is drawn sample after sample: it cannot be shared without changing the samples.
         if fabric is None or fabric.world_size == 1 or self.recipe.data.encoding == "rate":
-            counts = predict_counts(self.model, self.encoder, test.samples, seed=seed)
+            counts = predict_counts(self.model, self.encoder, test.samples, lengths=self.steps_of(test), seed=seed)
             return float((predict(counts) == test.labels).mean())
         mine = test.select(np.arange(fabric.global_rank, len(test), fabric.world_size))
         correct = 0
         if len(mine):
-            correct = int((predict(predict_counts(self.model, self.encoder, mine.samples)) == mine.labels).sum())
+            counts = predict_counts(self.model, self.encoder, mine.samples, lengths=self.steps_of(mine))
+            correct = int((predict(counts) == mine.labels).sum())
         return summed(fabric, [float(correct)])[0] / len(test)
 
 

@@ -26,13 +26,16 @@ def validate(trained: Trained, loss_of: AbstractLoss, fabric: Fabric) -> dict[st
     if split is None:
         return {}
     model.eval()
-    loss, score, start = 0.0, 0.0, 0
+    loss, score, start, counted = 0.0, 0.0, 0, trained.steps_of(split)
     with torch.no_grad(), watch_answer(model, loss_of) as answer_of:
         for stream in encode(trained.encoder, split.samples, seed=trained.recipe.seed):
             labels = fabric.to_device(torch.tensor(split.labels[start : start + len(stream)]))
+            lengths = None
+            if counted is not None:
+                lengths = fabric.to_device(torch.tensor(counted[start : start + len(stream)]))
             output = model(fabric.to_device(to_tensor(stream)))
-            loss += float(loss_of(answer_of(output), labels)) * len(labels)
-            score += float(score_sum(first_output(output), labels))
+            loss += float(loss_of.of_batch(answer_of(output), labels, lengths)) * len(labels)
+            score += float(score_sum(first_output(output), labels, lengths))
             start += len(stream)
     found = score_of("validation", score, len(split), has_targets=trained.dataset.has_targets)
     return {"validation_loss": loss / len(split), **found}

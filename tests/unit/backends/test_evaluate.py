@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import pumice
-from pumice.backends import evaluate as module
 from pumice.backends import get_backend
+from pumice.backends import labelled as module
 from pumice.backends.evaluate import evaluate
 from pumice.backends.fast import FastBackend, links
 from pumice.errors import CheckFailedError, InputError

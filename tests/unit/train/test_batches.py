@@ -28,20 +28,20 @@ def trained(recipe, digits):
 
 def assert_equal(got, expected):
     assert len(got) == len(expected)
-    for (x, labels), (x2, labels2) in zip(got, expected, strict=True):
+    for (x, labels, _), (x2, labels2, _) in zip(got, expected, strict=True):
         assert torch.equal(x, x2)
         assert torch.equal(labels, labels2)
 
 
 def test_every_sample_once(trained, digits):
-    labels = torch.cat([labels for _, labels in Batches(trained).epoch(1)])
+    labels = torch.cat([labels for _, labels, _ in Batches(trained).epoch(1)])
     assert sorted(labels.tolist()) == sorted(digits.train.labels[:50].tolist())
-    assert [len(x) for x, _ in Batches(trained).epoch(1)] == [13, 13, 12, 12]
+    assert [len(x) for x, *_ in Batches(trained).epoch(1)] == [13, 13, 12, 12]
 
 
 def test_streams_differ_and_repeat(trained):
     assert_equal(list(Batches(trained).epoch(3)), list(Batches(trained).epoch(3)))
-    a, b = (torch.cat([x for x, _ in Batches(trained).epoch(stream)]) for stream in (1, 2))
+    a, b = (torch.cat([x for x, *_ in Batches(trained).epoch(stream)]) for stream in (1, 2))
     assert not torch.equal(a, b)
 
 
@@ -52,7 +52,7 @@ def test_what_is_left_of_an_epoch(trained, first):
 
 def test_processes_share_each_batch(trained):
     shares = [list(Batches(trained).epoch(2, rank=rank, world=3)) for rank in range(3)]
-    for index, (x, labels) in enumerate(Batches(trained).epoch(2)):
+    for index, (x, labels, _) in enumerate(Batches(trained).epoch(2)):
         for rank in range(3):
             assert torch.equal(shares[rank][index][0], x[rank::3])
             assert torch.equal(shares[rank][index][1], labels[rank::3])
@@ -79,7 +79,7 @@ def test_noise_is_drawn_for_the_whole_batch_at_once(digits):
     (chosen,) = np.array_split(rng.permutation(40), 1)
     images = digits.train.images[chosen]
     expected = np.rint(images + rng.normal(0.0, 1.5, images.shape)).clip(0, 16)
-    ((x, _),) = Batches(trained).epoch(1)
+    ((x, *_),) = Batches(trained).epoch(1)
     np.testing.assert_array_equal(x[..., 0].numpy(), expected)
 
 
@@ -101,7 +101,7 @@ def event_run(workers, *overrides, late=()):
 def test_what_a_spawned_worker_is_sent_pickles(trained):
     for run, item in ((trained, (3, None)), (event_run(1), (3, None))):
         prepared = _Prepared(run, 1)
-        (x, label), (x2, label2) = prepared[item], pickle.loads(pickle.dumps(prepared))[item]
+        (x, label, _), (x2, label2, _) = prepared[item], pickle.loads(pickle.dumps(prepared))[item]
         np.testing.assert_array_equal(x, x2)
         assert label == label2
 
@@ -116,7 +116,7 @@ def test_a_recording_that_cannot_be_changed_is_named_in_one_line(workers):
 def test_a_recording_that_begins_after_the_last_step_is_named():
     with pytest.warns(PumiceWarning, match=r"train split, recording 5: no event lies in the 2 steps of 50 micros"):
         batches = list(Batches(event_run(0, late=[5])).epoch(1))
-    assert sum(int(x.flatten(1).any(1).sum()) for x, _ in batches) == 5
+    assert sum(int(x.flatten(1).any(1).sum()) for x, *_ in batches) == 5
 
 
 def test_a_clock_that_does_not_start_at_0_is_refused_before_training():

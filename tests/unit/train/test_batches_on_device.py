@@ -29,7 +29,7 @@ def test_equal_those_made_one_by_one(augment):
     for stream in (1, 2):
         pairs = list(zip(on_device.epoch(stream, 1), Batches(run).epoch(stream, 1), strict=True))
         assert len(pairs) == 3
-        for (x, labels), (wanted, wanted_labels) in pairs:
+        for (x, labels, _), (wanted, wanted_labels, _) in pairs:
             assert torch.equal(x, wanted)
             assert torch.equal(labels, wanted_labels)
             assert x.dtype == wanted.dtype
@@ -38,7 +38,7 @@ def test_equal_those_made_one_by_one(augment):
 
 def test_changes_differ_from_epoch_to_epoch():
     batches = BatchesOnDevice(trained({**CROP, **FLIP}), torch.device("cpu"))
-    first, second = (torch.cat([x for x, _ in batches.epoch(stream)]) for stream in (1, 2))
+    first, second = (torch.cat([x for x, *_ in batches.epoch(stream)]) for stream in (1, 2))
     assert not torch.equal(first.sort(0).values, second.sort(0).values)
 
 
@@ -51,7 +51,7 @@ def test_colours_and_processes_share_alike():
     run = start(recipe, data)
     for rank in range(2):
         ours = BatchesOnDevice(run, torch.device("cpu")).epoch(1, 0, rank, 2)
-        for (x, labels), (wanted, wanted_labels) in zip(ours, Batches(run).epoch(1, 0, rank, 2), strict=True):
+        for (x, labels, _), (wanted, wanted_labels, _) in zip(ours, Batches(run).epoch(1, 0, rank, 2), strict=True):
             assert torch.equal(x, wanted)
             assert torch.equal(labels, wanted_labels)
 

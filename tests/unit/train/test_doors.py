@@ -254,3 +254,28 @@ def test_names_in_a_recipe_are_recorded_in_the_file_only_where_used(tiny_recipe)
     assert "encoding_args" not in tiny_recipe.record()["data"]
     assert "optimizer_args" not in tiny_recipe.record()["training"]
     assert np.isclose(make_recipe(RECIPE, "x").record()["training"]["optimizer_args"]["eps"], 1e-7)
+
+
+@pytest.mark.parametrize(
+    ("gives", "message"),
+    [
+        ("None", r"must give one number, a tensor of shape \(\), got None"),
+        ("outputs.flatten(1).sum(1)", r"must give one number, .* got a tensor of shape \(\d+,\); take its mean"),
+        ("outputs.sum().detach()", r"training\.loss gives a number without a gradient"),
+    ],
+)
+def test_a_loss_that_gives_no_number_is_refused(monkeypatch, tiny_recipe, digits, gives, message):
+    module = type(sys)("loose_loss")
+    module.make = lambda: eval(f"lambda outputs, labels: {gives}")
+    monkeypatch.setitem(sys.modules, "loose_loss", module)
+    with pytest.raises(InputError, match=message):
+        train(tiny_recipe.overridden(["training.loss=loose_loss:make"]), digits)
+
+
+def test_a_regulariser_that_gives_no_number_is_refused(monkeypatch, tiny_recipe, digits):
+    module = type(sys)("loose_regularizer")
+    module.make = lambda: lambda spikes: [*spikes]
+    monkeypatch.setitem(sys.modules, "loose_regularizer", module)
+    chosen = 'training.regularizers={"loose_regularizer:make": {}}'
+    with pytest.raises(InputError, match=r"a regularizer of training\.regularizers must give one number"):
+        train(tiny_recipe.overridden([chosen]), digits)

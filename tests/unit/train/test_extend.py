@@ -6,26 +6,17 @@ import torch
 from pumice.data import load_digits
 from pumice.errors import InputError
 from pumice.nn import STBP, CubaNeuron
-from pumice.train import PRESETS, EpochRecord, epoch, load_checkpoint, restore, train
-
-SMALL = [
-    "data.max_train=60",
-    "data.max_test=20",
-    "data.steps=4",
-    "network.args.channels=[4]",
-    "network.args.strides=[2]",
-    "training.batch_size=20",
-    "training.epochs=2",
-    "training.finetune_epochs=0",
-]
-
-
-def recipe(*more):
-    return PRESETS["digits"].overridden([*SMALL, *more])
+from pumice.train import EpochRecord, epoch, load_checkpoint, restore, train
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def recipe(small_recipe):
+    """Two epochs in real numbers, then the test's own settings."""
+    return lambda *more: small_recipe("training.epochs=2", "training.finetune_epochs=0", *more)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, recipe):
     train(recipe(), load_digits(), checkpoint_path=(path := tmp_path_factory.mktemp("finished") / "c.pt"))
     return load_checkpoint(path)
 
@@ -34,7 +25,7 @@ def equal(a, b):
     return all(torch.equal(value, b[name]) for name, value in a.items())
 
 
-def test_a_finished_run_goes_on(finished, tmp_path):
+def test_a_finished_run_goes_on(finished, tmp_path, recipe):
     longer = recipe("training.epochs=3", "training.lr=1e-3", "training.schedule=constant")
     path = tmp_path / "c.pt"
     train(recipe(), load_digits(), checkpoint_path=path)
@@ -50,13 +41,13 @@ def test_a_finished_run_goes_on(finished, tmp_path):
     assert not equal(again.model.state_dict(), finished.model_state)
 
 
-def test_fine_tuning_may_follow_later_as_if_it_had_been_asked_for_at_once(finished):
+def test_fine_tuning_may_follow_later_as_if_it_had_been_asked_for_at_once(finished, recipe):
     both = recipe("training.finetune_epochs=1")
     later = train(both, load_digits(), resume_from=finished, extend=True)
     assert equal(later.model.state_dict(), train(both, load_digits()).model.state_dict())
 
 
-def test_what_cannot_be_extended_says_why(finished, tmp_path):
+def test_what_cannot_be_extended_says_why(finished, tmp_path, recipe):
     digits = load_digits()
     with pytest.raises(InputError, match=r"nothing is left to do: raise training.epochs or training.finetune_epochs"):
         train(recipe(), digits, resume_from=finished, extend=True)
@@ -106,7 +97,7 @@ def states(recipe, **options):
     return seen, train(recipe, load_digits(), on_epoch=keep, **options)
 
 
-def test_each_phase_ends_with_its_best_epoch(losses, tmp_path):
+def test_each_phase_ends_with_its_best_epoch(losses, tmp_path, recipe):
     wanted = recipe("training.keep_best=train_loss", "training.epochs=3", "training.finetune_epochs=2")
     losses += [2.0, 1.0, 3.0, 1.0, 2.0]
     path = tmp_path / "c.pt"
@@ -120,7 +111,7 @@ def test_each_phase_ends_with_its_best_epoch(losses, tmp_path):
     assert load_checkpoint(path).best_state is None
 
 
-def test_fine_tuning_begins_with_the_best_epoch(losses, tmp_path):
+def test_fine_tuning_begins_with_the_best_epoch(losses, tmp_path, recipe):
     """Killed in the phase before and resumed, the run ends with the same bits."""
     wanted = recipe("training.keep_best=train_loss", "training.epochs=3", "training.finetune_epochs=1")
     figures = [1.0, 2.0, 3.0, 1.0]
@@ -149,7 +140,7 @@ def test_fine_tuning_begins_with_the_best_epoch(losses, tmp_path):
     assert equal(resumed.model.state_dict(), whole.model.state_dict())
 
 
-def test_the_recipe_chooses_the_gradient_of_every_neuron(tmp_path, monkeypatch):
+def test_the_recipe_chooses_the_gradient_of_every_neuron(tmp_path, monkeypatch, recipe):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_gradient.py").write_text(
         "from pumice import nn\nclass Mine(nn.STBP):\n    name = 'mine'\nclass No:\n    pass\n"
@@ -169,7 +160,7 @@ def test_the_recipe_chooses_the_gradient_of_every_neuron(tmp_path, monkeypatch):
         recipe("neuron.gradient=stpb")
 
 
-def test_an_extension_that_is_worse_ends_with_the_best_weights(losses, tmp_path):
+def test_an_extension_that_is_worse_ends_with_the_best_weights(losses, tmp_path, recipe):
     """Those that the run had ended with before."""
     path = tmp_path / "c.pt"
     losses += [1.0, 2.0]
@@ -186,7 +177,7 @@ def test_an_extension_that_is_worse_ends_with_the_best_weights(losses, tmp_path)
     assert better.accuracy_float == better.test_accuracy() == better.history[2].test_accuracy
 
 
-def test_what_the_best_epoch_is_cannot_change_afterwards(finished):
+def test_what_the_best_epoch_is_cannot_change_afterwards(finished, recipe):
     with pytest.raises(InputError, match=r"another recipe \(training.keep_best differ\)"):
         train(
             recipe("training.epochs=3", "training.keep_best=train_loss"),

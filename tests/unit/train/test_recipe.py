@@ -3,11 +3,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from pydantic import BaseModel, ValidationError
 
 import pumice
+from pumice.data import load_digits
 from pumice.errors import InputError, MissingExtraError, PumiceWarning
-from pumice.train import PRESETS, Recipe, load_recipe
+from pumice.train import PRESETS, Recipe, load_checkpoint, load_recipe, train
 from pumice.train.own_code import own_names
 from pumice.train.recipe import make_recipe
 from pumice.train.recipe.presets import find_recipe
@@ -179,6 +181,30 @@ def test_keys_of_the_first_release_are_read_with_a_notice(tmp_path):
         assert recipe.overridden(["data.grey_levels=8"]).data.gray_levels == 8
     assert recipe.record()["data"]["grey_levels"] == 4  # files say it as they always did
     assert Recipe.from_record(recipe.record()) == recipe
+
+
+def test_a_key_by_both_of_its_names_is_refused(tmp_path):
+    both = tmp_path / "both.toml"
+    both.write_text("[data]\ngray_levels = 8\ngrey_levels = 4\n")
+    message = "data.grey_levels and data.gray_levels are one key by its old and its new name; leave out data.grey_lev"
+    with pytest.raises(InputError, match=rf"both\.toml: {message}"):
+        load_recipe(both)
+    with pytest.raises(ValueError, match=message):
+        Recipe.from_record({"data": {"gray_levels": 8, "grey_levels": 4}})
+    with pytest.raises(InputError, match=r"training.regularisers and training.regularizers are one key"):
+        make_recipe({"training": {"regularizers": {}, "regularisers": {}}}, "here")
+
+
+def test_an_old_checkpoint_says_that_it_is_one(tmp_path):
+    path = tmp_path / "a.pt"
+    trained = train(Recipe(data={"max_train": 8, "max_test": 4}, training={"epochs": 1, "finetune_epochs": 0}),
+                    load_digits(), checkpoint_path=path)  # fmt: skip
+    values = torch.load(path)
+    values["recipe"]["data"]["grey_levels"] = values["recipe"]["data"].pop("gray_levels")
+    torch.save(values, path)
+    with pytest.warns(PumiceWarning, match="this checkpoint was written by pumice 0.1; it is read until 0.3") as said:
+        assert load_checkpoint(path).recipe == trained.recipe
+    assert len(said) == 1
 
 
 @pytest.mark.parametrize(

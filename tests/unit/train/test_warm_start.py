@@ -12,38 +12,28 @@ from pumice.errors import InputError, PumiceWarning
 from pumice.quantization import is_quantized
 from pumice.train import PRESETS, Recipe, load_checkpoint, restore, save_checkpoint, train
 
-SMALL = [
-    "data.max_train=60",
-    "data.max_test=20",
-    "data.steps=4",
-    "network.args.channels=[4]",
-    "network.args.strides=[2]",
-    "training.batch_size=20",
-    "training.epochs=1",
-    "training.finetune_epochs=1",
-]
 
-
-def recipe(*more):
-    return PRESETS["digits"].overridden([*SMALL, *more])
+@pytest.fixture(scope="module")
+def recipe(small_recipe):
+    return small_recipe
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory):
+def first(tmp_path_factory, recipe):
     """A finished run: its checkpoint's path."""
     path = tmp_path_factory.mktemp("first") / "a.pt"
     train(recipe(), load_digits(), checkpoint_path=path)
     return path
 
 
-def begun(*more):
+@pytest.fixture(scope="module")
+def begun(recipe):
     """The weights before the first step: nothing is learned at a rate of almost 0."""
-    return train(
-        recipe("training.lr=1e-30", "training.weight_decay=0.0", "training.finetune_epochs=0", *more), load_digits()
-    )
+    still = ("training.lr=1e-30", "training.weight_decay=0.0", "training.finetune_epochs=0")
+    return lambda *more: train(recipe(*still, *more), load_digits())
 
 
-def test_a_network_begins_with_the_weights_of_a_finished_run(first):
+def test_a_network_begins_with_the_weights_of_a_finished_run(first, begun):
     saved = load_checkpoint(first).model_state
     model = begun(f"network.weights={first}").model
     assert not is_quantized(model)
@@ -51,7 +41,7 @@ def test_a_network_begins_with_the_weights_of_a_finished_run(first):
         assert torch.equal(value, saved[name]), name
 
 
-def test_what_does_not_fit_is_drawn_and_named(first):
+def test_what_does_not_fit_is_drawn_and_named(first, begun):
     with pytest.warns(
         PumiceWarning, match=r"network\.weights: \d of \d+ parameters are not in .*a\.pt, or of another shape"
     ):
@@ -61,14 +51,14 @@ def test_what_does_not_fit_is_drawn_and_named(first):
     assert any(name.endswith("weight") for name in fits)
 
 
-def test_a_run_of_which_nothing_fits_is_refused(first):
+def test_a_run_of_which_nothing_fits_is_refused(first, recipe):
     lif = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.25, "norm": nn.TDBN}
     other = torch.nn.Sequential(nn.Flatten(), nn.Dense(lif, 64, 10))
     with pytest.raises(InputError, match=r"network\.weights: .*a\.pt holds no weight that fits: it has "):
         train(recipe(f"network.weights={first}"), load_digits(), model=other)
 
 
-def test_a_resumed_run_needs_the_other_one_no_more(first, tmp_path):
+def test_a_resumed_run_needs_the_other_one_no_more(first, tmp_path, recipe):
     path = tmp_path / "second.pt"
     settings = recipe(f"network.weights={first}", "training.epochs=2")
     expected = train(settings, load_digits(), checkpoint_path=path).model.state_dict()
@@ -89,7 +79,7 @@ def test_a_resumed_run_needs_the_other_one_no_more(first, tmp_path):
     assert all(torch.equal(resumed[name], value) for name, value in expected.items())
 
 
-def test_frozen_blocks_keep_weights_and_statistics_in_both_phases(first):
+def test_frozen_blocks_keep_weights_and_statistics_in_both_phases(first, recipe):
     saved = load_checkpoint(first).model_state
     trained = train(recipe(f"network.weights={first}", 'training.freeze=["conv1.*"]'), load_digits())
     assert is_quantized(trained.model)
@@ -100,12 +90,12 @@ def test_frozen_blocks_keep_weights_and_statistics_in_both_phases(first):
     assert not all(torch.equal(state[name], saved[name]) for name in saved if not name.startswith("conv1."))
 
 
-def test_a_pattern_that_fits_nothing_is_refused():
+def test_a_pattern_that_fits_nothing_is_refused(recipe):
     with pytest.raises(InputError, match=r"training\.freeze: 'head.\*' fits no parameter; there are: conv1\."):
         train(recipe('training.freeze=["head.*"]'), load_digits())
 
 
-def test_all_frozen_is_refused():
+def test_all_frozen_is_refused(recipe):
     with pytest.raises(InputError, match="leave no parameter to learn"):
         train(recipe('training.freeze=["*"]'), load_digits())
 
@@ -121,8 +111,8 @@ def test_recipes_without_them_are_recorded_as_before():
 
 def test_a_checkpoint_of_the_first_release_fits(tmp_path):
     """There the synapses of a merge were its arms."""
-    settings = [*SMALL[:3], "training.batch_size=20", "training.epochs=1", "training.finetune_epochs=0",
-                "network.args.width=0.05", "data.max_train=20"]  # fmt: skip
+    settings = ["data.max_test=20", "data.steps=4", "training.batch_size=20", "training.epochs=1",
+                "training.finetune_epochs=0", "network.args.width=0.05", "data.max_train=20"]  # fmt: skip
     wanted = PRESETS["digits-resnet"].overridden(settings)
     made = train(wanted, load_digits(), checkpoint_path=tmp_path / "a.pt")
     saved = load_checkpoint(tmp_path / "a.pt")

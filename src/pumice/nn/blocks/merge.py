@@ -5,12 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from functools import reduce
+from itertools import accumulate
 from typing import Any
 
 import torch
 
 from pumice.errors import InputError, PumiceWarning
 from pumice.nn.blocks.activation import make_neuron
+from pumice.nn.blocks.current import Term
 from pumice.nn.checks import check_same_shape
 from pumice.nn.neurons.slayer_state import draw_decays
 from pumice.nn.synapses.base import AbstractSynapse, synapse_list
@@ -102,11 +104,12 @@ class Merge(torch.nn.Module):
         """The synapses, by their name of 0.1, until 0.3."""
         return self.synapses
 
-    def offset(self) -> torch.Tensor:
-        """What all norms together add in every step, per channel."""
-        synapses: Any = self.synapses
-        offsets = [synapse.offset() for synapse in synapses]
-        return torch.cat(offsets) if self.concat else torch.stack(offsets).sum(0)
+    def terms(self, xs: Sequence[torch.Tensor]) -> tuple[Term, ...]:
+        """What the neurons' current is the sum of, for these inputs."""
+        synapses: Any = list(self.synapses)
+        sizes = [synapse.out_channels if self.concat else 0 for synapse in synapses]
+        firsts = list(accumulate(sizes, initial=0))[:-1]
+        return tuple(map(Term, synapses, xs, firsts))
 
 
 def _warn_of_variance(synapses: Sequence[AbstractSynapse]) -> None:

@@ -11,6 +11,7 @@ from pumice.nn.blocks.selu import self_normalizing_
 from pumice.nn.blocks.token_mixer import TokenMixerBlock
 from pumice.nn.checks import check_choice, check_sizes
 from pumice.nn.norms.tdbn import TDBN
+from pumice.nn.padding import ReadsPadding
 from pumice.nn.synapses.base import NormFactory
 from pumice.nn.synapses.conv import ConvSynapse
 
@@ -18,7 +19,7 @@ EXPANSION = 4
 ACTIVATIONS: dict[str, type[torch.nn.Module]] = {"gelu": torch.nn.GELU, "selu": torch.nn.SELU}
 
 
-class SurrogateModule(torch.nn.Module):
+class SurrogateModule(ReadsPadding):
     r"""An artificial head that reads a stream of currents in the middle of a spiking network.
 
     .. math:: z = W \, \underset{n}{\mathrm{mean}} \, E_m(\dots E_1(\sigma(\mathrm{BN}(W_0 \, \bar I))))_n + b,
@@ -79,8 +80,13 @@ class SurrogateModule(torch.nn.Module):
             self_normalizing_(self)
 
     def forward(self, stream: torch.Tensor) -> torch.Tensor:
-        """The answer, from the stream's mean over time."""
-        current = Current.of(self.stem, stream.mean(-1, keepdim=True))
+        """The answer, from the stream's mean over time, its padding left out."""
+        own = self.own_steps_of(stream)
+        if own is None:
+            mean = stream.mean(-1, keepdim=True)
+        else:
+            mean = (stream * own).sum(-1, keepdim=True) / own.sum(-1, keepdim=True)
+        current = Current.of(self.stem, mean)
         current = Current.holding(self.fire(current))
         for encoder in self.encoders:
             current = encoder(current)

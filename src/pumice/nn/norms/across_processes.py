@@ -13,16 +13,27 @@ def is_shared() -> bool:
     return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
 
 
-def global_sum(x: torch.Tensor) -> torch.Tensor:
-    """Sum per channel over all processes' samples, positions and steps, with gradient."""
-    total: torch.Tensor = _SumOverProcesses.apply(x.sum([d for d in range(x.ndim) if d != 1]))
+def channel_sum(x: torch.Tensor, own: torch.Tensor | None = None, *, shared: bool) -> torch.Tensor:
+    """Sum per channel over samples, positions and steps, with gradient.
+
+    Args:
+        x: Shape (batch, channel, ..., time).
+        own: Which steps count, (batch, 1, ..., time); all if not given.
+        shared: Over the samples of all processes.
+    """
+    counted = x if own is None else x * own
+    mine = counted.sum([d for d in range(x.ndim) if d != 1])
+    total: torch.Tensor = _SumOverProcesses.apply(mine) if shared else mine
     return total
 
 
-def global_size(x: torch.Tensor) -> torch.Tensor:
-    """How many numbers each channel has in all processes."""
+def channel_size(x: torch.Tensor, own: torch.Tensor | None = None, *, shared: bool) -> torch.Tensor:
+    """How many numbers `channel_sum` adds up, shape (1,)."""
     size = torch.tensor([x.numel() / x.shape[1]], dtype=x.dtype, device=x.device)
-    distributed.all_reduce(size)
+    if own is not None:
+        size = size * own.to(x.dtype).mean()
+    if shared:
+        distributed.all_reduce(size)
     return size
 
 

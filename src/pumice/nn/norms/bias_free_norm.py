@@ -8,7 +8,7 @@ import torch
 
 from pumice.errors import InputError
 from pumice.nn.deviation import deviation
-from pumice.nn.norms.across_processes import global_size, global_sum, is_shared
+from pumice.nn.norms.across_processes import channel_size, channel_sum, is_shared
 from pumice.nn.norms.tdbn import TDBN, at_least_float32
 
 
@@ -48,8 +48,9 @@ class BiasFreeNorm(TDBN):
         """Normalize by the batch's mean square in training, by the running estimate otherwise."""
         self._check_channels(x)
         x = at_least_float32(x)
-        if self.training and self.synchronized and is_shared():
-            square = global_sum(x.square()) / global_size(x)
+        own, shared = self.own_steps_of(x), self.synchronized and is_shared()
+        if self.training and (shared or own is not None):
+            square = channel_sum(x.square(), own, shared=shared) / channel_size(x, own, shared=shared)
             self._remember(None, square)
             gain = self.scale * (self.alpha * self._threshold()) / deviation(square + self.eps)
         elif self.training:

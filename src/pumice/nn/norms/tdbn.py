@@ -13,11 +13,12 @@ from pumice.errors import InputError, PumiceWarning
 from pumice.nn.checks import check_sizes
 from pumice.nn.deviation import deviation
 from pumice.nn.layout import slayer_order, time_major
-from pumice.nn.norms.across_processes import global_size, global_sum, is_shared
+from pumice.nn.norms.across_processes import channel_size, channel_sum, is_shared
 from pumice.nn.norms.normalize import Normalize
+from pumice.nn.padding import ReadsPadding
 
 
-class TDBN(torch.nn.Module):
+class TDBN(ReadsPadding):
     r"""Threshold-dependent batch normalisation (tdBN).
 
     Per channel k, with mean and variance over batch, space *and time* together:
@@ -46,7 +47,8 @@ class TDBN(torch.nn.Module):
         (batch, channel, ..., time) -> the same.
 
     In training, one value per channel (one sample of one step, no image) is its own mean: y is beta then, the running
-    estimates stay as they are, and there is a `PumiceWarning`.
+    estimates stay as they are, and there is a `PumiceWarning`. Of samples of unequal length only their own steps
+    count in the statistics (`pumice.nn.padding.padded_`; `pumice.train` sees to it).
 
     Raises:
         InputError: An argument is out of range, the input has other channels, or the threshold is not known.
@@ -139,8 +141,9 @@ class TDBN(torch.nn.Module):
             x = at_least_float32(x)
         if not self.training:
             return _scaled(x, self.gain(), self.offset())
-        if self.synchronized and is_shared():
-            return self._over_processes(at_least_float32(x))
+        own, shared = self.own_steps_of(x), self.synchronized and is_shared()
+        if shared or (own is not None and int(own.sum()) > 1):
+            return self._by_sums(at_least_float32(x), own, shared=shared)
         if self._is_single(x):
             return _scaled(at_least_float32(x), 0 * self.scale, self.shift)
         gain = self.scale * (self.alpha * self._threshold())
@@ -156,10 +159,11 @@ class TDBN(torch.nn.Module):
         gain = gain / deviation((with_n_minus_1 if self.unbiased else var) + self.eps)
         return _scaled(x, gain, self.shift - gain * mean)
 
-    def _over_processes(self, x: torch.Tensor) -> torch.Tensor:
-        shape, size = (1, -1, *[1] * (x.ndim - 2)), global_size(x)
-        mean = global_sum(x) / size
-        squares = global_sum((x - mean.view(shape)).square())
+    def _by_sums(self, x: torch.Tensor, own: torch.Tensor | None, *, shared: bool) -> torch.Tensor:
+        """By the statistics of the steps that count, of all processes if the batch is shared."""
+        shape, size = (1, -1, *[1] * (x.ndim - 2)), channel_size(x, own, shared=shared)
+        mean = channel_sum(x, own, shared=shared) / size
+        squares = channel_sum((x - mean.view(shape)).square(), own, shared=shared)
         var, with_n_minus_1 = squares / size, squares / (size - 1).clamp(min=1)
         self._remember(mean, with_n_minus_1)
         gain = self.scale * (self.alpha * self._threshold())

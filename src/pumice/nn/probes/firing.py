@@ -8,21 +8,27 @@ from typing import Any
 
 import torch
 
+from pumice.nn.padding import end_to_end
+
 
 class FiringRates:
     """Mean output of each spiking block over all calls since it was made.
 
     Attributes:
-        latest: What each block gave in its last call, with gradient.
+        latest: What each block gave in its last call, with gradient. Of samples of unequal length, the own steps of
+            all one behind the other, as one sample: what is padded is not there.
+        lengths: Steps of each sample of the batch that count; None where all do.
     """
 
     def __init__(self) -> None:
+        self.lengths: torch.Tensor | None = None
         self._sums: dict[str, float | torch.Tensor] = {}
         self._sizes: dict[str, int] = {}
         self.latest: dict[str, torch.Tensor] = {}
 
     def add(self, name: str, spikes: torch.Tensor) -> None:
         """Count one call's spikes."""
+        spikes = end_to_end(spikes, self.lengths)
         self.latest[name] = spikes
         self._sums[name] = self._sums.get(name, 0.0) + _total(spikes.detach())
         self._sizes[name] = self._sizes.get(name, 0) + spikes.numel()

@@ -104,6 +104,11 @@ class AbstractSynapse(torch.nn.Module, ABC):
         return weight.reshape(self.out_channels, -1)
 
 
+def kernel_weight(*shape: int) -> torch.nn.Parameter:
+    """The weight of a convolution as training begins (He, Zhang, Ren, Sun, ICCV 2015)."""
+    return torch.nn.Parameter(torch.nn.init.kaiming_normal_(torch.empty(shape), mode="fan_out", nonlinearity="relu"))
+
+
 def _made(norm: Any, where: str) -> TDBN | None:
     """The norm that was given, or that the given function makes."""
     if norm is None or isinstance(norm, TDBN):

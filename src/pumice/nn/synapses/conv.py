@@ -9,7 +9,7 @@ import torch
 from pumice.nn.checks import check_divides, check_sizes, checked_pair
 from pumice.nn.norms.tdbn import TDBN
 from pumice.nn.rounding import wrap_sum
-from pumice.nn.synapses.base import AbstractSynapse, Pair
+from pumice.nn.synapses.base import AbstractSynapse, Pair, kernel_weight
 from pumice.nn.synapses.slayer import convolve_steps
 
 
@@ -63,8 +63,7 @@ class ConvSynapse(AbstractSynapse):
         self.padding = checked_pair("ConvSynapse", "padding", padding, at_least=0)
         self.dilation = checked_pair("ConvSynapse", "dilation", dilation)
         self.groups = groups
-        weight = torch.empty(out_features, in_features // groups, *kernel, 1)
-        self.weight = torch.nn.Parameter(torch.nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu"))
+        self.weight = kernel_weight(out_features, in_features // groups, *kernel, 1)
 
     def linear(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """A convolution over height and width, the same in every step."""

@@ -12,7 +12,7 @@ from pumice.nn.checks import check_divides, check_sizes, checked_pair
 from pumice.nn.exact import direct_convolution
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.norms.tdbn import TDBN
-from pumice.nn.synapses.base import AbstractSynapse, Pair
+from pumice.nn.synapses.base import AbstractSynapse, Pair, kernel_weight
 
 
 class ConvTransposeSynapse(AbstractSynapse):
@@ -79,8 +79,7 @@ class ConvTransposeSynapse(AbstractSynapse):
         self._make_weight(in_features // groups)
 
     def _make_weight(self, in_per_group: int) -> None:
-        weight = torch.empty(self.out_channels, in_per_group, *self.kernel_size, 1)
-        self.weight = torch.nn.Parameter(torch.nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu"))
+        self.weight = kernel_weight(self.out_channels, in_per_group, *self.kernel_size, 1)
 
     def linear(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """A transposed convolution over height and width, the same in every step."""

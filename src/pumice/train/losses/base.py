@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
 
 from pumice.errors import InputError
+from pumice.nn.padding import without_padding
 
 Reads = Literal["spikes", "membrane", "surrogates", "outputs"]
 
@@ -31,7 +33,48 @@ class AbstractLoss(torch.nn.Module, ABC):
 
     @abstractmethod
     def forward(self, answer: Any, labels: torch.Tensor) -> torch.Tensor:
-        """The loss of a batch, one number."""
+        """The loss of a batch, one number.
+
+        A loss that has an argument `lengths`, too, is told how many steps of each sample count, (batch,).
+
+        Args:
+            answer: What `reads` says.
+            labels: Classes, or targets.
+        """
+
+    def of_batch(self, answer: Any, labels: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
+        """The loss of samples of unequal length, or, without `lengths`, of equal length.
+
+        A loss that has no argument `lengths` gets the answer (batch, ..., time) with zeros behind each sample's end.
+        """
+        if lengths is None:
+            loss = self(answer, labels)
+        elif "lengths" in inspect.signature(self._computes()).parameters:
+            loss = self(answer, labels, lengths=lengths)
+        else:
+            loss = self(_unpadded(answer, lengths), labels)
+        return one_number(loss, "training.loss")
+
+    def _computes(self) -> Any:
+        """What says which arguments it takes."""
+        return self.forward
+
+
+def one_number(found: Any, what: str) -> torch.Tensor:
+    """What a user's loss or regulariser gave, if it is one number.
+
+    Raises:
+        InputError: It is not.
+
+    Example:
+        >>> one_number(None, "training.loss")
+        Traceback (most recent call last):
+        pumice.errors.InputError: training.loss must give one number, a tensor of shape (), got None
+    """
+    if isinstance(found, torch.Tensor) and found.numel() == 1:
+        return found
+    got = f"a tensor of shape {tuple(found.shape)}; take its mean" if isinstance(found, torch.Tensor) else repr(found)
+    raise InputError(f"{what} must give one number, a tensor of shape (), got {got}")
 
 
 class OwnLoss(AbstractLoss):
@@ -50,10 +93,23 @@ class OwnLoss(AbstractLoss):
         self.function = function
         self.reads = getattr(function, "reads", "outputs")  # type: ignore[misc]
 
-    def forward(self, answer: Any, labels: torch.Tensor) -> torch.Tensor:
+    def forward(self, answer: Any, labels: torch.Tensor, **lengths: torch.Tensor) -> torch.Tensor:
         """What the function gives."""
-        loss: torch.Tensor = self.function(answer, labels)
+        loss: torch.Tensor = self.function(answer, labels, **lengths)
         return loss
+
+    def _computes(self) -> Any:
+        return self.function.forward if isinstance(self.function, torch.nn.Module) else self.function
+
+
+def _unpadded(answer: Any, lengths: torch.Tensor) -> Any:
+    """The same outputs with zeros behind each sample's end."""
+    if isinstance(answer, torch.Tensor):
+        return without_padding(answer, lengths) if answer.ndim > 2 else answer
+    if isinstance(answer, Mapping):
+        return {name: _unpadded(output, lengths) for name, output in answer.items()}
+    found = [_unpadded(output, lengths) for output in answer]
+    return tuple(found) if isinstance(answer, tuple) else found
 
 
 class WeightedLoss(AbstractLoss):

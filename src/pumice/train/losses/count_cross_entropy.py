@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from pumice.errors import InputError
+from pumice.nn import padding
 from pumice.train.losses.base import WeightedLoss
 
 
@@ -41,7 +42,9 @@ class SpikeCountCrossEntropyLoss(WeightedLoss):
         self.beta = beta
         self.label_smoothing = label_smoothing
 
-    def forward(self, spikes: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The loss of a batch; spikes (batch, class, time), labels (batch,)."""
-        counts, weights = self.beta * spikes.sum(-1), self.weights_for(spikes)
+    def forward(
+        self, spikes: torch.Tensor, labels: torch.Tensor, lengths: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The loss of a batch; spikes (batch, class, time), labels (batch,), own steps of each sample (batch,)."""
+        counts, weights = self.beta * padding.sum_over_steps(spikes, lengths), self.weights_for(spikes)
         return functional.cross_entropy(counts, labels, weight=weights, label_smoothing=self.label_smoothing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from pumice.train.losses.base import AbstractLoss
-from pumice.train.score import answered
+from pumice.train.score import answered, squared_errors_of
 
 
 class MeanSquaredErrorLoss(AbstractLoss):
@@ -24,11 +24,17 @@ class MeanSquaredErrorLoss(AbstractLoss):
         (0.25, 0.5)
     """
 
-    def forward(self, answer: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, answer: torch.Tensor, labels: torch.Tensor, lengths: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The loss of a batch.
 
         Args:
             answer: Shape (batch, n, time).
             labels: Targets, shape (batch, n) or (batch, n, time).
+            lengths: Steps of each sample that count, shape (batch,); all if not given. The means are over these, then
+                over the samples.
         """
+        if lengths is not None:
+            return squared_errors_of(answer, labels, lengths).mean()
         return (answered(answer, labels) - labels).square().mean()

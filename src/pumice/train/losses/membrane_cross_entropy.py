@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from pumice.errors import InputError
+from pumice.nn import padding
 from pumice.train.losses.base import WeightedLoss
 
 
@@ -45,12 +46,25 @@ class MembraneCrossEntropyLoss(WeightedLoss):
         self.beta = beta
         self.pool = pool
 
-    def forward(self, membrane: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, membrane: torch.Tensor, labels: torch.Tensor, lengths: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The loss of a batch.
 
         Args:
             membrane: v / V_th, shape (batch, class, time).
             labels: Class indices, shape (batch,).
+            lengths: Steps of each sample that count, shape (batch,); all if not given.
         """
-        pooled = {"mean": membrane.mean(-1), "max": membrane.amax(-1), "last": membrane[..., -1]}[self.pool]
+        pooled = self._pooled(membrane, lengths)
         return functional.cross_entropy(self.beta * pooled, labels, weight=self.weights_for(pooled))
+
+    def _pooled(self, membrane: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
+        if self.pool == "mean":
+            return padding.mean_over_steps(membrane, lengths)
+        if lengths is None:
+            return membrane.amax(-1) if self.pool == "max" else membrane[..., -1]
+        if self.pool == "max":
+            own = padding.spread(padding.own_steps(lengths, membrane.shape[-1]), membrane)
+            return membrane.masked_fill(~own, -torch.inf).amax(-1)
+        return membrane[torch.arange(len(membrane), device=membrane.device), :, lengths - 1]

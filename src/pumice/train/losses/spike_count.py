@@ -67,20 +67,28 @@ class SpikeCountLoss(AbstractLoss):
         self.start, self.stop = start, stop
         self.tau = tau
 
-    def forward(self, spikes: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, spikes: torch.Tensor, labels: torch.Tensor, lengths: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The loss of a batch.
 
         Args:
             spikes: Shape (batch, class, time).
             labels: Class indices, shape (batch,).
+            lengths: Steps of each sample that count, shape (batch,); all if not given.
         """
-        error = self.error(spikes, labels)
+        error = self.error(spikes, labels, lengths)
         kernel = alpha_kernel(self.tau, spikes.shape[-1], spikes)
         loss: torch.Tensor = _AssignError.apply(spikes, error, kernel)
         return loss / len(spikes)
 
-    def error(self, spikes: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def error(self, spikes: torch.Tensor, labels: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """e, shape (batch, class, time), without gradient; arguments as in `forward`."""
+        if lengths is not None:  # each sample as if it were alone, and no error behind its end
+            error = torch.zeros_like(spikes)
+            for index, n in enumerate(lengths.tolist()):
+                error[index, :, :n] = self.error(spikes[index : index + 1, :, :n], labels[index : index + 1])[0]
+            return error
         spikes = spikes.detach()
         steps = spikes.shape[-1]
         stop = steps if self.stop is None else self.stop

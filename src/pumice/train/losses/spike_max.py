@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from pumice.errors import InputError
+from pumice.nn import padding
 from pumice.train.losses.base import WeightedLoss
 
 
@@ -55,10 +56,12 @@ class SpikeMaxLoss(WeightedLoss):
         self.mode = mode
         self.epsilon = epsilon
 
-    def forward(self, spikes: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The loss of a batch: spikes (batch, class, time), labels (batch,)."""
+    def forward(
+        self, spikes: torch.Tensor, labels: torch.Tensor, lengths: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The loss of a batch: spikes (batch, class, time), labels (batch,), own steps of each sample (batch,)."""
         if self.window is None:
-            rates = spikes.mean(-1, keepdim=True)
+            rates = padding.mean_over_steps(spikes, lengths)[..., None]
         else:  # the mean over the steps t - W + 1 .. t, with silence before the sample
             rates = functional.avg_pool1d(functional.pad(spikes, (self.window - 1, 0)), self.window, stride=1)
         if self.mode == "softmax":
@@ -66,6 +69,9 @@ class SpikeMaxLoss(WeightedLoss):
         else:
             rates = rates + self.epsilon
             log_p = torch.log(rates) - torch.log(rates.sum(1, keepdim=True))
+        if self.window is not None and lengths is not None:
+            of_steps = functional.nll_loss(log_p, labels[:, None].expand(-1, rates.shape[-1]), reduction="none")
+            return self.mean(padding.mean_over_steps(of_steps, lengths), spikes, labels)
         return functional.nll_loss(
             log_p, labels[:, None].expand(-1, rates.shape[-1]), weight=self.weights_for(spikes)
         )

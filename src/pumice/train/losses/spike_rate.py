@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from pumice.errors import InputError
+from pumice.nn import padding
 from pumice.train.losses.base import WeightedLoss
 
 
@@ -42,13 +43,17 @@ class SpikeRateLoss(WeightedLoss):
         self.true_rate = true_rate
         self.false_rate = false_rate
 
-    def forward(self, spikes: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, spikes: torch.Tensor, labels: torch.Tensor, lengths: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The loss of a batch.
 
         Args:
             spikes: Shape (batch, class, time).
             labels: Class indices, shape (batch,).
+            lengths: Steps of each sample that count, shape (batch,); all if not given.
         """
         right = functional.one_hot(labels, spikes.shape[1])
         target = self.false_rate + (self.true_rate - self.false_rate) * right
-        return self.mean((spikes.mean(-1) - target).square().sum(1), spikes, labels)
+        rates = padding.mean_over_steps(spikes, lengths)
+        return self.mean((rates - target).square().sum(1), spikes, labels)

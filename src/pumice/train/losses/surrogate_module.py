@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from pumice.errors import InputError
+from pumice.nn import padding
 from pumice.train.losses.base import AbstractLoss
 
 
@@ -72,7 +73,10 @@ class SurrogateModuleLoss(AbstractLoss):
         self._weight_now = self.weight + progress * (self.last_weight - self.weight)
 
     def forward(
-        self, answer: torch.Tensor | tuple[torch.Tensor, Sequence[torch.Tensor]], labels: torch.Tensor
+        self,
+        answer: torch.Tensor | tuple[torch.Tensor, Sequence[torch.Tensor]],
+        labels: torch.Tensor,
+        lengths: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """The loss of a batch.
 
@@ -80,9 +84,10 @@ class SurrogateModuleLoss(AbstractLoss):
             answer: The network's output, shape (batch, class, time), alone or with the surrogate modules' answers,
                 each of shape (batch, class).
             labels: Class indices, shape (batch,).
+            lengths: Steps of each sample that count, shape (batch,); all if not given.
         """
         output, surrogates = answer if isinstance(answer, tuple) else (answer, ())
-        main, count = output.mean(-1), len(surrogates)
+        main, count = padding.mean_over_steps(output, lengths), len(surrogates)
         if not count:
             return self._cross_entropy(main, labels)
         hard = self._cross_entropy(main, labels)

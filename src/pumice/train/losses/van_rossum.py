@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from pumice.errors import InputError
+from pumice.nn import padding
 from pumice.train.losses.base import AbstractLoss
 from pumice.train.losses.psp import alpha_kernel, convolve
 
@@ -45,27 +46,33 @@ class VanRossumLoss(AbstractLoss):
         self.tau = tau
         self.kernel = kernel
 
-    def forward(self, spikes: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, spikes: torch.Tensor, target: torch.Tensor, lengths: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The loss of a batch.
 
         Args:
             spikes: Shape (batch, class, time).
             target: Class indices, shape (batch,), or desired spike trains, shape (batch, class, time).
+            lengths: Steps of each sample that count, shape (batch,); all if not given.
         """
-        desired = target.to(spikes.dtype) if target.shape == spikes.shape else self.desired(spikes, target)
+        is_train = target.shape == spikes.shape
+        desired = target.to(spikes.dtype) if is_train else self.desired(spikes, target, lengths)
         steps = spikes.shape[-1]
         if self.kernel == "alpha":
             kernel = alpha_kernel(self.tau, steps, spikes)
         else:
             kernel = torch.exp(-torch.arange(steps, dtype=spikes.dtype, device=spikes.device) / self.tau)
-        return convolve(spikes - desired, kernel).square().sum() / (2 * len(spikes))
+        distance = padding.without_padding(convolve(spikes - desired, kernel), lengths)
+        return distance.square().sum() / (2 * len(spikes))
 
-    def desired(self, spikes: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def desired(
+        self, spikes: torch.Tensor, labels: torch.Tensor, lengths: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The desired spike trains of labels, of the shape of `spikes`."""
-        if not self.times or max(self.times) >= spikes.shape[-1]:
-            raise InputError(
-                f"loss van_rossum: loss_args.times must name steps below {spikes.shape[-1]}, got {self.times}"
-            )
+        shortest = spikes.shape[-1] if lengths is None else int(lengths.min())
+        if not self.times or max(self.times) >= shortest:
+            raise InputError(f"loss van_rossum: loss_args.times must name steps below {shortest}, got {self.times}")
         desired = torch.zeros_like(spikes)
         rows = torch.arange(len(labels), device=spikes.device)[:, None]
         desired[rows, labels[:, None], torch.tensor(self.times, device=spikes.device)] = 1.0

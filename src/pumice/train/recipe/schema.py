@@ -127,7 +127,11 @@ class Recipe(Section):
             key, equals, text = setting.partition("=")
             if not equals or not key.strip():
                 raise InputError(f"--set {setting}: expected key=value, for example training.epochs=5")
-            _put(values, key.strip().split("."), _value(text), setting)
+            section, *keys = key.strip().split(".")
+            if keys and (new := _RENAMED.get(section, {}).get(keys[0])) is not None:
+                _warn_of_old_names("--set", {f"{section}.{keys[0]}": f"{section}.{new}"}, _READ_UNTIL)
+                keys[0] = new
+            _put(values, [section, *keys], _value(text), setting)
         return make_recipe(values, "--set")
 
 
@@ -135,6 +139,7 @@ _RENAMED = {"data": {"grey_levels": "gray_levels"}, "training": {"regularisers":
 """Keys of 0.1, by section, and what they are called now."""
 _RECORDED_AS = {new: old for keys in _RENAMED.values() for old, new in keys.items()}
 """A network's file names them as it always did."""
+_READ_UNTIL = "the old names are read until 0.3"
 _MACHINE = {"cache", "workers"}  # of no influence on the result
 _FIRST_RELEASE: dict[str, set[str]] = {
     "data": {"dataset", "encoding", "steps", "gray_levels", "max_train", "max_test", "noise"},
@@ -147,15 +152,16 @@ _FIRST_RELEASE: dict[str, set[str]] = {
 }
 
 
-def make_recipe(values: Any, where: str) -> Recipe:
+def make_recipe(values: Any, where: str, *, notice: str = _READ_UNTIL) -> Recipe:
     """Check a nested dictionary and make a recipe of it.
 
     Args:
         values: As read from a file; missing keys take their defaults.
         where: Where it comes from, for messages.
+        notice: What to say where keys have names of 0.1, behind these.
 
     Raises:
-        InputError: One message with every unknown key and unusable value.
+        InputError: One message with every unknown key and unusable value, or a key is there by both of its names.
 
     Example:
         >>> make_recipe({"training": {"epochs": 0}}, "my.toml")
@@ -163,10 +169,12 @@ def make_recipe(values: Any, where: str) -> Recipe:
         ...
         pumice.errors.InputError: my.toml: training.epochs: Input should be greater than or equal to 1 (got 0)
     """
-    values, renamed = _with_new_names(values)
+    try:
+        values, renamed = _with_new_names(values)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
     if renamed:
-        listed = ", ".join(f"{old} is now {new}" for old, new in renamed.items())
-        warnings.warn(f"{where}: {listed}; the old names are read until 0.3", PumiceWarning, stacklevel=3)
+        _warn_of_old_names(where, renamed, notice)
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
@@ -174,8 +182,17 @@ def make_recipe(values: Any, where: str) -> Recipe:
         raise InputError(f"{where}: " + "; ".join(lines)) from error
 
 
+def _warn_of_old_names(where: str, renamed: dict[str, str], notice: str) -> None:
+    listed = ", ".join(f"{old} is now {new}" for old, new in renamed.items())
+    warnings.warn(f"{where}: {listed}; {notice}", PumiceWarning, stacklevel=4)
+
+
 def _with_new_names(values: Any) -> tuple[Any, dict[str, str]]:
-    """The same with keys of 0.1 under their new names, and those that there were: old name -> new name."""
+    """The same with keys of 0.1 under their new names, and those that there were: old name -> new name.
+
+    Raises:
+        InputError: A key is there by both of its names.
+    """
     if not isinstance(values, dict):
         return values, {}
     found = {}
@@ -185,6 +202,12 @@ def _with_new_names(values: Any) -> tuple[Any, dict[str, str]]:
         if isinstance(inner, dict):
             renamed[section] = {keys.get(key, key): value for key, value in inner.items()}
             old = {key: new for key, new in keys.items() if key in inner}
+            for key, new in old.items():
+                if new in inner:
+                    raise InputError(
+                        f"{section}.{key} and {section}.{new} are one key by its old and its new name; leave out "
+                        f"{section}.{key}"
+                    )
             found.update({f"{section}.{key}": f"{section}.{new}" for key, new in old.items()})
     return renamed, found
 

@@ -1,4 +1,4 @@
-"""What surrounds a CUDA graph, with a graph that is played by Python: on a GPU `benchmarks/gpu.py` compares losses."""
+"""What surrounds a CUDA graph, with one that Python plays: on a GPU `benchmarks/gpu.py` compares losses."""
 
 from contextlib import nullcontext
 

@@ -1,0 +1,95 @@
+"""Labelled samples as a user gives them, checked one by one."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pumice.backends.base import checked_input
+from pumice.errors import InputError
+from pumice.ir import Graph
+
+IntArray = npt.NDArray[np.integer[Any]]
+
+BATCH_VALUES = 1 << 26
+"""So many input values are held at a time."""
+
+
+def own_steps(lengths: npt.NDArray[np.int64], steps: int) -> npt.NDArray[np.bool_]:
+    """Which steps are each sample's own, shape (n, steps).
+
+    Example:
+        >>> own_steps(np.array([1, 3]), 3).tolist()
+        [[True, False, False], [True, True, True]]
+    """
+    return np.arange(steps) < lengths[:, None]
+
+
+def sample_batches(graph: Graph, dataset: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[IntArray, Any, int]]]:
+    """Lists of (stream, class or target, steps that count), as many samples at a time as memory should be used for.
+
+    Args:
+        graph: States how long a sample is.
+        dataset: Pairs (stream, label), or triples with the steps that count; see `pumice.evaluate`.
+
+    Raises:
+        InputError: A sample, a label or a length does not fit; the message says which sample.
+
+    Example:
+        >>> from pumice.ir import Timing
+        >>> from pumice.ir.builder import chain
+        >>> graph = chain((4,), [2], seed=0).replace(timing=Timing(sample_steps=5, period_steps=5))
+        >>> [(label, n) for _, label, n in next(sample_batches(graph, [(np.ones((5, 4), int), 1, 3)]))]
+        [(1, 3)]
+    """
+    assert graph.timing is not None
+    steps = graph.timing.sample_steps
+    size = max(1, BATCH_VALUES // (steps * graph.input.size))
+
+    def checked() -> Iterator[tuple[IntArray, Any, int]]:
+        for index, (stream, label, *length) in enumerate(_items(dataset)):
+            try:
+                sample = checked_input(graph, stream)
+                if len(sample) != steps:
+                    raise InputError(f"a sample of this graph has {steps} steps, got {len(sample)}")
+                yield sample, _class_or_target(label), _length(length, steps)
+            except InputError as error:
+                raise InputError(f"sample {index}: {error}") from error
+
+    samples = checked()
+    while batch := list(itertools.islice(samples, size)):
+        yield batch
+
+
+def _length(given: list[Any], steps: int) -> int:
+    """A sample's own steps, where the dataset says how many there are."""
+    if not given:
+        return steps
+    (length,) = given
+    if not isinstance(length, int | np.integer) or not 1 <= length <= steps:
+        raise InputError(f"the steps that count must be an integer in 1..{steps}, the graph's, got {length!r}")
+    return int(length)
+
+
+def _class_or_target(label: Any) -> Any:
+    if np.ndim(label):
+        return np.asarray(label, np.float64)
+    try:
+        return operator.index(label)
+    except TypeError as error:
+        raise InputError(
+            f"its label must be an integer, the number of a class (or an array of targets), got {label!r}"
+        ) from error
+
+
+def _items(dataset: Any) -> Iterator[tuple[Any, ...]]:
+    """Datasets of torch only know their length and their items."""
+    if hasattr(dataset, "__iter__"):
+        yield from dataset
+    else:
+        yield from (dataset[i] for i in range(len(dataset)))

@@ -1,0 +1,83 @@
+"""Padded steps: what counts, and that norms, rates and surrogates see nothing of the others."""
+
+import pytest
+import torch
+
+from pumice import nn
+from pumice.nn.padding import end_to_end, mean_over_steps, own_steps, padded_, sum_over_steps, without_padding
+from pumice.nn.probes.firing import watch_firing
+
+LENGTHS = torch.tensor([3, 6, 1, 4])
+STEPS = 6
+
+
+def ragged(channels=2, *, image=False):
+    """Samples of unequal length, with large numbers behind their ends, and each alone."""
+    rng = torch.Generator().manual_seed(0)
+    shape = (channels, 2, 3) if image else (channels,)
+    samples = [torch.randn(1, *shape, int(n), generator=rng) + 2 for n in LENGTHS]
+    x = torch.full((len(samples), *shape, STEPS), 1e3)
+    for index, sample in enumerate(samples):
+        x[index, ..., : sample.shape[-1]] = sample[0]
+    return x, samples
+
+
+def test_sums_means_and_masks():
+    x, samples = ragged()
+    for index, sample in enumerate(samples):
+        assert torch.allclose(sum_over_steps(x, LENGTHS)[index], sample[0].sum(-1))
+        assert torch.allclose(mean_over_steps(x, LENGTHS)[index], sample[0].mean(-1))
+    assert own_steps(LENGTHS, STEPS).sum(1).tolist() == LENGTHS.tolist()
+    assert float(without_padding(x, LENGTHS).max()) < 1e3
+    assert torch.equal(end_to_end(x, LENGTHS)[0], torch.cat([s[0] for s in samples], -1))
+    assert without_padding(x, None) is end_to_end(x, None) is x
+
+
+@pytest.mark.parametrize("image", [False, True])
+@pytest.mark.parametrize("kind", [nn.TDBN, nn.BiasFreeNorm])
+def test_a_norms_statistics_are_those_of_the_own_steps_alone(kind, image):
+    x, samples = ragged(image=image)
+    padded, alone = kind(2, threshold=1.0), kind(2, threshold=1.0)
+    with padded_(padded, LENGTHS, STEPS):
+        y = padded(x.requires_grad_())
+    packed = torch.cat(samples, -1).requires_grad_()  # as one sample: the statistics are over samples and steps alike
+    expected = alone(packed)
+    torch.testing.assert_close(end_to_end(y, LENGTHS), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(padded.running_mean, alone.running_mean)
+    torch.testing.assert_close(padded.running_var, alone.running_var, rtol=1e-4, atol=1e-5)
+    end_to_end(y, LENGTHS).square().sum().backward()
+    expected.square().sum().backward()
+    torch.testing.assert_close(end_to_end(x.grad, LENGTHS), packed.grad, rtol=1e-3, atol=1e-3)
+    assert not without_padding(x.grad, LENGTHS).ne(x.grad).any()
+    torch.testing.assert_close(padded.scale.grad, alone.scale.grad, rtol=1e-4, atol=1e-3)
+    assert padded.own_steps is None
+
+
+def test_a_norm_that_sees_one_step_at_a_time_counts_all():
+    norm = nn.TDBN(2, threshold=1.0)
+    with padded_(norm, LENGTHS, STEPS):
+        assert norm.own_steps_of(torch.zeros(4, 2, 1)) is None
+        assert norm.own_steps_of(torch.zeros(4, 2, STEPS)) is not None
+
+
+def test_firing_rates_leave_padding_out():
+    block = nn.Dense({"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 1.0}, 1, 1)
+    block.synapse.weight.data.fill_(1.0)
+    x = torch.zeros(2, 1, 4)
+    x[0, :, 2:] = 1.0  # fires behind its end only
+    x[1] = 1.0
+    with watch_firing(torch.nn.Sequential(block)) as firing:
+        firing.lengths = torch.tensor([2, 4])
+        block(x)
+    assert firing.rates() == {"0": 4 / 6}
+    assert firing.latest["0"].shape == (1, 1, 6)
+
+
+def test_surrogates_average_over_own_steps():
+    torch.manual_seed(0)
+    module = nn.SurrogateModule(2, tokens=6, n_classes=3).eval()
+    x, samples = ragged(image=True)
+    with padded_(module, LENGTHS, STEPS):
+        logits = module(x)
+    for index, sample in enumerate(samples):
+        torch.testing.assert_close(logits[index], module(sample)[0])

@@ -7,9 +7,10 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 
+from pumice.backends.torch.exact import exact_arithmetic
 from pumice.errors import LoweringError
 from pumice.nn.blocks.linear_readout import LinearReadout
-from pumice.nn.exact import default_dtype, exact_arithmetic
+from pumice.nn.exact import default_dtype
 from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.quantization.changes import warn_of_changes
 from pumice.quantization.compiled import original

@@ -20,7 +20,7 @@ from pumice.pipeline import lower_trained
 from pumice.pipeline.compare import run_test_split
 from pumice.pipeline.lowered import encoded_test
 from pumice.train import PRESETS, load_checkpoint, predict_counts, restore, train
-from pumice.train.batches import epoch_batches
+from pumice.train.batches import Batches
 from pumice.train.losses import AbstractLoss, make_loss, registry
 from pumice.train.score import score_sum
 from pumice.train.trained import start
@@ -277,7 +277,7 @@ def test_batches_carry_lengths_through_checkpoints_and_shares(tmp_path):
     by_sample = {
         x.tobytes(): n for x, n in zip(whole.dataset.train.samples, whole.dataset.train.lengths, strict=True)
     }
-    for x, _, lengths in epoch_batches(whole, 1):
+    for x, _, lengths in Batches(whole).epoch(1):
         for sample, n in zip(x.numpy()[:, :, 0, 0].astype(np.int32), lengths, strict=True):
             assert by_sample[sample.tobytes()] == n
     path = tmp_path / "a.pt"

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from lava.lib.dl.slayer import synapse as slayer
 
 from pumice import nn
+from pumice.backends.torch.exact import exact_arithmetic
 from pumice.errors import InputError
-from pumice.nn.exact import exact_arithmetic
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.synapses import slayer as synapse
 from pumice.quantization import quantize_

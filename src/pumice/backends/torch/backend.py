@@ -1,0 +1,189 @@
+"""The torch backend: batch and time together where nothing loops, on any device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pumice.backends.base import AbstractBackend, Record, RunResult
+from pumice.backends.fast.bounds import sends_values
+from pumice.backends.fast.schedule import loops, stages
+from pumice.backends.torch.exact import exact_arithmetic
+from pumice.backends.torch.neurons import Neurons, neurons
+from pumice.backends.torch.products import Arrival, arrivals
+from pumice.errors import InputError
+from pumice.ir import Graph
+
+Array = npt.NDArray[Any]
+
+FRAMES_BYTES = 1 << 30
+"""Aim for what all populations of a group of samples send in a chunk of steps, and for their activations."""
+LONGEST_CHUNK = 512
+
+
+class TorchBackend(AbstractBackend):
+    """Runs a graph in integers with torch; equal to the reference at every neuron and step, whatever the device.
+
+    Products are computed in float32 or float64 where bounds prove every partial sum exact (see `products`), with
+    TF32, autocast and their like switched off; neurons in 64-bit integers. On a GPU it is the way to evaluate large
+    networks; on a CPU the fast backend, which walks over events, is usually faster.
+
+    Args:
+        device: "cpu", "cuda", ...; "auto" for CUDA where there is one.
+
+    Raises:
+        InputError: There is no such device.
+
+    Example:
+        >>> from pumice.ir.builder import chain
+        >>> graph = chain((4,), [3, 2], seed=0)
+        >>> TorchBackend("cpu").run(graph, np.ones((5, 4), int)).spikes.shape
+        (5, 2)
+    """
+
+    name = "torch"
+
+    def __init__(self, device: str = "auto") -> None:
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            self.device = torch.device(device)
+            torch.zeros(1, device=self.device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).partition("\n")[0]
+            raise InputError(f"device {device!r} cannot be used: {reason}; use cpu, or auto") from error
+
+    def _run(self, graph: Graph, x: npt.NDArray[np.int32], record: bool) -> RunResult:
+        result = self._run_batch(graph, x[None], record)
+        return RunResult(
+            {name: sent[0] for name, sent in result.outputs.items()},
+            {
+                name: Record(r.s[0], {state: values[0] for state, values in r.states.items()})
+                for name, r in result.records.items()
+            },
+        )
+
+    def _run_batch(self, graph: Graph, x: npt.NDArray[np.int32], record: bool) -> RunResult:
+        n, n_steps = x.shape[:2]
+        per_frame = 8 * (graph.input.size + sum(p.size for p in graph.populations))
+        frames = max(1, FRAMES_BYTES // per_frame)
+        chunk = min(n_steps, LONGEST_CHUNK, frames)
+        group = max(1, min(n, frames // chunk))
+        with torch.no_grad(), exact_arithmetic():
+            program = {p.name: [a for s in graph.into(p.name) for a in arrivals(graph, s, self.device)]
+                       for p in graph.populations}  # fmt: skip
+            parts = [
+                _Simulation(graph, program, self.device, chunk, record).run(x[start : start + group])
+                for start in range(0, n, group)
+            ]
+        return RunResult(
+            {name: np.concatenate([sent[name] for sent, _ in parts]) for name in graph.outputs},
+            {
+                p.name: Record(
+                    np.concatenate([sent[p.name] for sent, _ in parts]),
+                    {state: np.concatenate([states[p.name][state] for _, states in parts]) for state in p.states},
+                )
+                for p in graph.populations
+                if record
+            },
+        )
+
+
+class _Simulation:
+    """A group of samples, from rest.
+
+    Args:
+        graph: The graph.
+        program: What arrives at each population.
+        device: Where to.
+        chunk: Most steps at once.
+        record: Whether all populations and their states are kept.
+    """
+
+    def __init__(
+        self, graph: Graph, program: dict[str, list[Arrival]], device: torch.device, chunk: int, record: bool
+    ) -> None:
+        self._graph, self._program, self._device, self._chunk, self._records = graph, program, device, chunk, record
+        self._history = dict.fromkeys([graph.input.name, *program], 0)
+        for into in program.values():
+            for arrival in into:
+                name = arrival.synapse.source
+                self._history[name] = max(self._history[name], arrival.delay)
+
+    def run(self, x: Array) -> tuple[dict[str, Array], dict[str, dict[str, Array]]]:
+        """What the kept populations send, (n, T, *shape), and their states."""
+        graph, (n, n_steps) = self._graph, x.shape[:2]
+        kept = [p for p in graph.populations if self._records or p.name in graph.outputs]
+        sent = {p.name: np.zeros((n, n_steps, *p.shape), np.int32) for p in kept}
+        states = {p.name: {state: np.zeros_like(sent[p.name]) for state in p.states} for p in kept if self._records}
+        cells = {p.name: neurons(p, n, self._device) for p in graph.populations}
+        self._frames = {name: self._room(name, n) for name in self._history}
+        order = [(stage, loops(graph, stage)) for stage in stages(graph)]
+        for start in range(0, n_steps, self._chunk):
+            stop = min(start + self._chunk, n_steps)
+            size = stop - start
+            shown = torch.as_tensor(np.ascontiguousarray(x[:, start:stop].swapaxes(0, 1))).to(self._device)
+            self._now(graph.input.name, 0, size)[:] = shown
+            for stage, is_loop in order:
+                traces = self._advance(stage, cells, start, size, is_loop=is_loop)
+                for name, of_states in traces.items():
+                    for state, values in of_states.items():
+                        states[name][state][:, start:stop] = values.numpy(force=True).swapaxes(0, 1)
+            for name, array in sent.items():
+                array[:, start:stop] = self._now(name, 0, size).numpy(force=True).swapaxes(0, 1)
+            for name, frames in self._frames.items():
+                past = self._history[name]
+                frames[:past] = frames[size : size + past].clone()
+        return sent, states
+
+    def _room(self, name: str, n: int) -> torch.Tensor:
+        dtype = torch.int32 if sends_values(self._graph, name) else torch.int8
+        size = self._history[name] + self._chunk, n, *self._graph.shape_of(name)
+        return torch.zeros(size, dtype=dtype, device=self._device)
+
+    def _now(self, name: str, first: int, stop: int, delay: int = 0) -> torch.Tensor:
+        """What left a source in steps of the chunk, or `delay` steps before them."""
+        past = self._history[name] - delay
+        return self._frames[name][past + first : past + stop]
+
+    def _advance(
+        self, stage: tuple[str, ...], cells: dict[str, Neurons], start: int, size: int, *, is_loop: bool
+    ) -> dict[str, dict[str, torch.Tensor]]:
+        """Take a chunk's steps of a stage; return the states after each, where they are kept."""
+        n = self._frames[self._graph.input.name].shape[1]
+        activation: dict[str, dict[str, torch.Tensor]] = {}
+        for name in stage:
+            p = self._graph.population(name)
+            activation[name] = {
+                part: torch.zeros(size, n, *p.shape, dtype=torch.int32, device=self._device) for part in p.parts
+            }
+            for arrival in self._program[name]:
+                if arrival.synapse.source not in stage:
+                    self._add(arrival, activation[name], 0, size)
+        traces: dict[str, dict[str, list[torch.Tensor]]] = {
+            name: {state: [] for state in self._graph.population(name).states} for name in stage if self._records
+        }
+        for t in range(size):
+            for name in stage:
+                for arrival in self._program[name] if is_loop else ():
+                    if arrival.synapse.source in stage:
+                        self._add(arrival, activation[name], t, t + 1)
+                sums = {part: values[t] for part, values in activation[name].items()}
+                self._now(name, t, t + 1)[0] = cells[name].step(start + t + 1, sums)
+                for state, trace in traces.get(name, {}).items():
+                    trace.append(cells[name].states[state].to(torch.int32))
+        return {
+            name: {state: torch.stack(trace) for state, trace in of_states.items()}
+            for name, of_states in traces.items()
+        }
+
+    def _add(self, arrival: Arrival, activation: dict[str, torch.Tensor], first: int, stop: int) -> None:
+        """Add what arrives in the chunk's steps first to stop - 1."""
+        values = self._now(arrival.synapse.source, first, stop, arrival.delay)
+        values = values != 0 if arrival.binary else values
+        first_channel, last_channel = arrival.channels
+        added = arrival.added(values.flatten(0, 1)).unflatten(0, values.shape[:2])
+        activation[arrival.synapse.part][first:stop, ..., first_channel:last_channel] += added

@@ -74,25 +74,42 @@ def place(graph: Graph, rules: Rules, board: Board) -> Placement:
     Raises:
         GraphError: A kind of population or synapse that is not known.
     """
-    check_known(graph)
-    expanded, repeats = with_relays(graph)
-    found: list[Placed] = []
-    refused: list[Violation] = []
-    first = 0
-    for layer in layers_of(expanded):
-        result = split(layer, rules)
-        if isinstance(result, Violation):
-            refused.append(result)
-            continue
-        found.append(Placed(layer, result, first, repeats.get(layer.population.name)))
-        first += result.blocks.n
+    layers, refused = _place_layers(graph, rules)
+    first = sum(placed.cores for placed in layers)
     per_chip = rules.constants.words("cores_per_chip")
-    layers = tuple(found)
     against = [*register_violations(graph), *_resets(graph), *refused]
     if not refused:
         against += [*_board(first, per_chip, board), *_adapters(graph, layers, per_chip)]
     warnings = tuple(_wide_inputs(graph, rules.constants.words("conv_input_width")))
     return Placement(layers, first, math.ceil(first / per_chip), not refused, tuple(against), warnings)
+
+
+def unplaceable(graph: Graph, rules: Rules) -> tuple[Violation, ...]:
+    """The populations that no core can hold, however they are split; boards and registers aside.
+
+    Args:
+        graph: A valid graph.
+        rules: Budgets and compiler.
+
+    Raises:
+        GraphError: A kind of population or synapse that is not known.
+    """
+    return tuple(_place_layers(graph, rules)[1])
+
+
+def _place_layers(graph: Graph, rules: Rules) -> tuple[tuple[Placed, ...], list[Violation]]:
+    check_known(graph)
+    expanded, repeats = with_relays(graph)
+    found: list[Placed] = []
+    refused: list[Violation] = []
+    for layer in layers_of(expanded):
+        result = split(layer, rules)
+        if isinstance(result, Violation):
+            refused.append(result)
+        else:
+            first = found[-1].first_core + found[-1].cores if found else 0
+            found.append(Placed(layer, result, first, repeats.get(layer.population.name)))
+    return tuple(found), refused
 
 
 # Rules about the whole graph, each with its source.

@@ -17,7 +17,7 @@ from pumice.ir import (
     with_reset_schedule,
 )
 from pumice.ir.builder import chain, diamond, loop
-from pumice.planner.placement import latency_steps, place
+from pumice.planner.placement import latency_steps, place, unplaceable
 from pumice.planner.split import Rules
 from pumice.testing.strategies import example, graphs
 
@@ -206,6 +206,13 @@ def test_wide_convolutions_are_warned_of():
     wide = image(Conv("a", "b", weight=np.ones((1, 1, 1, 1), int)), shape=(257, 2, 1))
     assert "257 wide" in placed(wide).warnings[0]
     assert not placed(image(Conv("a", "b", weight=np.ones((1, 1, 1, 1), int)), shape=(256, 2, 1))).warnings
+
+
+def test_what_fits_no_core_is_known_without_a_board():
+    rules = Rules(CONSTANTS)
+    assert unplaceable(chain((784,), [4000, 4000], seed=0), rules) == ()
+    assert unplaceable(with_reset_schedule(chain((4,), [3], seed=0), 6), rules) == ()
+    assert [v.where for v in unplaceable(chain((9000,), [4], seed=0), rules)] == ["population dense0"]
 
 
 def test_unknown_kinds_are_refused():

@@ -204,3 +204,10 @@ def test_other_constants_would_not_do(constant, value, tmp_path):
     (tmp_path / "own.json").write_text(json.dumps({"constants": {constant: {"value": value}}}))
     changed = load_constants(tmp_path / "own.json")
     assert sum(len(wrong_cells(ROWS[name], changed)) for name in PLACED) > len(UNEXPLAINED)
+
+
+def test_nothing_explains_the_run_that_never_ended():
+    """lava issue 826: 58 x 58 x 2 into a 3 x 3 convolution of stride 2 ran for ever. By all known rules it fits."""
+    conv = Conv("in", "a", weight=of_bits((4, 3, 3, 2), 8), stride=(2, 2))
+    graph = Graph(Input("in", (58, 58, 2)), (Cuba("a", (28, 28, 4), vth_mant=1),), (conv,), ("a",))
+    assert split(layers_of(graph)[0], Rules(load_constants())).blocks.n == 1

@@ -7,6 +7,7 @@ import pytest
 
 import pumice
 from pumice.netx import load
+from pumice.planner.text import as_line
 
 EXPORTS = Path(__file__).parents[2] / "netx_exports"
 CORES = {
@@ -51,6 +52,14 @@ def test_heads_of_too_many_inputs_are_refused(name):
     assert REFUSED[name] in plan.violations[0].needed
     assert "sum tokens or pixels by a fixed pool" in plan.violations[0].remedy
     assert "relays" in plan.violations[0].remedy
+
+
+@pytest.mark.filterwarnings("ignore:the certificate is of an older pumice")
+@pytest.mark.parametrize("name", [*CORES, *REFUSED])
+def test_each_card_says_what_the_plan_says(name):
+    """Rewritten by `python scripts/export_networks.py --plans`."""
+    said = as_line(pumice.plan(pumice.load(EXPORTS / name / "network.net")))
+    assert f"| on a Loihi 2, estimated (`pumice plan`) | {said} |\n" in (EXPORTS / name / "CARD.md").read_text()
 
 
 def pilotnet(graph, image):

@@ -61,6 +61,27 @@ def as_text(plan: Plan) -> str:
     return "\n".join([*_verdict(plan), "", *_table(plan), "", *_costs(plan), "", *_assumed(plan)])
 
 
+def as_line(plan: Plan) -> str:
+    """What a plan says of a network whose samples follow each other, in one line: for cards and tables.
+
+    Example:
+        >>> import numpy as np
+        >>> from pumice.ir.builder import chain
+        >>> from pumice.passes.order import run_passes
+        >>> from pumice.planner import plan
+        >>> as_line(plan(run_passes(chain((4,), [3], seed=0), sample_steps=5), np.ones((8, 4), int)))
+        '1 of 120 cores; 9.3 to 16 us a sample, nominal 14 us; 1.1 to 5.1 uJ at the rails, nominal 3.6 uJ'
+    """
+    if not plan.fits:
+        return f"does not fit: {plan.violations[0].where}, {plan.violations[0].needed}"
+    cores = f"{plan.cores} of {plan.chip_cores * plan.chips} cores"
+    if plan.sample is None:
+        return cores
+    period = Range(*(1e6 / rate for rate in reversed(plan.sample.throughput)))
+    energy = spread(plan.sample.energy.chip, "uJ").replace(", nominal", " at the rails, nominal")
+    return f"{cores}; {spread(period, 'us').replace(', nominal', ' a sample, nominal')}; {energy}"
+
+
 def as_table_of_constants(plan: Plan) -> str:
     """Each constant with its range, unit and source: `pumice plan --explain`."""
     lines = []

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pumice.hardware.constants import Range
-from pumice.planner.assumptions import ALWAYS
+from pumice.planner.assumptions import ALWAYS, SEVERAL_CHIPS
 from pumice.planner.energy import Energy
 from pumice.planner.registers import BUDGETS
 
@@ -171,7 +171,8 @@ def _without_activity(plan: Plan) -> Iterator[str]:
 
 
 def _assumed(plan: Plan) -> Iterator[str]:
-    yield f"assumed: {ALWAYS}"
+    yield f"assumed: {ALWAYS[0]}"
+    yield from (f"    {line}" for line in [*ALWAYS[1:], *([SEVERAL_CHIPS] if plan.chips > 1 else [])])
     for letter, text, _ in plan.assumptions:
         yield f"    {letter}  {text}"
     if plan.constants.replaced:

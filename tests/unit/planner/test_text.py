@@ -77,6 +77,11 @@ def test_other_compilers_and_own_constants_show():
     assert "cores by the rules of the compilers of 2022" in text
 
 
+def test_several_chips_are_a_reason_for_doubt(graph):
+    assert "barrier of several chips" not in str(pumice.plan(graph))
+    assert "barrier of several chips" in str(pumice.plan(chain((784,), [3000, 2000], seed=0), board="vpx16"))
+
+
 def test_each_constant_is_explained(graph):
     text = as_table_of_constants(pumice.plan(graph))
     assert "t_sync: 1.8 (1.16 to 1.8) us per step\n    low: two neurons" in text

@@ -9,8 +9,8 @@ from pumice.planner.placement import Placed
 
 ALWAYS = (
     "estimate, not verified on a chip: budgets, formats and costs are inferred from what others printed",
-    "not known, so not in it: what crowded routes cost, what a convolution costs beyond its operations, and the power "
-    "of cores in use (a published run on 5 to 69 cores took two to three times the planned power)",
+    "not known, so not in it: what crowded routes cost, what convolutions cost beyond their operations, and "
+    "the power of cores in use (a published run on 5 to 69 cores took two to three times what is planned)",
 )
 SEVERAL_CHIPS = (
     "not known: what the barrier of several chips costs; one published run on 12 took 5.4 us with all else"

@@ -130,7 +130,7 @@ def test_the_compilers_row(name, constants):
 
 
 def test_so_many_cells_are_compared(constants):
-    """Those of CHIP's check, and more: neurons, axon maps and groups of images."""
+    """Percentages, words and core counts; the count falls if a row is dropped."""
     found = [cell for name in PLACED for cell in cells(ROWS[name], cut(ROWS[name], constants), constants)]
     counts = [cell for cell in found if cell[0] == "cores"]
     assert len(counts) == 51

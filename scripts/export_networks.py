@@ -1,6 +1,7 @@
 """Rewrite netx_exports/: train each network, hold every backend to it, write network.net and CARD.md.
 
 Nothing else writes there. Run: uv run python scripts/export_networks.py [--data-root DIR] [NAME ...]
+With --plans only the row of `pumice plan` in the cards is written anew, from the networks as they are.
 A training that was interrupted goes on from its checkpoint in runs/exports/. For the spread in a card, see
 scripts/cross_validate.py.
 """
@@ -13,8 +14,12 @@ import warnings
 from functools import partial
 from pathlib import Path
 
+import pumice
 from pumice.data import load_dataset
+from pumice.hardware import LOIHI2
+from pumice.ir import Graph
 from pumice.pipeline import PipelineResult, run_pipeline
+from pumice.planner.text import as_line
 from pumice.train import PRESETS, EpochRecord, load_checkpoint
 from pumice.train.cross_validate import FoldResult, spread
 
@@ -23,11 +28,15 @@ NETWORKS = (
     *("digits", "digits-resnet", "digits-stmixer", "mnist", "mnist-stmixer", "nmnist", "fsdd", "fsdd-delays"),
     *("cifar10-resnet", "cifar10-stmixer", "cifar10-resnet19"),
 )
+BEYOND_CORES = ("mnist-stmixer", "cifar10-stmixer")
+"""Networks whose head has more inputs than a core of the chip can hold: for simulation."""
 CHECKPOINTS = Path(__file__).parents[1] / "runs/exports"
 LARGE = 1000
 """Test samples from which on the fast backend runs them all."""
 LAVA_SAMPLES = {"cifar10": 20}
 """How many test samples run on Lava; 100 of the other datasets."""
+
+PLAN = "| on a Loihi 2, estimated (`pumice plan`) |"
 
 CARD = """# {name}
 
@@ -45,6 +54,7 @@ to a recorded run of {certificate_samples} samples.
 | exactness | {backend} and deployed torch network on all {n_test}, reference and Lava on {n_lava} back to back: \
 {compared:,} integers compared, {differing} differ |
 {folds}| read-out | {readout} |
+{plan}
 | command | `uv run python scripts/export_networks.py {options}{name}` |
 | versions | {versions} |
 | SHA-256 | `{sha256}` |
@@ -81,9 +91,22 @@ def card(name: str, result: PipelineResult) -> str:
         compared=result.compared_values,
         differing=result.differing_spikes + result.differing_states,
         readout=graph.info["readout"],
+        plan=plan_row(graph),
         versions=graph.info["versions"],
         sha256=hashlib.sha256(result.path.read_bytes()).hexdigest(),
     )
+
+
+def plan_row(graph: Graph) -> str:
+    return f"{PLAN} {as_line(pumice.plan(graph))} |"
+
+
+def rewrite_plan(path: Path, graph: Graph) -> None:
+    """Put the row of the plan, which needs no training, into a card, in place of the old one if there is one."""
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(PLAN)]
+    after = next(i for i, line in enumerate(lines) if line.startswith("| read-out |"))
+    lines.insert(after + 1, plan_row(graph))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def cross_validated(name: str, dataset: str) -> str:
@@ -110,9 +133,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(NETWORKS)}; all by default")
     parser.add_argument("--data-root", help="folder with the data, for networks whose data are not bundled")
+    parser.add_argument("--plans", action="store_true", help="only write the cards' row of `pumice plan` anew")
     options = parser.parse_args()
     for name in options.names or NETWORKS:
         folder = FOLDER / name
+        if options.plans:
+            rewrite_plan(folder / "CARD.md", pumice.load(folder / "network.net"))
+            continue
         folder.mkdir(parents=True, exist_ok=True)
         recipe = PRESETS[name]
         dataset = load_dataset(recipe.data.dataset, options.data_root, **recipe.data.args)
@@ -128,6 +155,7 @@ def main() -> int:
             resume_from=load_checkpoint(checkpoint) if checkpoint.exists() else None,
             on_stage=partial(print, flush=True),
             on_epoch=show,
+            chip=None if name in BEYOND_CORES else LOIHI2,
         )
         if not result.is_exact:
             print(f"{name}: backends differ: {result.summary()}", file=sys.stderr)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pumice.lowering import lower as lower
     from pumice.netx import load as load
     from pumice.netx import save as save
+    from pumice.planner import plan as plan
     from pumice.quantization import quantize_ as quantize_
 
 __version__ = "0.1.0"
@@ -32,6 +33,7 @@ _LAZY = {
     "evaluate": "pumice.backends.evaluate",
     "load": "pumice.netx",
     "lower": "pumice.lowering",
+    "plan": "pumice.planner",
     "quantize_": "pumice.quantization",
     "run": "pumice.backends",
     "save": "pumice.netx",
@@ -46,6 +48,7 @@ __all__ = [
     "evaluate",
     "load",
     "lower",
+    "plan",
     "quantize_",
     "run",
     "save",

@@ -24,6 +24,7 @@ TOPICS = {
     "cli/test_train_stmixer.py": "the same for a mixer",
     "data/test_event_folders.py": "the event datasets that are folders",
     "ir/test_verify_kinds.py": "verify_graph on each kind",
+    "lowering/test_chip.py": "networks that no core holds",
     "lowering/test_outputs.py": "what a model returns",
     "lowering/test_residual.py": "networks with branches",
     "lowering/test_shapes.py": "unusual shapes",

@@ -16,7 +16,7 @@ from pumice.backends.evaluate import evaluate
 from pumice.backends.verify import certify, first_difference
 from pumice.cli.summary import summarise
 from pumice.errors import PumiceError
-from pumice.hardware import violations
+from pumice.hardware import load_constants, violations
 from pumice.ir import (
     Cuba,
     Dense,
@@ -42,6 +42,8 @@ from pumice.passes.prune_dead import prune_dead
 from pumice.passes.schedule_resets import schedule_resets
 from pumice.passes.share_currents import share_currents
 from pumice.passes.sparsify import sparsify
+from pumice.planner.placement import unplaceable
+from pumice.planner.split import Rules
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +125,8 @@ OF_THE_PACKAGE = {
     "check_ranges": check_ranges,
     "graph_cost": graph_cost,
     "run_passes": lambda graph: run_passes(graph, 5),
+    "plan": pumice.plan,
+    "unplaceable": lambda graph: unplaceable(graph, Rules(load_constants())),
     "sparsify": lambda graph: sparsify(graph, 0.5),
     "evaluate": lambda graph: evaluate(graph.replace(timing=Timing(5, 8)), [(X, 1)]),
     "reference": lambda graph: get_backend("reference").run(graph, X),
@@ -180,6 +184,7 @@ def test_the_facts_of_a_new_kind_reach_everyone():
     assert scheduled.timing.period_steps == 8
     found = evaluate(scheduled, [(X, 1)], check={"reference": 1})
     assert found.synaptic_events["in -> a"].sum() == 3 * 5
+    assert pumice.plan(SHIFT, X).counts.operations[:, 0].sum() == 3 * 5
 
 
 @pytest.mark.usefixtures("listed")

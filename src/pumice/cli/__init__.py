@@ -22,6 +22,7 @@ from pumice.cli.evaluate import evaluate
 from pumice.cli.inspect import inspect
 from pumice.cli.lower import lower
 from pumice.cli.new import new
+from pumice.cli.plan import plan
 from pumice.cli.run import run
 from pumice.cli.train import train
 from pumice.cli.verify import verify
@@ -37,6 +38,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "verify": verify,
     "evaluate": evaluate,
     "inspect": inspect,
+    "plan": plan,
     "audit": audit,
 }
 

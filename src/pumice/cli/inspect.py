@@ -33,7 +33,7 @@ def inspect(
     ] = None,
 ) -> None:
     """Show the populations, synapses, shapes, latency and sizes of FILE.net."""
-    graph = load(file, input_shape=_shape(input_shape))
+    graph = load(file, input_shape=parse_shape(input_shape))
     summary = summarise(graph)
     if plot is not None:
         _plot(graph, plot)
@@ -49,7 +49,12 @@ def inspect(
         console.print(escape(line), highlight=False, soft_wrap=True)
 
 
-def _shape(text: str | None) -> tuple[int, ...] | None:
+def parse_shape(text: str | None) -> tuple[int, ...] | None:
+    """What `--input-shape` says.
+
+    Raises:
+        InputError: It is no list of integers.
+    """
     if text is None:
         return None
     try:

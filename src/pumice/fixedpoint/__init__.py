@@ -13,7 +13,7 @@ from pumice.fixedpoint.synapse import (
     sparse_accumulate,
     token_mixing_accumulate,
 )
-from pumice.fixedpoint.weights import WeightForm, weight_form
+from pumice.fixedpoint.weights import WeightForm, stored_bits, weight_form
 
 __all__ = [
     "CubaState",
@@ -33,6 +33,7 @@ __all__ = [
     "shift_toward_zero",
     "sigma_step",
     "sparse_accumulate",
+    "stored_bits",
     "to_int32",
     "token_mixing_accumulate",
     "weight_form",

@@ -55,3 +55,27 @@ def weight_form(weight: npt.NDArray[np.integer[Any]], weight_exp: int = 0) -> We
     if low >= -128 and high <= 127:
         return WeightForm((2 * w).astype(np.int32), weight_exp - 1, SignMode.MIXED)
     return None
+
+
+def stored_bits(weight: npt.NDArray[np.integer[Any]]) -> int:
+    """Bits of each weight in a core's memory: those of the largest, without the power of two that all share.
+
+    Weights of both signs are in two's complement, weights of one sign without a sign. Inferred from the tables that
+    the chip's compiler prints; nowhere documented.
+
+    Args:
+        weight: Integers of any shape.
+
+    Example:
+        >>> stored_bits(np.array([-96, 32])), stored_bits(np.array([4, 4])), stored_bits(np.array([-3, 254]))
+        (3, 1, 9)
+    """
+    w = np.asarray(weight, dtype=np.int64).reshape(-1)
+    together = int(np.bitwise_or.reduce(np.abs(w))) if w.size else 0
+    if not together:
+        return 1
+    unit = together & -together
+    low, high = int(w.min()) // unit, int(w.max()) // unit
+    if low >= 0 or high <= 0:
+        return max(high, -low).bit_length()
+    return 1 + max(high, -low - 1).bit_length()

@@ -10,6 +10,7 @@ import numpy as np
 
 from pumice.fixedpoint import weight_form
 from pumice.fixedpoint.formats import BIAS_EXP, BIAS_MANT, DELAY_STEPS, STATE, VTH_MANT
+from pumice.hardware.violation import Violation
 from pumice.ir import Graph, Population, Synapse, check_known
 
 
@@ -34,6 +35,7 @@ class ChipLimits:
 
 
 LOIHI2 = ChipLimits()
+_VERBS = {"weights": "fit"}
 
 
 def violations(graph: Graph, limits: ChipLimits = LOIHI2) -> list[str]:
@@ -54,31 +56,44 @@ def violations(graph: Graph, limits: ChipLimits = LOIHI2) -> list[str]:
         >>> violations(chain((4,), [3], seed=0, vth_mant=200_000))
         ['population dense0: vth_mant must lie in 0..131071, got 200000']
     """
+    return [
+        f"{v.where}: {v.register} must {_VERBS.get(v.register, 'lie in')} {v.limit}, got {v.needed}"
+        for v in register_violations(graph, limits)
+    ]
+
+
+def register_violations(graph: Graph, limits: ChipLimits = LOIHI2) -> list[Violation]:
+    """The same as `violations`, in parts.
+
+    Raises:
+        GraphError: A kind of population or synapse that is not known.
+    """
     check_known(graph)
-    found = [f"population {p.name}: {line}" for p in graph.populations for line in _population(p, limits)]
-    for synapse in graph.synapses:
-        found += [f"synapse {synapse.source} -> {synapse.target}: {line}" for line in _synapse(synapse, limits)]
-    return found
+    found = [v for p in graph.populations for v in _population(p, limits)]
+    return found + [v for s in graph.synapses for v in _synapse(s, limits)]
 
 
-def _population(p: Population, limits: ChipLimits) -> Iterator[str]:
+def _population(p: Population, limits: ChipLimits) -> Iterator[Violation]:
     for parameter, limit in p.limits.items():
         if limit.register is not None:
-            yield from _within(parameter, getattr(p, parameter), getattr(limits, limit.register))
+            where = f"population {p.name}"
+            yield from _within(where, parameter, getattr(p, parameter), getattr(limits, limit.register))
 
 
-def _synapse(s: Synapse, limits: ChipLimits) -> Iterator[str]:
-    weight = s.weights
+def _synapse(s: Synapse, limits: ChipLimits) -> Iterator[Violation]:
+    where, weight = f"synapse {s.source} -> {s.target}", s.weights
     if weight_form(weight) is None:
-        yield (
-            "weights must fit 8 bits (even numbers in -256..254, or one sign within 255), "
-            f"got {weight.min()} to {weight.max()}{' with odd ones' if np.any(weight & 1) else ''}"
+        yield Violation(
+            where,
+            "weights",
+            f"{weight.min()} to {weight.max()}{' with odd ones' if np.any(weight & 1) else ''}",
+            "8 bits (even numbers in -256..254, or one sign within 255)",
         )
-    yield from _within("delay", s.max_delay_steps + s.balance_steps, limits.delay_steps)
+    yield from _within(where, "delay", s.max_delay_steps + s.balance_steps, limits.delay_steps)
 
 
-def _within(label: str, value: Any, allowed: tuple[int, int]) -> Iterator[str]:
+def _within(where: str, label: str, value: Any, allowed: tuple[int, int]) -> Iterator[Violation]:
     low, high = int(np.min(value)), int(np.max(value))
     if low < allowed[0] or high > allowed[1]:
         found = f"{low}" if low == high else f"{low} to {high}"
-        yield f"{label} must lie in {allowed[0]}..{allowed[1]}, got {found}"
+        yield Violation(where, label, found, f"{allowed[0]}..{allowed[1]}")

@@ -13,7 +13,7 @@ import torch
 
 from pumice.backends import get_backend
 from pumice.errors import GraphError, InternalError, LoweringError, PumiceWarning
-from pumice.hardware import violations
+from pumice.hardware import LOIHI2, ChipLimits, load_constants, violations
 from pumice.ir import (
     Graph,
     Input,
@@ -30,6 +30,8 @@ from pumice.passes.check_ranges import check_ranges
 from pumice.passes.cost import graph_cost
 from pumice.passes.order import Settings, run_passes
 from pumice.passes.share_currents import Residual
+from pumice.planner.placement import unplaceable
+from pumice.planner.split import Rules
 from pumice.quantization.compiled import original
 from pumice.quantization.quantize import quantize_, undisturbed, value_range
 from pumice.quantization.trace import INPUT, SYNAPTIC, Call, Trace, trace_model
@@ -47,6 +49,7 @@ def lower(
     residual: Residual = "auto",
     sparse_below: float = 0.0,
     keep: Sequence[str] = (),
+    chip: ChipLimits | None = LOIHI2,
 ) -> Graph:
     """Turn a network into a graph that gives the same spikes, `graph.latency` steps later.
 
@@ -68,6 +71,9 @@ def lower(
         sparse_below: Layers with a smaller share of weights that are not 0, of pruned networks, become sparse
             synapses (see `pumice.passes.sparsify`).
         keep: Names of blocks that the model calls and does not return, to be outputs behind those that it returns.
+        chip: What the graph is for: a network of which some population fits no core is refused (see `pumice.plan`,
+            which also says whether the whole fits a board). None: it is lowered all the same, and
+            `graph.info["chip"]` says so; its integers still fit the registers of Loihi 2.
 
     Returns:
         The graph, verified, and equal to the network on the example's first samples at every layer and step. Its
@@ -93,7 +99,7 @@ def lower(
     input_range = value_range(example_input, input_range)
     model = original(model)
     with undisturbed(model, example_input) as example:
-        return _lower(model, example, input_range, options, keep)
+        return _lower(model, example, input_range, options, keep, chip=chip)
 
 
 def _lower(
@@ -102,6 +108,8 @@ def _lower(
     input_range: tuple[int, int],
     options: Settings,
     keep: Sequence[str],
+    *,
+    chip: ChipLimits | None,
 ) -> Graph:
     quantize_(model, example_input, input_range=input_range)
     traced = trace_model(model, example_input)
@@ -110,11 +118,25 @@ def _lower(
         graph = run_passes(_assemble(traced, keep, example_input, input_range), **asdict(options))
     except GraphError as error:
         raise LoweringError(str(error)) from error
-    if broken := violations(graph):
+    if broken := violations(graph, chip or LOIHI2):
         raise LoweringError("the chip cannot hold this network:\n  " + "\n  ".join(broken))
+    graph = _for_chip(graph, chip)
     for line in check_ranges(graph):
         warnings.warn(line, PumiceWarning, stacklevel=3)
     _prove(graph, calls, example_input)
+    return graph
+
+
+def _for_chip(graph: Graph, chip: ChipLimits | None) -> Graph:
+    """Refuse what no core can hold or, for no chip, say that nobody looked."""
+    if chip is None:
+        return graph.replace(info={**graph.info, "chip": "none: whether its cores hold this network was not checked"})
+    if refused := unplaceable(graph, Rules(load_constants())):
+        raise LoweringError(
+            "no core of the chip can hold this network:\n  "
+            + "\n  ".join(map(str, refused))
+            + "\n  To lower it anyway, for simulation: chip=None, or --no-chip."
+        )
     return graph
 
 

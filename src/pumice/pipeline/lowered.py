@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.backends.verify import certify
+from pumice.hardware import LOIHI2, ChipLimits
 from pumice.ir import Graph, to_stream, torch_to_lava
 from pumice.lowering import lower
 from pumice.quantization import Plan, plan
@@ -23,12 +24,13 @@ _OWN_STEPS = "; of a shorter sample of n steps count the n that leave after the 
 _PACKAGES = ("pumice", "lava-dl", "lava-nc", "torch", "numpy")
 
 
-def lower_trained(trained: Trained, *, sparse_below: float = 0.0) -> Graph:
+def lower_trained(trained: Trained, *, sparse_below: float = 0.0, chip: ChipLimits | None = LOIHI2) -> Graph:
     """Lower a trained network (deploying it first if need be), say where it comes from, and certify it.
 
     Args:
         trained: Of `pumice.train`; its network is changed in place if it was not deployed yet.
         sparse_below: See `pumice.lower`.
+        chip: See `pumice.lower`.
 
     Returns:
         The graph, with `info` about its origin and a certificate over the first few test samples.
@@ -37,7 +39,13 @@ def lower_trained(trained: Trained, *, sparse_below: float = 0.0) -> Graph:
         LoweringError: The network cannot be lowered exactly.
     """
     trained.model.eval()
-    graph = lower(trained.model, trained.example, input_range=trained.encoder.value_range, sparse_below=sparse_below)
+    graph = lower(
+        trained.model,
+        trained.example,
+        input_range=trained.encoder.value_range,
+        sparse_below=sparse_below,
+        chip=chip,
+    )
     graph = graph.replace(info={**graph.info, **_origin(trained, graph.output.sends_values)})
     return certify(graph, to_stream(graph, encoded_test(trained, CERTIFICATE_SAMPLES)))
 

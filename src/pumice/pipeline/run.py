@@ -10,6 +10,7 @@ from typing import Any
 from pumice.backends import run
 from pumice.data import Dataset
 from pumice.errors import InputError
+from pumice.hardware import LOIHI2, ChipLimits
 from pumice.ir import to_stream
 from pumice.netx import load, save
 from pumice.netx.writer import network_path
@@ -35,6 +36,7 @@ def run_pipeline(
     on_stage: Callable[[str], None] = _ignore,
     on_epoch: Callable[[EpochRecord], None] = _ignore,
     on_batch: Callable[[], None] = _ignore,
+    chip: ChipLimits | None = LOIHI2,
 ) -> PipelineResult:
     """Train a network, write it, run the test split on a backend, some of it on Lava, and compare every integer.
 
@@ -51,6 +53,7 @@ def run_pipeline(
         on_stage: Told in one line which stage begins.
         on_epoch: See `pumice.train.train`.
         on_batch: See `pumice.train.train`.
+        chip: See `pumice.lower`.
 
     Raises:
         PumiceError: Whatever the stages raise.
@@ -71,7 +74,7 @@ def run_pipeline(
     )
 
     on_stage("lower to integers, certify, write the file")
-    save(lower_trained(trained), path)
+    save(lower_trained(trained, chip=chip), path)
     graph = load(path)
 
     on_stage(f"run all {len(dataset.test)} test samples back to back on the {backend} backend")

@@ -22,6 +22,9 @@ def test_train_then_lower(command, tmp_path):
     assert planned.startswith("input 0..16\nlayer ")
     assert "a.net" + out == "a.net: 2 populations, 74 neurons, latency 2, period 4, with certificate\n"
     graph = pumice.load(tmp_path / "a.net")
+    assert "chip" not in graph.info
+    assert command("lower runs/digits/checkpoint.pt -o b.net --no-chip")[0] == 0
+    assert pumice.load(tmp_path / "b.net").info["chip"].startswith("none: ")
     pumice.verify(graph)
     assert (
         graph.info["accuracy_deployed"]

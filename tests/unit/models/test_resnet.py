@@ -238,7 +238,7 @@ def test_a_narrow_networks_membranes_on_lava(layers, tmp_path):
 def test_full_width_for_cifar_10(layers):
     x = image_batch(2, 32)
     model = lively(layers, x)
-    graph = pumice.lower(model, x)
+    graph = pumice.lower(model, x, chip=None)  # 32,768 inputs of the head fit no core
     assert check_ranges(graph) == []
     assert_runs_without_difference(graph, model, x, "fast")
 
@@ -248,4 +248,4 @@ def test_full_width_for_cifar_10(layers):
 def test_full_width_resnet_19_on_lava():
     x = image_batch(1, 32, steps=2)
     model = lively("19", x)
-    assert_runs_without_difference(pumice.lower(model, x), model, x, "lava")
+    assert_runs_without_difference(pumice.lower(model, x, chip=None), model, x, "lava")

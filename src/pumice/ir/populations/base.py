@@ -40,6 +40,8 @@ class Population(PlainIntegers, ABC):
     """Whether the output are integers of any size instead of spikes."""
     can_reset: ClassVar[bool] = False
     """Whether Lava has a form of these neurons that clears its states at set steps."""
+    state_words: ClassVar[int] = 1
+    """Words of 64 bits that the states of one neuron take on Loihi 2."""
     limits: ClassVar[Mapping[str, Limit]] = {}
     """What each field that holds numbers may hold."""
 
@@ -56,6 +58,11 @@ class Population(PlainIntegers, ABC):
     def sent_range(self) -> tuple[int, int]:
         """The smallest and the largest value that a neuron can ever send."""
         return SIGNED_32 if self.sends_values else (0, 1)
+
+    @property
+    def hard_wired(self) -> bool | None:
+        """Whether Loihi 2 has these neurons in silicon, False if they are microcode; None where it is not known."""
+        return None
 
     @abstractmethod
     def step(self, states: States, activation: dict[str, Int32Array]) -> tuple[Int32Array, States]:

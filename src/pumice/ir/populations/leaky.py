@@ -43,6 +43,11 @@ class Cuba(Population):
     bias_mant: int | IntArray = 0
     bias_exp: int = 6
 
+    @property
+    def hard_wired(self) -> bool | None:
+        """Lava's LIF is; what its LIFReset is nobody has said."""
+        return True if self.reset is None else None
+
     def step(self, states: States, activation: dict[str, Int32Array]) -> tuple[Int32Array, States]:
         """Integrate, and fire above the threshold."""
         spikes, after = _integrate(self, self.vth_mant, states, activation)
@@ -70,6 +75,11 @@ class Accumulator(Population):
     def sent_range(self) -> tuple[int, int]:
         """Voltages clip at 24 bits."""
         return (1 - STATE_LIMIT, STATE_LIMIT - 1)
+
+    @property
+    def hard_wired(self) -> bool | None:
+        """Lava's LIF is; what its LIFReset is nobody has said."""
+        return True if self.reset is None else None
 
     def step(self, states: States, activation: dict[str, Int32Array]) -> tuple[Int32Array, States]:
         """Integrate, and send the voltage."""

@@ -27,6 +27,7 @@ class Resonator(Population):
 
     states: ClassVar[tuple[str, ...]] = ("real", "imag")
     parts: ClassVar[tuple[str, ...]] = ("real", "imag")
+    state_words: ClassVar[int] = 2  # as other microcoded neurons of two states were seen to take
     limits: ClassVar = {
         "vth": Limit(0, SIGNED_32[1], register="state"),
         "sin_decay": Limit(*SIGNED_16, per_neuron=True),
@@ -41,6 +42,11 @@ class Resonator(Population):
     state_exp: int = 6
     decay_bits: int = 12
     izhikevich: bool = False
+
+    @property
+    def hard_wired(self) -> bool | None:
+        """They are microcode."""
+        return False
 
     def step(self, states: States, activation: dict[str, Int32Array]) -> tuple[Int32Array, States]:
         """Rotate and decay, add both inputs, and fire."""

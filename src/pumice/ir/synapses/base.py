@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pumice.fixedpoint import sparse_accumulate
 from pumice.fixedpoint.formats import DELAY_STEPS, WEIGHT, WEIGHT_EXP
+from pumice.ir.blocks import Blocks, Stored, Traffic
 from pumice.ir.integers import PlainIntegers
 from pumice.ir.limits import Limit, out_of_range
 
@@ -58,6 +59,12 @@ class Synapse(PlainIntegers, ABC):
     """
 
     hop_steps: ClassVar[int] = 1
+    delays_each_weight: ClassVar[bool] = True
+    """Whether Lava has a form of it in which weights have delays; otherwise delayed spikes pass relays."""
+    shares_weights: ClassVar[bool] = False
+    """Whether all places of its target share one row of weights, so that the chip sends its spikes as pixels."""
+    enters_everywhere: ClassVar[bool] = True
+    """Whether every block of targets has an entry for each source neuron, also where no weight leads there."""
     limits: ClassVar[Mapping[str, Limit]] = {}
     """What each field that holds numbers may hold."""
 
@@ -142,6 +149,36 @@ class Synapse(PlainIntegers, ABC):
     def connections(self, source: Shape, target: Shape) -> int:
         """Pairs of neurons that it joins; where weights are stored for all pairs, a weight of 0 counts."""
         return len(self.entries(source, target).values)
+
+    def stored(self, source: Shape, blocks: Blocks) -> Stored:
+        """What is kept beside each block of targets; as single weights, none of them 0, if a kind says no more.
+
+        Args:
+            source: Shape of the source.
+            blocks: Of the receiving part of the target.
+        """
+        rows = self._onto(source, blocks)
+        inputs = np.full(blocks.n, len(rows)) if self.enters_everywhere else np.count_nonzero(rows, axis=0)
+        return Stored(rows, np.ones(len(rows), np.int64), inputs)
+
+    def traffic(self, sent: npt.NDArray[np.bool_], blocks: Blocks) -> Traffic:
+        """What spikes cost beside each block of targets.
+
+        Args:
+            sent: Which neurons of the source sent something, shape (T, *source).
+            blocks: Of the receiving part of the target.
+        """
+        rows = self._onto(sent.shape[1:], blocks)
+        spikes = sent.reshape(len(sent), -1).astype(np.float64)  # products of float64 are fast, and exact here
+        arriving = np.ones_like(rows) if self.enters_everywhere else rows > 0
+        return Traffic(spikes @ rows.astype(np.float64), spikes @ arriving.astype(np.float64))
+
+    def _onto(self, source: Shape, blocks: Blocks) -> IntArray:
+        """Weights of each source neuron onto each block, shape (n_source, blocks)."""
+        n_source = int(np.prod(source))
+        found = self.entries(source, blocks.shape)
+        place = found.columns * blocks.n + blocks.numbers().reshape(-1)[found.rows]
+        return np.bincount(place, minlength=n_source * blocks.n).reshape(n_source, blocks.n)
 
     def without_zeros(self) -> Synapse:
         """The same map without those stored weights of 0 that need not be stored."""

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from pumice.fixedpoint import conv_accumulate, conv_output_shape
 from pumice.fixedpoint.formats import DELAY_STEPS
+from pumice.ir.blocks import Blocks, Stored, Traffic
 from pumice.ir.limits import SIGNED_16, Limit
 from pumice.ir.synapses.base import Entries, Int32Array, IntArray, Shape, Synapse, delayed_by, halves
 from pumice.ir.synapses.kernels import geometry_problems, size_problems, tap_entries
@@ -29,6 +31,8 @@ class Conv(Synapse):
         delay_steps: 0 to 62: one number, or one per source channel (in,).
     """
 
+    delays_each_weight: ClassVar[bool] = False
+    shares_weights: ClassVar[bool] = True
     limits: ClassVar = {"weight": Limit(*SIGNED_16), "delay_steps": Limit(*DELAY_STEPS)}
 
     weight: IntArray
@@ -83,3 +87,40 @@ class Conv(Synapse):
     def connections(self, source: Shape, target: Shape) -> int:
         """The whole kernel for each target; the border's missing pixels count too."""
         return self.weight.size * math.prod(target[:-1])
+
+    def stored(self, source: Shape, blocks: Blocks) -> Stored:
+        """The kernel, once beside each block: a row for each of its positions and source channels."""
+        onto = self._channels_onto(blocks)
+        in_x, in_y = (np.minimum(np.bincount(axis, minlength=1), 1) for axis in blocks.axes[:2])
+        rows = np.stack([blocks.over([in_x, in_y, channels]) for channels in onto])
+        times = np.full(self.groups, math.prod(self.weight.shape[1:]))
+        return Stored(rows, times, np.zeros(blocks.n, np.int64))
+
+    def traffic(self, sent: npt.NDArray[np.bool_], blocks: Blocks) -> Traffic:
+        """A spike meets, at each place of the block that its kernel reaches, the block's channels of its group."""
+        spikes = sent.astype(np.float64)
+        per_channel = np.repeat(self._channels_onto(blocks), self.weight.shape[3], axis=0)
+        factors = [*(self._places_onto(axis, sent.shape[1 + axis], blocks) for axis in (0, 1)), per_channel]
+        return Traffic(_spread(spikes, factors), _spread(spikes, [np.minimum(factor, 1) for factor in factors]))
+
+    def _channels_onto(self, blocks: Blocks) -> IntArray:
+        """Channels of each group of targets in each block of channels, shape (groups, blocks)."""
+        group = np.arange(self.weight.shape[0]) // (self.weight.shape[0] // self.groups)
+        n = blocks.counts[2]
+        return np.bincount(group * n + blocks.axes[2], minlength=self.groups * n).reshape(self.groups, n)
+
+    def _places_onto(self, axis: int, n_source: int, blocks: Blocks) -> IntArray:
+        """Columns (or rows) of each block that a column of the source reaches, shape (n_source, blocks)."""
+        of, n = blocks.axes[axis], blocks.counts[axis]
+        taps = np.arange(self.weight.shape[1 + axis]) * self.dilation[axis]
+        start = np.arange(len(of))[:, None] * self.stride[axis] - self.padding[axis] + taps
+        inside = (start >= 0) & (start < n_source)
+        place = (start * n + of[:, None])[inside]
+        return np.bincount(place, minlength=n_source * n).reshape(n_source, n)
+
+
+def _spread(spikes: npt.NDArray[np.float64], factors: list[IntArray]) -> npt.NDArray[np.float64]:
+    """(T, x, y, channel) times, for each axis, a matrix onto blocks -> (T, blocks)."""
+    x, y, channel = (factor.astype(np.float64) for factor in factors)
+    total: npt.NDArray[np.float64] = np.einsum("txyd,xa,yb->tabd", spikes @ channel, x, y, optimize=True)
+    return total.reshape(len(spikes), -1)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from pumice.fixedpoint import dense_accumulate
+from pumice.ir.blocks import Blocks, Stored, Traffic
 from pumice.ir.layout import flatten_whc
 from pumice.ir.synapses.base import (
     WEIGHT_LIMITS,
@@ -78,3 +80,14 @@ class Dense(Synapse):
     def connections(self, source: Shape, target: Shape) -> int:
         """The whole matrix."""
         return self.weight.size
+
+    def stored(self, source: Shape, blocks: Blocks) -> Stored:
+        """The rows of the matrix, zeros too."""
+        n_source = int(np.prod(source))
+        return Stored(blocks.sizes()[None], np.array([n_source]), np.full(blocks.n, n_source))
+
+    def traffic(self, sent: npt.NDArray[np.bool_], blocks: Blocks) -> Traffic:
+        """Each spike meets all weights of its neuron."""
+        arriving = sent.reshape(len(sent), -1).astype(np.float64) @ np.ones((sent[0].size, blocks.n))
+        operations: npt.NDArray[np.float64] = arriving * blocks.sizes()
+        return Traffic(operations, arriving)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
+from pumice.ir.blocks import Blocks, Stored, Traffic
 from pumice.ir.synapses.base import Entries, Int32Array, IntArray, Shape, Synapse, non_zero
 
 
@@ -45,3 +47,11 @@ class Direct(Synapse):
     def connections(self, source: Shape, target: Shape) -> int:
         """One for each neuron."""
         return int(np.prod(source))
+
+    def stored(self, source: Shape, blocks: Blocks) -> Stored:
+        """Nothing: values become the neurons' bias."""
+        return Stored(np.zeros((0, blocks.n), np.int64), np.zeros(0, np.int64), np.zeros(blocks.n, np.int64))
+
+    def traffic(self, sent: npt.NDArray[np.bool_], blocks: Blocks) -> Traffic:
+        """None."""
+        return Traffic(np.zeros((len(sent), blocks.n)), np.zeros((len(sent), blocks.n)))

@@ -33,6 +33,7 @@ class OneToOne(Synapse):
         delay_steps: 0 to 62: one number, or one per channel.
     """
 
+    enters_everywhere: ClassVar[bool] = False  # each block has its own source neurons only
     limits: ClassVar = WEIGHT_LIMITS
 
     weight: int | IntArray

@@ -40,6 +40,7 @@ class TokenMixing(Synapse):
         delay_steps: 0 to 62: one number, or one per channel.
     """
 
+    delays_each_weight: ClassVar[bool] = False
     limits: ClassVar = WEIGHT_LIMITS
 
     weight: IntArray

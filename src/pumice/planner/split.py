@@ -1,0 +1,166 @@
+"""Into which blocks a layer is cut, so that each fits one core: the rules of the chip's compilers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from pumice.hardware.constants import Constants
+from pumice.hardware.violation import Violation
+from pumice.ir.blocks import Blocks
+from pumice.planner.layers import Layer
+from pumice.planner.registers import BUDGETS, Registers, registers
+
+Shape = tuple[int, ...]
+MOST_BLOCKS = 2048
+"""A layer on more cores than this is not planned: no board is near it, and every block is looked at."""
+
+
+class Compiler(Enum):
+    """Whose rules: how neurons of one dimension are cut, and how many words of synapses a core has."""
+
+    SINCE_2023 = "2023"
+    UNTIL_2022 = "2022"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a core can hold, and who cuts.
+
+    Attributes:
+        constants: Budgets and formats.
+        compiler: The chip's compiler that is followed.
+    """
+
+    constants: Constants
+    compiler: Compiler = Compiler.SINCE_2023
+
+    def limit(self, register: str) -> int:
+        """Budget of a register of a core."""
+        constant = self.constants[BUDGETS[register]]
+        old = register == "synapses" and self.compiler is Compiler.UNTIL_2022
+        return int(constant.low if old else constant.value)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """How a layer is cut.
+
+    Attributes:
+        tile: Neurons along each axis of a block.
+        blocks: All of them.
+        registers: What each takes.
+    """
+
+    tile: Shape
+    blocks: Blocks
+    registers: Registers
+
+
+def split(layer: Layer, rules: Rules) -> Split | Violation:
+    """Cut a layer into blocks, or say why it cannot be.
+
+    Neurons of one dimension (compilers since 2023): from as many as the states' register holds, n becomes
+    `n // ceil(worst ratio of need to limit)` until all registers are within their limits; cores are filled in order.
+    Those of 2022 cut into equal pieces, whose number is multiplied by that ratio.
+    Images: as many channels as fit (all, or halves of them), a power of two of columns, and all rows or halves;
+    of the tiles that fit, one with the fewest cores and of those one with the shortest border.
+
+    Args:
+        layer: A population and its synapses.
+        rules: Budgets and compiler.
+    """
+    if refused := _one_neuron(layer, rules):
+        return refused
+    shape = layer.population.shape
+    tiles = _image_tiles(shape, layer.population.state_words, rules) if len(shape) == 3 else None
+    if tiles is None:
+        found = _pieces(layer, rules) if rules.compiler is Compiler.UNTIL_2022 else _ranges(layer, rules)
+    else:
+        found = next((s for s in (_cut(layer, tile, rules) for tile in tiles) if _worst(s, rules) <= 1), None)
+    return found or Violation(
+        f"population {layer.population.name}",
+        "cores",
+        f"more than {MOST_BLOCKS:,} cores of its own",
+        f"{MOST_BLOCKS:,}",
+        "Give it fewer inputs or neurons.",
+    )
+
+
+def _cut(layer: Layer, tile: Shape, rules: Rules) -> Split:
+    blocks = Blocks.cut(layer.population.shape, tile)
+    return Split(tile, blocks, registers(layer, blocks, rules.constants))
+
+
+def _worst(found: Split, rules: Rules) -> float:
+    """The largest ratio of what a core needs to what it has."""
+    return max(n / rules.limit(name) for name, n in found.registers.largest().items())
+
+
+def _ranges(layer: Layer, rules: Rules) -> Split | None:
+    size = layer.population.size
+    n = rules.limit("neurons") // layer.population.state_words
+    while n >= 1 and math.ceil(size / n) <= MOST_BLOCKS:
+        found = _cut(layer, (min(n, size),), rules)
+        if (ratio := _worst(found, rules)) <= 1:
+            return found
+        n //= math.ceil(ratio)
+    return None
+
+
+def _pieces(layer: Layer, rules: Rules) -> Split | None:
+    size, pieces = layer.population.size, 1
+    while pieces <= min(size, MOST_BLOCKS):
+        found = _cut(layer, (math.ceil(size / pieces),), rules)
+        if (ratio := _worst(found, rules)) <= 1:
+            return found
+        pieces *= math.ceil(ratio)
+    return None
+
+
+def _image_tiles(shape: Shape, state_words: int, rules: Rules) -> Iterator[Shape]:
+    """Tiles to be tried, in that order; a tile of a power of two takes its padding's states too."""
+    width, height, channels = shape
+    columns = [1 << i for i in range((width - 1).bit_length() + 1)]
+    for c in _halves(channels):
+        fitting = [
+            (x, y, c) for x in columns for y in _halves(height) if x * y * c * state_words <= rules.limit("neurons")
+        ]
+        yield from (
+            tile for _, _, tile in sorted((_cores(shape, tile), tile[0] + tile[1], tile) for tile in fitting)
+            if _cores(shape, tile) <= MOST_BLOCKS
+        )  # fmt: skip
+
+
+def _halves(n: int) -> list[int]:
+    return [*dict.fromkeys(math.ceil(n / (1 << i)) for i in range(n.bit_length() + 1))]
+
+
+def _cores(shape: Shape, tile: Shape) -> int:
+    return math.prod(math.ceil(n / size) for n, size in zip(shape, tile, strict=True))
+
+
+def _one_neuron(layer: Layer, rules: Rules) -> Violation | None:
+    """What makes even a core with a single neuron too small."""
+    p = layer.population
+    axes = tuple(np.minimum(np.arange(n), 1) for n in p.shape)
+    alone = registers(layer, Blocks(axes, tuple(min(n, 2) for n in p.shape)), rules.constants).core(0)
+    over = [name for name, n in alone.items() if n > rules.limit(name)]
+    if not over:
+        return None
+    name = "pool" if "pool" in over else over[0]
+    inputs = sum(int(np.prod(i.source)) for i in layer.incoming if not i.synapse.shares_weights)
+    pool = rules.limit("pool")
+    return Violation(
+        f"population {p.name}",
+        "pool of axon-in, synapses and axon map" if name == "pool" else name.replace("_", "-"),
+        f"{alone[name]:,} words on a core with a single neuron, for {inputs:,} inputs",
+        f"{rules.limit(name):,}",
+        f"A layer of single weights can have at most about {pool // 2:,} inputs, however it is split: sum tokens or "
+        f"pixels by a fixed pool before it, or read at most {pool // 2:,} inputs each by relays that it sums, at "
+        "the price of one more step.",
+    )

@@ -24,8 +24,8 @@ Linear: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Prepared: TypeAlias = tuple[Array, Linear]
 """Weights of a synapse, and what is done with them."""
 
-FLOAT32_EXACT = 1 << 24
-FLOAT64_EXACT = 1 << 53
+FLOAT32_EXACT = 2 ** (np.finfo(np.float32).nmant + 1)
+FLOAT64_EXACT = 2 ** (np.finfo(np.float64).nmant + 1)
 LOW_BITS = 16
 FRAMES_BYTES = 1 << 28
 """Aim for what is held at a time of the windows of a convolution."""

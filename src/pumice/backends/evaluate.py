@@ -20,7 +20,17 @@ from pumice.backends.fast.program import Program
 from pumice.backends.fast.simulator import Simulator
 from pumice.backends.verify import first_difference
 from pumice.errors import CheckFailedError, InputError
-from pumice.ir import Accumulator, Graph, Population, from_stream, latencies, to_stream, verify_graph
+from pumice.ir import (
+    Accumulator,
+    Graph,
+    Population,
+    Sigma,
+    from_stream,
+    latencies,
+    remembers,
+    to_stream,
+    verify_graph,
+)
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -35,10 +45,11 @@ class Evaluation:
     Attributes:
         labels: Given, shape (n,); or targets, (n, numbers) or (n, numbers, steps).
         predictions: Of the first output, shape (n,): the class with the most spikes in the sample (of equal counts
-            the first); of an output that sends values, the one with the largest at the sample's last step, or, of an
-            `Accumulator` that leaks, with the largest sum over its steps. With another `readout`, the neuron with the
-            largest state. Where there are targets, the numbers that were answered, of the targets' shape: what the
-            output sends, in its unit (`graph.info["unit"]`, 1 if none is given), at each step or on the mean.
+            the first); of an output that sends values, the one with the largest at the sample's last step, or, of a
+            `Sigma` and an `Accumulator` that leaks, with the largest sum over its steps. With another `readout`, the
+            neuron with the largest state. Where there are targets, the numbers that were answered, of the targets'
+            shape: what the output sends, in its unit (`graph.info["unit"]`, 1 if none is given), at each step or on
+            the mean.
         spikes: For the input and each population, events (spikes, or non-zero values) per sample, shape (n,).
         synaptic_events: For each synapse "source -> target", weights that were used per sample, shape (n,): each
             event counts once for every non-zero weight that it meets.
@@ -88,7 +99,8 @@ def evaluate(
     """Run every sample of a dataset from rest and count what happens.
 
     A sample alone gives what it gives in a stream of samples, as the graph's resets clear all states between them;
-    the samples of `check` are streamed back to back, so that this is seen.
+    the samples of `check` are streamed back to back, so that this is seen (but through a graph without resets, see
+    `pumice.ir.remembers`).
 
     Args:
         graph: With a timing: it says how long a sample is, and how long its run.
@@ -198,7 +210,7 @@ class _Counter:
         self._graph, self._timing, self._threads = graph, graph.timing, threads
         self._program = Program(graph)
         self._lag = latencies(graph)
-        self._is_sum = graph.output.sends_values and not _leaks(graph.output)
+        self._is_sum = graph.output.sends_values and not _answers_in_each_step(graph.output)
         self._sizes = {graph.input.name: graph.input.size} | {p.name: p.size for p in graph.populations}
         self.scores: list[IntArray] = []
         self.outputs: list[IntArray] = []
@@ -253,9 +265,11 @@ class _Counter:
             self.synaptic_events[label].append(per_sample)
 
 
-def _leaks(population: Population) -> bool:
-    """Whether a read-out forgets, at once or by and by, so that the reader has to add up what it sends."""
-    return isinstance(population, Accumulator) and bool(np.all(np.asarray(population.v_decay_q12) > 0))
+def _answers_in_each_step(population: Population) -> bool:
+    """Whether the reader has to add up what leaves: a value, or what a read-out forgets, at once or by and by."""
+    return isinstance(population, Sigma) or (
+        isinstance(population, Accumulator) and bool(np.all(np.asarray(population.v_decay_q12) > 0))
+    )
 
 
 def _label(synapse: Any) -> str:
@@ -303,6 +317,9 @@ def _items(dataset: Any) -> Iterator[tuple[IntArray, int]]:
 
 def _checked(graph: Graph, backend: AbstractBackend, samples: IntArray, outputs: list[IntArray]) -> int:
     """Stream samples back to back through the fast backend and another, and compare all three."""
+    if len(samples) > 1 and remembers(graph):
+        answers = np.concatenate(outputs)
+        return sum(_checked(graph, backend, samples[i : i + 1], [answers[i:]]) for i in range(len(samples)))
     stream = to_stream(graph, samples)
     fast = get_backend("fast").run(graph, stream, record=True)
     other = backend.run(graph, stream, record=True)

@@ -8,7 +8,7 @@ from pumice.ir.kinds import check_known
 from pumice.ir.layout import flatten_whc, lava_to_torch, torch_to_lava, unflatten_whc
 from pumice.ir.populations import Accumulator, Cuba, Delta, Population, Resonator, Sigma, SigmaDelta
 from pumice.ir.reset import Reset
-from pumice.ir.schedule import latencies, with_reset_schedule, without_resets
+from pumice.ir.schedule import latencies, remembers, with_reset_schedule, without_resets
 from pumice.ir.stream import from_stream, to_stream
 from pumice.ir.synapses import Conv, ConvTranspose, Dense, Direct, Entries, OneToOne, Sparse, Synapse, TokenMixing
 from pumice.ir.verify import verify_graph
@@ -41,6 +41,7 @@ __all__ = [
     "graph_digests",
     "latencies",
     "lava_to_torch",
+    "remembers",
     "to_stream",
     "torch_to_lava",
     "unflatten_whc",

@@ -14,11 +14,13 @@ from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 
 from pumice.errors import LoweringError, PumiceWarning
 from pumice.fixedpoint.formats import DECAY_ONE
+from pumice.nn.blocks import sigma_delta as sd
 from pumice.nn.blocks.activation import Neurons
 from pumice.nn.blocks.layers import Recurrent
 from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.nn.blocks.merge import Merge
 from pumice.nn.neurons.cuba import CubaNeuron
+from pumice.nn.neurons.sigma_delta import SigmaDeltaNeuron
 from pumice.nn.neurons.slayer_state import decays_q12
 from pumice.nn.norms.tdbn import TDBN
 from pumice.nn.synapses.base import AbstractSynapse
@@ -26,8 +28,8 @@ from pumice.nn.synapses.linear import LinearSynapse
 from pumice.quantization.synapse_view import synapse_owners
 from pumice.quantization.trace import Call
 
-_BLOCKS = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent, Recurrent, Merge, Neurons, LinearReadout)
-_NEURONS = (slayer_cuba.Neuron, CubaNeuron)
+_BLOCKS = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent, Recurrent, Merge, Neurons, LinearReadout, sd.Input)
+_NEURONS = (slayer_cuba.Neuron, CubaNeuron, SigmaDeltaNeuron)
 _FIXED_NORMS = (MeanOnlyBatchNorm, WgtScaleBatchNorm)
 _PACKAGES = ("pumice.", "lava.", "torch.")
 _QUANTIZERS = (slayer_base.Neuron.quantize_8bit, CubaNeuron.quantize_8bit)
@@ -96,7 +98,7 @@ def check_can_quantize(call: Call, *, is_rescaled: bool) -> None:
     """
     check_known(call)
     block, where = call.block, f"block {call.name!r}: "
-    if isinstance(block, LinearReadout):
+    if isinstance(block, LinearReadout) or isinstance(block.neuron, SigmaDeltaNeuron):
         return
     neuron = block.neuron
     if not is_rescaled and fires_at_threshold(neuron):
@@ -157,9 +159,9 @@ def _check_neuron(where: str, neuron: Any) -> None:
             where
             + f"its neuron {_name(neuron)} computes in a way of its own"
             + (f" ({', '.join(own)})" if own else "")
-            + "; only SLAYER's CUBA neuron and nn.CubaNeuron can be lowered"
+            + "; only SLAYER's CUBA neuron, nn.CubaNeuron and nn.SigmaDeltaNeuron can be lowered"
         )
-    if not neuron.threshold > 0:
+    if kind is not SigmaDeltaNeuron and not neuron.threshold > 0:
         raise LoweringError(
             where + f"its threshold {neuron.threshold} is too small: SLAYER's grid begins at 1/64; scale weights and "
             "threshold up"

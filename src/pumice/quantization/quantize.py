@@ -11,6 +11,7 @@ from pumice.errors import LoweringError
 from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.nn.exact import default_dtype, exact_arithmetic
 from pumice.nn.neurons.cuba import CubaNeuron
+from pumice.nn.neurons.sigma_delta import SigmaDeltaNeuron
 from pumice.quantization.changes import warn_of_changes
 from pumice.quantization.compiled import original
 from pumice.quantization.known import check_finite
@@ -138,7 +139,7 @@ def undisturbed(model: torch.nn.Module, example_input: torch.Tensor) -> Iterator
 
 def is_quantized(model: torch.nn.Module) -> bool:
     """Whether `quantize_` was called on this model."""
-    kinds = CubaNeuron, LinearReadout
+    kinds = CubaNeuron, LinearReadout, SigmaDeltaNeuron
     return any(isinstance(module, kinds) and module.is_deployed for module in model.modules())
 
 

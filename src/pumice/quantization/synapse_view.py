@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from lava.lib.dl.slayer.block import cuba
 
+from pumice.errors import LoweringError
+from pumice.nn.blocks import sigma_delta as sd
 from pumice.nn.blocks.merge import Merge
 from pumice.nn.neurons.folding import gain_of
 from pumice.nn.synapses.base import AbstractSynapse
@@ -60,7 +62,8 @@ class SynapseView:
 
     def integers(self) -> torch.Tensor:
         """The deployed integer weight."""
-        integers: torch.Tensor = self.hook()(self.weight())
+        hook = self.hook()
+        integers: torch.Tensor = getattr(hook, "integers", hook)(self.weight())
         return integers
 
     def folded_rows(self) -> torch.Tensor:
@@ -95,4 +98,25 @@ def synapse_views(block: Any) -> list[SynapseView]:
     if isinstance(block, cuba.Recurrent):
         forward, back = block.input_synapse, block.recurrent_synapse
         return [SynapseView(forward, block.neuron), SynapseView(back, block.neuron, recurrent=True)]
+    if isinstance(block, sd.Input):
+        return []
     return [SynapseView(block.synapse, block.neuron)]
+
+
+def synapse_name(names: Mapping[int, str], call: Call, synapse: SynapseView) -> str:
+    """The name in the model of one of a call's synapses.
+
+    Args:
+        names: The model's modules' names, by identity.
+        call: Whose synapse it is, for the message.
+        synapse: It.
+
+    Raises:
+        LoweringError: It is no module of the model.
+    """
+    if id(synapse.owner) not in names:
+        raise LoweringError(
+            f"block {call.name!r}: its synapse {type(synapse.owner).__name__} is no module of the model, so that "
+            "torch does not know its weights; make it an attribute, or keep it in a torch.nn.ModuleList"
+        )
+    return names[id(synapse.owner)]

@@ -13,6 +13,7 @@ from lava.lib.dl.slayer.block import base, cuba
 from torch.utils.hooks import RemovableHandle
 
 from pumice.errors import InputError, LoweringError, PumiceError, PumiceWarning
+from pumice.nn.blocks import sigma_delta as sd
 from pumice.nn.blocks.activation import Neurons
 from pumice.nn.blocks.current import Current, Term
 from pumice.nn.blocks.linear_readout import LinearReadout
@@ -39,8 +40,9 @@ _BLOCKS = (
     Neurons,
     LinearReadout,
     SRMNeuron,
+    sd.Input,
 )
-SYNAPTIC = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent, Merge, Neurons, LinearReadout)
+SYNAPTIC = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent, Merge, Neurons, LinearReadout, sd.Input)
 SUPPORTED = (*SYNAPTIC, cuba.Flatten)
 
 
@@ -293,4 +295,5 @@ def _kind(block: Any) -> str:
 
 
 def _supported() -> str:
-    return ", ".join(kind.__name__ for kind in SUPPORTED) + " of pumice.nn or of lava-dl's slayer.block.cuba"
+    known = ", ".join(kind.__name__ for kind in SUPPORTED if kind is not sd.Input)
+    return known + " of pumice.nn or of lava-dl's slayer.block.cuba, or the blocks of pumice.nn.sigma_delta"

@@ -81,6 +81,7 @@ deployed_backward = Operator("deployed_backward(Tensor(a!) g, Tensor keep_u, Ten
 stbp_backward = Operator(
     "stbp_backward(Tensor g_s, Tensor v, Tensor tau, float threshold, bool detached, Tensor(a!) g) -> ()"
 )
+changes = Operator("changes(Tensor values, float threshold, Tensor(a!) sent) -> ()")
 quantise = Operator("quantise(Tensor weight, float step, int edge, Tensor(a!) quantised, Tensor(b!) passes) -> ()")
 sum_powers = Operator("sum_powers(Tensor x, Tensor shift, Tensor(a!) sums) -> ()")
 sum_products = Operator("sum_products(Tensor x, Tensor g, Tensor mean, Tensor(a!) sums) -> ()")

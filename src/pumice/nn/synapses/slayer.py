@@ -20,7 +20,6 @@ from pumice.nn.exact import direct_convolution, exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.nn.remade import become_, remade
-from pumice.nn.rounding import wrap_sum
 from pumice.nn.synapses.sparse_product import FEWEST_OUTPUTS, EventLinear, Events
 
 
@@ -36,7 +35,7 @@ class _Deployable:
 
     def _wrapped(self, sums: torch.Tensor) -> torch.Tensor:
         """A deployed convolution's sums as the chip holds them."""
-        return wrap_sum(sums) if getattr(self.pre_hook_fx, "may_wrap", False) else sums
+        return self.pre_hook_fx.held(sums) if self.is_deployed else sums
 
 
 class Dense(_Deployable, slayer.Dense):

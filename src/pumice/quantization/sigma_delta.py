@@ -132,8 +132,8 @@ def _bits(call: Call, entering: Sequence[int], fits: Sequence[int], room: int) -
     if any(fit and state - source < fit - MOST_LOST for source, fit in zip(entering, fits, strict=True)):
         raise LoweringError(
             f"block {call.name!r}: 24 bits hold its values with {state} fraction bits, of which its sources' "
-            f"messages take {max(entering)} and leave its weights none; use an input of fewer bits (nn.sigma_delta.Input's "
-            "fraction_bits), or smaller weights"
+            f"messages take {max(entering)} and leave its weights none; use an input of fewer bits "
+            "(nn.sigma_delta.Input's fraction_bits), or smaller weights"
         )
     return state, [state - source for source in entering], None
 

@@ -35,7 +35,8 @@ def lower_changes(
     neuron: SigmaDeltaNeuron = call.block.neuron
     name, shape = population_name(call), shape_of(call)
     if not neuron.sums:
-        return Delta(name, shape, vth=neuron.integer_threshold, spike_exp=0, state_exp=0), [
+        shift = neuron.state_bits - call.block.fraction_bits
+        return Delta(name, shape, vth=neuron.integer_threshold, spike_exp=shift, state_exp=0), [
             Direct(INPUT, name, graded=True)
         ]
     population: Population = Sigma(name, shape)
@@ -99,7 +100,7 @@ def _bias(call: Call) -> IntArray:
     neuron: SigmaDeltaNeuron = call.block.neuron
     with torch.no_grad():
         bias: IntArray = neuron.integer_bias().numpy(force=True).astype(np.int64)
-    return bias
+    return np.ascontiguousarray(bias.transpose(2, 1, 0)) if bias.ndim == 3 else bias
 
 
 def _n_digits(bias: IntArray) -> int:
@@ -128,7 +129,8 @@ def _next(left: IntArray) -> tuple[IntArray, IntArray]:
 def _synapse(source: str, target: str, shape: tuple[int, ...], digits: IntArray) -> Synapse:
     if len(shape) == 1:
         return Dense(source, target, True, weight=digits.astype(np.int32))
-    values = np.stack([flatten_whc(np.broadcast_to(digit, shape)) for digit in digits.T], -1)
+    digits = np.broadcast_to(digits, (*shape, digits.shape[-1]))
+    values = np.stack([flatten_whc(digits[..., k]) for k in range(digits.shape[-1])], -1)
     rows, columns = np.nonzero(values)
     return Sparse(source, target, True, rows=rows, columns=columns, values=values[rows, columns].astype(np.int32))
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from lava.lib.dl.slayer import synapse as slayer_synapse
 from lava.lib.dl.slayer.block import cuba as slayer
+from lava.lib.dl.slayer.block.base import AbstractDense
 
 from pumice.errors import InternalError, LoweringError
 from pumice.ir import (
@@ -32,6 +33,7 @@ from pumice.nn.synapses.conv_transpose import ConvTransposeSynapse
 from pumice.nn.synapses.dense import DenseSynapse
 from pumice.nn.synapses.identity import IdentitySynapse
 from pumice.nn.synapses.linear import LinearSynapse
+from pumice.nn.synapses.slayer import targets_first
 from pumice.nn.synapses.token_mixing import TokenMixingSynapse
 from pumice.quantization.sigma_delta import sends_changes
 from pumice.quantization.synapse_view import SynapseView, call_synapses
@@ -94,7 +96,7 @@ def ends_of(source: Call | None, target: str, network_input: Input) -> dict[str,
 def shape_of(call: Call) -> tuple[int, ...]:
     """The population's shape; a SLAYER dense layer over an image gives (batch, out, 1, 1, time)."""
     shape = tuple(int(n) for n in call.y.shape[1:-1][::-1])
-    return (int(np.prod(shape)),) if isinstance(call.block, (slayer.Dense, slayer.Recurrent)) else shape
+    return (int(np.prod(shape)),) if isinstance(call.block, (AbstractDense, slayer.Recurrent)) else shape
 
 
 def _weight(view: SynapseView) -> IntArray:
@@ -143,6 +145,22 @@ def _conv_transpose(view: SynapseView, x: torch.Tensor, ends: dict[str, Any]) ->
     )
 
 
+def _slayers_conv_transpose(view: SynapseView, x: torch.Tensor, ends: dict[str, Any]) -> ConvTranspose:
+    owner, weight = view.owner, torch.from_numpy(_weight(view)[..., 0])
+    groups = int(owner.groups)
+    if isinstance(owner, slayer_synapse.Unpool):  # one kernel for each channel
+        groups = x.shape[1]
+        weight = weight.expand(groups, *weight.shape[1:])
+    return ConvTranspose(
+        **ends,
+        weight=np.ascontiguousarray(targets_first(weight, groups).numpy().transpose(0, 3, 2, 1)),
+        stride=_pair(owner.stride),
+        padding=_pair(owner.padding),
+        dilation=_pair(owner.dilation),
+        groups=groups,
+    )
+
+
 def _pool(view: SynapseView, x: torch.Tensor, ends: dict[str, Any]) -> Conv:
     channels = x.shape[1]
     kernel = _weight(view)[0, 0, :, :, 0].T  # (y, x) -> (x, y)
@@ -187,6 +205,8 @@ _SYNAPSES: dict[Any, Callable[..., Any]] = {
     slayer_synapse.Dense: _dense,
     slayer_synapse.Pool: _pool,
     slayer_synapse.Conv: _conv,
+    slayer_synapse.ConvTranspose: _slayers_conv_transpose,
+    slayer_synapse.Unpool: _slayers_conv_transpose,
     DenseSynapse: _dense,
     LinearSynapse: _linear,
     ConvSynapse: _conv,

@@ -13,9 +13,16 @@ import torch
 from pumice.errors import LoweringError
 from pumice.fixedpoint.formats import CHANGE_EXP, MIXED_WEIGHT, STATE_LIMIT
 from pumice.nn.blocks import sigma_delta as sd
-from pumice.nn.neurons.sigma_delta import SigmaDeltaNeuron
 from pumice.quantization.fixed_point_weight import FixedPointWeight
 from pumice.quantization.plans import LayerPlan, SynapsePlan
+from pumice.quantization.slayer_changes import (
+    SENT_BITS,
+    WEIGHT_BITS,
+    become_changes_,
+    is_changes_neuron,
+    is_slayers,
+    neuron_of,
+)
 from pumice.quantization.synapse_view import SynapseView, call_synapses, synapse_name
 from pumice.quantization.trace import INPUT, Call
 
@@ -40,7 +47,7 @@ def sends_changes(block: Any) -> bool:
         >>> sends_changes(sd.Dense({}, 3, 2)), sends_changes(torch.nn.Linear(3, 2))
         (True, False)
     """
-    return isinstance(getattr(block, "neuron", None), SigmaDeltaNeuron)
+    return is_changes_neuron(getattr(block, "neuron", None))
 
 
 def plan_changes(
@@ -73,12 +80,17 @@ def plan_changes(
     rooms = _rooms(layers, sources, max(map(abs, input_range)), int(calls[0].xs[0].shape[-1]))
     fits = {name: [_fitting_bits(view) for view in call_synapses(call)] for name, call in layers.items()}
     wanted = _wanted(layers, sources, rooms, fits)
+    shifts = {
+        sources[call.sources[0]]: _shift(layers, sources[call.sources[0]])
+        for call in layers.values()
+        if is_slayers(call.block)
+    }
     sent: dict[str, int] = {INPUT: 0}
     found: dict[str, LayerPlan] = {}
     for name, call in layers.items():
         entering = [sent[sources[source]] for source in call.sources]
         most, leaves = wanted[name]
-        state, weights, out = _old(call) or _bits(call, entering, fits[name], most)
+        state, weights, out = _old(call) or _bits(call, entering, fits[name], most, shifts.get(name, 0))
         if out is None:
             out = min(state, max(min(leaves, default=state), state - CHANGE_EXP.high))
         sent[name] = out
@@ -111,7 +123,7 @@ def _wanted(
 
 def _old(call: Call) -> tuple[int, list[int], int | None] | None:
     """The fraction bits of a layer that is quantized already."""
-    neuron: SigmaDeltaNeuron = call.block.neuron
+    neuron = neuron_of(call.block)
     if not neuron.is_deployed:
         return None
     hooks: list[Any] = [view.hook() for view in call_synapses(call)]
@@ -123,11 +135,16 @@ def _old(call: Call) -> tuple[int, list[int], int | None] | None:
     return neuron.state_bits, [hook.fraction_bits for hook in hooks], neuron.sent_bits
 
 
-def _bits(call: Call, entering: Sequence[int], fits: Sequence[int], room: int) -> tuple[int, list[int], int | None]:
+def _bits(
+    call: Call, entering: Sequence[int], fits: Sequence[int], room: int, shift: int
+) -> tuple[int, list[int], int | None]:
     """Fraction bits of the states and of each synapse's weights; those of what is sent are open."""
     if isinstance(call.block, sd.Input):
-        bits = call.block.fraction_bits
+        bits = call.block.fraction_bits + shift
         return bits, [], bits
+    if is_slayers(call.block):
+        state = max(entering) + WEIGHT_BITS
+        return state, [state - source for source in entering], min(state, SENT_BITS)
     state = min(room, *(source + fit for source, fit in zip(entering, fits, strict=True)))
     if any(fit and state - source < fit - MOST_LOST for source, fit in zip(entering, fits, strict=True)):
         raise LoweringError(
@@ -136,6 +153,13 @@ def _bits(call: Call, entering: Sequence[int], fits: Sequence[int], room: int) -
             "(nn.sigma_delta.Input's fraction_bits), or smaller weights"
         )
     return state, [state - source for source in entering], None
+
+
+def _shift(layers: Mapping[str, Call], source: str) -> int:
+    """Further fraction bits of what an encoder sends, so that lava-dl's layers behind it have those of SLAYER."""
+    if source == INPUT or not isinstance(layers[source].block, sd.Input):
+        return 0
+    return min(max(0, SENT_BITS - layers[source].block.fraction_bits), CHANGE_EXP.high)
 
 
 def _sources(calls: Sequence[Call]) -> dict[str, str]:
@@ -178,12 +202,13 @@ def _rooms(
                 float(view.rows(view.weight().detach().abs()).sum(1).max()) * bounds[sources[source]]
                 for view, source in zip(call_synapses(call), call.sources, strict=True)
             ]
-            bias = 0.0 if block.neuron.bias is None else float(block.neuron.bias.detach().abs().max())
-            bounds[name] = ROUNDING * (max(reach) if block.concat else sum(reach)) + bias
-            z = block.current(*call.xs)
-            seen = MARGIN * float(torch.maximum(z.abs().max(), block.neuron.value(z).abs().max()))
+            neuron = neuron_of(block)
+            bias = 0.0 if neuron.bias is None else float(neuron.bias.detach().abs().max())
+            bounds[name] = ROUNDING * (max(reach) if getattr(block, "concat", False) else sum(reach)) + bias
+            z = block.synapse(*call.xs) if is_slayers(block) else block.current(*call.xs)
+            seen = MARGIN * float(torch.maximum(z.abs().max(), neuron.value(z).abs().max()))
             wanted = bounds[name] if bounds[name] <= PROOF * seen else seen
-        rooms[name] = _room(max(wanted, block.neuron.threshold))
+        rooms[name] = _room(max(wanted, neuron_of(block).threshold))
     return rooms
 
 
@@ -205,8 +230,8 @@ def _layer(call: Call, names: Mapping[int, str], bits: tuple[int, int], weight_b
         for view, k in zip(views, weight_bits, strict=True)
     ]
     integers = np.concatenate([np.zeros(1), *(weight.clip(*MIXED_WEIGHT) for weight in scaled)])
-    neuron: SigmaDeltaNeuron = call.block.neuron
-    bias = [0.0] if neuron.bias is None else (neuron.bias.detach().double() * 2.0 ** bits[0]).tolist()
+    neuron = neuron_of(call.block)
+    bias = [0.0] if neuron.bias is None else (neuron.bias.detach().double() * 2.0 ** bits[0]).flatten().tolist()
     return LayerPlan(
         call.name,
         2.0 ** bits[0],
@@ -233,7 +258,9 @@ def switch_(block: Any, layer: LayerPlan, views: Mapping[str, SynapseView]) -> N
         views: Its synapses, by their modules' names.
     """
     assert layer.fraction_bits is not None
-    block.neuron.deploy(*layer.fraction_bits)
     for synapse in layer.synapses:
         assert synapse.fraction_bits is not None
         views[synapse.module].set_hook(FixedPointWeight(synapse.fraction_bits, layer.fraction_bits[0], layer.name))
+    if is_slayers(block):
+        become_changes_(block)
+    block.neuron.deploy(*layer.fraction_bits)

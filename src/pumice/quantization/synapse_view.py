@@ -14,6 +14,7 @@ from pumice.nn.blocks import sigma_delta as sd
 from pumice.nn.blocks.merge import Merge
 from pumice.nn.neurons.folding import gain_of
 from pumice.nn.synapses.base import AbstractSynapse
+from pumice.nn.synapses.slayer import is_transposed, targets_first
 from pumice.quantization.trace import Call
 
 WeightHook = Callable[..., torch.Tensor]
@@ -46,7 +47,9 @@ class SynapseView:
 
     def rows(self, weight: torch.Tensor) -> torch.Tensor:
         """Weights as (target channels, sources of one neuron)."""
-        return self.owner.rows(weight) if isinstance(self.owner, AbstractSynapse) else weight.flatten(1)
+        if isinstance(self.owner, AbstractSynapse):
+            return self.owner.rows(weight)
+        return (targets_first(weight, self.owner.groups) if is_transposed(self.owner) else weight).flatten(1)
 
     def hook(self) -> Any:
         """What replaces the weight in the forward pass."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from lava.lib.dl.slayer.block import base, cuba
+from lava.lib.dl.slayer.block import sigma_delta as slayer_sd
 from torch.utils.hooks import RemovableHandle
 
 from pumice.errors import InputError, LoweringError, PumiceError, PumiceWarning
@@ -41,9 +42,19 @@ _BLOCKS = (
     LinearReadout,
     SRMNeuron,
     sd.Input,
+    slayer_sd.Output,
 )
-SYNAPTIC = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent, Merge, Neurons, LinearReadout, sd.Input)
-SUPPORTED = (*SYNAPTIC, cuba.Flatten)
+_SLAYERS_CHANGES = (
+    slayer_sd.Dense,
+    slayer_sd.Conv,
+    slayer_sd.ConvT,
+    slayer_sd.Pool,
+    slayer_sd.Unpool,
+    slayer_sd.Output,
+)
+_OF_CUBA = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.ConvT, cuba.Unpool, cuba.Recurrent, Merge, Neurons, LinearReadout)
+SYNAPTIC = (*_OF_CUBA, sd.Input, *_SLAYERS_CHANGES)
+SUPPORTED = (*SYNAPTIC, cuba.Flatten, slayer_sd.Flatten)
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,6 +247,11 @@ class _Watcher:
         return source
 
     def _enter(self, block: Any, args: tuple[Any, ...]) -> None:
+        if isinstance(block, slayer_sd.Input):
+            raise LoweringError(
+                f"block {self.names[block]!r}: lava-dl's sigma_delta.Input rounds real numbers to 1/32, and a graph "
+                "takes whole ones; use nn.sigma_delta.Input.of(block) in its place, and give it round(32 * x)"
+            )
         if not isinstance(block, SUPPORTED):
             raise LoweringError(f"block {self.names[block]!r}: {_kind(block)} cannot be lowered; use {_supported()}")
         if not args:
@@ -295,5 +311,5 @@ def _kind(block: Any) -> str:
 
 
 def _supported() -> str:
-    known = ", ".join(kind.__name__ for kind in SUPPORTED if kind is not sd.Input)
-    return known + " of pumice.nn or of lava-dl's slayer.block.cuba, or the blocks of pumice.nn.sigma_delta"
+    known = ", ".join(kind.__name__ for kind in (*_OF_CUBA, cuba.Flatten))
+    return f"{known} of pumice.nn or of lava-dl's slayer.block.cuba, or sigma-delta blocks (nn.sigma_delta)"

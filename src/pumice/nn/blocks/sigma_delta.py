@@ -55,6 +55,25 @@ class Input(torch.nn.Module):
         self.neuron = SigmaDeltaNeuron(threshold, None, sums=False)
         self.delay = None
 
+    @classmethod
+    def of(cls, block: Any) -> Input:
+        """The encoder that does to round(32 x) what lava-dl's `slayer.block.sigma_delta.Input` does to x.
+
+        That rounds its input to a multiple of 1/32, and cuts it off at -4 and 3.97; cut off before.
+
+        Args:
+            block: lava-dl's, without weight and bias.
+
+        Raises:
+            InputError: It has a weight or a bias, or no neuron.
+        """
+        if getattr(block, "neuron", None) is None or block.weight is not None or block.bias is not None:
+            raise InputError(
+                "sigma_delta.Input.of takes lava-dl's sigma_delta.Input with neurons, without weight and bias; "
+                "scale and shift the data instead"
+            )
+        return cls(float(block.neuron.delta.threshold), fraction_bits=5)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Changes of the values."""
         x = x.double() if self.neuron.is_deployed else x

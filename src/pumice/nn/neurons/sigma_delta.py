@@ -17,7 +17,8 @@ from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.rounding import straight_through
 
 Activation = str | Callable[[torch.Tensor], torch.Tensor] | None
-_RELU = ("relu", F.relu, torch.relu)
+RELU = ("relu", F.relu, torch.relu)
+"""Names of the activation that chips have."""
 
 
 class SigmaDeltaNeuron(torch.nn.Module):
@@ -70,7 +71,7 @@ class SigmaDeltaNeuron(torch.nn.Module):
         is_number = isinstance(threshold, (int, float)) and math.isfinite(threshold)
         if not is_number or threshold < 0:
             raise InputError(f"sigma-delta: threshold must be a number of 0 or more, got {threshold!r}")
-        if activation is not None and activation not in _RELU:
+        if activation is not None and activation not in RELU:
             raise InputError(f'sigma-delta: activation must be "relu" or None, which chips have, got {activation!r}')
         check_sizes("sigma-delta", at_least=0, channels=channels)
         self.threshold = float(threshold)
@@ -123,7 +124,7 @@ class SigmaDeltaNeuron(torch.nn.Module):
         if self.bias is None:
             return value
         bias = self.integer_bias() / 2.0**self.state_bits if self.is_deployed else self.bias
-        return value + bias.reshape(-1, *[1] * (z.ndim - 2))
+        return value + bias.reshape(*bias.shape, *[1] * (z.ndim - 1 - bias.ndim))
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """What leaves, for what arrives."""

@@ -11,11 +11,16 @@ from numpy.testing import assert_array_equal
 
 import pumice
 from pumice import ir, nn
+from pumice.data import load_digits
 from pumice.errors import InputError, LoweringError
 from pumice.lowering.sigma_delta import _digits, _n_digits
 from pumice.nn import sigma_delta as sd
+from pumice.pipeline import lower_trained
+from pumice.pipeline.compare import run_test_split
+from pumice.pipeline.lowered import encoded_test
 from pumice.quantization import is_quantized, plan, quantize_
 from pumice.testing.exact import check_exact
+from pumice.train import PRESETS, train
 
 PARAMS = {"threshold": 0.04}
 
@@ -245,3 +250,25 @@ def test_input_beyond_the_range_is_refused(x):
     pumice.lower(model, flat)
     with pytest.raises(InputError, match="deployed for whole numbers"):
         model(100 * flat)
+
+
+def test_a_recipe_trains_one_and_all_answers_are_alike(tmp_path, monkeypatch):
+    """Digits, shown as they are for some steps: trained, quantized, evaluated as a graph."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sdnn.py").write_text(
+        "import torch\nfrom pumice.nn import sigma_delta as sd\n"
+        "def make(neuron_params, image_shape, n_classes):\n"
+        "    return torch.nn.Sequential(sd.Input(fraction_bits=4), sd.Conv({'threshold': 0.05}, 1, 8, 3, stride=2),\n"
+        "                               sd.Flatten(), sd.Output(72, n_classes))\n"
+    )
+    settings = ["network.name=sdnn:make", "network.args={}", "data.steps=3", "training.epochs=3", "training.lr=0.02",
+                "training.finetune_epochs=1", "data.max_train=600", "data.max_test=60"]  # fmt: skip
+    trained = train(PRESETS["digits"].overridden(settings), load_digits())
+    assert trained.accuracy_float > 0.8
+    graph = lower_trained(trained)
+    labels = trained.dataset.test.labels
+    result = pumice.evaluate(graph, zip(encoded_test(trained), labels, strict=True))
+    assert result.accuracy == trained.accuracy_deployed == trained.test_accuracy()
+    test = run_test_split(graph, trained, "fast")
+    assert {layer.s for layer in test.comparison} == {0}
+    assert_array_equal(test.predictions, result.predictions)

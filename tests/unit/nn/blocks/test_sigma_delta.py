@@ -72,4 +72,3 @@ def test_it_learns_to_predict_a_signal_with_a_part_of_the_events():
     products = 48 * (8 * 24 + 24 * 24 + 24)
     used = sum(events.mean() for name, events in result.synaptic_events.items() if not name.startswith("input "))
     assert used < 0.5 * products
-    print(f"error {result.error:.3f} (last value: {naive:.3f}), {used / products:.0%} of a dense network's products")

@@ -56,10 +56,11 @@ def lower(
     The network is deployed first if it is not yet (see `pumice.quantize_`; it is changed in place). Paths of unequal
     length are balanced by delays. Each population is reset in its own step, when the first input of a sample reaches
     it, so that samples may follow each other; delayed and recurrent spikes are kept from the next sample (see
-    `pumice.passes.schedule_resets`).
+    `pumice.passes.schedule_resets`). Sigma-delta neurons have no reset: each sample is a run of its own (see
+    `pumice.ir.remembers`).
 
     Args:
-        model: A module that calls `pumice.nn` or lava-dl CUBA blocks one after the other.
+        model: A module that calls `pumice.nn` blocks, or lava-dl's CUBA or sigma-delta blocks, one after the other.
         example_input: A batch as in training: (batch, channel, height, width, time) or (batch, n, time), whole
             numbers. Its time axis is the length of a sample.
         input_range: Smallest and largest input value; those of the example if not given. The graph refuses

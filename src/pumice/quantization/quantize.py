@@ -37,7 +37,7 @@ def quantize_(
     in the network any more, the lowered graph states it.
 
     Args:
-        model: A module that calls `pumice.nn` or lava-dl CUBA blocks one after the other.
+        model: A module that calls `pumice.nn` blocks, or lava-dl's CUBA or sigma-delta blocks, one after the other.
         example_input: A batch as in training, (batch, channel, height, width, time) or (batch, n, time); whole
             numbers, because the chip's input are integers.
         input_range: Smallest and largest input value; those of the example if not given.

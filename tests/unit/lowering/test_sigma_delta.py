@@ -21,6 +21,7 @@ from pumice.pipeline.lowered import encoded_test
 from pumice.quantization import is_quantized, plan, quantize_
 from pumice.testing.exact import check_exact
 from pumice.train import PRESETS, train
+from pumice.train.runtime.precision import neurons_in_float32
 
 PARAMS = {"threshold": 0.04}
 
@@ -272,3 +273,12 @@ def test_a_recipe_trains_one_and_all_answers_are_alike(tmp_path, monkeypatch):
     test = run_test_split(graph, trained, "fast")
     assert {layer.s for layer in test.comparison} == {0}
     assert_array_equal(test.predictions, result.predictions)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_integers_do_not_depend_on_autocast(x, dtype):
+    model, flat = dense(48, 6, 5, 2), x.flatten(1, 3)
+    quantize_(model, flat)
+    expected = model(flat)
+    with torch.autocast("cpu", dtype), neurons_in_float32(model):
+        assert torch.equal(model(flat), expected)

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from pumice.nn.neurons.sigma_delta import SigmaDeltaNeuron
+
 
 class FiringRates:
     """Mean output of each spiking block over all calls since it was made.
@@ -21,10 +23,11 @@ class FiringRates:
         self._sizes: dict[str, int] = {}
         self.latest: dict[str, torch.Tensor] = {}
 
-    def add(self, name: str, spikes: torch.Tensor) -> None:
-        """Count one call's spikes."""
-        self.latest[name] = spikes
-        self._sums[name] = self._sums.get(name, 0.0) + float(spikes.detach().float().sum())
+    def add(self, name: str, spikes: torch.Tensor, *, are_changes: bool = False) -> None:
+        """Count one call's spikes; of changes, those that were sent, and of them the size has a gradient."""
+        self.latest[name] = spikes.abs() if are_changes else spikes
+        count = spikes.detach().count_nonzero() if are_changes else spikes.detach().float().sum()
+        self._sums[name] = self._sums.get(name, 0.0) + float(count)
         self._sizes[name] = self._sizes.get(name, 0) + spikes.numel()
 
     def rates(self) -> dict[str, float]:
@@ -40,7 +43,7 @@ class FiringRates:
 
 @contextmanager
 def watch_firing(model: torch.nn.Module) -> Iterator[FiringRates]:
-    """Count the spikes of every block with neurons until the context ends.
+    """Count the spikes of every block with neurons until the context ends; of sigma-delta neurons, the changes.
 
     Example:
         >>> from pumice import nn
@@ -53,12 +56,14 @@ def watch_firing(model: torch.nn.Module) -> Iterator[FiringRates]:
     firing = FiringRates()
 
     def hook(name: str) -> Any:
-        return lambda _module, _args, output: firing.add(name, output)
+        return lambda module, _args, output: firing.add(
+            name, output, are_changes=isinstance(module.neuron, SigmaDeltaNeuron)
+        )
 
     handles = [
         module.register_forward_hook(hook(name))
         for name, module in model.named_modules()
-        if getattr(module, "neuron", None) is not None
+        if getattr(module, "neuron", None) is not None and getattr(module.neuron, "sends_changes", True)
     ]
     try:
         yield firing

@@ -32,8 +32,8 @@ PROOF = 16
 """Up to so many times that, the largest value that any input can make is given room instead."""
 MOST_LOST = 6
 """Of the 8 bits of a weight."""
-COARSER = 6
-"""So many fraction bits a layer's states may give up for the weights behind it."""
+DRIFT_BITS = 15
+"""Each message loses a fraction, always downward: in all steps together at most 2^(DRIFT_BITS - 23) of a state."""
 ROUNDING = 1.05
 """What rounding weights, and cutting off what is sent, may add to a bound."""
 MOST_WEIGHT_BITS = 14
@@ -79,7 +79,9 @@ def plan_changes(
     _check(calls, layers, sources)
     rooms = _rooms(layers, sources, max(map(abs, input_range)), int(calls[0].xs[0].shape[-1]))
     fits = {name: [_fitting_bits(view) for view in call_synapses(call)] for name, call in layers.items()}
-    wanted = _wanted(layers, sources, rooms, fits)
+    n_steps = int(calls[0].xs[0].shape[-1])
+    least = {name: room + math.ceil(math.log2(n_steps)) - DRIFT_BITS for name, room in rooms.items()}
+    wanted = _wanted(layers, sources, rooms, fits, least)
     shifts = {
         sources[call.sources[0]]: _shift(layers, sources[call.sources[0]])
         for call in layers.values()
@@ -103,11 +105,13 @@ def _wanted(
     sources: Mapping[str, str],
     rooms: Mapping[str, int],
     fits: Mapping[str, Sequence[int]],
+    least: Mapping[str, int],
 ) -> dict[str, tuple[int, list[int]]]:
     """For each layer the most fraction bits of its states, and those of what it sends that each reader wants.
 
     A reader's states have room for so many; less those of its weights, they are what its sources should send. And
-    that is at most `CHANGE_EXP.high` below a source's own states, which should not be finer then; within reason.
+    that is at most `CHANGE_EXP.high` below a source's own states, which should not be finer then; but with less than
+    `least`, what is cut off would add up.
     """
     readers: dict[str, list[str]] = {name: [] for name in (INPUT, *layers)}
     for name, call in layers.items():
@@ -116,8 +120,8 @@ def _wanted(
     wanted: dict[str, tuple[int, list[int]]] = {}
     for name in reversed([*layers]):
         leaves = [wanted[reader][0] - max(fits[reader], default=0) for reader in readers[name]]
-        fine = min(leaves, default=rooms[name]) + CHANGE_EXP.high
-        wanted[name] = min(rooms[name], max(fine, rooms[name] - COARSER)), leaves
+        leaves = [max(least[name], bits) for bits in leaves]
+        wanted[name] = min(rooms[name], min(leaves, default=rooms[name]) + CHANGE_EXP.high), leaves
     return wanted
 
 

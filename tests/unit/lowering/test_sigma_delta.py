@@ -187,10 +187,23 @@ def test_plans_say_how_weights_fill_their_bits(x):
     model, flat = dense(48, 6, 5, 2), x.flatten(1, 3)
     decided = plan(model, flat)
     assert not is_quantized(model)
-    assert [layer.weight_bits for layer in decided.layers[1:]] == [8, 8, 8]
+    assert min(layer.weight_bits for layer in decided.layers[1:]) >= 7
     assert "dense" not in str(decided)
     again = plan(quantize_(model, flat), flat)
     assert [layer.fraction_bits for layer in again.layers] == [layer.fraction_bits for layer in decided.layers]
+
+
+def test_what_is_cut_off_of_messages_does_not_add_up():
+    """Each loses up to one unit, always downward; after 200 steps the answer is still the trained one."""
+    torch.manual_seed(0)
+    walk = torch.randint(-6, 7, (4, 8, 200)).cumsum(-1).clamp(-128, 127).float()
+    model = torch.nn.Sequential(
+        sd.Input(fraction_bits=7), sd.Dense({}, 8, 24), sd.Dense({}, 24, 24), sd.Output(24, 1)
+    )
+    expected = model(walk).detach()
+    found = quantize_(model, walk)(walk)
+    late = (found - expected)[..., 150:].abs().mean() / expected.abs().max()
+    assert late < 0.05
 
 
 def spiking(n):

@@ -19,7 +19,17 @@ from pumice.backends.fast.simulator import Simulator
 from pumice.backends.labelled import own_steps, sample_batches
 from pumice.backends.verify import first_difference
 from pumice.errors import CheckFailedError, InputError
-from pumice.ir import Accumulator, Graph, Population, from_stream, latencies, to_stream, verify_graph
+from pumice.ir import (
+    Accumulator,
+    Graph,
+    Population,
+    Sigma,
+    from_stream,
+    latencies,
+    remembers,
+    to_stream,
+    verify_graph,
+)
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -31,11 +41,12 @@ class Evaluation:
     Attributes:
         labels: Given, shape (n,); or targets, (n, numbers) or (n, numbers, steps).
         predictions: Of the first output, shape (n,): the class with the most spikes in the sample (of equal counts
-            the first); of an output that sends values, the one with the largest at the sample's last step, or, of an
-            `Accumulator` that leaks, with the largest sum over its steps. With another `readout`, the neuron with the
-            largest state. Where there are targets, the numbers that were answered, of the targets' shape: what the
-            output sends, in its unit (`graph.info["unit"]`, 1 if none is given), at each step or on the mean. Where
-            samples are of unequal length, only a sample's own steps count, and its last step is its own last one.
+            the first); of an output that sends values, the one with the largest at the sample's last step, or, of a
+            `Sigma` and an `Accumulator` that leaks, with the largest sum over its steps. With another `readout`, the
+            neuron with the largest state. Where there are targets, the numbers that were answered, of the targets'
+            shape: what the output sends, in its unit (`graph.info["unit"]`, 1 if none is given), at each step or on
+            the mean. Where samples are of unequal length, only a sample's own steps count, and its last step is its
+            own last one.
         spikes: For the input and each population, events (spikes, or non-zero values) per sample, shape (n,); also
             those behind a shorter sample's end, which a chip computes and pays for.
         synaptic_events: For each synapse "source -> target", weights that were used per sample, shape (n,): each
@@ -90,7 +101,8 @@ def evaluate(
     """Run every sample of a dataset from rest and count what happens.
 
     A sample alone gives what it gives in a stream of samples, as the graph's resets clear all states between them;
-    the samples of `check` are streamed back to back, so that this is seen.
+    the samples of `check` are streamed back to back, so that this is seen (but through a graph without resets, see
+    `pumice.ir.remembers`).
 
     Args:
         graph: With a timing: it says how long a sample is, and how long its run.
@@ -215,7 +227,7 @@ class _Counter:
         self._graph, self._timing, self._threads = graph, graph.timing, threads
         self._program = Program(graph)
         self._lag = latencies(graph)
-        self._is_sum = graph.output.sends_values and not _leaks(graph.output)
+        self._is_sum = graph.output.sends_values and not _answers_in_each_step(graph.output)
         self._sizes = {graph.input.name: graph.input.size} | {p.name: p.size for p in graph.populations}
         self.scores: list[IntArray] = []
         self.outputs: list[IntArray] = []
@@ -271,9 +283,11 @@ class _Counter:
             self.synaptic_events[label].append(per_sample)
 
 
-def _leaks(population: Population) -> bool:
-    """Whether a read-out forgets, at once or by and by, so that the reader has to add up what it sends."""
-    return isinstance(population, Accumulator) and bool(np.all(np.asarray(population.v_decay_q12) > 0))
+def _answers_in_each_step(population: Population) -> bool:
+    """Whether the reader has to add up what leaves: a value, or what a read-out forgets, at once or by and by."""
+    return isinstance(population, Sigma) or (
+        isinstance(population, Accumulator) and bool(np.all(np.asarray(population.v_decay_q12) > 0))
+    )
 
 
 def _label(synapse: Any) -> str:
@@ -282,6 +296,9 @@ def _label(synapse: Any) -> str:
 
 def _checked(graph: Graph, backend: AbstractBackend, samples: IntArray, outputs: list[IntArray]) -> int:
     """Stream samples back to back through the fast backend and another, and compare all three."""
+    if len(samples) > 1 and remembers(graph):
+        answers = np.concatenate(outputs)
+        return sum(_checked(graph, backend, samples[i : i + 1], [answers[i:]]) for i in range(len(samples)))
     stream = to_stream(graph, samples)
     fast = get_backend("fast").run(graph, stream, record=True)
     other = backend.run(graph, stream, record=True)

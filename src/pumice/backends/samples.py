@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pumice.backends.base import AbstractBackend, Record, RunResult
 from pumice.errors import InputError
-from pumice.ir import Graph, from_stream, latencies, lava_to_torch, to_stream, torch_to_lava
+from pumice.ir import Graph, from_stream, latencies, lava_to_torch, remembers, to_stream, torch_to_lava
 
 Layout = Literal["torch", "lava"]
 Array = npt.NDArray[Any]
@@ -70,6 +70,8 @@ def samples_to_stream(graph: Graph, x: Any) -> Array:
 def run_samples(backend: AbstractBackend, graph: Graph, x: Any, *, record: bool = False) -> RunResult:
     """Stream samples through a graph, and cut each one's answer out of what leaves it.
 
+    Through a graph that remembers (`pumice.ir.remembers`) each sample is a run of its own.
+
     Args:
         backend: What runs the graph.
         graph: States the timing.
@@ -91,6 +93,9 @@ def run_samples(backend: AbstractBackend, graph: Graph, x: Any, *, record: bool 
         >>> run_samples(get_backend("fast"), graph, np.ones((3, 4, 5))).spikes.shape
         (3, 2, 5)
     """
+    if len(x) > 1 and remembers(graph):
+        alone = [run_samples(backend, graph, x[i : i + 1], record=record) for i in range(len(x))]
+        return _beside(alone, _concatenated_as(x))
     result = backend.run(graph, samples_to_stream(graph, x), record=record)
     lag, n = latencies(graph), len(x)
     finish = _as_tensor(x) if is_tensor(x) else np.ascontiguousarray
@@ -106,6 +111,29 @@ def run_samples(backend: AbstractBackend, graph: Graph, x: Any, *, record: bool 
             for name, record in result.records.items()
         },
     )
+
+
+def _beside(results: Sequence[RunResult], join: Callable[[list[Any]], Any]) -> RunResult:
+    """The results of one sample each as that of all."""
+
+    def record(name: str) -> Record:
+        records = [result.records[name] for result in results]
+        states = {state: join([r.states[state] for r in records]) for state in records[0].states}
+        return Record(join([r.s for r in records]), states)
+
+    return replace(
+        results[0],
+        outputs={name: join([result.outputs[name] for result in results]) for name in results[0].outputs},
+        records={name: record(name) for name in results[0].records},
+    )
+
+
+def _concatenated_as(x: Any) -> Callable[[list[Any]], Any]:
+    if not is_tensor(x):
+        return np.concatenate
+    import torch  # loaded already: `x` is one of its tensors
+
+    return torch.cat
 
 
 def _long_enough(graph: Graph, stream: Array, n: int, latency: int) -> Array:

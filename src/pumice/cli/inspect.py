@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pumice.cli.options import AsStock
 from pumice.cli.summary import summarise
 from pumice.errors import InputError, MissingExtraError
 from pumice.ir import Graph
@@ -28,12 +29,13 @@ def inspect(
     input_shape: Annotated[
         str | None, typer.Option(metavar="X,Y,C", help="For files that do not state their input's shape.")
     ] = None,
+    as_stock: AsStock = False,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE.svg", help="Also draw the graph (needs the extra plot).")
     ] = None,
 ) -> None:
     """Show the populations, synapses, shapes, latency and sizes of FILE.net."""
-    graph = load(file, input_shape=parse_shape(input_shape))
+    graph = load(file, input_shape=parse_shape(input_shape), as_stock=as_stock)
     summary = summarise(graph)
     if plot is not None:
         _plot(graph, plot)

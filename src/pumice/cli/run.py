@@ -12,6 +12,7 @@ import typer
 
 from pumice.backends import BACKENDS_HELP, DEFAULT, get_backend
 from pumice.cli.arrays import check_result_path, read_stream, write_result
+from pumice.cli.options import AsStock
 from pumice.errors import InputError, PumiceWarning
 from pumice.ir import Direct, Graph, with_reset_schedule
 from pumice.netx import load
@@ -34,7 +35,7 @@ def run(
     spike_exp: Annotated[
         int | None, typer.Option(help="Of a stock file: fraction bits of what sigma-delta neurons send.")
     ] = None,
-    as_stock: Annotated[bool, typer.Option("--as-stock", help="Reproduce stock netx's departures.")] = False,
+    as_stock: AsStock = False,
     record: Annotated[bool, typer.Option("--record", help="Also write s, u, v of every population.")] = False,
 ) -> None:
     """Run FILE.net on X.npy and write the output spikes to Y.npz."""

@@ -41,6 +41,8 @@ NEVER_FIRES_VTH_MANT = VTH_MANT.high + 1
 """Above every voltage: shifted, it is what the voltage clips at."""
 STATE_EXP = 6
 """The synaptic sum and the threshold's mantissa are shifted left by so many bits before they meet a state."""
+CHANGE_EXP = Format(0, 7)
+"""Exponents of what sigma-delta neurons send and of their states: 3 bits (Lava's `PySigmaDeltaModelFixed`)."""
 DELAY_STEPS = Format(0, 62)
 """lava-dl and NetX stop at 62 (lava-dl's `axon.Delay`); the chip's 6 bits would hold 63."""
 EXACT_FLOAT32 = 1 << 24

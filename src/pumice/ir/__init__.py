@@ -9,7 +9,7 @@ from pumice.ir.layout import flatten_whc, lava_to_torch, torch_to_lava, unflatte
 from pumice.ir.own_kinds import register_kind, unregister_kind
 from pumice.ir.populations import Accumulator, Cuba, Delta, Population, Resonator, Sigma, SigmaDelta
 from pumice.ir.reset import Reset
-from pumice.ir.schedule import latencies, with_reset_schedule, without_resets
+from pumice.ir.schedule import latencies, remembers, with_reset_schedule, without_resets
 from pumice.ir.stream import from_stream, to_stream
 from pumice.ir.synapses import Conv, ConvTranspose, Dense, Direct, Entries, OneToOne, Sparse, Synapse, TokenMixing
 from pumice.ir.verify import verify_graph
@@ -43,6 +43,7 @@ __all__ = [
     "latencies",
     "lava_to_torch",
     "register_kind",
+    "remembers",
     "to_stream",
     "torch_to_lava",
     "unflatten_whc",

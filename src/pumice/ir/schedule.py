@@ -19,7 +19,8 @@ def latencies(graph: Graph) -> dict[str, int]:
     """Steps from the network's input to each population: one per synapse and its balance, none for a direct input.
 
     Recurrent synapses (from the population itself, or from one that comes later in the graph's order) and trained
-    delays do not count: they are part of what the network computes. Clocks (`is_autonomous`) have none.
+    delays do not count: they are part of what the network computes. Clocks (`is_autonomous`) have none, and senders
+    of biases (`begins_with_input`) that of the input, 0.
 
     Raises:
         GraphError: A population is reached by paths of different latency, or by none.
@@ -29,10 +30,10 @@ def latencies(graph: Graph) -> dict[str, int]:
         >>> latencies(chain((4,), [3, 2], seed=0))
         {'input': 0, 'dense0': 1, 'dense1': 2}
     """
-    found = {graph.input.name: 0}
+    found = {graph.input.name: 0, **{p.name: 0 for p in graph.populations if begins_with_input(graph, p)}}
     alone = {p.name for p in graph.populations if is_autonomous(graph, p)}
     for population in graph.populations:
-        if population.name in alone:
+        if population.name in alone or population.name in found:
             continue
         arrivals = {}
         for synapse in graph.into(population.name):
@@ -53,6 +54,27 @@ def latencies(graph: Graph) -> dict[str, int]:
 def is_autonomous(graph: Graph, population: Population) -> bool:
     """Whether a population has no synapses into it and runs on its bias alone: a clock, which has no latency."""
     return bool(np.any(getattr(population, "bias_mant", 0))) and not any(graph.into(population.name))
+
+
+def begins_with_input(graph: Graph, population: Population) -> bool:
+    """Whether a population sends its bias in the first step, when the input's first value leaves, and then nothing.
+
+    Sigma-delta neurons without synapses into them: the change from nothing to the bias is all they ever send.
+    """
+    return bool(np.any(getattr(population, "bias", 0))) and not any(graph.into(population.name))
+
+
+def remembers(graph: Graph) -> bool:
+    """Whether samples that follow each other in a stream depend on each other; then each is a run of its own.
+
+    Sigma-delta neurons and resonators have no reset in Lava. Streams without end are what they are for.
+
+    Example:
+        >>> from pumice.ir.builder import chain
+        >>> remembers(chain((4,), [3, 2], seed=0))
+        False
+    """
+    return any(p.remembers and not begins_with_input(graph, p) for p in graph.populations)
 
 
 def with_reset_schedule(graph: Graph, interval: int, offset: int = 0) -> Graph:

@@ -21,11 +21,13 @@ from pumice.ir import (
     Synapse,
     from_stream,
     latencies,
+    remembers,
     to_stream,
     torch_to_lava,
 )
-from pumice.lowering.blocks import lower_block, population_name, undelayed
-from pumice.nn.blocks.linear_readout import LinearReadout
+from pumice.lowering.blocks import lower_block, undelayed, unit_of
+from pumice.lowering.sigma_delta import biases
+from pumice.lowering.synapses import population_name
 from pumice.passes.check_ranges import check_ranges
 from pumice.passes.cost import graph_cost
 from pumice.passes.order import Settings, run_passes
@@ -34,6 +36,7 @@ from pumice.planner.placement import unplaceable
 from pumice.planner.split import Rules
 from pumice.quantization.compiled import original
 from pumice.quantization.quantize import quantize_, undisturbed, value_range
+from pumice.quantization.sigma_delta import sends_changes
 from pumice.quantization.trace import INPUT, SYNAPTIC, Call, Trace, trace_model
 
 REFERENCE_PRODUCTS = 1 << 32
@@ -56,10 +59,11 @@ def lower(
     The network is deployed first if it is not yet (see `pumice.quantize_`; it is changed in place). Paths of unequal
     length are balanced by delays. Each population is reset in its own step, when the first input of a sample reaches
     it, so that samples may follow each other; delayed and recurrent spikes are kept from the next sample (see
-    `pumice.passes.schedule_resets`).
+    `pumice.passes.schedule_resets`). Sigma-delta neurons have no reset: each sample is a run of its own (see
+    `pumice.ir.remembers`).
 
     Args:
-        model: A module that calls `pumice.nn` or lava-dl CUBA blocks one after the other.
+        model: A module that calls `pumice.nn` blocks, or lava-dl's CUBA or sigma-delta blocks, one after the other.
         example_input: A batch as in training: (batch, channel, height, width, time) or (batch, n, time), whole
             numbers. Its time axis is the length of a sample.
         input_range: Smallest and largest input value; those of the example if not given. The graph refuses
@@ -169,10 +173,12 @@ def _assemble(traced: Trace, keep: Sequence[str], example_input: torch.Tensor, i
                 f"block {call.name!r}: delay=True on an output layer: delays act on the next layer's synapses, "
                 "and what leaves the network here meets none; leave out the delay, or do not return it"
             )
+    senders, events = biases([call for call in made if sends_changes(call.block)], populations)
     names = [name for name in traced.outputs.values() if not name.isdigit()]
     info = {"outputs": ", ".join(names)} if names else {}
-    if isinstance(outputs[0].block, LinearReadout):
-        info["unit"] = repr(outputs[0].block.unit)
+    if (unit := unit_of(outputs[0])) != 1:
+        info["unit"] = repr(unit)
+    populations, synapses = [*senders, *populations], [*synapses, *events]
     return Graph(source, tuple(populations), tuple(synapses), tuple(map(population_name, outputs)), info=info)
 
 
@@ -200,7 +206,8 @@ def _outputs(traced: Trace, keep: Sequence[str], sources: Mapping[str, Call | No
 
 def _prove(graph: Graph, calls: list[Call], example_input: torch.Tensor) -> None:
     """Stream the example's first samples through a backend and compare every layer's spikes at every step."""
-    samples = torch_to_lava(example_input[:2].numpy(force=True)).astype(np.int32)
+    n = 1 if remembers(graph) else 2
+    samples = torch_to_lava(example_input[:n].numpy(force=True)).astype(np.int32)
     stream = to_stream(graph, samples)
     backend = "reference" if len(stream) * graph_cost(graph).synapses <= REFERENCE_PRODUCTS else "fast"
     records = get_backend(backend).run(graph, stream, record=True).records

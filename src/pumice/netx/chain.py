@@ -10,12 +10,15 @@ import numpy as np
 
 from pumice.errors import FileFormatError, InputError, PumiceWarning
 from pumice.fixedpoint.formats import DELAY_STEPS, MIXED_WEIGHT
-from pumice.ir import Conv, Dense, Direct, Graph, Input, Population, Synapse
+from pumice.ir import Conv, ConvTranspose, Dense, Direct, Graph, Input, Population, Synapse
 from pumice.netx.delays import dense_delays, flattened, simplest_delay
 from pumice.netx.fields import MAX_VALUES, Int64Array
 from pumice.netx.layers import Layer
-from pumice.netx.pool import as_convolution
+from pumice.netx.pool import as_convolution, as_transposed_convolution
 from pumice.netx.stock import stock_weights, warn_of_stock
+
+_ON_CHANNELS = {"pool": as_convolution, "unpool": as_transposed_convolution}
+"""Layers that treat each channel alike, as the convolution of each channel that they are."""
 
 
 def build_chain(
@@ -41,7 +44,7 @@ def build_chain(
             state.add_input(layer)
         elif layer.kind == "flatten":
             state.flattened = True
-        elif layer.kind in ("conv", "pool"):
+        elif layer.kind in ("conv", "pool", "convT", "unpool"):
             state.add_conv(layer)
         else:
             state.add_dense(layer)
@@ -115,12 +118,13 @@ class _Chain:
         self._set_pending(layer, outgoing)
 
     def add_conv(self, layer: Layer) -> None:
-        """A convolution or a pooling."""
+        """A convolution or a pooling, or the reverse of either."""
         if self.flattened:
             raise FileFormatError(f"{layer.where}: a {layer.kind} layer cannot follow a flatten layer")
         source, shape, graded = self._source(layer, None)
-        if layer.kind == "pool":
-            found = as_convolution(layer, shape) if len(shape) == 3 else f"its source has shape {shape}"
+        kind = ConvTranspose if layer.kind in {"convT", "unpool"} else Conv
+        if layer.kind in _ON_CHANNELS:
+            found = _ON_CHANNELS[layer.kind](layer, shape) if len(shape) == 3 else f"its source has shape {shape}"
             if isinstance(found, str):
                 raise FileFormatError(f"{layer.where}: {found}")
             layer = found
@@ -136,7 +140,7 @@ class _Chain:
                 self._check_kernel(layer, weight)
                 name = self.populations[-1].name
                 self.synapses.append(
-                    Conv(source, name, graded, weight=weight, delay_steps=delay, part=part, **layer.geometry)
+                    kind(source, name, graded, weight=weight, delay_steps=delay, part=part, **layer.geometry)
                 )
         if layer.delay is not None and np.any(layer.delay) and not self.as_stock:
             if layer.delay.size not in (1, layer.shape[2]):

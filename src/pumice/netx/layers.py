@@ -16,13 +16,17 @@ MAX_GEOMETRY = 2**15
 REFUSED = {
     "average": "the file does not say what is averaged, and a mean of spikes is no integer",
     "concat": "the file does not say which layers are joined",
-    "convT": "transposed convolutions do not exist in Lava",
-    "unpool": "transposed convolutions do not exist in Lava",
     "dense_comp": "lava-dl never writes it; complex weights belong into a dense layer",
 }
 """Layer types that lava-dl writes or names, and why they cannot be read."""
+_NOT_IN_STOCK = {
+    "pool": "pooling",
+    "convT": "transposed convolutions",
+    "unpool": "unpooling",
+    "recurrent": "layers of this type (it is dense_rec there), and would skip it without a word",
+}
 _NOT_READ = {"shape", "type", "inFeatures", "outFeatures", "inChannels", "outChannels", "kernelSize", "neuron"}
-_READ = {"weight", "weight_rec", "bias", "delay", "stride", "padding", "dilation", "groups"}
+_READ = {"weight", "weight_rec", "recWeight", "bias", "delay", "stride", "padding", "dilation", "groups"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,15 +36,16 @@ class Layer:
     Attributes:
         index: Its number in the file.
         where: Its place, for messages.
-        kind: "input", "dense", "dense_rec", "conv", "pool" or "flatten".
+        kind: "input", "dense", "dense_rec", "conv", "pool", "convT", "unpool" or "flatten".
         shape: Lava's order, (x, y, channel) or (features,); empty for flatten and for an input without shape.
         neuron: None for an input layer without neurons and for flatten.
-        weight: dense: (out, in); conv: (out, kernel_x, kernel_y, in / groups); pool: (1, kernel_x, kernel_y, 1).
+        weight: dense: (out, in); conv, convT: (out, kernel_x, kernel_y, in / groups); pool, unpool: (1, kernel_x,
+            kernel_y, 1).
         weight_imag: The same of a resonator's imaginary input, else None.
         weight_rec: (out, out) of a dense_rec layer.
         bias: Integers, or None.
         delay: Integers: a number, one per neuron or input, or one per weight; None without delays.
-        geometry: stride, padding, dilation (each (x, y)) and groups of a convolution (a pooling has no groups).
+        geometry: stride, padding, dilation (each (x, y)) and groups of a convolution (poolings have no groups).
         transform: weight and bias of an input layer: for the data loader, not used by the network.
     """
 
@@ -75,8 +80,8 @@ def read_layer(node: Node, index: int, rules: Rules) -> tuple[Layer, list[str]]:
     kind = node.text("type")
     if kind in REFUSED:
         raise node.error(f"layer type {kind!r} is not supported: {REFUSED[kind]} (stock netx refuses it, too)")
-    if kind == "pool" and rules.as_stock:
-        raise node.error("stock netx cannot run pooling")
+    if kind in _NOT_IN_STOCK and rules.as_stock:
+        raise node.error(f"stock netx cannot run {_NOT_IN_STOCK[kind]}")
     reader = _READERS.get(kind)
     if reader is None:
         raise node.error(
@@ -108,12 +113,13 @@ def _input(node: Node, index: int, kind: str, rules: Rules) -> Layer:
 def _dense(node: Node, index: int, kind: str, rules: Rules) -> Layer:
     n = int(np.prod(node.shape()))
     neuron = read_neuron(node.child("neuron"), (n,), rules) if "neuron" in node else DEFAULT_NEURON
+    kind, weight_rec = ("dense_rec", "recWeight") if kind == "recurrent" else (kind, "weight_rec")
     if kind == "dense_rec" and neuron.kind is Resonator:
         raise node.error("recurrent resonators are not written by lava-dl", "type")
     real, imag = (None if w is None else _matrix(node, "weight", w, n) for w in _parts(node, neuron, rules))
     recurrent = None
     if kind == "dense_rec":
-        recurrent = _matrix(node, "weight_rec", _weight(node, "weight_rec", rules), n)
+        recurrent = _matrix(node, weight_rec, _weight(node, weight_rec, rules), n)
     return Layer(
         index,
         node.where,
@@ -133,15 +139,18 @@ def _conv(node: Node, index: int, kind: str, rules: Rules) -> Layer:
     if len(shape) != 3:
         raise node.error(f"must be (channel, height, width), got {shape[::-1]}", "shape")
     neuron = read_neuron(node.child("neuron"), shape, rules)
-    real, imag = (None if w is None else _kernel(node, w) for w in _parts(node, neuron, rules))
-    if kind == "pool" and real is not None and (real.shape[0], real.shape[3]) != (1, 1):
-        raise node.error("the kernel of a pooling must be (1, 1, kernel y, kernel x)", "weight")
+    groups = node.integer("groups", 1, LARGE) if kind in {"conv", "convT"} else 1
+    real, imag = (
+        None if w is None else _kernel(node, w, groups if kind == "convT" else 0) for w in _parts(node, neuron, rules)
+    )
+    if kind in {"pool", "unpool"} and real is not None and (real.shape[0], real.shape[3]) != (1, 1):
+        raise node.error(f"the kernel of a layer {kind!r} must be (1, 1, kernel y, kernel x)", "weight")
     geometry: dict[str, Any] = {
         name: node.pair(name, low, MAX_GEOMETRY)[::-1]  # the file has (y, x)
         for name, low in (("stride", 1), ("padding", 0), ("dilation", 1))
     }
-    if kind == "conv":
-        geometry["groups"] = node.integer("groups", 1, LARGE)
+    if kind in {"conv", "convT"}:
+        geometry["groups"] = groups
     return Layer(
         index,
         node.where,
@@ -156,7 +165,17 @@ def _conv(node: Node, index: int, kind: str, rules: Rules) -> Layer:
     )
 
 
-_READERS = {"input": _input, "dense": _dense, "dense_rec": _dense, "conv": _conv, "pool": _conv, "flatten": _flatten}
+_READERS = {
+    "input": _input,
+    "dense": _dense,
+    "dense_rec": _dense,
+    "recurrent": _dense,
+    "conv": _conv,
+    "pool": _conv,
+    "convT": _conv,
+    "unpool": _conv,
+    "flatten": _flatten,
+}
 
 
 def _parts(node: Node, neuron: Neuron, rules: Rules) -> tuple[Int64Array, Int64Array | None]:
@@ -188,11 +207,17 @@ def _matrix(node: Node, name: str, weight: Int64Array, n_out: int) -> Int64Array
     return weight
 
 
-def _kernel(node: Node, weight: Int64Array) -> Int64Array:
+def _kernel(node: Node, weight: Int64Array, transposed_groups: int = 0) -> Int64Array:
+    """The kernel as the graph has it; that of a transposed convolution has sources first, as in torch."""
     if weight.ndim == 5 and weight.shape[4] == 1:
         weight = weight[..., 0]
     if weight.ndim != 4 or not weight.size:
         raise node.error(f"must be (out, in / groups, kernel y, kernel x[, 1]), got {weight.shape}", "weight")
+    if transposed_groups:
+        if weight.shape[0] % transposed_groups:
+            raise node.error(f"{weight.shape[0]} sources are not divided by {transposed_groups} groups", "weight")
+        grouped = weight.reshape(transposed_groups, -1, *weight.shape[1:]).swapaxes(1, 2)
+        weight = grouped.reshape(-1, *grouped.shape[2:])
     return np.ascontiguousarray(weight.transpose(0, 3, 2, 1))
 
 
@@ -211,6 +236,8 @@ def _bias(node: Node, shape: tuple[int, ...], neuron: Neuron, rules: Rules) -> I
     bias = ((bias + half) % (2 * half)) - half
     if bias.size == 1:
         return bias.reshape(())
+    if bias.shape[:-1] == (1,) * (bias.ndim - 1):
+        bias = bias.reshape(-1)
     if bias.shape not in (shape, shape[-1:]):
         raise node.error(f"must have one value, {shape[-1]} or {shape}, got shape {bias.shape}", "bias")
     return bias

@@ -1,4 +1,4 @@
-"""Pooling as lava-dl trains it, as a convolution of each channel with itself."""
+"""Pooling and its reverse as lava-dl trains them, as convolutions of each channel with itself."""
 
 from __future__ import annotations
 
@@ -54,4 +54,32 @@ def as_convolution(layer: Layer, source: tuple[int, ...]) -> Layer | str:
             "dilation": dilation,
             "groups": source[2],
         },
+    )
+
+
+def as_transposed_convolution(layer: Layer, source: tuple[int, ...]) -> Layer | str:
+    """The transposed convolution that an unpooling layer was trained as, or why there is none.
+
+    SLAYER lays all channels end to end; only a kernel as large as its stride stays within its channel.
+
+    Args:
+        layer: Its kernels have shape (1, kernel_x, kernel_y, 1).
+        source: Shape of what it enlarges, (x, y, channel).
+    """
+    assert layer.weight is not None
+    assert layer.geometry is not None
+    kernel, geometry = layer.weight.shape[1:3], layer.geometry
+    if geometry["stride"][1] != kernel[1] or geometry["padding"][1] or geometry["dilation"][1] != 1:
+        return (
+            f"its windows straddle channels as SLAYER computes them (kernel {kernel[1]}, stride "
+            f"{geometry['stride'][1]}, padding {geometry['padding'][1]}, dilation {geometry['dilation'][1]})"
+        )
+    if layer.weight.size * source[2] > MAX_FIELD_VALUES:
+        return f"a kernel of {kernel} for each of {source[2]} channels is too large"
+    return replace(
+        layer,
+        kind="convT",
+        weight=np.repeat(layer.weight, source[2], axis=0),
+        weight_imag=None if layer.weight_imag is None else np.repeat(layer.weight_imag, source[2], axis=0),
+        geometry={**geometry, "groups": source[2]},
     )

@@ -1,6 +1,7 @@
 """Training blocks on lava-dl SLAYER."""
 
 from pumice import names
+from pumice.nn.blocks import sigma_delta
 from pumice.nn.blocks.activation import Activation, Neurons
 from pumice.nn.blocks.channel_mixer import ChannelMixerBlock
 from pumice.nn.blocks.current import Current
@@ -16,6 +17,7 @@ from pumice.nn.blocks.surrogate_module import SurrogateModule, surrogate_encoder
 from pumice.nn.blocks.token_mixer import TokenMixerBlock
 from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.nn.neurons.gradient import Gradient
+from pumice.nn.neurons.sigma_delta import SigmaDeltaNeuron
 from pumice.nn.neurons.srm import SRMNeuron
 from pumice.nn.neurons.stbp import STBP
 from pumice.nn.norms.bias_free_norm import BiasFreeNorm
@@ -59,6 +61,7 @@ __all__ = [
     "Recurrent",
     "ResidualBlock",
     "SRMNeuron",
+    "SigmaDeltaNeuron",
     "SpikingPatchSplitting",
     "SurrogateModule",
     "TokenMixerBlock",
@@ -66,6 +69,7 @@ __all__ = [
     "Upsample",
     "UpsampleSynapse",
     "set_gradient_",
+    "sigma_delta",
     "surrogate_encoders",
     "synchronize_norms_",
 ]

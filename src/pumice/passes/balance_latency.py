@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from pumice.errors import GraphError
 from pumice.ir import Direct, Graph, Synapse, check_known
+from pumice.ir.schedule import begins_with_input
 from pumice.passes.base import PassResult
 
 
@@ -35,7 +36,7 @@ def balance_latency(graph: Graph) -> PassResult:
         ([0, 0, 1], 2)
     """
     check_known(graph)
-    latency = {graph.input.name: 0}
+    latency = {graph.input.name: 0, **{p.name: 0 for p in graph.populations if begins_with_input(graph, p)}}
     balanced: dict[int, Synapse] = {}
     for population in graph.populations:
         synapses = [s for s in graph.into(population.name) if s.source in latency]

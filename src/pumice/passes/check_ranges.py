@@ -13,6 +13,7 @@ from pumice.fixedpoint.formats import DECAY_ONE, STATE_LIMIT
 from pumice.ir import Accumulator, Cuba, Delta, Graph, Population, Resonator, Sigma, SigmaDelta, check_known
 from pumice.passes.current_bounds import Bounds, current_bounds
 from pumice.passes.insert_relays import is_value_relay
+from pumice.passes.value_bounds import value_bounds
 
 WORD_LIMIT = 1 << 31
 """Values between populations have 32 bits."""
@@ -24,9 +25,9 @@ def check_ranges(graph: Graph) -> list[str]:
     The bounds are sufficient, not necessary: a line means that a wrap or clip cannot be ruled out. All backends
     compute wraps and clips alike, so nothing becomes inexact; but a wrap is rarely what was meant.
 
-    What nothing here bounds has a line that says so: kinds without a rule of their own, and sigma and sigma-delta
-    neurons, which add up what arrives for ever (but relays of values, which pass on the change of a sum
-    exactly, wrapped or not).
+    What nothing here bounds has a line that says so: kinds without a rule of their own, and sums of sigma and
+    sigma-delta neurons where `value_bounds` knows none (relays of values pass on the change of a sum exactly, wrapped
+    or not).
 
     Args:
         graph: Any graph; its resets bound the number of steps over which states can build up.
@@ -93,10 +94,17 @@ def _delta(graph: Graph, p: Delta) -> Iterator[str]:
 
 def _summing(graph: Graph, p: Sigma | SigmaDelta) -> Iterator[str]:
     if not is_value_relay(p):
-        yield (
-            f"no bound is known for the sum of a {type(p).__name__}, which adds up what arrives for ever; Lava's "
-            "model wraps it at 32 bits, the chip's states have 24"
-        )
+        reach = _largest(value_bounds(graph)[p.name])
+        if not np.isfinite(reach):
+            yield (
+                f"no bound is known for the sum of a {type(p).__name__}, which adds up what arrives for ever; Lava's "
+                "model wraps it at 32 bits, the chip's states have 24"
+            )
+        elif reach >= STATE_LIMIT:
+            yield (
+                f"its sum could reach {reach:.3g}, beyond {STATE_LIMIT} (24 bits; Lava's model wraps at 32); use "
+                "smaller weights or fewer input bits, or an example with larger inputs"
+            )
     elif (reach := _largest(current_bounds(graph, p.name))) >= WORD_LIMIT:
         yield f"the values that it passes on could reach {reach:.3g} and wrap at {WORD_LIMIT} (32 bits)"
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from pumice.errors import GraphError
 from pumice.fixedpoint.formats import DECAY_ONE, DELAY_STEPS
 from pumice.ir import Cuba, Graph, OneToOne, Population, SigmaDelta, Synapse, check_known
@@ -61,7 +59,7 @@ def value_relay(name: str, shape: tuple[int, ...]) -> SigmaDelta:
 
 def is_value_relay(p: Population) -> bool:
     """Whether a population is a `value_relay`."""
-    return isinstance(p, SigmaDelta) and not (p.vth or p.relu or p.spike_exp or p.state_exp or np.any(p.bias))
+    return isinstance(p, SigmaDelta) and p.is_relay
 
 
 def _path(synapse: Synapse, shape: tuple[int, ...]) -> tuple[list[Population], list[Synapse]]:

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from pumice.backends import Record, run
 from pumice.backends.labelled import own_steps
-from pumice.ir import Graph, from_stream, latencies, to_stream, torch_to_lava
-from pumice.lowering.blocks import population_name, undelayed
+from pumice.ir import Graph, from_stream, latencies, remembers, to_stream, torch_to_lava
+from pumice.lowering.blocks import undelayed
+from pumice.lowering.synapses import population_name
 from pumice.quantization.trace import SYNAPTIC, trace
 from pumice.train import Trained, encode
 from pumice.train.predict import predict, to_tensor
@@ -145,6 +146,8 @@ def windows(graph: Graph, records: dict[str, Record], n: int) -> dict[str, IntAr
 
 def _batch_size(graph: Graph) -> int:
     assert graph.timing is not None
+    if remembers(graph):
+        return 1
     values = graph.timing.period_steps * sum(p.size for p in graph.populations)
     return max(1, min(LARGEST_BATCH, BATCH_VALUES // values))
 

@@ -7,6 +7,7 @@ import torch
 from pumice.errors import LoweringError
 from pumice.fixedpoint.formats import STATE
 from pumice.nn.neurons.cuba import CubaNeuron
+from pumice.nn.rounding import wrap_sum
 from pumice.quantization.synapse_view import SynapseView
 
 
@@ -28,10 +29,9 @@ class IntegerWeight:
         self._synapse, self._neuron, self._where = synapse, neuron, where
         self.max_input, self._max_sum = max_input, max_sum
 
-    @property
-    def may_wrap(self) -> bool:
-        """Whether the sum of a convolution can reach 2^23, where Lava's wraps; always in a compiled graph."""
-        return self._may_wrap or torch.compiler.is_compiling()
+    def held(self, sums: torch.Tensor) -> torch.Tensor:
+        """The sums of a convolution as Lava's process holds them: beyond 24 bits they wrap."""
+        return wrap_sum(sums) if self._may_wrap or torch.compiler.is_compiling() else sums
 
     def __call__(self, weight: torch.Tensor, descale: bool = False) -> torch.Tensor:
         """The integers of a weight.

@@ -7,27 +7,36 @@ from typing import Any
 
 import numpy as np
 import torch
+from lava.lib.dl.slayer import synapse as slayer_synapse
 from lava.lib.dl.slayer.block import cuba
+from lava.lib.dl.slayer.block import sigma_delta as slayer_sd
 from lava.lib.dl.slayer.neuron import base as slayer_base
 from lava.lib.dl.slayer.neuron import cuba as slayer_cuba
+from lava.lib.dl.slayer.neuron import sigma_delta as slayer_sd_neuron
 from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 
 from pumice.errors import LoweringError, PumiceWarning
 from pumice.fixedpoint.formats import DECAY_ONE
+from pumice.nn.blocks import sigma_delta as sd
 from pumice.nn.blocks.activation import Neurons
 from pumice.nn.blocks.layers import Recurrent
 from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.nn.blocks.merge import Merge
 from pumice.nn.neurons.cuba import CubaNeuron
+from pumice.nn.neurons.sigma_delta import SigmaDeltaNeuron
 from pumice.nn.neurons.slayer_state import decays_q12
 from pumice.nn.norms.tdbn import TDBN
 from pumice.nn.synapses.base import AbstractSynapse
 from pumice.nn.synapses.linear import LinearSynapse
+from pumice.quantization.slayer_changes import check_slayers, is_changes_neuron, is_slayers
 from pumice.quantization.synapse_view import synapse_owners
 from pumice.quantization.trace import Call
 
-_BLOCKS = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent, Recurrent, Merge, Neurons, LinearReadout)
-_NEURONS = (slayer_cuba.Neuron, CubaNeuron)
+_BLOCKS = (
+    *(cuba.Dense, cuba.Conv, cuba.Pool, cuba.ConvT, cuba.Unpool, cuba.Recurrent),
+    *(slayer_sd.Output, Recurrent, Merge, Neurons, LinearReadout, sd.Input),
+)
+_NEURONS = (slayer_cuba.Neuron, CubaNeuron, SigmaDeltaNeuron, slayer_sd_neuron.Neuron)
 _FIXED_NORMS = (MeanOnlyBatchNorm, WgtScaleBatchNorm)
 _PACKAGES = ("pumice.", "lava.", "torch.")
 _QUANTIZERS = (slayer_base.Neuron.quantize_8bit, CubaNeuron.quantize_8bit)
@@ -96,7 +105,10 @@ def check_can_quantize(call: Call, *, is_rescaled: bool) -> None:
     """
     check_known(call)
     block, where = call.block, f"block {call.name!r}: "
-    if isinstance(block, LinearReadout):
+    _check_windows(where, call)
+    if is_slayers(block):
+        check_slayers(f"block {call.name!r}", block)
+    if isinstance(block, LinearReadout) or is_changes_neuron(block.neuron):
         return
     neuron = block.neuron
     if not is_rescaled and fires_at_threshold(neuron):
@@ -117,20 +129,28 @@ def check_can_quantize(call: Call, *, is_rescaled: bool) -> None:
         raise LoweringError(where + "graded_spike=True sends the voltage, which Lava's LIF cannot; use spikes")
     if getattr(block, "bias", None) is not None:
         raise LoweringError(where + "a block's own bias has no place in NetX; use a norm, which folds into one")
-    if isinstance(block, cuba.Pool):
-        kernel, stride = tuple(block.synapse.kernel_size[:2]), tuple(block.synapse.stride[:2])
-        plain = stride == kernel and not any(block.synapse.padding) and all(d == 1 for d in block.synapse.dilation)
-        size = tuple(call.xs[0].shape[2:4])
-        if not plain or any(n % k for n, k in zip(size, kernel, strict=True)):
-            raise LoweringError(
-                where + f"pooling {kernel} with stride {stride} of an image {size}: only a kernel that divides the "
-                "image's size, with the same stride, no padding and no dilation stays within its channel in SLAYER"
-            )
     if getattr(block, "delay_shift", False) and neuron.norm is not None:
         warnings.warn(
             where + "was trained with delay_shift=True and a bias; deployed, its bias starts with its first input",
             PumiceWarning,
             stacklevel=4,
+        )
+
+
+def _check_windows(where: str, call: Call) -> None:
+    """SLAYER pools and unpools all channels laid end to end; only some windows stay within theirs."""
+    synapse = getattr(call.block, "synapse", None)
+    if not isinstance(synapse, (slayer_synapse.Pool, slayer_synapse.Unpool)):
+        return
+    kernel, stride = tuple(synapse.kernel_size[:2]), tuple(synapse.stride[:2])
+    plain = stride == kernel and not any(synapse.padding) and all(d == 1 for d in synapse.dilation)
+    size = tuple(call.xs[0].shape[2:4])
+    pools = isinstance(synapse, slayer_synapse.Pool)
+    if not plain or (pools and any(n % k for n, k in zip(size, kernel, strict=True))):
+        what, fits = ("pooling", " that divides the image's size,") if pools else ("unpooling", "")
+        raise LoweringError(
+            where + f"{what} {kernel} with stride {stride} of an image {size}: only a kernel{fits} with the same "
+            "stride, no padding and no dilation stays within its channel in SLAYER"
         )
 
 
@@ -157,9 +177,9 @@ def _check_neuron(where: str, neuron: Any) -> None:
             where
             + f"its neuron {_name(neuron)} computes in a way of its own"
             + (f" ({', '.join(own)})" if own else "")
-            + "; only SLAYER's CUBA neuron and nn.CubaNeuron can be lowered"
+            + "; only SLAYER's CUBA and sigma-delta neurons, nn.CubaNeuron and nn.SigmaDeltaNeuron can be lowered"
         )
-    if not neuron.threshold > 0:
+    if not is_changes_neuron(neuron) and not neuron.threshold > 0:
         raise LoweringError(
             where + f"its threshold {neuron.threshold} is too small: SLAYER's grid begins at 1/64; scale weights and "
             "threshold up"

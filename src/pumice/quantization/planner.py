@@ -23,7 +23,8 @@ from pumice.quantization.known import adds_bias, check_can_quantize, own_synapse
 from pumice.quantization.plans import LayerPlan, Plan, SynapsePlan
 from pumice.quantization.scale import choose_vth_mant
 from pumice.quantization.shared_scale import share_scales
-from pumice.quantization.synapse_view import SynapseView, call_synapses
+from pumice.quantization.sigma_delta import plan_changes, sends_changes
+from pumice.quantization.synapse_view import SynapseView, call_synapses, synapse_name
 from pumice.quantization.trace import INPUT, SYNAPTIC, Call, modules_by_name
 
 Array = npt.NDArray[np.floating[Any]]
@@ -40,19 +41,23 @@ def plan_calls(model: torch.nn.Module, calls: Sequence[Call], input_range: tuple
     Raises:
         LoweringError: A block cannot be quantized exactly; the message names it.
     """
-    layers = [call for call in calls if isinstance(call.block, SYNAPTIC)]
+    all_layers = [call for call in calls if isinstance(call.block, SYNAPTIC)]
+    layers = [call for call in all_layers if not sends_changes(call.block)]
     new = [call for call in layers if not has_integers(call.block)]
     peaks = _peaks(calls, max(map(abs, input_range)))
-    _check_own_neurons(layers)
-    for call in new:
-        check_can_quantize(call, is_rescaled=is_rescaled(call))
+    names = {id(module): name for name, module in modules_by_name(model).items()}
+    _check_own_neurons(all_layers)
+    for call in all_layers:
+        if not has_integers(call.block):
+            check_can_quantize(call, is_rescaled=is_rescaled(call))
     with torch.no_grad():
+        planned = plan_changes(names, calls, input_range)
         vth_mants = _vth_mants(layers, new, peaks)
-        synapses = _synapses(model, layers, peaks)
-        planned = tuple(
-            _layer(call, vth_mants.get(call.name), synapses[call.name], peaks[call.name]) for call in layers
-        )
-    return Plan(input_range, planned, tuple((call.name, call.sources) for call in calls))
+        synapses = _synapses(names, layers, peaks)
+        for call in layers:
+            planned[call.name] = _layer(call, vth_mants.get(call.name), synapses[call.name], peaks[call.name])
+    in_order = tuple(planned[call.name] for call in all_layers)
+    return Plan(input_range, in_order, tuple((call.name, call.sources) for call in calls))
 
 
 def _check_own_neurons(layers: Sequence[Call]) -> None:
@@ -71,7 +76,7 @@ def has_integers(block: Any) -> bool:
 
 def is_rescaled(call: Call) -> bool:
     """Whether the layer's scale is free: nothing in it was trained on SLAYER's own grid alone."""
-    if isinstance(call.block, LinearReadout):
+    if isinstance(call.block, LinearReadout) or sends_changes(call.block):
         return True
     return call.reads_current or any(map(adds_bias, own_synapses(call))) or isinstance(call.block.neuron.norm, TDBN)
 
@@ -125,10 +130,9 @@ def _is_concat(call: Call) -> bool:
 
 
 def _synapses(
-    model: torch.nn.Module, layers: Sequence[Call], peaks: Mapping[str, list[int]]
+    names: Mapping[int, str], layers: Sequence[Call], peaks: Mapping[str, list[int]]
 ) -> dict[str, tuple[SynapsePlan, ...]]:
     """For each layer its synapses; one that several layers use, for the largest of their inputs."""
-    names = {id(module): name for name, module in modules_by_name(model).items()}
     found: dict[str, list[SynapsePlan]] = {call.name: [] for call in layers}
     for call in layers:
         if isinstance(call.block, LinearReadout):  # one matrix of all that the current is made of
@@ -137,7 +141,7 @@ def _synapses(
         most = EXACT_FLOAT32 // (1 if _is_concat(call) else len(synapses))
         firsts = [term.first_channel for term in call.terms] or [0] * len(synapses)
         found[call.name] = [
-            SynapsePlan(_name(names, call, s), peak, most, first, s.folds is s.owner, s.recurrent)
+            SynapsePlan(synapse_name(names, call, s), peak, most, first, s.folds is s.owner, s.recurrent)
             for (s, peak), first in zip(synapses, firsts, strict=True)
         ]
     largest: dict[str, SynapsePlan] = {}
@@ -152,15 +156,6 @@ def _synapses(
         )
         for layer, synapses in found.items()
     }
-
-
-def _name(names: Mapping[int, str], call: Call, synapse: SynapseView) -> str:
-    if id(synapse.owner) not in names:
-        raise LoweringError(
-            f"block {call.name!r}: its synapse {type(synapse.owner).__name__} is no module of the model, so that "
-            "torch does not know its weights; make it an attribute, or keep it in a torch.nn.ModuleList"
-        )
-    return names[id(synapse.owner)]
 
 
 def _layer(call: Call, vth_mant: int | None, synapses: tuple[SynapsePlan, ...], peaks: Sequence[int]) -> LayerPlan:

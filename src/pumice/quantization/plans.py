@@ -18,6 +18,7 @@ class SynapsePlan:
         first_channel: Where its channels begin in the layer.
         folds_own_norm: Whether its own norm is folded into it; otherwise the neuron's.
         recurrent: Whether the layer's own spikes are its source.
+        fraction_bits: Of the weight's integers, between sigma-delta neurons; elsewhere None.
     """
 
     module: str
@@ -26,6 +27,7 @@ class SynapsePlan:
     first_channel: int = 0
     folds_own_norm: bool = False
     recurrent: bool = False
+    fraction_bits: int | None = None
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,15 @@ class LayerPlan:
 
     Attributes:
         name: The block's name in the model.
-        scale: Integers per unit of current: vth_mant / threshold; of a read-out, per unit of its answer.
-        vth_mant: Integer threshold; None for a read-out.
+        scale: Integers per unit of current: vth_mant / threshold; of a read-out, per unit of its answer; of
+            sigma-delta neurons, per unit of their value.
+        vth_mant: Integer threshold; None for a read-out and sigma-delta neurons.
         rescaled: Whether the scale was free, and chosen so that the integers fill their formats; otherwise the layer
             keeps the integers that SLAYER trained it with.
         was_quantized: Whether the layer was quantized before; then it stays what it is.
         reads_current: Whether a `Current` enters, so that synapses belong to other blocks.
         synapses: One per source.
+        fraction_bits: Of sigma-delta neurons, those of the states and of what is sent; elsewhere None.
         weights: Smallest and largest integer weight.
         clipped: Weights outside the chip's range, which are cut off.
         n_weights: Of so many.
@@ -57,6 +61,7 @@ class LayerPlan:
     was_quantized: bool = False
     reads_current: bool = False
     synapses: tuple[SynapsePlan, ...] = ()
+    fraction_bits: tuple[int, int] | None = None
     weights: tuple[int, int] = (0, 0)
     clipped: int = 0
     n_weights: int = 0
@@ -105,6 +110,6 @@ def _row(layer: LayerPlan) -> tuple[str, ...]:
         str(layer.weight_bits),
         f"{layer.clipped}/{layer.n_weights}",
         f"{layer.bias[0]}..{layer.bias[1]}",
-        f"{layer.worst_u / (STATE.high + 1):.1%}",
-        f"{layer.worst_v / (STATE.high + 1):.1%}",
+        "-" if layer.fraction_bits else f"{layer.worst_u / (STATE.high + 1):.1%}",
+        "-" if layer.fraction_bits else f"{layer.worst_v / (STATE.high + 1):.1%}",
     )

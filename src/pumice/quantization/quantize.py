@@ -12,6 +12,7 @@ from pumice.errors import LoweringError
 from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.nn.exact import default_dtype
 from pumice.nn.neurons.cuba import CubaNeuron
+from pumice.nn.neurons.sigma_delta import SigmaDeltaNeuron
 from pumice.quantization.changes import warn_of_changes
 from pumice.quantization.compiled import original
 from pumice.quantization.known import check_finite
@@ -37,7 +38,7 @@ def quantize_(
     in the network any more, the lowered graph states it.
 
     Args:
-        model: A module that calls `pumice.nn` or lava-dl CUBA blocks one after the other.
+        model: A module that calls `pumice.nn` blocks, or lava-dl's CUBA or sigma-delta blocks, one after the other.
         example_input: A batch as in training, (batch, channel, height, width, time) or (batch, n, time); whole
             numbers, because the chip's input are integers.
         input_range: Smallest and largest input value; those of the example if not given.
@@ -139,7 +140,7 @@ def undisturbed(model: torch.nn.Module, example_input: torch.Tensor) -> Iterator
 
 def is_quantized(model: torch.nn.Module) -> bool:
     """Whether `quantize_` was called on this model."""
-    kinds = CubaNeuron, LinearReadout
+    kinds = CubaNeuron, LinearReadout, SigmaDeltaNeuron
     return any(isinstance(module, kinds) and module.is_deployed for module in model.modules())
 
 

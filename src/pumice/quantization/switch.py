@@ -18,6 +18,7 @@ from pumice.quantization.integer_weight import IntegerWeight
 from pumice.quantization.planner import has_integers
 from pumice.quantization.plans import LayerPlan, Plan, SynapsePlan
 from pumice.quantization.runtime_guard import RuntimeGuard
+from pumice.quantization.sigma_delta import switch_
 from pumice.quantization.synapse_view import SynapseView, synapse_views
 from pumice.quantization.trace import SYNAPTIC, modules_by_name
 from pumice.quantization.untouched import unchanged_on_error
@@ -72,6 +73,9 @@ def apply(model: torch.nn.Module, plan: Plan) -> torch.nn.Module:
 
 def _switch(modules: Modules, block: Any, layer: LayerPlan) -> None:
     """From here on the block computes in integers, with gradient."""
+    if layer.fraction_bits is not None:
+        switch_(block, layer, {synapse.module: _view(modules, synapse, None) for synapse in layer.synapses})
+        return
     assert layer.vth_mant is not None
     if type(block) is cuba.Recurrent:
         Recurrent.become_(block)
@@ -109,7 +113,7 @@ def _channels(synapses: Any) -> int:
 
 def _check_old(modules: Modules, layer: LayerPlan) -> None:
     """A block that was quantized before, in another network perhaps, must have been for as large an input."""
-    for synapse in layer.synapses:
+    for synapse in layer.synapses if layer.fraction_bits is None else ():
         hook: Any = _view(modules, synapse, None).hook()
         if not isinstance(hook, IntegerWeight):
             raise LoweringError(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from lava.lib.dl.slayer.block import cuba
 
+from pumice.errors import LoweringError
+from pumice.nn.blocks import sigma_delta as sd
 from pumice.nn.neurons.folding import gain_of
 from pumice.nn.synapses.base import AbstractSynapse
+from pumice.nn.synapses.slayer import is_transposed, targets_first
 from pumice.quantization.trace import Call
 
 WeightHook = Callable[..., torch.Tensor]
@@ -43,7 +46,9 @@ class SynapseView:
 
     def rows(self, weight: torch.Tensor) -> torch.Tensor:
         """Weights as (target channels, sources of one neuron)."""
-        return self.owner.rows(weight) if isinstance(self.owner, AbstractSynapse) else weight.flatten(1)
+        if isinstance(self.owner, AbstractSynapse):
+            return self.owner.rows(weight)
+        return (targets_first(weight, self.owner.groups) if is_transposed(self.owner) else weight).flatten(1)
 
     def hook(self) -> Any:
         """What replaces the weight in the forward pass."""
@@ -59,7 +64,8 @@ class SynapseView:
 
     def integers(self) -> torch.Tensor:
         """The deployed integer weight."""
-        integers: torch.Tensor = self.hook()(self.weight())
+        hook = self.hook()
+        integers: torch.Tensor = getattr(hook, "integers", hook)(self.weight())
         return integers
 
     def folded_rows(self) -> torch.Tensor:
@@ -89,4 +95,25 @@ def synapse_views(block: Any) -> list[SynapseView]:
     if isinstance(block, cuba.Recurrent):
         forward, back = block.input_synapse, block.recurrent_synapse
         return [SynapseView(forward, block.neuron), SynapseView(back, block.neuron, recurrent=True)]
+    if isinstance(block, sd.Input):
+        return []
     return [SynapseView(block.synapse, block.neuron)]
+
+
+def synapse_name(names: Mapping[int, str], call: Call, synapse: SynapseView) -> str:
+    """The name in the model of one of a call's synapses.
+
+    Args:
+        names: The model's modules' names, by identity.
+        call: Whose synapse it is, for the message.
+        synapse: It.
+
+    Raises:
+        LoweringError: It is no module of the model.
+    """
+    if id(synapse.owner) not in names:
+        raise LoweringError(
+            f"block {call.name!r}: its synapse {type(synapse.owner).__name__} is no module of the model, so that "
+            "torch does not know its weights; make it an attribute, or keep it in a torch.nn.ModuleList"
+        )
+    return names[id(synapse.owner)]

@@ -10,9 +10,11 @@ from typing import Any
 
 import torch
 from lava.lib.dl.slayer.block import base, cuba
+from lava.lib.dl.slayer.block import sigma_delta as slayer_sd
 from torch.utils.hooks import RemovableHandle
 
 from pumice.errors import InputError, LoweringError, PumiceError, PumiceWarning
+from pumice.nn.blocks import sigma_delta as sd
 from pumice.nn.blocks.activation import Neurons
 from pumice.nn.blocks.current import Current, Term
 from pumice.nn.blocks.linear_readout import LinearReadout
@@ -39,9 +41,20 @@ _BLOCKS = (
     Neurons,
     LinearReadout,
     SRMNeuron,
+    sd.Input,
+    slayer_sd.Output,
 )
-SYNAPTIC = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.Recurrent, Merge, Neurons, LinearReadout)
-SUPPORTED = (*SYNAPTIC, cuba.Flatten)
+_SLAYERS_CHANGES = (
+    slayer_sd.Dense,
+    slayer_sd.Conv,
+    slayer_sd.ConvT,
+    slayer_sd.Pool,
+    slayer_sd.Unpool,
+    slayer_sd.Output,
+)
+_OF_CUBA = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.ConvT, cuba.Unpool, cuba.Recurrent, Merge, Neurons, LinearReadout)
+SYNAPTIC = (*_OF_CUBA, sd.Input, *_SLAYERS_CHANGES)
+SUPPORTED = (*SYNAPTIC, cuba.Flatten, slayer_sd.Flatten)
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,6 +249,11 @@ class _Watcher:
         return source
 
     def _enter(self, block: Any, args: tuple[Any, ...]) -> None:
+        if isinstance(block, slayer_sd.Input):
+            raise LoweringError(
+                f"block {self.names[block]!r}: lava-dl's sigma_delta.Input rounds real numbers to 1/32, and a graph "
+                "takes whole ones; use nn.sigma_delta.Input.of(block) in its place, and give it round(32 * x)"
+            )
         if not isinstance(block, SUPPORTED):
             raise LoweringError(f"block {self.names[block]!r}: {_kind(block)} cannot be lowered; use {_supported()}")
         if not args:
@@ -297,4 +315,5 @@ def _kind(block: Any) -> str:
 
 
 def _supported() -> str:
-    return ", ".join(kind.__name__ for kind in SUPPORTED) + " of pumice.nn or of lava-dl's slayer.block.cuba"
+    known = ", ".join(kind.__name__ for kind in (*_OF_CUBA, cuba.Flatten))
+    return f"{known} of pumice.nn or of lava-dl's slayer.block.cuba, or sigma-delta blocks (nn.sigma_delta)"

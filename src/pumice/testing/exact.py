@@ -15,11 +15,11 @@ import torch
 from pumice.backends import AbstractBackend, Record, get_backend
 from pumice.backends.verify import first_difference
 from pumice.errors import CheckFailedError, PumiceError
-from pumice.ir import Graph, from_stream, latencies, to_stream, torch_to_lava
+from pumice.ir import Graph, from_stream, latencies, remembers, to_stream, torch_to_lava
 from pumice.lowering import lower
-from pumice.lowering.blocks import population_name, undelayed
+from pumice.lowering.blocks import undelayed, unit_of
+from pumice.lowering.synapses import population_name
 from pumice.netx import load, save
-from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.quantization import is_quantized
 from pumice.quantization.trace import SYNAPTIC, in_evaluation_mode, returned_tensors, trace_model
 
@@ -35,7 +35,8 @@ def check_exact(
 ) -> int:
     """Hold a deployed network, its graph on several backends, and the graph read back from a file to each other.
 
-    Compared with the reference backend, which streams the samples back to back, are: what the network returns, in
+    Compared with the reference backend, which streams the samples back to back (through a graph that remembers, one
+    in each run), are: what the network returns, in
     its order; the spikes of each of its blocks at every step; the network's answer to one sample alone; every state
     of every population on the other backends, and on the fast one after the graph was written to a file and read
     back; and what leaves the graph when each sample comes alone.
@@ -60,6 +61,8 @@ def check_exact(
         >>> check_exact(model, lower(model, x), x) > 0
         True
     """
+    if len(samples) > 1 and remembers(graph):
+        return sum(check_exact(model, graph, sample[None], backends=backends) for sample in samples)
     x = torch_to_lava(samples.numpy(force=True)).astype(np.int32)
     stream = _padded(graph, to_stream(graph, x))
     records = get_backend("reference").run(graph, stream, record=True).records
@@ -159,14 +162,14 @@ def _check_model(model: torch.nn.Module, graph: Graph, samples: torch.Tensor, re
         )
     with in_evaluation_mode(model):
         returned, alone = (returned_tensors(model(x)) for x in (samples, samples[:1]))
-    units = {population_name(c): c.block.unit for c in traced.calls if isinstance(c.block, LinearReadout)}
+    units = {population_name(c): unit_of(c) for c in traced.calls if isinstance(c.block, SYNAPTIC)}
     compared = 0
     places = [place for place in returned if place in traced.outputs.values()]
     for place, name in zip(places, outputs, strict=True):
         expected = _window(graph, records, name, len(samples))
         where = f"what is returned in place {place}, output {name}"
         for what, tensor, of in (("model", returned[place], expected), ("model alone", alone[place], expected[:1])):
-            got = _in_lavas_order(tensor, units.get(name, 1.0), of.shape)
+            got = _in_lavas_order(tensor, units[name], of.shape)
             compared += _check_equal(f"{what} and reference", where, of, got)
     for call in traced.calls:
         if isinstance(call.block, SYNAPTIC) and (name := population_name(call)) in records:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from pumice.nn import LinearReadout
+from pumice.nn import LinearReadout, sigma_delta
 from pumice.nn.probes.membrane import watch_membrane
 from pumice.nn.probes.surrogates import watch_surrogates
 from pumice.train.losses.base import AbstractLoss
@@ -43,10 +43,10 @@ def watch_answer(model: torch.nn.Module, loss_of: AbstractLoss) -> Iterator[Read
 
 
 def answers_in_numbers(model: torch.nn.Module) -> bool:
-    """Whether the network gives numbers (of a `LinearReadout`) instead of spikes.
+    """Whether the network gives numbers (of a `LinearReadout` or `sigma_delta.Output`) instead of spikes.
 
     Example:
         >>> answers_in_numbers(LinearReadout(3, 2))
         True
     """
-    return any(isinstance(module, LinearReadout) for module in model.modules())
+    return any(isinstance(module, (LinearReadout, sigma_delta.Output)) for module in model.modules())

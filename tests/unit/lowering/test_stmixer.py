@@ -26,7 +26,8 @@ from pumice.ir import (
     to_stream,
     torch_to_lava,
 )
-from pumice.lowering.blocks import population_name, undelayed
+from pumice.lowering.blocks import undelayed
+from pumice.lowering.synapses import population_name
 from pumice.models import stmixer
 from pumice.passes.insert_relays import is_value_relay
 from pumice.quantization import quantize_

@@ -52,6 +52,36 @@ def test_conv_swaps_the_axes(read, conv, last):
     assert layer.geometry == {"stride": (2, 1), "padding": (4, 3), "dilation": (5, 1), "groups": 1}
 
 
+def test_a_transposed_kernel_has_its_sources_first_in_the_file(read, conv):
+    weight = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    layer, _ = read(conv([3, 9, 9], 1, (1, 1), type="convT", weight=weight))
+    assert layer.weight.shape == (3, 5, 4, 2)
+    assert layer.weight[2, 4, 1, 0] == weight[0, 2, 1, 4]
+    grouped, _ = read(conv([6, 9, 9], 1, (1, 1), type="convT", weight=weight, groups=2))
+    assert grouped.weight.shape == (6, 5, 4, 1)
+    assert grouped.weight[4, 3, 2, 0] == weight[1, 1, 2, 3]
+    with pytest.raises(FileFormatError, match="2 sources are not divided by 3 groups"):
+        read(conv([6, 9, 9], 1, (1, 1), type="convT", weight=weight, groups=3))
+
+
+def test_spellings_of_a_recurrent_layer_and_of_a_bias(read, dense):
+    """SpyTorch2Loihi writes `recurrent` and `recWeight`; a bias of torch may keep an axis of 1."""
+    weight = 2 * np.arange(9).reshape(3, 3)
+    expected, _ = read(dense(3, 4, type="dense_rec", weight_rec=weight, bias=[1, 2, 3]))
+    found, unknown = read(dense(3, 4, type="recurrent", recWeight=weight, bias=[[1, 2, 3]]))
+    assert (found.kind, unknown) == ("dense_rec", [])
+    np.testing.assert_array_equal(found.weight_rec, expected.weight_rec)
+    assert found.bias.tolist() == expected.bias.tolist() == [1, 2, 3]
+    with pytest.raises(FileFormatError, match="it is dense_rec there"):
+        read(dense(3, 4, type="recurrent", recWeight=weight), as_stock=True)
+
+
+@pytest.mark.parametrize("kind", ["convT", "unpool"])
+def test_what_stock_lacks_is_not_run_as_stock(read, conv, kind):
+    with pytest.raises(FileFormatError, match="stock netx cannot run"):
+        read(conv([2, 6, 5], 2, (2, 2), type=kind), as_stock=True)
+
+
 def test_input_layers(read):
     layer, _ = read({"type": "input", "shape": [3, 16, 8], "weight": [36.0], "bias": 34.0})
     assert (layer.shape, layer.neuron, layer.transform) == ((8, 16, 3), None, (36.0, 34.0))
@@ -67,8 +97,6 @@ def test_unknown_fields_are_named(read, dense):
     [
         ("average", "does not say what is averaged"),
         ("concat", "does not say which layers are joined"),
-        ("convT", "transposed convolutions"),
-        ("unpool", "transposed convolutions"),
         ("dense_comp", "lava-dl never writes it"),
     ],
 )
@@ -78,7 +106,9 @@ def test_types_that_cannot_be_read_are_named(read, kind, why):
 
 
 CASES = {
-    "unknown layer type 'norm'; known are input, dense, dense_rec, conv, pool, flatten": {"type": "norm"},
+    "unknown layer type 'norm'; known are input, dense, dense_rec, recurrent, conv, pool, convT, unpool, flatten": {
+        "type": "norm"
+    },
     "has no 'type'": {},
 }
 

@@ -2,7 +2,7 @@ import warnings
 
 import pytest
 import torch
-from lava.lib.dl.slayer.block import adrf_iz, sigma_delta
+from lava.lib.dl.slayer.block import adrf_iz, rf
 from lava.lib.dl.slayer.block import cuba as slayer
 
 from pumice import nn
@@ -90,9 +90,9 @@ def test_other_kinds_are_named(params):
     model = torch.nn.Sequential(nn.Dense(params, 3, 3), slayer.TimeDecimation(2))
     with pytest.raises(LoweringError, match=r"block '1': .*TimeDecimation cannot be lowered"):
         trace(model, torch.ones(1, 3, 4))
-    sdnn = sigma_delta.Dense({"threshold": 0.1, "activation": torch.relu}, 3, 3)
-    with pytest.raises(LoweringError, match=r"sigma_delta\.Dense cannot be lowered"):
-        trace(torch.nn.Sequential(sdnn), torch.ones(1, 3, 4))
+    resonators = rf.Dense({"threshold": 0.1, "period": 8.0, "decay": 0.1}, 3, 3)
+    with pytest.raises(LoweringError, match=r"rf\.Dense cannot be lowered"):
+        trace(torch.nn.Sequential(resonators), torch.ones(1, 3, 4))
 
 
 def test_shared_blocks_are_refused(params):

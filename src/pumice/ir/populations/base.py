@@ -55,6 +55,11 @@ class Population(PlainIntegers, ABC):
         return int(np.prod(self.shape))
 
     @property
+    def remembers(self) -> bool:
+        """Whether what the neurons do depends on earlier samples: they have states, and nothing clears them."""
+        return bool(self.states) and not self.can_reset
+
+    @property
     def sent_range(self) -> tuple[int, int]:
         """The smallest and the largest value that a neuron can ever send."""
         return SIGNED_32 if self.sends_values else (0, 1)

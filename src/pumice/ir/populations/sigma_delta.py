@@ -8,13 +8,14 @@ from typing import ClassVar
 import numpy as np
 
 from pumice.fixedpoint import DeltaState, delta_step, sigma_step, to_int32
+from pumice.fixedpoint.formats import CHANGE_EXP
 from pumice.ir.limits import SIGNED_32, Limit
 from pumice.ir.populations.base import Int32Array, IntArray, Population, States
 
 _CHANGES = {
     "vth": Limit(0, SIGNED_32[1], register="state"),
-    "spike_exp": Limit(0, 7),
-    "state_exp": Limit(0, 7),
+    "spike_exp": Limit(*CHANGE_EXP),
+    "state_exp": Limit(*CHANGE_EXP),
 }
 
 
@@ -84,6 +85,16 @@ class SigmaDelta(Population):
     spike_exp: int = 6
     state_exp: int = 6
     cum_error: bool = False
+
+    @property
+    def is_relay(self) -> bool:
+        """Whether the neurons send, in the same step, the sum of what they receive, whatever came before."""
+        return not (self.vth or self.relu or self.spike_exp or self.state_exp or np.any(self.bias))
+
+    @property
+    def remembers(self) -> bool:
+        """Relays do not."""
+        return not self.is_relay
 
     def step(self, states: States, activation: dict[str, Int32Array]) -> tuple[Int32Array, States]:
         """Add up, activate, and compare with what was last sent."""

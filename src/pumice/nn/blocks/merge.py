@@ -75,12 +75,16 @@ class Merge(torch.nn.Module):
 
     def forward(self, *xs: torch.Tensor) -> torch.Tensor:
         """Spikes for one input per synapse."""
+        spikes: torch.Tensor = self.neuron(self.current(*xs))
+        return spikes if self.delay is None else self.delay(spikes)
+
+    def current(self, *xs: torch.Tensor) -> torch.Tensor:
+        """What the neurons receive."""
         if len(xs) != len(self.synapses):
             raise InputError(f"Merge has {len(self.synapses)} synapses, got {len(xs)} inputs; give one to each")
         currents = [synapse(x) for synapse, x in zip(self.synapses, xs, strict=True)]
         check_same_shape("Merge", currents, concat=self.concat)
-        spikes: torch.Tensor = self.neuron(torch.cat(currents, 1) if self.concat else reduce(torch.add, currents))
-        return spikes if self.delay is None else self.delay(spikes)
+        return torch.cat(currents, 1) if self.concat else reduce(torch.add, currents)
 
     def _channels(self) -> int:
         channels: list[int] = [synapse.out_channels for synapse in self.synapses]  # type: ignore[misc]

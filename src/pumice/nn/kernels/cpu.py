@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from pumice.nn.deviation import deviation
+from pumice.nn.kernels import changes as change_loop
 from pumice.nn.kernels import cuba, deployed, norm, stbp, whole
 from pumice.nn.kernels import quantize as grid
 from pumice.nn.kernels.threads import parallel_for
@@ -51,6 +52,12 @@ def integrate_backward(g: torch.Tensor, keep: torch.Tensor, y: torch.Tensor, g_d
     parallel_for(
         cuba.integrate_backward, g.shape[1], g.numpy(), keep.numpy(), y.numpy(), g_decay.numpy(), grain=GRAIN
     )
+
+
+def changes(values: torch.Tensor, threshold: float, sent: torch.Tensor) -> None:
+    """See `changes.changes`; values and what is sent are (time, neuron)."""
+    arrays = values.numpy(), values.numpy().dtype.type(threshold), sent.numpy()
+    parallel_for(change_loop.changes, values.shape[1], *arrays, grain=GRAIN)
 
 
 def cuba_backward(g: torch.Tensor, keep_u: torch.Tensor, keep_v: torch.Tensor) -> None:

@@ -89,6 +89,7 @@ surrogate_backward = Operator(
     "surrogate_backward(Tensor g_s, Tensor v, float threshold, float scale, str kind, float a, float b, "
     "Tensor(a!) g) -> ()"
 )
+changes = Operator("changes(Tensor values, float threshold, Tensor(a!) sent) -> ()")
 quantise = Operator("quantise(Tensor weight, float step, int edge, Tensor(a!) quantised, Tensor(b!) passes) -> ()")
 normalize_forward = Operator(
     "normalize_forward(Tensor x, Tensor gain, Tensor shift, float eps, bool unbiased, Tensor(a!) y, "

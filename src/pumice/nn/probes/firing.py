@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from pumice.nn.neurons.sigma_delta import SigmaDeltaNeuron
 from pumice.nn.padding import end_to_end
 
 
@@ -26,11 +27,12 @@ class FiringRates:
         self._sizes: dict[str, int] = {}
         self.latest: dict[str, torch.Tensor] = {}
 
-    def add(self, name: str, spikes: torch.Tensor) -> None:
-        """Count one call's spikes."""
+    def add(self, name: str, spikes: torch.Tensor, *, are_changes: bool = False) -> None:
+        """Count one call's spikes; of changes, those that were sent, and of them the size has a gradient."""
         spikes = end_to_end(spikes, self.lengths)
-        self.latest[name] = spikes
-        self._sums[name] = self._sums.get(name, 0.0) + _total(spikes.detach())
+        self.latest[name] = spikes.abs() if are_changes else spikes
+        counted = spikes.detach() != 0 if are_changes else spikes.detach()
+        self._sums[name] = self._sums.get(name, 0.0) + _total(counted)
         self._sizes[name] = self._sizes.get(name, 0) + spikes.numel()
 
     def rates(self) -> dict[str, float]:
@@ -51,7 +53,7 @@ def _total(spikes: torch.Tensor) -> float | torch.Tensor:
 
 @contextmanager
 def watch_firing(model: torch.nn.Module) -> Iterator[FiringRates]:
-    """Count the spikes of every block with neurons until the context ends.
+    """Count the spikes of every block with neurons until the context ends; of sigma-delta neurons, the changes.
 
     Example:
         >>> from pumice import nn
@@ -64,12 +66,14 @@ def watch_firing(model: torch.nn.Module) -> Iterator[FiringRates]:
     firing = FiringRates()
 
     def hook(name: str) -> Any:
-        return lambda _module, _args, output: firing.add(name, output)
+        return lambda module, _args, output: firing.add(
+            name, output, are_changes=isinstance(module.neuron, SigmaDeltaNeuron)
+        )
 
     handles = [
         module.register_forward_hook(hook(name))
         for name, module in model.named_modules()
-        if getattr(module, "neuron", None) is not None
+        if getattr(module, "neuron", None) is not None and getattr(module.neuron, "sends_changes", True)
     ]
     try:
         yield firing

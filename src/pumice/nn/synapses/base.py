@@ -71,8 +71,15 @@ class AbstractSynapse(torch.nn.Module, ABC):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The current that the synapse adds; deployed, an integer sum whose norm is folded into weight and bias."""
         self._check(x)
-        z = self.linear(x, self.weight if self.weight_hook is None else self.weight_hook(self.weight))
+        weight = self.weight if self.weight_hook is None else self.weight_hook(self.weight)
+        z = self.linear(x.to(weight.dtype) if self.is_deployed else x, weight)  # fixed point may need float64
         return z if self.norm is None or self.is_deployed else self.norm(z)
+
+    def held(self, sums: torch.Tensor) -> torch.Tensor:
+        """The sums of a convolution; deployed, as Lava's process holds them, in 24 bits."""
+        hook: Any = self.weight_hook
+        held: torch.Tensor = hook.held(sums) if self.is_deployed else sums
+        return held
 
     def __getstate__(self) -> dict[str, Any]:
         return detached_state(self)

@@ -8,7 +8,6 @@ import torch
 
 from pumice.nn.checks import check_divides, check_sizes, checked_pair
 from pumice.nn.norms.tdbn import TDBN
-from pumice.nn.rounding import wrap_sum
 from pumice.nn.synapses.base import AbstractSynapse, Pair, kernel_weight
 from pumice.nn.synapses.slayer import convolve_steps
 
@@ -69,4 +68,4 @@ class ConvSynapse(AbstractSynapse):
         """A convolution over height and width, the same in every step."""
         over_image = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
         sums = convolve_steps(x, weight[..., 0], **over_image, groups=self.groups)
-        return wrap_sum(sums) if getattr(self.weight_hook, "may_wrap", False) else sums
+        return self.held(sums)

@@ -20,7 +20,6 @@ from pumice.nn.exact import direct_convolution, exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.nn.remade import become_, remade
-from pumice.nn.rounding import wrap_sum
 from pumice.nn.synapses.sparse_product import FEWEST_OUTPUTS, EventLinear, Events
 
 
@@ -36,7 +35,7 @@ class _Deployable:
 
     def _wrapped(self, sums: torch.Tensor) -> torch.Tensor:
         """A deployed convolution's sums as the chip holds them."""
-        return wrap_sum(sums) if getattr(self.pre_hook_fx, "may_wrap", False) else sums
+        return self.pre_hook_fx.held(sums) if self.is_deployed else sums
 
 
 class Dense(_Deployable, slayer.Dense):
@@ -51,6 +50,7 @@ class Dense(_Deployable, slayer.Dense):
         """The currents."""
         check_transform(input)
         weight = _weight(self)
+        input = _like(input, weight)
         if weight[0, 0].numel() > 1:  # a kernel as large as the image
             return _conv(self, input, weight)
         weight = weight.flatten(1)
@@ -70,7 +70,8 @@ class Conv(_Deployable, slayer.Conv):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """The currents."""
         check_transform(input)
-        return self._wrapped(_conv(self, input, _weight(self)))
+        weight = _weight(self)
+        return self._wrapped(_conv(self, _like(input, weight), weight))
 
 
 class Pool(_Deployable, slayer.Pool):
@@ -91,6 +92,7 @@ class Pool(_Deployable, slayer.Pool):
         if height % kernel[0] or width % kernel[1]:
             return super().forward(input)
         weight = _weight(self)
+        input = _like(input, weight)
         x, missing = time_major(input), (0, 0, 0, width - input.shape[3], 0, height - input.shape[2])
         x = F.pad(x, missing) if any(missing) else x  # torch would copy for nothing
         # A compiled graph cannot look at numbers.
@@ -101,7 +103,75 @@ class Pool(_Deployable, slayer.Pool):
         return self._wrapped(slayer_order(sums.movedim(1, -1).unflatten(0, x.shape[:2])))
 
 
-_FAST: dict[type, type] = {slayer.Dense: Dense, slayer.Conv: Conv, slayer.Pool: Pool}
+class ConvTranspose(_Deployable, slayer.ConvTranspose):
+    """`lava.lib.dl.slayer.synapse.ConvTranspose` over images, one for each step.
+
+    Shape:
+        (batch, in_features, height, width, time) -> (batch, out_features, height', width', time).
+    """
+
+    @exactly_if_deployed
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """The currents."""
+        check_transform(input)
+        weight = _weight(self)
+        x = time_major(_like(input, weight))
+        return _steps_of(_conv_transpose(self, _images(x).contiguous(), weight, self.groups), x)
+
+
+class Unpool(_Deployable, slayer.Unpool):
+    """`lava.lib.dl.slayer.synapse.Unpool` with each channel by itself, wherever SLAYER's stays within its channel.
+
+    Shape:
+        (batch, channel, height, width, time) -> (batch, channel, k * height, k * width, time).
+    """
+
+    @exactly_if_deployed
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """The currents."""
+        check_transform(input)
+        weight = _weight(self)
+        if self.stride[:2] != self.kernel_size[:2] or any(self.padding) or any(d != 1 for d in self.dilation):
+            return super().forward(_like(input, weight))
+        x = time_major(_like(input, weight))
+        channels = x.shape[-1]
+        each = weight.expand(channels, *weight.shape[1:])
+        return _steps_of(_conv_transpose(self, _images(x).contiguous(), each, channels), x)
+
+
+def is_transposed(synapse: Any) -> bool:
+    """Whether a synapse of SLAYER's has the sources first in its weight: (in, out / groups, height, width, 1)."""
+    return isinstance(synapse, (slayer.ConvTranspose, slayer.Unpool))
+
+
+def targets_first(weight: torch.Tensor, groups: int) -> torch.Tensor:
+    """The kernel of a transposed convolution as (out, in / groups, ...) instead of torch's (in, out / groups, ...).
+
+    Example:
+        >>> targets_first(torch.zeros(4, 3, 2, 2, 1), 2).shape
+        torch.Size([6, 2, 2, 2, 1])
+    """
+    return weight.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1)
+
+
+def _conv_transpose(synapse: Any, images: torch.Tensor, weight: torch.Tensor, groups: int) -> torch.Tensor:
+    stride, padding, dilation = (tuple(pair[:2]) for pair in (synapse.stride, synapse.padding, synapse.dilation))
+    with direct_convolution():
+        return F.conv_transpose2d(images, weight[..., 0], None, stride, padding, 0, groups, dilation)
+
+
+def _steps_of(images: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Images (time * batch, channel, height, width) of a time-major input as SLAYER's tensor."""
+    return slayer_order(images.movedim(1, -1).unflatten(0, x.shape[:2]))
+
+
+_FAST: dict[type, type] = {
+    slayer.Dense: Dense,
+    slayer.Conv: Conv,
+    slayer.Pool: Pool,
+    slayer.ConvTranspose: ConvTranspose,
+    slayer.Unpool: Unpool,
+}
 
 
 def fast(synapse: Any, neuron: CubaNeuron, *, in_place: bool = False) -> Any:
@@ -128,6 +198,11 @@ def fast(synapse: Any, neuron: CubaNeuron, *, in_place: bool = False) -> Any:
 def _weight(synapse: Any) -> torch.Tensor:
     weight: torch.Tensor = synapse.weight
     return weight if synapse.pre_hook_fx is None else synapse.pre_hook_fx(weight)
+
+
+def _like(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """What enters in float64, if the weight is: fixed point may need it."""
+    return x.double() if weight.dtype == torch.float64 else x
 
 
 def _may_be_sparse(x: torch.Tensor, weight: torch.Tensor) -> bool:

@@ -42,7 +42,7 @@ def neurons_in_float32(model: torch.nn.Module) -> Iterator[None]:
     """
 
     def widen(_module: Any, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        return tuple(x.float() for x in args)
+        return tuple(x if x.dtype == torch.float64 else x.float() for x in args)
 
     neurons: list[Any] = [m.neuron for m in model.modules() if getattr(m, "neuron", None) is not None]
     handles = [neuron.register_forward_pre_hook(widen) for neuron in neurons]

@@ -1,6 +1,7 @@
 import torch
 
 from pumice import nn
+from pumice.nn import sigma_delta as sd
 from pumice.nn.probes.firing import watch_firing
 
 
@@ -16,3 +17,11 @@ def test_rates_are_means_over_all_calls():
     assert firing.rates() == {"0": 0.5}
     block(torch.ones(1, 2, 4))
     assert firing.rates() == {"0": 0.5}
+
+
+def test_of_sigma_delta_neurons_changes_count_and_values_do_not():
+    model = torch.nn.Sequential(sd.Input(0.5), sd.Output(2, 1))
+    with watch_firing(model) as firing:
+        model(torch.tensor([[[4.0, 4.0, -4.0, 0.0], [0.0, 0.0, 0.0, 0.0]]], requires_grad=True))
+    assert firing.rates() == {"0": 3 / 8}
+    firing.latest["0"].sum().backward()

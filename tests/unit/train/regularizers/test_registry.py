@@ -8,7 +8,7 @@ import pumice
 from pumice import nn
 from pumice.backends.fast.program import Program
 from pumice.errors import InputError
-from pumice.lowering.blocks import population_name
+from pumice.lowering.synapses import population_name
 from pumice.models import build_model
 from pumice.quantization.trace import SYNAPTIC, trace
 from pumice.train import Recipe, train

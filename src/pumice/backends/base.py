@@ -142,6 +142,17 @@ class AbstractBackend(ABC):
         """Run a verified graph on a checked stream."""
 
 
+def first_sample(result: RunResult) -> RunResult:
+    """Of the result of a batch, that of its first sample."""
+    return RunResult(
+        {name: sent[0] for name, sent in result.outputs.items()},
+        {
+            name: Record(r.s[0], {state: values[0] for state, values in r.states.items()})
+            for name, r in result.records.items()
+        },
+    )
+
+
 def checked_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.int32]:
     """Give the stream its full shape and type, or say what is wrong with it."""
     array = np.asarray(x)

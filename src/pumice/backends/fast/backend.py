@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pumice.backends.base import AbstractBackend, Record, RunResult
+from pumice.backends.base import AbstractBackend, Record, RunResult, first_sample
 from pumice.backends.fast.batch import simulate
 from pumice.backends.fast.program import Program
 from pumice.backends.fast.simulator import Simulator
@@ -35,14 +35,7 @@ class FastBackend(AbstractBackend):
         self._threads = threads
 
     def _run(self, graph: Graph, x: npt.NDArray[np.int32], record: bool) -> RunResult:
-        result = self._run_batch(graph, x[None], record)
-        return RunResult(
-            {name: sent[0] for name, sent in result.outputs.items()},
-            {
-                name: Record(r.s[0], {state: values[0] for state, values in r.states.items()})
-                for name, r in result.records.items()
-            },
-        )
+        return first_sample(self._run_batch(graph, x[None], record))
 
     def _run_batch(self, graph: Graph, x: npt.NDArray[np.int32], record: bool) -> RunResult:
         n, n_steps = x.shape[:2]

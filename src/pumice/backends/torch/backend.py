@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pumice.backends.base import AbstractBackend, Record, RunResult
+from pumice.backends.base import AbstractBackend, Record, RunResult, first_sample
 from pumice.backends.fast.bounds import sends_values
 from pumice.backends.fast.schedule import loops, stages
 from pumice.backends.torch.exact import exact_arithmetic
@@ -57,14 +57,7 @@ class TorchBackend(AbstractBackend):
             raise InputError(f"device {device!r} cannot be used: {reason}; use cpu, or auto") from error
 
     def _run(self, graph: Graph, x: npt.NDArray[np.int32], record: bool) -> RunResult:
-        result = self._run_batch(graph, x[None], record)
-        return RunResult(
-            {name: sent[0] for name, sent in result.outputs.items()},
-            {
-                name: Record(r.s[0], {state: values[0] for state, values in r.states.items()})
-                for name, r in result.records.items()
-            },
-        )
+        return first_sample(self._run_batch(graph, x[None], record))
 
     def _run_batch(self, graph: Graph, x: npt.NDArray[np.int32], record: bool) -> RunResult:
         n, n_steps = x.shape[:2]

@@ -1,5 +1,6 @@
 """The scripts that make the tutorials' figures run."""
 
+import json
 import runpy
 import sys
 
@@ -38,6 +39,20 @@ def test_gradients_reach_the_first_of_34_layers_better_with_tdbn(script, tmp_pat
     tdbn, none = (float(row[2]) for row in rows)
     assert 1 > tdbn > 2 * none > 0
     assert (tmp_path / "depth.svg").exists()
+
+
+def test_the_gpu_script_runs_to_its_end_without_one(script, tmp_path, capsys):
+    script("benchmarks/gpu.py", "--toy", "--systems", "pumice", "--out", tmp_path)
+    told = capsys.readouterr().out
+    assert "samples/s" in told
+    assert told.count("float ") == 2
+    assert torch.cuda.is_available() or "not measured: no GPU" in told
+    script("benchmarks/gpu.py", "--join", tmp_path)
+    shapes = json.loads((tmp_path / "shapes.json").read_text())
+    weights = torch.load(tmp_path / "weights.pt")
+    assert {name: list(tensor.shape) for name, tensor in weights.items()} == shapes
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+    assert sum(tensor.numel() for tensor in weights.values()) > 50_000
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from pumice.ir import Conv, ConvTranspose, Dense, Direct, Graph, Input, Populati
 from pumice.netx.delays import dense_delays, flattened, simplest_delay
 from pumice.netx.fields import MAX_VALUES, Int64Array
 from pumice.netx.layers import Layer
+from pumice.netx.long_delays import LONGEST, LateSources
 from pumice.netx.pool import as_convolution, as_transposed_convolution
 from pumice.netx.stock import stock_weights, warn_of_stock
 
@@ -100,14 +101,12 @@ class _Chain:
         self._add_population(layer)
         name = self.populations[-1].name
         delay = own if columns is None else own + flattened(columns, shape)
-        if np.max(delay) > DELAY_STEPS.high:
-            raise FileFormatError(
-                f"{layer.where}/delay: with the delays of its source, {np.max(delay)} steps are needed, "
-                f"{DELAY_STEPS.high} are possible"
-            )
-        steps = simplest_delay(delay, n_in)
+        late = self._late_sources(layer, source, delay, graded=graded)
         for part in ("real", "imag"):
-            if part in weights:
+            if part in weights and late is not None:
+                self.synapses += late.synapses(source, name, weights[part], part)
+            elif part in weights:
+                steps = simplest_delay(delay, n_in)
                 self.synapses.append(Dense(source, name, graded, weight=weights[part], delay_steps=steps, part=part))
         if "rec" in weights:
             recurrent = simplest_delay(own, n_out) if self.as_stock else 0
@@ -116,6 +115,22 @@ class _Chain:
             )
             self.synapses.append(loop)
         self._set_pending(layer, outgoing)
+
+    def _late_sources(self, layer: Layer, source: str, delay: Int64Array, *, graded: bool) -> LateSources | None:
+        """Relays of the sources whose delays one synapse does not have, if there are any."""
+        if np.max(delay) <= DELAY_STEPS.high:
+            return None
+        assert layer.weight is not None
+        spread = np.broadcast_to(delay, (len(delay), layer.weight.shape[1]))
+        late = LateSources.of(source, self.populations[-1].name, spread, graded=graded)
+        if late is None:
+            raise FileFormatError(
+                f"{layer.where}/delay: with the delays of its source, {np.max(delay)} steps are needed; beyond "
+                f"{DELAY_STEPS.high}, a source's delays may be at most {DELAY_STEPS.high} apart, and {LONGEST} long"
+            )
+        self.populations.insert(-1, late.relay)
+        self.synapses.append(late.into)
+        return late
 
     def add_conv(self, layer: Layer) -> None:
         """A convolution or a pooling, or the reverse of either."""
@@ -135,6 +150,11 @@ class _Chain:
         columns = self._take_pending()
         self._add_population(layer)
         delay = 0 if columns is None else simplest_delay(columns, shape[-1])
+        if np.max(delay) > DELAY_STEPS.high:
+            raise FileFormatError(
+                f"{self.pending_from}/delay: delays into a {layer.kind} layer must lie in 0..{DELAY_STEPS.high}, got "
+                f"{np.max(delay)}"
+            )
         for part, weight in (("real", layer.weight), ("imag", layer.weight_imag)):
             if weight is not None:
                 self._check_kernel(layer, weight)

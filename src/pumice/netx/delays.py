@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pumice.errors import FileFormatError
+from pumice.fixedpoint.formats import DELAY_STEPS
 from pumice.netx.fields import Int64Array
 from pumice.netx.layers import Layer
 from pumice.netx.stock import warn_of_stock
@@ -36,9 +37,13 @@ def dense_delays(layer: Layer, n_out: int, n_in: int, *, as_stock: bool) -> tupl
         if not delay.any():
             return none, None
         # Without bias, delaying a neuron's inputs delays its outputs, and is what stock does.
-        if as_stock or (layer.weight_rec is None and not np.any(0 if layer.bias is None else layer.bias)):
+        alike = layer.weight_rec is None and not np.any(0 if layer.bias is None else layer.bias)
+        if as_stock or (alike and delay.max() <= DELAY_STEPS.high):
             return rows, None
-        warn_of_stock(layer.where, "delays the inputs (bias and recurrent spikes included) instead of the outputs")
+        if not alike:
+            warn_of_stock(
+                layer.where, "delays the inputs (bias and recurrent spikes included) instead of the outputs"
+            )
         return none, rows[:, 0]
     if delay.shape not in ((n_in,), (n_out, n_in)):
         raise FileFormatError(

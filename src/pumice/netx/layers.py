@@ -249,12 +249,12 @@ _RESONATOR_BIAS = "; --as-stock drops it, as stock netx does"
 def _delay(node: Node, rules: Rules) -> Int64Array | None:
     if "delay" not in node:
         return None
-    high = LARGE if rules.as_stock else DELAY_STEPS.high
+    high = LARGE if rules.as_stock else 2 * DELAY_STEPS.high  # beyond the first half, relays are needed
     delay = node.integers("delay", -LARGE, LARGE, truncate=rules.as_stock)
     if delay.size and (delay.min() < 0 or delay.max() > high):
         raise node.error(
-            f"delays must lie in 0..62, got {delay.min()} to {delay.max()}"
+            f"delays must lie in 0..{high}, got {delay.min()} to {delay.max()}"
             + ("; --as-stock clamps them to 62, as stock netx does" if delay.min() >= 0 else ""),
             "delay",
         )
-    return np.minimum(delay, DELAY_STEPS.high)
+    return np.minimum(delay, DELAY_STEPS.high) if rules.as_stock else delay

@@ -81,6 +81,37 @@ def test_delays_with_bias_move_to_the_next_layer(write, dense):
     assert np.any(pumice.run(stock, x).spikes != trained)
 
 
+@pytest.mark.parametrize("bias", [{}, {"bias": [100, -40, 700, 0, 3]}])
+def test_delays_beyond_62_steps_pass_a_relay(write, dense, bias):
+    layers = [dense(5, 6, delay=[0, 64, 1, 62, 124], **bias), dense(4, 5)]
+    x = spikes((6,), n_steps=200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PumiceWarning)
+        graph = load(write(*layers))
+    assert [p.shape for p in graph.populations] == [(5,), (3,), (4,)]
+    assert graph.latency == 3  # one step more than two layers have
+    trained = stages(write, layers, [layers[0]["delay"], 0], x)
+    found = pumice.run(graph, x).spikes
+    np.testing.assert_array_equal(found[1:], trained[:-1])
+    assert trained[130:].any()
+    np.testing.assert_array_equal(found, pumice.run(graph, x, backend="reference").spikes)
+
+
+def test_delays_that_no_relay_can_bring_are_refused(write, dense, conv):
+    apart = np.zeros((4, 5), int)
+    apart[0, 2] = 64
+    with pytest.raises(FileFormatError, match="a source's delays may be at most 62 apart, and 124 long"):
+        load(write(dense(5, 6), dense(4, 5, delay=apart)))
+    with pytest.raises(FileFormatError, match=r"delays must lie in 0\.\.124, got 0 to 125"):
+        load(write(dense(5, 6, delay=[0, 125, 0, 0, 0]), dense(4, 5)))
+    layers = conv([4, 4, 5], 2, (3, 3), delay=[0, 63, 1, 2]), conv([3, 3, 4], 4, (2, 2))
+    with (
+        pytest.warns(PumiceWarning, match="drops the delays"),
+        pytest.raises(FileFormatError, match=r"into a conv layer must lie in 0\.\.62"),
+    ):
+        load(write(*layers), input_shape=(6, 7, 2))
+
+
 def test_delays_of_a_recurrent_layer_do_not_delay_its_recurrence(write, dense):
     rec = dense(5, 6, type="dense_rec", weight_rec=dense(5, 5)["weight"], delay=[0, 3, 1, 9, 2])
     x = spikes((6,))
@@ -116,8 +147,10 @@ def test_own_delays_add_to_those_of_the_source(write, dense):
     trained = stages(write, layers, [layers[0]["delay"], layers[1]["delay"]], x)
     np.testing.assert_array_equal(pumice.run(graph, x).spikes, trained)
     layers[1]["delay"] = [60, 0, 0, 0]
-    with pytest.warns(PumiceWarning), pytest.raises(FileFormatError, match="69 steps are needed, 62 are possible"):
-        load(write(*layers))
+    with pytest.warns(PumiceWarning):
+        graph = load(write(*layers))  # 69 steps together
+    trained = stages(write, layers, [layers[0]["delay"], layers[1]["delay"]], x)
+    np.testing.assert_array_equal(pumice.run(graph, x).spikes[1:], trained[:-1])
 
 
 @pytest.mark.parametrize("bias", [None, [0, 0, 0]])

@@ -129,8 +129,8 @@ def test_unknown_types(read, text):
         ({"weight": {"real": 1, "imag": 1}}, "weight: complex weights need resonators, got Cuba"),
         ({"bias": [1.0, 2.0]}, r"bias: must have one value, 3 or \(3,\), got shape \(2,\)"),
         ({"bias": [40000.0] * 3}, "bias: must lie in -32768..32767"),
-        ({"delay": [0.0, 1, 63]}, "delay: delays must lie in 0..62, got 0 to 63; --as-stock clamps them"),
-        ({"delay": [-1.0, 1, 2]}, "delay: delays must lie in 0..62, got -1 to 2$"),
+        ({"delay": [0.0, 1, 125]}, "delay: delays must lie in 0..124, got 0 to 125; --as-stock clamps them"),
+        ({"delay": [-1.0, 1, 2]}, "delay: delays must lie in 0..124, got -1 to 2$"),
         ({"shape": [0]}, "shape: must lie in 1.."),
         (
             {"neuron": {"type": "ALIF"}},

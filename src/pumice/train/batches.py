@@ -140,6 +140,11 @@ class _Prepared(Dataset[Any]):
         return x, self._split.labels[index], None if self._lengths is None else self._lengths[index]
 
 
+def typed(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Targets as float32, classes as int64: what losses take."""
+    return labels.astype(np.float32 if is_target(labels) else np.int64)
+
+
 def _collate(samples: list[Sample | InputError]) -> tuple[Any, Any, Any] | InputError:
     good: list[Sample] = []
     for sample in samples:
@@ -147,6 +152,4 @@ def _collate(samples: list[Sample | InputError]) -> tuple[Any, Any, Any] | Input
             return sample
         good.append(sample)
     x, labels, lengths = (list(part) for part in zip(*good, strict=True))
-    label = np.stack(labels)
-    label = label.astype(np.float32 if is_target(label) else np.int64)
-    return np.stack(x), label, None if lengths[0] is None else np.array(lengths, np.int64)
+    return np.stack(x), typed(np.stack(labels)), None if lengths[0] is None else np.array(lengths, np.int64)

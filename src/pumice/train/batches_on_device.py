@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from pumice.data import ImageDataset
 from pumice.data.augment_batches import BatchAugmentation
 from pumice.data.encoders import DirectEncoder
-from pumice.train.batches import Batch, Batches, Item, Plan
+from pumice.train.batches import Batch, Batches, Item, Plan, typed
 from pumice.train.trained import Trained
 
 LARGEST_SHARE = 0.25
@@ -52,7 +52,7 @@ class BatchesOnDevice(Batches):
         split, recipe = trained.dataset.train, trained.recipe
         self._device = device
         self._images = torch.from_numpy(np.ascontiguousarray(split.samples)).to(device)
-        self._labels = torch.from_numpy(np.asarray(split.labels).astype(np.int64)).to(device)
+        self._labels = torch.from_numpy(typed(np.asarray(split.labels))).to(device)
         self._augment = BatchAugmentation(trained.dataset, recipe.data.augment)
         self._steps = recipe.data.steps
 

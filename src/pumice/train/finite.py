@@ -45,6 +45,11 @@ class FiniteCheck:
         buffers = [(name, getattr(module, key)) for name, module, key in self._buffers]
         return first_not_finite([*self._parameters, *buffers])
 
+    def largest_gradient(self) -> torch.Tensor:
+        """The largest norm of a parameter's gradient, where it is: nothing is waited for. NaN if one is NaN."""
+        gradients = [p.grad for _, p in self._parameters if p.grad is not None]
+        return torch.stack(torch._foreach_norm(gradients)).max()
+
     def gradients(self) -> str | None:
         """The same of the gradients."""
         found = first_not_finite([(name, p.grad) for name, p in self._parameters if p.grad is not None])

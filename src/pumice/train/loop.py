@@ -19,7 +19,7 @@ from pumice.train.batches_on_device import batches_on
 from pumice.train.build import deploy, example_input, prepare_data
 from pumice.train.checkpoint import Checkpoint, excerpt, save_checkpoint
 from pumice.train.epoch import batches_per_epoch, train_epoch
-from pumice.train.history import FINETUNE, EpochRecord
+from pumice.train.history import FINETUNE, FLOAT, EpochRecord
 from pumice.train.initialize import initialize_by_data_
 from pumice.train.logs import RunLogs
 from pumice.train.next_epoch import kept_record, next_epoch, stops_early
@@ -69,7 +69,8 @@ def train(
     wherever that was, and resumed from its last checkpoint. With several processes (see `make_fabric`) the
     weights are those of one process up to rounding: a batch is the same samples, `TDBN` normalises over all of
     them, and gradients are averaged. There are two exceptions: dropout is drawn anew in each process, and the
-    regulariser `activity` looks at the rates of each process's share.
+    regulariser `activity` looks at the rates of each process's share. On a GPU, sums may differ in the last bits from
+    run to run, unless `torch.backends.cudnn.deterministic` is set before.
 
     Args:
         recipe: What to train.
@@ -113,6 +114,7 @@ def train(
             phase, epoch = following
             if (phase, epoch, position.batches) == (FINETUNE, 1, 0):
                 _take_best_(trained)
+                _release(run)
                 deploy(trained.model.cpu(), recipe, trained.dataset)
                 optimizer_state = run = None
             if run is None:
@@ -132,8 +134,15 @@ def train(
             on_epoch(record)
     if logs is not None:
         logs.close()
+    _release(run)
     trained.model.cpu().eval()
     return trained
+
+
+def _release(run: Run | None) -> None:
+    """End a phase: what was recorded on a GPU refers to the run, and would outlive it until the next collection."""
+    if run is not None and run.graphs is not None:
+        run.graphs.clear()
 
 
 def _take_best_(trained: Trained) -> None:
@@ -179,7 +188,8 @@ def _set_up(
         save_checkpoint(_snapshot(trained, wrapped, position), path)
 
     batches = batches_on(trained, fabric.device)
-    graphs = CudaGraphs(list(trained.model.parameters())) if trained.recipe.compute.cuda_graphs else None
+    wants_graphs = trained.recipe.compute.cuda_graphs and phase == FLOAT
+    graphs = CudaGraphs(trained.model) if wants_graphs else None
     return Run(trained, fabric, model, wrapped, position, logs, batches, graphs, save, on_batch)
 
 

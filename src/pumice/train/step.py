@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 
@@ -15,7 +16,7 @@ from pumice.nn.probes.firing import FiringRates, watch_firing
 from pumice.train.answer import Reader, watch_answer
 from pumice.train.batches import Batch, batch_sizes
 from pumice.train.build import build_loss
-from pumice.train.finite import FiniteCheck
+from pumice.train.finite import LARGEST, FiniteCheck
 from pumice.train.history import FLOAT
 from pumice.train.learning_rate import learning_rate
 from pumice.train.losses.base import AbstractLoss, one_number
@@ -47,7 +48,8 @@ class _Figures:
     Attributes:
         index: In the epoch, from 0.
         lr: The learning rate.
-        figures: Loss times samples, score, and each block's spikes, where they wait on a GPU.
+        figures: Where they wait on a GPU: whether the input is finite, loss times samples, score, each block's
+            spikes, and, of a batch that ends a step, the largest norm of a gradient.
         sizes: Each block's neurons times steps times samples.
         step: Number of the optimiser's step that it ends, if it ends one.
     """
@@ -98,6 +100,10 @@ class Step:
             (training.accumulate > 1, "training.accumulate is 1"),
             (run.fabric.world_size > 1, "compute.devices is 1"),
             (type(self.loss_of).at is not AbstractLoss.at, "the loss does not change while it trains"),
+            (
+                any(getattr(module, "persistent_state", False) for module in run.trained.model.modules()),
+                "no neuron carries its state from batch to batch (persistent_state)",
+            ),
         ):
             if refused:
                 raise InputError(f"compute.cuda_graphs works where {why}; leave it out")
@@ -149,7 +155,8 @@ class Step:
             output = run.model(x)
             loss = self.loss_of.of_batch(self._answer_of(output), labels, lengths)
             for penalty in self._penalties:
-                loss = loss + one_number(penalty(self._firing.latest), "a regularizer of training.regularizers")
+                spikes = {name: layer.float() for name, layer in self._firing.latest.items()}
+                loss = loss + one_number(penalty(spikes), "a regularizer of training.regularizers")
             if not loss.requires_grad:
                 raise InputError(
                     "training.loss gives a number without a gradient; compute it from the network's output"
@@ -159,9 +166,11 @@ class Step:
             score = score_sum(first_output(output).detach(), labels, lengths)
             figures = [loss.detach().double() * len(labels), score, *(total for total, _ in fired.values())]
             if self._waits:
+                figures = [torch.isfinite(x).all(), *figures]
                 batch.figures = torch.stack([torch.as_tensor(f, device=x.device).double() for f in figures])
             else:
-                self._count(batch, summed(fabric, [*map(float, figures), *map(float, batch.sizes.values())]), x)
+                sums = summed(fabric, [*map(float, figures), *map(float, batch.sizes.values())])
+                self._count(batch, sums, lambda: bool(torch.isfinite(x).all()))
             fabric.backward(loss * (len(labels) * fabric.world_size / n_together))
 
     def _recorded_passes(self, x: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, dict[str, int]]:
@@ -180,38 +189,47 @@ class Step:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
-        together = torch.cat([batch.figures for batch in waiting if batch.figures is not None]).tolist()
-        figures: list[float] = []
+        told = torch.cat([batch.figures for batch in waiting if batch.figures is not None]).tolist()
+        of_device: list[list[float]] = []
         for batch in waiting:
-            n_own = 2 + len(batch.sizes)
-            figures += [*together[:n_own], *map(float, batch.sizes.values())]
-            together = together[n_own:]
-        figures = summed(self._run.fabric, figures)
-        for batch in waiting:
+            n_own = 3 + len(batch.sizes) + (batch.step is not None)
+            of_device.append(told[:n_own])
+            told = told[n_own:]
+        shared = [
+            f
+            for b, own in zip(waiting, of_device, strict=True)
+            for f in (*own[1 : 3 + len(b.sizes)], *b.sizes.values())
+        ]
+        figures = summed(self._run.fabric, shared)
+        for batch, own in zip(waiting, of_device, strict=True):
             n_own = 2 + 2 * len(batch.sizes)
-            self._count(batch, figures[:n_own])
-            self._log(batch)
+            self._count(batch, figures[:n_own], partial(bool, own[0]))
             figures = figures[n_own:]
-        # What is not finite once stays so; looked for here, it is found before anything is saved.
-        if (found := self._finite.weights()) is not None:
-            raise self._diverged(found, waiting[-1].index)
+            if batch.step is not None and not own[-1] <= LARGEST:
+                raise self._diverged(f"the largest norm of a gradient is {own[-1]:.1e}", batch)
+            self._log(batch)
+        if (found := self._finite.weights()) is not None:  # before anything is saved
+            raise self._diverged(found, waiting[-1])
 
     def _step(self, batch: _Figures) -> None:
         """Make the optimiser's step, unless gradients, or the weights behind it, are not finite."""
         run, most = self._run, self._run.trained.recipe.training.clip_norm
-        if not self._waits and (found := self._finite.gradients()) is not None:
-            raise self._diverged(f"the {found}", batch.index)
+        if batch.figures is not None:
+            batch.figures = torch.cat([batch.figures, self._finite.largest_gradient().double()[None]])
+        elif (found := self._finite.gradients()) is not None:
+            raise self._diverged(f"the {found}", batch)
         if most is not None:
             run.fabric.clip_gradients(run.model, run.optimizer, max_norm=most, error_if_nonfinite=not self._waits)
         run.optimizer.step()
         run.optimizer.zero_grad()
         if not self._waits and (found := self._finite.weights()) is not None:
-            raise self._diverged(found, batch.index)
+            raise self._diverged(found, batch)
 
-    def _diverged(self, what: str, index: int) -> InputError:
+    def _diverged(self, what: str, batch: _Figures) -> InputError:
+        step = batch.step or self._run.position.steps + 1
         return InputError(
-            f"training diverged: {what} in {self._phase} epoch {self._epoch}, batch {index + 1} of {self.n_batches}, "
-            f"step {self._run.position.steps + 1}; use a smaller learning rate (training.lr, training.finetune_lr) "
+            f"training diverged: {what} in {self._phase} epoch {self._epoch}, batch {batch.index + 1} of "
+            f"{self.n_batches}, step {step}; use a smaller learning rate (training.lr, training.finetune_lr) "
             "or clip gradients (training.clip_norm); the last checkpoint is from before"
         )
 
@@ -225,14 +243,14 @@ class Step:
             group["lr"] = lr * group.get("lr_scale", 1.0)
         return lr
 
-    def _count(self, batch: _Figures, figures: list[float], x: torch.Tensor | None = None) -> None:
+    def _count(self, batch: _Figures, figures: list[float], is_finite: Callable[[], bool]) -> None:
         """Add the batch's figures, of all processes, to the epoch's."""
         sums, samples = self._run.position.sums, self._sizes[batch.index]
         loss_sum, correct = figures[:2]
         totals, sizes = figures[2 : 2 + len(batch.sizes)], figures[2 + len(batch.sizes) :]
         if not all(map(math.isfinite, figures)):
             blocks = [name for name, total in zip(batch.sizes, totals, strict=True) if not math.isfinite(total)]
-            raise self._diverged(f"the loss is {loss_sum / samples} ({self._origin(x, blocks)})", batch.index)
+            raise self._diverged(f"the loss is {loss_sum / samples} ({self._origin(blocks, is_finite)})", batch)
         sums.loss, sums.correct, sums.samples = sums.loss + loss_sum, sums.correct + correct, sums.samples + samples
         for name, total, size in zip(batch.sizes, totals, sizes, strict=True):
             sums.spikes[name] = sums.spikes.get(name, 0.0) + total
@@ -256,10 +274,10 @@ class Step:
         )
         self._group = (0.0, 0.0, 0)
 
-    def _origin(self, x: torch.Tensor | None, blocks: list[str]) -> str:
-        """What in the forward pass is not finite first, as far as that is known."""
-        if x is not None and not bool(torch.isfinite(x).all()):
+    def _origin(self, blocks: list[str], is_finite: Callable[[], bool]) -> str:
+        """What in the forward pass is not finite first, as far as that is known; `is_finite` says it of the input."""
+        if not is_finite():
             return "the batch itself is not finite: check the data"
-        if (found := self._finite.weights()) is not None:
+        if not self._waits and (found := self._finite.weights()) is not None:  # else it may have become so since
             return found
         return f"block {blocks[0]!r} is the first to give it" if blocks else "all blocks' spikes are finite"

@@ -8,7 +8,7 @@ from pumice.data import ImageDataset, Split, load_digits
 from pumice.train import Recipe
 from pumice.train.batches import Batches
 from pumice.train.batches_on_device import BatchesOnDevice, batches_on, can_lie_on_device
-from pumice.train.trained import start
+from pumice.train.trained import Trained, start
 
 CROP = {"RandomCrop": {"size": 8, "padding": 2}}
 FLIP = {"RandomHorizontalFlip": {}}
@@ -72,3 +72,15 @@ def test_what_is_not_known_for_batches_is_made_one_by_one(data):
 
 def test_a_cpu_needs_no_copy():
     assert type(batches_on(trained({}), torch.device("cpu"))) is Batches
+
+
+def test_targets_stay_numbers():
+    rng = np.random.default_rng(0)
+    split = Split(rng.integers(0, 16, (20, 1, 8, 8)).astype(np.uint8), rng.random((20, 1)))
+    data = ImageDataset("mine", split, split, ("y",), (0, 15), source="drawn")
+    recipe = Recipe(data={"steps": 2}, training={"batch_size": 8, "loss": "mean_squared_error"})
+    run = Trained(recipe, data, torch.nn.Identity())
+    ours, wanted = BatchesOnDevice(run, torch.device("cpu")).epoch(1), Batches(run).epoch(1)
+    for (_, labels, _), (_, expected, _) in zip(ours, wanted, strict=True):
+        assert torch.equal(labels, expected)
+        assert labels.dtype == torch.float32

@@ -44,6 +44,12 @@ def test_what_is_not_finite_is_found_late_and_nothing_is_saved(tmp_path):
 
 
 @pytest.mark.usefixtures("deferred")
+def test_gradients_too_large_for_their_squares_are_found_late():
+    with pytest.raises(InputError, match=r"the largest norm of a gradient is .* batch 1 of 8, step 1"):
+        train(recipe(loss_args={"beta": 1e27}, accumulate=1), load_digits())
+
+
+@pytest.mark.usefixtures("deferred")
 @pytest.mark.parametrize(
     ("training", "why"),
     [

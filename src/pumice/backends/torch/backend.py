@@ -51,8 +51,8 @@ class TorchBackend(AbstractBackend):
             device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
             self.device = torch.device(device)
-            torch.zeros(1, device=self.device)
-        except (RuntimeError, AssertionError) as error:
+            torch.zeros(1, dtype=torch.float64, device=self.device)
+        except (RuntimeError, AssertionError, TypeError) as error:
             reason = str(error).partition("\n")[0]
             raise InputError(f"device {device!r} cannot be used: {reason}; use cpu, or auto") from error
 

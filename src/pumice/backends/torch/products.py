@@ -25,9 +25,11 @@ Prepared: TypeAlias = tuple[Array, Linear]
 """Weights of a synapse, and what is done with them."""
 
 FLOAT32_EXACT = 2 ** (np.finfo(np.float32).nmant + 1)
+LONGEST_PRODUCT = 1 << 16
+"""Frames that are multiplied at a time."""
 FLOAT64_EXACT = 2 ** (np.finfo(np.float64).nmant + 1)
 LOW_BITS = 16
-FRAMES_BYTES = 1 << 28
+WINDOWS_BYTES = 1 << 28
 """Aim for what is held at a time of the windows of a convolution."""
 
 
@@ -56,9 +58,8 @@ class Arrival:
         dtype = torch.float32 if bound < FLOAT32_EXACT else torch.float64
         self._weight = torch.as_tensor(np.asarray(weight, np.float64)).to(device, dtype)
         self._wraps = isinstance(synapse, Conv) and bound >= STATE_LIMIT
-        window = max(1, weight.size // max(1, receiving[-1]))  # of a convolution; others need less
-        per_frame = 8 * max(1, int(np.prod(receiving[:-1]))) * window
-        self._frames = max(1, FRAMES_BYTES // per_frame)
+        per_frame = 8 * weight.size * int(np.prod(receiving[:-1])) // max(1, receiving[-1])
+        self._frames = max(1, WINDOWS_BYTES // max(1, per_frame)) if isinstance(synapse, Conv) else LONGEST_PRODUCT
 
     def added(self, values: torch.Tensor) -> torch.Tensor:
         """The sums, modulo 2^32, for integers of any type: (N, *source) -> (N, *receiving), int32."""
@@ -82,7 +83,7 @@ class Arrival:
 
 
 class ByDefinition(Arrival):
-    """A kind of one's own with an arithmetic of its own: its `accumulate`, frame by frame."""
+    """A kind with an arithmetic of its own, or with weights too large: its `accumulate`, frame by frame."""
 
     def __init__(self, graph: Graph, synapse: Synapse, trained_delay: int, device: torch.device) -> None:
         super().__init__(graph, synapse, trained_delay, (np.zeros(1), lambda values, _weight: values), device)
@@ -97,7 +98,8 @@ class ByDefinition(Arrival):
 def arrivals(graph: Graph, synapse: Synapse, device: torch.device) -> Iterator[Arrival]:
     """A synapse's arrivals, one for each of its delays."""
     delays = np.unique(getattr(synapse, "delay_steps", 0))
-    if type(synapse) not in _KINDS and type(synapse).accumulate is not Synapse.accumulate:
+    own_arithmetic = type(synapse) not in _KINDS and type(synapse).accumulate is not Synapse.accumulate
+    if own_arithmetic or synapse.largest_sum(*graph.ends_of(synapse)) << LOW_BITS >= FLOAT64_EXACT:
         for delay in delays:
             yield ByDefinition(graph, synapse, int(delay), device)
         return
@@ -165,13 +167,15 @@ def _single_weights(s: Synapse, ends: Ends, delay: int) -> Prepared:
     """Any kind, by its `entries`: a sparse matrix."""
     found = s.entries(*ends)
     now = found.delay_steps == delay
-    rows, columns = (torch.as_tensor(np.ascontiguousarray(index[now])) for index in (found.rows, found.columns))
+    places = torch.as_tensor(np.stack([found.rows[now], found.columns[now]]))
     size = int(np.prod(ends[1])), int(np.prod(ends[0]))
+    made: list[torch.Tensor] = []
 
     def linear(values: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-        places = torch.stack([rows, columns]).to(values.device)
-        matrix = torch.sparse_coo_tensor(places, w, size, check_invariants=False)
-        return torch.sparse.mm(matrix, values.flatten(1).t()).t().reshape(len(values), *ends[1])
+        if not made:
+            matrix = torch.sparse_coo_tensor(places.to(w.device), w, size, check_invariants=False)
+            made.append(matrix.coalesce())
+        return torch.sparse.mm(made[0], values.flatten(1).t()).t().reshape(len(values), *ends[1])
 
     return found.values[now], linear
 

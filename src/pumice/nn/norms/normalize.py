@@ -15,7 +15,8 @@ class Normalize(torch.autograd.Function):
     r"""gain * (x - mean) / sqrt(var + eps) + shift, per channel, with statistics of the batch.
 
     torch's own kernels for channels-last memory add up a channel's numbers one after the other in float32, which is
-    wrong in the fifth digit for a batch of images and steps; these are right to the last.
+    wrong in the fifth digit for a batch of images and steps; these are right, unless the first row lies far from all
+    others.
 
     Args of `apply`: x (..., channel) of a kind that it `takes`, contiguous; gain and shift per channel; eps; whether
     the variance is that with n - 1.

@@ -95,8 +95,8 @@ class Pool(_Deployable, slayer.Pool):
         input = _like(input, weight)
         x, missing = time_major(input), (0, 0, 0, width - input.shape[3], 0, height - input.shape[2])
         x = F.pad(x, missing) if any(missing) else x  # torch would copy for nothing
-        # A compiled graph cannot look at numbers.
-        if torch.compiler.is_compiling() or not torch.all(weight == weight.view(-1)[0]):
+        # A compiled graph cannot look at numbers, and a GPU would have to be waited for.
+        if torch.compiler.is_compiling() or x.is_cuda or not torch.all(weight == weight.view(-1)[0]):
             windows = x.unflatten(3, (-1, kernel[1])).unflatten(2, (-1, kernel[0]))
             return self._wrapped(slayer_order((windows * weight.view(kernel[0], 1, kernel[1], 1)).sum((3, 5))))
         sums = F.avg_pool2d(_images(x), kernel, divisor_override=1) * weight.view(-1)[0]

@@ -72,7 +72,7 @@ def one_number(found: Any, what: str) -> torch.Tensor:
         pumice.errors.InputError: training.loss must give one number, a tensor of shape (), got None
     """
     if isinstance(found, torch.Tensor) and found.numel() == 1:
-        return found
+        return found.reshape(())
     got = f"a tensor of shape {tuple(found.shape)}; take its mean" if isinstance(found, torch.Tensor) else repr(found)
     raise InputError(f"{what} must give one number, a tensor of shape (), got {got}")
 
@@ -128,6 +128,7 @@ class WeightedLoss(AbstractLoss):
         if class_weights is not None and not all(weight > 0 for weight in class_weights):
             raise InputError(f"class_weights must be > 0, got {list(class_weights)}")
         self.class_weights = None if class_weights is None else [float(weight) for weight in class_weights]
+        self._weights = torch.empty(0)  # the same, where and as they were needed last
 
     def weights_for(self, answer: torch.Tensor) -> torch.Tensor | None:
         """The weights of the classes of an answer, shape (batch, class, ...).
@@ -142,7 +143,9 @@ class WeightedLoss(AbstractLoss):
                 f"class_weights has {len(self.class_weights)} numbers, and the network's answer {answer.shape[1]} "
                 "classes; give one to each"
             )
-        return torch.tensor(self.class_weights, dtype=answer.dtype, device=answer.device)
+        if self._weights.numel() == 0 or (self._weights.dtype, self._weights.device) != (answer.dtype, answer.device):
+            self._weights = torch.tensor(self.class_weights, dtype=answer.dtype, device=answer.device)
+        return self._weights
 
     def mean(self, per_sample: torch.Tensor, answer: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """The weighted mean of a loss of each sample, shape (batch,)."""

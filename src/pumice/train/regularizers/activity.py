@@ -39,6 +39,6 @@ class Activity:
 
     def __call__(self, spikes: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """R of one forward pass: block -> spikes (batch, ..., time)."""
-        rates = torch.stack([layer.mean() for layer in spikes.values()])
+        rates = torch.stack([layer.mean(dtype=torch.float32) for layer in spikes.values()])
         excess, lack = torch.relu(rates - self.max_rate), torch.relu(self.min_rate - rates)
         return self.weight * (excess.square() + lack.square()).sum()

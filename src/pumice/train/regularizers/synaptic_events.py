@@ -36,12 +36,12 @@ class SynapticEvents:
             raise InputError(f"synaptic_events: weight must be >= 0, got {weight}")
         self.weight = weight
         self._fan_out = {name: counts for name, counts in fan_out.items() if name != "input"}
+        self._most = {name: float(counts.sum()) for name, counts in self._fan_out.items()}
 
     def __call__(self, spikes: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """R of one forward pass: block -> spikes (batch, ..., time)."""
-        events, most = torch.zeros(()), 0.0
+        events = []
         for name, layer in spikes.items():
-            cost = self._fan_out[name].to(layer.device)
-            events = events.to(layer.device) + (layer.mean((0, -1)) * cost).sum()
-            most += float(cost.sum())
-        return self.weight * events / max(most, 1.0)
+            cost = self._fan_out[name] = self._fan_out[name].to(layer.device)
+            events.append((layer.mean((0, -1), dtype=torch.float32) * cost).sum())
+        return self.weight * torch.stack(events).sum() / max(sum(self._most[name] for name in spikes), 1.0)

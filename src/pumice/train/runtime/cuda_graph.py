@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from pumice.errors import InputError
+
 Passes = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, Any]]
 """Forward and backward pass: (x, labels) -> figures, one tensor, and what else is known of a batch of that size."""
 
@@ -26,6 +28,7 @@ class _Recorded:
     figures: torch.Tensor
     known: Any
     gradients: list[torch.Tensor | None]
+    places: dict[str, int]
 
 
 class CudaGraphs:
@@ -35,11 +38,16 @@ class CudaGraphs:
     wait for the GPU. (Nguyen et al., "Accelerating PyTorch with CUDA Graphs", pytorch.org, 2021.)
 
     Args:
-        parameters: Whose gradients the passes write; they have none when the passes begin.
+        model: What the passes run. Its parameters get gradients, and have none when the passes begin; parameters and
+            buffers must stay the tensors that they are.
+
+    Raises:
+        InputError: From `run`: the passes ask the GPU for a value, or a tensor of the model was replaced.
     """
 
-    def __init__(self, parameters: list[torch.nn.Parameter]) -> None:
-        self._parameters = parameters
+    def __init__(self, model: torch.nn.Module) -> None:
+        self._model = model
+        self._parameters = list(model.parameters())
         self._eager: dict[torch.Size, int] = {}
         self._recorded: dict[torch.Size, _Recorded] = {}
         self._pool: Any = None
@@ -53,6 +61,12 @@ class CudaGraphs:
                 return passes(x, labels)
             self._recorded[size] = self._record(passes, x, labels)
         recorded = self._recorded[size]
+        for name, place in self._places().items():
+            if recorded.places.get(name) != place:
+                raise InputError(
+                    f"compute.cuda_graphs replays with the tensors that were recorded, and {name!r} is another one "
+                    "now; change it in place, or leave compute.cuda_graphs out"
+                )
         recorded.x.copy_(x)
         recorded.labels.copy_(labels)
         recorded.graph.replay()
@@ -68,8 +82,26 @@ class CudaGraphs:
         )
         for parameter in self._parameters:
             parameter.grad = None
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            figures, known = passes(own_x, own_labels)
+        places = self._places()
+        try:
+            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+                figures, known = passes(own_x, own_labels)
+        except RuntimeError as error:
+            raise InputError(
+                "compute.cuda_graphs: the network, the loss or a regularizer asks the GPU for a value, which cannot "
+                f"be replayed ({str(error).partition(chr(10))[0]}); leave compute.cuda_graphs out"
+            ) from error
         self._pool = graph.pool()
         gradients = [parameter.grad for parameter in self._parameters]
-        return _Recorded(graph, passes, own_x, own_labels, figures, known, gradients)
+        return _Recorded(graph, passes, own_x, own_labels, figures, known, gradients, places)
+
+    def _places(self) -> dict[str, int]:
+        """Where each tensor of the model lies."""
+        named = (*self._model.named_parameters(), *self._model.named_buffers())
+        return {name: tensor.data_ptr() for name, tensor in named}
+
+    def clear(self) -> None:
+        """Give back the memory of what was recorded."""
+        self._recorded.clear()
+        self._eager.clear()
+        self._pool = None

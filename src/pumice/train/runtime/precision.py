@@ -11,20 +11,25 @@ import torch
 
 @contextmanager
 def fast_convolutions(device: torch.device) -> Iterator[None]:
-    """On CUDA, let cuDNN time its algorithms for each shape, and round to TF32, until the context ends.
+    """On CUDA, let cuDNN time its algorithms for each shape, until the context ends.
 
-    Sums may then differ in the last bits from run to run. Deployed networks take no part in it, see `nn.exact`.
+    Sums may then differ in the last bits from run to run; not where the caller asked torch for deterministic ones.
+    Deployed networks take no part in it, see `nn.exact`.
 
     Example:
         >>> with fast_convolutions(torch.device("cpu")):
         ...     torch.backends.cudnn.benchmark
         False
     """
-    if device.type != "cuda":
+    cudnn: Any = torch.backends.cudnn
+    if device.type != "cuda" or cudnn.deterministic:
         yield
         return
-    with torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False, allow_tf32=True):
+    before, cudnn.benchmark = cudnn.benchmark, True
+    try:
         yield
+    finally:
+        cudnn.benchmark = before
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 import pytest
 import torch
 
+from pumice.errors import InputError
 from pumice.train.runtime import cuda_graph
 from pumice.train.runtime.cuda_graph import EAGER, CudaGraphs
 
@@ -29,7 +30,15 @@ class Played:
         weight.grad = None
 
 
-weight = torch.nn.Parameter(torch.ones(3))
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(3))
+        self.register_buffer("calls", torch.zeros(1))
+
+
+model = Model()
+weight = model.weight
 
 
 def passes(x, labels):
@@ -51,7 +60,7 @@ def graphs(monkeypatch):
 
     monkeypatch.setattr(cuda_graph.CudaGraphs, "_record", recorded)
     Played.replays = 0
-    return CudaGraphs([weight])
+    return CudaGraphs(model)
 
 
 @pytest.mark.parametrize("sizes", [[4] * 7, [4, 4, 4, 4, 4, 3, 3, 3, 3, 3, 4]])
@@ -70,3 +79,27 @@ def test_figures_and_gradients_are_those_of_the_passes(graphs, sizes):
         assert torch.equal(weight.grad, gradient)
     assert all(torch.equal(figures, wanted) for figures, wanted in kept)  # none is overwritten by a later batch
     assert Played.replays == sum(max(0, sizes.count(size) - EAGER) for size in set(sizes))
+
+
+def test_a_replaced_tensor_is_refused(graphs):
+    x, labels = torch.randn(4, 3), torch.randn(4)
+    for _ in range(EAGER + 1):
+        graphs.run(passes, x, labels)
+    model.calls = torch.ones(1)
+    with pytest.raises(InputError, match="'calls' is another one now"):
+        graphs.run(passes, x, labels)
+
+
+def test_passes_that_ask_for_a_value_are_refused(graphs):
+    def asking(x, labels):
+        if asking.calls == EAGER:
+            raise RuntimeError("operation not permitted when stream is capturing\nmore")
+        asking.calls += 1
+        return passes(x, labels)
+
+    asking.calls = 0
+    x, labels = torch.randn(4, 3), torch.randn(4)
+    for _ in range(EAGER):
+        graphs.run(asking, x, labels)
+    with pytest.raises(InputError, match=r"asks the GPU for a value.*capturing\); leave compute.cuda_graphs out"):
+        graphs.run(asking, x, labels)

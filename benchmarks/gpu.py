@@ -200,7 +200,9 @@ def steps(args: argparse.Namespace, device: torch.device) -> None:
             print(f"{name}: not measured ({type(error).__name__}: {str(error).partition(chr(10))[0][:200]})")
             ready.pop(name, None)
         if device.type == "cuda":
-            print(f"{name}: {torch.cuda.max_memory_allocated() / batch / 2**20:.1f} MiB per sample at most, with those before it")
+            print(
+                f"{name}: {torch.cuda.max_memory_allocated() / batch / 2**20:.1f} MiB per sample, with those before"
+            )
             torch.cuda.reset_peak_memory_stats()
     if args.profile and "pumice" in ready:
         profile(ready["pumice"], device)

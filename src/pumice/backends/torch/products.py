@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 
 from pumice.backends.fast.bounds import largest_sum, reads_values
+from pumice.backends.torch.convolution import convolve_by_product
 from pumice.fixedpoint.formats import STATE_LIMIT
 from pumice.ir import Conv, ConvTranspose, Dense, Direct, Graph, OneToOne, Sparse, Synapse, TokenMixing
 from pumice.ir.layout import flatten_whc
@@ -136,18 +137,8 @@ def _conv(s: Conv, _ends: Ends, delay: int) -> Prepared:
     n_out, _, _, in_per_group = s.weight.shape
     delays = np.broadcast_to(s.delay_steps, (in_per_group * s.groups,)).reshape(s.groups, in_per_group)
     of_group = np.repeat(delays, n_out // s.groups, axis=0)[:, None, None, :]
-    weight = np.where(of_group == delay, s.weight, 0)
-
-    def linear(values: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-        (px, py), (sx, sy), (dx, dy) = s.padding, s.stride, s.dilation
-        x = torch.nn.functional.pad(values, (0, 0, py, py, px, px))
-        reach_x, reach_y = (w.shape[1] - 1) * dx + 1, (w.shape[2] - 1) * dy + 1
-        windows = x.unfold(1, reach_x, sx).unfold(2, reach_y, sy)[..., ::dx, ::dy]  # (N, x, y, channel, i, j)
-        by_group = zip(windows.split(in_per_group, 3), w.split(n_out // s.groups), strict=True)
-        sums = [torch.nn.functional.linear(a.flatten(3), b.permute(0, 3, 1, 2).flatten(1)) for a, b in by_group]
-        return torch.cat(sums, -1)
-
-    return weight, linear
+    kernel = np.where(of_group == delay, s.weight, 0).transpose(0, 3, 1, 2)
+    return kernel, lambda values, w: convolve_by_product(values, w, s.stride, s.padding, s.dilation, s.groups)
 
 
 def _token_mixing(s: TokenMixing, ends: Ends, delay: int) -> Prepared:

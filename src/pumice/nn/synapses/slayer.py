@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from lava.lib.dl.slayer import synapse as slayer
 from lava.lib.dl.slayer.neuron import base as slayer_base
 
+from pumice.backends.torch.convolution import convolve_by_product
 from pumice.nn.checks import check_transform
 from pumice.nn.exact import direct_convolution, exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
@@ -249,21 +250,12 @@ def convolve_steps(
     steps_and_batch = x.shape[:2]
     images = _images(x)
     kernel = weight.contiguous(memory_format=torch.channels_last) if weight.shape[1] > 1 else weight.contiguous()
-    if images.is_cuda and not torch.backends.cudnn.enabled and groups == 1 and dilation == (1, 1):
-        return slayer_order(_by_one_product(images, kernel, stride, padding).unflatten(0, steps_and_batch))
+    if images.is_cuda and not torch.backends.cudnn.enabled:  # torch would convolve image by image
+        y = convolve_by_product(images.movedim(1, -1), kernel, stride, padding, dilation, groups)
+        return slayer_order(y.unflatten(0, steps_and_batch))
     with direct_convolution():
         y = F.conv2d(images, kernel, None, stride, padding, dilation, groups)
     return slayer_order(y.movedim(1, -1).unflatten(0, steps_and_batch))
-
-
-def _by_one_product(
-    images: torch.Tensor, kernel: torch.Tensor, stride: tuple[int, ...], padding: tuple[int, ...]
-) -> torch.Tensor:
-    """A convolution as one matrix product, channels last: without cuDNN, torch convolves image by image on CUDA."""
-    high, wide = padding
-    x = F.pad(images.movedim(1, -1), (0, 0, wide, wide, high, high))
-    windows = x.unfold(1, kernel.shape[2], stride[0]).unfold(2, kernel.shape[3], stride[1])
-    return F.linear(windows.flatten(3), kernel.flatten(1))
 
 
 def _images(x: torch.Tensor) -> torch.Tensor:

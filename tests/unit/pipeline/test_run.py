@@ -49,6 +49,6 @@ def test_the_summary_counts_everything(tiny_result):
 
 
 def test_no_lava_sample_is_refused(tiny_recipe, digits, tmp_path):
-    with pytest.raises(InputError, match="lava_samples must be >= 1"):
-        run_pipeline(tiny_recipe, digits, tmp_path / "a.net", lava_samples=0)
+    with pytest.raises(InputError, match="lava_samples must be >= 0"):
+        run_pipeline(tiny_recipe, digits, tmp_path / "a.net", lava_samples=-1)
     assert not list(tmp_path.iterdir())

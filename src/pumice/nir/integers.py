@@ -23,6 +23,7 @@ from pumice.nir.maps import (
     image_shape,
 )
 from pumice.nir.scales import (
+    DEEP,
     IntArray,
     Reach,
     Rounded,
@@ -218,9 +219,9 @@ class _Quantizer:
         report = LayerReport(name, type(population).__name__, population.size, scale, error, drift, tuple(notes))
         return population, synapses, report
 
-    def _natural(self) -> float | None:
+    def _natural(self) -> float:
         rows = self.layer.neurons.gain / self.layer.neurons.threshold
-        return float(rows.flat[0]) if np.all(rows == rows.flat[0]) else None
+        return float(rows.flat[0]) if np.all(rows == rows.flat[0]) else 1.0
 
     def _reach(self, v_low: float | None, blanked: bool) -> Reach:
         cell = self.layer.neurons
@@ -231,15 +232,21 @@ class _Quantizer:
             negative, positive = row_sums(term.linear, self.layer.shape)
             low = low + negative * most + positive * least
             high = high + positive * most + negative * least
-        holds = 0.0 if cell.spiking else float(1 / max(cell.v_decay.min(), 1e-30))
+        memory, bias = float(1 / cell.i_decay.min()), float(np.abs(self.bias).max(initial=0))
+        worst = float(max(-low.min(initial=0), 0 if cell.spiking else high.max(initial=0))) * memory + bias
+        depth = worst / max(float(cell.v_decay.min()), 1e-9)
+        if v_low is not None and cell.spiking:
+            depth = min(depth, 1.25 * abs(v_low))
+        elif cell.spiking or not np.all(cell.v_decay > 0):
+            depth = min(depth, DEEP)
         return Reach(
             low=float(low.min(initial=0)),
             high=float(high.max(initial=0)),
-            memory=float(1 / cell.i_decay.min()),
-            bias=float(np.abs(self.bias).max(initial=0)),
-            v_low=v_low,
+            memory=memory,
+            bias=bias,
+            depth=depth,
             blanked=blanked,
-            holds=holds if holds < 1e12 else float("inf"),
+            truncates=bool(np.any(cell.i_decay < 1) or np.any((cell.v_decay > 0) & (cell.v_decay < 1))),
         )
 
     def _compact(self, values: IntArray) -> int | IntArray:

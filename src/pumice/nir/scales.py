@@ -32,6 +32,8 @@ FINE = 128
 """A threshold of so many integers is rounded by less than half a per cent."""
 MAX_SUM = STATE_LIMIT >> STATE_EXP
 """A larger synaptic sum wraps the 24-bit current."""
+DEEP = 256
+"""Thresholds below 0 at which the voltage may clip if neither a leak nor the user's data bound it before."""
 MARGIN = 0.98
 """Of the 24 bits: rounded weights may add up to a little more than the weights do."""
 
@@ -52,18 +54,18 @@ class Reach:
         high: Greatest.
         memory: Steps' worth of input that the current holds.
         bias: Largest constant drive of the voltage, as an absolute value.
-        v_low: Lowest voltage that the user's data caused, or None.
+        depth: How far below 0 (or, where nothing fires, from 0) the voltage must be able to go.
         blanked: Whether a clock must hold the layer below threshold between samples.
-        holds: For a layer that does not fire: steps' worth of current that its voltage holds; else 0.
+        truncates: Whether the states decay, so that finer integers lose less.
     """
 
     low: float
     high: float
     memory: float
     bias: float
-    v_low: float | None
+    depth: float
     blanked: bool
-    holds: float
+    truncates: bool
 
 
 def row_sums(linear: LinearMap, shape: Shape) -> tuple[FloatArray, FloatArray]:
@@ -90,10 +92,8 @@ def scale_limit(maps: list[LinearMap], reach: Reach, weights: Weights) -> float:
     if reach.blanked:  # see passes.schedule_resets: inhibition outweighs all that excites
         needed = reach.high * reach.memory + reach.bias - reach.low
         limits.append(MARGIN * MAX_SUM / (needed * reach.memory) if needed else np.inf)
-    if reach.holds and np.isfinite(reach.holds):
-        limits.append(MARGIN * MAX_SUM / max((largest * reach.memory + reach.bias) * reach.holds, 1e-30))
-    if reach.v_low:
-        limits.append(MAX_SUM / (1.25 * abs(reach.v_low)))
+    if reach.depth:
+        limits.append(MARGIN * MAX_SUM / reach.depth)
     if reach.bias:
         limits.append((BIAS_MANT.high << BIAS_EXP.high) / (1 << STATE_EXP) / reach.bias)
     for linear in maps:
@@ -106,7 +106,7 @@ def scale_limit(maps: list[LinearMap], reach: Reach, weights: Weights) -> float:
     return min(limits)
 
 
-def choose_scale(maps: list[LinearMap], reach: Reach, weights: Weights, natural: float | None) -> int:
+def choose_scale(maps: list[LinearMap], reach: Reach, weights: Weights, natural: float) -> int:
     """Integers per threshold: one at which all weights are whole if there is one, else one that uses all 8 bits.
 
     Args:
@@ -120,12 +120,12 @@ def choose_scale(maps: list[LinearMap], reach: Reach, weights: Weights, natural:
     """
     limit = scale_limit(maps, reach, weights)
     peaks = [float(p) for linear in maps if (p := np.abs(linear.weight).max(initial=0))]
-    if natural is not None:
-        for exponent in range(16, -17, -1):
-            scale = 2.0**exponent / natural
-            near = 1 <= scale <= limit and abs(scale - round(scale)) < 1e-9 * scale
-            if near and all(_whole(linear, scale, weights) for linear in maps):
-                return round(scale)
+    exponents = range(-16, 17)
+    for exponent in reversed(exponents) if reach.truncates else exponents:
+        scale = 2.0**exponent / natural
+        near = 1 <= scale <= limit and abs(scale - round(scale)) < 1e-9 * scale
+        if near and all(_whole(linear, scale, weights) for linear in maps):
+            return round(scale)
     if weights == "split" or not peaks:
         return int(limit)
     target = min(max(FINE, MIXED_WEIGHT.high / min(peaks)), limit)

@@ -114,11 +114,14 @@ class Simulator:
     Linear = Affine
 
     def Conv2d(self, node, name, x):
-        padding = node["padding"].decode() if isinstance(node["padding"], bytes) else tuple(node["padding"])
+        padding = node["padding"]
+        if isinstance(padding, bytes):  # "same": what is odd goes behind
+            kh, kw = np.array(node["weight"].shape[2:]) - 1
+            x, padding = np.pad(x, ((0, 0), (0, 0), (kh // 2, kh - kh // 2), (kw // 2, kw - kw // 2))), (0, 0)
         geometry = {k: tuple(np.broadcast_to(node[k], 2).tolist()) for k in ("stride", "dilation")}
         weight, bias = (torch.from_numpy(np.asarray(node[k], float)) for k in ("weight", "bias"))
         image = torch.from_numpy(x)
-        return F.conv2d(image, weight, bias, padding=padding, groups=int(node["groups"]), **geometry).numpy()
+        return F.conv2d(image, weight, bias, padding=tuple(padding), groups=int(node["groups"]), **geometry).numpy()
 
     def Conv1d(self, node, name, x):
         weight, bias = (torch.from_numpy(np.asarray(node[k], float)) for k in ("weight", "bias"))

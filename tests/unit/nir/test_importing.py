@@ -72,7 +72,7 @@ CHAINS = {
     "CubaLIF": ((6,), [linear(5, 6, size=0.3), cuba(5)], [SOFT, WRONG_DT]),
     "CubaLIF with bias": ((6,), [affine(5, 6, size=0.3), cuba(5)], [SOFT, WRONG_DT]),
     "Threshold": ((6,), [linear(5, 6), {"type": "Threshold", "threshold": np.full(5, 0.5)}], [AT_THRESHOLD]),
-    "Scale": ((6,), [linear(5, 6), {"type": "Scale", "scale": np.array([1, 2, 0.5, 1, 1])}, if_(5)], [SOFT]),
+    "Scale": ((6,), [linear(5, 6), {"type": "Scale", "scale": np.array([1, 1, 0.5, 1, 1])}, if_(5)], [SOFT]),
     "two layers": ((6,), [linear(5, 6), if_(5), linear(4, 5, mean=0.5), if_(4)], [AT_THRESHOLD, SOFT]),
     "Delay": ((6,), [{"type": "Delay", "delay": np.full(6, 3 * DT)}, linear(5, 6), if_(5)], [LATE, SOFT]),
     "Delay of each neuron": (

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pumice.errors import FileFormatError
-from pumice.fixedpoint.formats import STATE_EXP
+from pumice.fixedpoint.formats import DECAY_ONE, STATE_EXP
 from pumice.ir import Accumulator, Conv, Cuba, Dense, Graph, Input, OneToOne, Population, Sparse, Synapse
 from pumice.nir.layers import Layer, Network, Term
 from pumice.nir.maps import (
@@ -208,7 +208,7 @@ class _Quantizer:
             error = max(error, float(np.abs(total - values).max(initial=0)) / scale / largest)
             synapses += [self._synapse(term, part) for part in parts]
         drift = max(
-            float(np.abs(q / 4096 - real).max(initial=0))
+            float(np.abs(q / DECAY_ONE - real).max(initial=0))
             for q, real in ((i_decay, cell.i_decay), (v_decay, cell.v_decay))
         )
         notes = list(cell.notes)

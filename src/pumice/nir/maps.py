@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 Shape: TypeAlias = tuple[int, ...]
-MAX_MATRIX = 1 << 24
+MAX_MATRIX = 16_000_000
 """Entries of a matrix that stands for a composition which is neither one kernel nor one product."""
 
 

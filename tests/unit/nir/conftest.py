@@ -1,5 +1,7 @@
 """NIR files of a test's own, and a float simulation that walks a file node by node and composes nothing."""
 
+from itertools import pairwise
+
 import h5py
 import numpy as np
 import pytest
@@ -46,15 +48,13 @@ def chain_nir(write_nir):
         names = [f"n{i}" for i in range(len(nodes))]
         all_names = ["input", *names, "output"]
         ends = {"input": {"type": "Input", "shape": np.array(shape)}, "output": {"type": "Output", "shape": [1]}}
-        return write_nir(
-            {**ends, **dict(zip(names, nodes, strict=True))}, list(zip(all_names, all_names[1:], strict=False))
-        )
+        return write_nir({**ends, **dict(zip(names, nodes, strict=True))}, list(pairwise(all_names)))
 
     return write
 
 
 class Simulator:
-    """Forward Euler (or exponential decays), `>`, hard reset, recurrence one step late; its options are the defects."""
+    """Forward Euler (or exponential decays), `>`, hard reset, recurrence one step late; options are defects."""
 
     def __init__(self, path, n, *, dt=1e-4, exponential=False, at_threshold=False, soft=False, late=0):
         self.dt, self.exponential, self.at_threshold, self.soft, self.late = dt, exponential, at_threshold, soft, late
@@ -143,8 +143,9 @@ class Simulator:
         steps = np.rint(np.broadcast_to(node["delay"], x.shape[1:]) / self.dt).astype(int) + self.late
         out = np.zeros_like(x)
         for index in np.ndindex(x.shape[1:]):
+            at = (slice(None), *index)
             if len(buffer) > steps[index]:
-                out[(slice(None), *index)] = buffer[-1 - steps[index]][(slice(None), *index)]
+                out[at] = buffer[-1 - steps[index]][at]
         return out
 
     def share(self, tau):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from pumice.nir.maps import Diagonal, FloatArray, Kernel, LinearMap, Matrix, Shape, identity
+from pumice.nir.maps import Diagonal, FloatArray, Kernel, LinearMap, Matrix, Shape, identity, image_shape
 from pumice.nir.neurons import NEURONS
 from pumice.nir.reader import INNER, NirNode
 
+MAX_NEURONS = 1 << 22
+"""Values that a node may send in one step, and of an image with its padding."""
 _KEEP_SHAPE = (*NEURONS, "Output", "Scale", "Delay", INNER)
 
 
@@ -32,10 +36,23 @@ def node_shape(node: NirNode, source: Shape) -> Shape:
             raise node.error(f"weight {weight.shape} takes ({weight.shape[1]},), what arrives is {source}")
         return (len(weight),)
     kernel = _kernel(node, source)
+    height, width = (n + 2 * p for n, p in zip(image_shape(source)[1:], kernel.padding, strict=True))
+    checked_size(node, (source[0], height, width))
     shape = kernel.target_shape(source)
     if min(shape) < 1:
         raise node.error(f"its kernel {kernel.weight.shape[2:]} does not fit into {source}")
     return (shape[0], shape[2]) if node.type == "Conv1d" else shape
+
+
+def checked_size(node: NirNode, shape: Shape) -> Shape:
+    """The same shape, if it is of a size that is read.
+
+    Raises:
+        FileFormatError: It means more than MAX_NEURONS values.
+    """
+    if (count := math.prod(shape)) > MAX_NEURONS:
+        raise node.error(f"{shape} means {count} values, at most {MAX_NEURONS} are read")
+    return shape
 
 
 def linear_map(node: NirNode, source: Shape) -> tuple[LinearMap, FloatArray]:

@@ -298,6 +298,7 @@ class _Quantizer:
 
     def _entries(self, linear: LinearMap, part: Rounded, source: Shape) -> tuple[IntArray, IntArray, IntArray]:
         if isinstance(linear, Kernel):
+            self._check_entries(linear.weight[0].size * int(np.prod(self.layer.shape)), 4 * MAX_SPARSE)
             rows, columns, index = linear.taps(source)
             values = part.values.reshape(-1)[index]
         elif isinstance(linear, Diagonal):
@@ -307,12 +308,14 @@ class _Quantizer:
             rows, columns = (a.ravel() for a in np.indices(part.values.shape))
             values = part.values.ravel()
         used = values != 0
-        if np.count_nonzero(used) > MAX_SPARSE:
-            raise FileFormatError(
-                f"layer {self.layer.name!r}: written out, it has {np.count_nonzero(used)} "
-                f"weights, at most {MAX_SPARSE} "
-                "are stored; weights='8bit' keeps convolutions as they are"
-            )
+        self._check_entries(int(np.count_nonzero(used)), MAX_SPARSE)
         if not used.any():
             used[:1] = True
         return rows[used], columns[used], values[used]
+
+    def _check_entries(self, count: int, most: int) -> None:
+        if count > most:
+            raise FileFormatError(
+                f"layer {self.layer.name!r}: written out, it has {count} weights, at most {most} are stored; "
+                "weights='8bit' keeps convolutions as they are"
+            )

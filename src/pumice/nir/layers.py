@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.fixedpoint.formats import DELAY_STEPS
-from pumice.nir.geometry import linear_map, node_shape
+from pumice.nir.geometry import checked_size, linear_map, node_shape
 from pumice.nir.maps import FloatArray, LinearMap, Matrix, Shape, TooLargeError, compose, identity, is_identity
 from pumice.nir.neurons import NEURONS, READOUT, Decay, Neurons, discretize
 from pumice.nir.order import feed_forward_order, linear_order
@@ -94,13 +94,16 @@ class _Builder:
     def _infer(self, node: NirNode) -> None:
         arriving = {self.shapes[s] for s in self.file.into(node.name) if s in self.shapes}
         if node.type == "Input":
-            self.shapes[node.name] = node.whole("shape", 1)
+            shape = node.whole("shape", 1)
+            if len(shape) > 3:
+                raise node.error(f"shape must be (features,), (C, L) or (C, H, W), got {shape}")
+            self.shapes[node.name] = checked_size(node, shape)
             return
         if not arriving:
             raise node.error("nothing from the input arrives here; connect it, or take it out")
         if len(arriving) > 1:
             raise node.error(f"what is added up here has unequal shapes: {', '.join(map(str, sorted(arriving)))}")
-        self.shapes[node.name] = node_shape(node, next(iter(arriving)))
+        self.shapes[node.name] = checked_size(node, node_shape(node, next(iter(arriving))))
 
     def arriving(self, name: str) -> _Sum:
         """All that arrives at a node."""

@@ -106,6 +106,13 @@ REFUSED = {
     "same with a stride": (changed(**conv(padding="same", stride=[2, 2])), EDGES, "goes with a stride of 1"),
     "a padding that is a word": (changed(**conv(padding="reflect")), EDGES, "'same' or 'valid'"),
     "a stride of 0": (changed(**conv(stride=[0, 1])), EDGES, r"stride must lie in 1\.\."),
+    "a huge input": (
+        changed(input={"type": "Input", "shape": [1 << 28, 1 << 28]}),
+        EDGES,
+        "at most 4194304 are read",
+    ),
+    "a huge padding": (changed(**conv(padding=[1 << 20, 1 << 20], stride=[1 << 20, 1 << 20])), EDGES, "are read"),
+    "four dimensions": (changed(input={"type": "Input", "shape": [1, 1, 1, 3]}), EDGES, "shape must be"),
     "a half flatten": (
         changed(**conv(), f={"type": "Flatten", "start_dim": 1, "end_dim": -1}),
         [("input", "fc"), ("fc", "f"), ("f", "if"), ("if", "output")],

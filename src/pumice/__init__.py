@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pumice.lowering import lower as lower
     from pumice.netx import load as load
     from pumice.netx import save as save
+    from pumice.nir import from_nir as from_nir
     from pumice.planner import plan as plan
     from pumice.quantization import quantize_ as quantize_
 
@@ -31,6 +32,7 @@ _LAZY = {
     "Graph": "pumice.ir",
     "certify": "pumice.backends.verify",
     "evaluate": "pumice.backends.evaluate",
+    "from_nir": "pumice.nir",
     "load": "pumice.netx",
     "lower": "pumice.lowering",
     "plan": "pumice.planner",
@@ -46,6 +48,7 @@ __all__ = [
     "__version__",
     "certify",
     "evaluate",
+    "from_nir",
     "load",
     "lower",
     "plan",

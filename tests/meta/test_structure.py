@@ -35,6 +35,7 @@ TOPICS = {
     "netx/test_fuzz.py": "random mutants",
     "netx/test_graph_form.py": "the graph form",
     "netx/test_values.py": "every value at its ends",
+    "nir/test_files.py": "files that other tools wrote",
     "nn/blocks/test_mixers.py": "token and channel mixers",
     "nn/neurons/test_cuba_deployed.py": "CubaNeuron, quantized",
     "nn/neurons/test_cuba_fused.py": "CubaNeuron's compiled loops",

@@ -82,7 +82,8 @@ def with_reset_schedule(graph: Graph, interval: int, offset: int = 0) -> Graph:
 
     A population of latency n is reset in the steps t with t % interval == (offset + n) % interval. So with
     offset 1 each is reset exactly when a sample's first input reaches it; stock netx's `reset_offset` for a
-    chain without an input layer is the same number, with an input layer it is one less.
+    chain without an input layer is the same number, with an input layer it is one less. Clocks, which have no
+    latency, are left as they are.
 
     Args:
         graph: Any graph; its own schedule is replaced.
@@ -94,7 +95,8 @@ def with_reset_schedule(graph: Graph, interval: int, offset: int = 0) -> Graph:
     steps = latencies(graph)
     return graph.replace(
         populations=tuple(
-            _with_reset(p, Reset(interval, (offset + steps[p.name]) % interval)) for p in graph.populations
+            _with_reset(p, Reset(interval, (offset + steps[p.name]) % interval)) if p.name in steps else p
+            for p in graph.populations
         )
     )
 

@@ -82,6 +82,10 @@ class Node:
         """Whether `name` is a group."""
         return isinstance(self._get(name), h5py.Group)
 
+    def is_text(self, name: str) -> bool:
+        """Whether `name` is a dataset of strings."""
+        return h5py.check_string_dtype(self._dataset(name).dtype) is not None
+
     def attribute(self, name: str) -> int | None:
         """An integer attribute of this group, or None."""
         with _hdf5(f"{self.where}@{name}"):

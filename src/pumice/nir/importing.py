@@ -1,0 +1,177 @@
+"""`from_nir`: a network of another simulator becomes an integer graph."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from pumice.backends.fast import FastBackend
+from pumice.errors import FileFormatError, GraphError, InputError
+from pumice.hardware import violations
+from pumice.ir import Graph, latencies, verify_graph
+from pumice.nir.integers import InputScale, graph_order, to_graph
+from pumice.nir.layers import Network, read_network
+from pumice.nir.maps import FloatArray
+from pumice.nir.neurons import Decay, check_arguments
+from pumice.nir.reader import read_nir
+from pumice.nir.report import Deviation, Heading, report_text
+from pumice.nir.scales import Weights
+from pumice.nir.simulation import Activity, simulate
+from pumice.passes.balance_latency import balance_latency
+from pumice.passes.check_ranges import check_ranges
+from pumice.passes.insert_relays import insert_relays
+from pumice.passes.order import run_passes
+
+REPORT = "nir_report"
+"""Key of `Graph.info` under which the report is kept."""
+
+
+def from_nir(
+    path: str | os.PathLike[str],
+    *,
+    dt: float = 1e-4,
+    decay: Decay = "euler",
+    reset: str = "hard",
+    weights: Weights = "8bit",
+    sample_steps: int | None = None,
+    input_range: tuple[int, int] = (0, 1),
+    input_scale: float = 1.0,
+    calibrate: Any = None,
+) -> Graph:
+    r"""Read a NIR file (HDF5, Pedersen et al. 2024) as an integer graph, and say what changed on the way.
+
+    Linear nodes between two layers of neurons are multiplied out in float64. Then each layer is scaled as a whole so
+    that its threshold is a whole number S of integers, its weights use 8 bits, and its current cannot leave 24:
+
+    .. math::
+        a = \Delta t / \tau \;\text{(euler)} \quad\text{or}\quad 1 - e^{-\Delta t / \tau} \;\text{(exponential)},
+        \qquad
+        w_\text{int} = \mathrm{round}(S\, g\, w / \vartheta), \qquad d = \mathrm{round}(4096\, a)
+
+    with the gain g of the node (`r`, `w_in`, and the decays they are multiplied by). Where S exists at which all
+    weights are whole already, nothing is rounded. A neuron fires when v > v_threshold, and v becomes v_reset.
+
+    Args:
+        path: The file.
+        dt: Time step, in the unit of the file's time constants (most files: seconds; sinabs: steps, dt=1).
+        decay: How a time constant becomes a decay: as snnTorch, SpikingJelly and Norse do, or as sinabs does.
+        reset: A NIR file cannot say how its neurons are reset; only "hard" can be represented.
+        weights: "8bit", or "split": each matrix in two synapses, 15 bits, for twice the synapse memory.
+        sample_steps: Steps of one sample, for resets between samples; those of `calibrate` if not given. Needed where
+            the network has biases, which must not act before the first input arrives.
+        input_range: Smallest and largest integer that enters; other than (0, 1), the integers are multiplied.
+        input_scale: Integers per unit of the file's input.
+        calibrate: The user's own data, (T, *shape) or (n, T, *shape) in NIR's order, (C, H, W) or (features,):
+            voltages seen there bound the scales, and each layer's spikes are compared with a float simulation of
+            the file.
+
+    Returns:
+        The graph; `graph.info["nir_report"]` is the report to print.
+
+    Raises:
+        FileFormatError: The file is damaged, or holds what cannot be represented; with the reason and the remedy.
+        InputError: An argument does not fit.
+
+    Example:
+        >>> from_nir("network.nir", reset="subtract")
+        Traceback (most recent call last):
+        ...
+        pumice.errors.InputError: reset must be 'hard', got 'subtract': the chip's neurons are set to 0 when they ...
+    """
+    check_arguments(dt, decay, reset)
+    entering = _input_scale(input_range, input_scale)
+    if weights not in get_args(Weights):
+        raise InputError(f"weights must be one of {', '.join(get_args(Weights))}, got {weights!r}")
+    network = read_network(read_nir(Path(path)), dt, decay)
+    data = None if calibrate is None else _checked_data(calibrate, network, entering)
+    if sample_steps is None and data is not None:
+        sample_steps = data.shape[1]
+    _check_steps(sample_steps, network, path)
+    activity = {} if data is None else simulate(network, np.rint(data * entering.scale) / entering.scale)
+    v_low = {name: found.v_low for name, found in activity.items()}
+    graph, layers = to_graph(network, weights, entering, v_low, streams=sample_steps is not None)
+    graph = _on_chip(graph, sample_steps, path)
+    deviations = [] if data is None else _compare(graph, network, data, activity, entering)
+    heading = Heading(str(path), dt, decay, weights)
+    text = report_text(heading, layers, deviations, check_ranges(graph))
+    return graph.replace(info={**graph.info, REPORT: text})
+
+
+def _input_scale(input_range: tuple[int, int], input_scale: float) -> InputScale:
+    whole = all(isinstance(n, (int, np.integer)) for n in input_range)
+    if len(input_range) != 2 or not whole or not input_range[0] <= 0 < input_range[1]:
+        raise InputError(f"input_range must be integers (low <= 0, high > 0), got {input_range!r}")
+    if not 0 < input_scale < np.inf:
+        raise InputError(f"input_scale must be integers per unit, > 0, got {input_scale!r}")
+    return InputScale(int(input_range[0]), int(input_range[1]), float(input_scale))
+
+
+def _check_steps(sample_steps: int | None, network: Network, path: Any) -> None:
+    if sample_steps is not None and sample_steps < 1:
+        raise InputError(f"sample_steps must be >= 1, got {sample_steps}")
+    biased = [c.name for c in network.layers if np.any(c.neurons.bias) or np.any(c.constant)]
+    if sample_steps is None and biased:
+        raise InputError(
+            f"{path}: layers {', '.join(biased[:5])} have biases (or v_leak), which must not act "
+            f"before a sample's first "
+            "input arrives; give the steps of a sample: sample_steps=T, or --steps T"
+        )
+
+
+def _checked_data(calibrate: Any, network: Network, entering: InputScale) -> FloatArray:
+    data = np.asarray(calibrate, np.float64)
+    shape = network.input_shape
+    if data.shape[1:] == shape:
+        data = data[None]
+    if data.ndim != len(shape) + 2 or data.shape[2:] != shape or not data.size:
+        raise InputError(f"calibrate must have shape (T, *{shape}) or (n, T, *{shape}), got {np.shape(calibrate)}")
+    integers = data * entering.scale
+    if not np.isfinite(data).all() or integers.min() < entering.low - 0.5 or integers.max() > entering.high + 0.5:
+        raise InputError(
+            f"calibrate times input_scale must lie in input_range {entering.low}..{entering.high}, got "
+            f"{integers.min():.6g} to {integers.max():.6g}"
+        )
+    return data
+
+
+def _on_chip(graph: Graph, sample_steps: int | None, path: Any) -> Graph:
+    try:
+        if sample_steps is None:
+            graph = verify_graph(insert_relays(balance_latency(graph).graph).graph)
+        else:
+            graph = run_passes(graph, sample_steps)
+    except GraphError as error:
+        raise FileFormatError(f"{path}: {error}") from error
+    if broken := violations(graph):
+        raise FileFormatError(f"{path}: the chip cannot hold this network:\n  " + "\n  ".join(broken))
+    return graph
+
+
+def _compare(
+    graph: Graph, network: Network, data: FloatArray, activity: dict[str, Activity], entering: InputScale
+) -> list[Deviation]:
+    """Each layer's integers on the user's data beside the float simulation."""
+    steps, backend = latencies(graph), FastBackend()
+    length = data.shape[1]
+    alone = graph.replace(timing=None)
+    lead = 0 if graph.timing is None else graph.timing.lead_steps
+    integers = np.rint(data * entering.scale).astype(np.int32)
+    tail = max(steps.values())
+    found: dict[str, list[Any]] = {layer.name: [] for layer in network.layers if layer.name in steps}
+    for sample in graph_order(integers, network.input_shape, lead=2):
+        silence = [np.zeros((k, *graph.input.shape), np.int32) for k in (lead, tail)]
+        records = backend.run(alone, np.concatenate([silence[0], sample, silence[1]]), record=True).records
+        for name, parts in found.items():
+            parts.append(records[name].s[lead + steps[name] :][:length])
+    deviations = []
+    for layer in network.layers:
+        if layer.name in found and layer.neurons.spiking:
+            got = np.stack(found[layer.name])
+            expected = graph_order(activity[layer.name].sent, layer.shape, lead=2)
+            deviations.append(
+                Deviation(layer.name, int(np.sum(got != expected)), got.size, int(expected.sum()), int(got.sum()))
+            )
+    return deviations

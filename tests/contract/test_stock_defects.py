@@ -75,7 +75,7 @@ def test_files(name, reason, tmp_path):
 def test_what_stock_cannot_do_is_lowered_or_refused(name):
     x = (benchmark.torch.rand(1, *benchmark.stock_cases.IMAGE, benchmark.STEPS) < 0.3).float()
     build = benchmark.LOUD[name]
-    if name in {"Pool", "all-zero layer"}:
+    if name in {"Pool", "all-zero layer", "ConvT", "Unpool"}:
         benchmark._own_road(build, x)
     elif name == "count_log":
         with pytest.raises(benchmark.LoweringError, match=r"block '1': count_log=True.* leave it out"):

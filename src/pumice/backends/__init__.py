@@ -18,9 +18,9 @@ _LAVA = ("lava", "scipy", "networkx")
 _BACKENDS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
     "reference": ("pumice.backends.reference", "ReferenceBackend", (), ""),
     "fast": ("pumice.backends.fast", "FastBackend", (), ""),
-    "torch": ("pumice.backends.torch", "TorchBackend", ("torch",), "train"),
     "lava": ("pumice.backends.lava", "LavaBackend", _LAVA, "lava"),
     "lava-one-process": ("pumice.backends.lava", "LavaOneProcessBackend", _LAVA, "lava"),
+    "torch": ("pumice.backends.torch", "TorchBackend", ("torch",), "train"),
 }
 BACKEND_NAMES = tuple(_BACKENDS)
 BACKENDS_HELP = f'{", ".join(BACKEND_NAMES)}, or "package.module:Class" of your own'

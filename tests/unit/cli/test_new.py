@@ -52,7 +52,7 @@ def test_the_whole_road(command, project, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(kind, "batch", kill)
         code, out, err = command(f"train recipe.toml {SMALL}")
-        assert code == 3, err
+        assert code == 2, err
     assert command(f"train recipe.toml {SMALL}")[0] == 2  # there is a checkpoint
     code, out, err = command(f"train recipe.toml {SMALL} --resume")
     assert code == 0, err

@@ -28,7 +28,9 @@ def test_the_first_difference_is_a_failed_check(command, graph, tmp_path):
 def test_all_backends_by_default(command, net):
     code, out, _ = command("verify a.net")
     assert code == 0
-    assert [line.partition(":")[0] for line in out.splitlines()] == ["reference", "fast", "lava", "lava-one-process"]
+    assert [line.partition(":")[0] for line in out.splitlines()] == [
+        *("reference", "fast", "lava", "lava-one-process", "torch")
+    ]
 
 
 def test_backends_that_are_not_installed_are_named(command, net, monkeypatch):

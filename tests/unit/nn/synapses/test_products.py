@@ -310,7 +310,7 @@ def test_integers_do_not_depend_on_the_batch(deployed):
 
 def test_without_the_guard_autocast_is_noticed(deployed, monkeypatch):
     model, x = deployed
-    monkeypatch.setattr("pumice.nn.exact._changed_modes", lambda: None)
+    monkeypatch.setattr("pumice.backends.torch.exact._changed_modes", lambda: None)
     with torch.autocast("cpu", torch.bfloat16), pytest.raises(InputError, match="float32 or float64"):
         model(x)
 

@@ -221,7 +221,7 @@ def steps(args: argparse.Namespace, device: torch.device) -> None:
 def stepper(model: torch.nn.Module, forward: Callable[[], torch.Tensor], labels: torch.Tensor) -> Callable[[], None]:
     """Forward and backward pass and the optimiser's step, with bfloat16 products."""
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
-    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.benchmark = labels.is_cuda
 
     def call() -> None:
         with torch.autocast(labels.device.type, torch.bfloat16):

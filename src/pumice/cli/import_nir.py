@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import numpy as np
 import typer
 
+import pumice
 from pumice.backends.verify import certify
 from pumice.cli.arrays import read_stream
 from pumice.ir import Graph
 from pumice.netx import save
 from pumice.netx.writer import network_path
-from pumice.nir import REPORT, from_nir
-from pumice.nir.neurons import Decay
-from pumice.nir.scales import Weights
 
+if TYPE_CHECKING:
+    from pumice.nir.neurons import Decay
+    from pumice.nir.scales import Weights
+
+REPORT = "nir_report"
+"""Under this name `from_nir`, which loads numba when it is first used, puts its report into `graph.info`."""
 CERTIFIED_STEPS = 32
 """Steps of random input that the certificate records."""
 
@@ -40,7 +44,7 @@ def import_nir(
     """Read FILE.nir as an integer network, print what changed, and write it, certified, to FILE.net."""
     network_path(output)  # before the work
     data = None if calibrate is None else read_stream(calibrate, None) / input_scale
-    graph = from_nir(
+    graph = pumice.from_nir(
         file,
         dt=dt,
         decay=cast("Decay", decay),

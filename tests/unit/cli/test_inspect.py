@@ -112,10 +112,10 @@ def test_bad_files(refused, line):
 
 
 def test_as_stock_runs_what_training_refuses(command, tmp_path, write_net):
-    """A delay of 64, which stock clamps: the message names the option, and it is there."""
+    """A delay of 125, which stock clamps: the message names the option, and it is there."""
     neuron = {"type": "CUBA", "iDecay": 1024, "vDecay": 128, "vThMant": 60}
     layer = {"type": np.array([b"dense"]), "shape": [3], "weight": np.full((3, 4), 20.0), "neuron": neuron}
-    write_net(tmp_path / "a.net", {**layer, "delay": [64, 0, 0]})
+    write_net(tmp_path / "a.net", {**layer, "delay": [125, 0, 0]})
     code, _, err = command("inspect a.net")
     assert code == 2
     assert "--as-stock clamps them to 62" in err

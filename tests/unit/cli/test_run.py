@@ -161,7 +161,7 @@ def test_bad_networks(refused, net, x, change, text):
     ("field", "value", "text"),
     [
         ("weight", np.full((3, 4), 999.0), "do not fit 8 bits (-256..254, or 0..255"),
-        ("delay", np.array([0.0, 1, 63]), "delays must lie in 0..62, got 0 to 63"),
+        ("delay", np.array([0.0, 1, 125]), "delays must lie in 0..124, got 0 to 125"),
         ("weight", np.ones((3, 5)), "takes 5 values"),
     ],
 )

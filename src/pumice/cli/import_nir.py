@@ -15,12 +15,11 @@ from pumice.ir import Graph
 from pumice.netx import save
 from pumice.netx.writer import network_path
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # `pumice.from_nir` loads the package, and numba, when it is first used
+    import pumice.nir
     from pumice.nir.neurons import Decay
     from pumice.nir.scales import Weights
 
-REPORT = "nir_report"
-"""Under this name `from_nir`, which loads numba when it is first used, puts its report into `graph.info`."""
 CERTIFIED_STEPS = 32
 """Steps of random input that the certificate records."""
 
@@ -56,7 +55,7 @@ def import_nir(
         calibrate=data,
     )
     save(certify(graph, _random_stream(graph)), output)
-    print(graph.info[REPORT])
+    print(graph.info[pumice.nir.REPORT])
     print(f"{output}: {len(graph.populations)} populations, latency {graph.latency}, with certificate")
 
 

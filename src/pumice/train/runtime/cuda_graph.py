@@ -46,8 +46,15 @@ class CudaGraphs:
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
-        self._model = model
         self._parameters = list(model.parameters())
+        # Looked up before each replay: walking the model takes as long as some of its layers.
+        self._slots = [
+            (f"{prefix}.{key}".lstrip("."), tensors, key)
+            for prefix, module in model.named_modules()
+            for tensors in (module._parameters, module._buffers)
+            for key, tensor in tensors.items()
+            if tensor is not None
+        ]
         self._eager: dict[torch.Size, int] = {}
         self._recorded: dict[torch.Size, _Recorded] = {}
         self._pool: Any = None
@@ -97,8 +104,8 @@ class CudaGraphs:
 
     def _places(self) -> dict[str, int]:
         """Where each tensor of the model lies."""
-        named = (*self._model.named_parameters(), *self._model.named_buffers())
-        return {name: tensor.data_ptr() for name, tensor in named}
+        held = ((name, tensors[key]) for name, tensors, key in self._slots)
+        return {name: 0 if tensor is None else tensor.data_ptr() for name, tensor in held}
 
     def clear(self) -> None:
         """Give back the memory of what was recorded."""

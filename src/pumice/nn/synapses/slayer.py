@@ -250,6 +250,10 @@ def convolve_steps(
     steps_and_batch = x.shape[:2]
     images = _images(x)
     kernel = weight.contiguous(memory_format=torch.channels_last) if weight.shape[1] > 1 else weight.contiguous()
+    columns = images.shape[-1] + 2 * padding[1] - dilation[1] * (weight.shape[-1] - 1)  # of the output, at stride 1
+    if images.shape[1] == 1 and columns > stride[1]:  # see `_images`; torch lays the output out as the kernel says
+        height, width = weight.shape[2:]
+        kernel = kernel.as_strided(weight.shape, (height * width, 1, width, 1))
     if images.is_cuda and not torch.backends.cudnn.enabled:  # torch would convolve image by image
         y = convolve_by_product(images.movedim(1, -1), kernel, stride, padding, dilation, groups)
         return slayer_order(y.unflatten(0, steps_and_batch))
@@ -262,7 +266,8 @@ def _images(x: torch.Tensor) -> torch.Tensor:
     """Time-major (time, batch, height, width, channel) as images (time * batch, channel, height, width), not copied.
 
     With one channel, "channels last" are the strides (height * width, 1, width, 1). oneDNN then gives numbers that it
-    never wrote where the output is one column wide (seen: torch 2.15, AVX-512); with contiguous strides it does not.
+    never wrote where the output is one column wide (seen: torch 2.15, AVX-512); with contiguous strides of images and
+    kernel it does not.
     """
     images = x.flatten(0, 1)
     return images.squeeze(-1).unsqueeze(1) if images.shape[-1] == 1 else images.movedim(-1, 1)

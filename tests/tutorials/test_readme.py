@@ -1,4 +1,4 @@
-"""The README's code runs, and what it names exists."""
+"""The code of the README and of the documentation runs, and what they name exists."""
 
 import re
 from pathlib import Path
@@ -8,30 +8,53 @@ import pytest
 from pumice.cli import main
 
 REPOSITORY = Path(__file__).parents[2]
-README = (REPOSITORY / "README.md").read_text()
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.M | re.S)
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+BLOCKS = [
+    (page, language, code)
+    for page in PAGES
+    for language, code in re.findall(r"^```(\{?[\w-]*\}?)[^\n]*\n(.*?)^```", page.read_text(), flags=re.M | re.S)
+]
+PYTHON = [
+    pytest.param(code, id=f"{page.stem}-{index}")
+    for index, (page, language, code) in enumerate(BLOCKS)
+    if language == "python"
+]
+README = PAGES[0].read_text()
 
 
 @pytest.mark.lava
-@pytest.mark.parametrize("code", [code for language, code in BLOCKS if language == "python"])
+@pytest.mark.parametrize("code", PYTHON)
 def test_python_blocks_run(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "netx_exports").symlink_to(REPOSITORY / "netx_exports")
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(code, "a page", "exec"), {"__name__": "page"})
 
 
 def test_every_block_is_either_run_or_known():
-    assert [language for language, _ in BLOCKS] == ["sh", "python", "python", "sh", "sh", "", "python"]
+    known = {"python", "sh", "toml", "yaml", "json", "text", "", "{toctree}", "{include}"}
+    assert {language for _, language, _ in BLOCKS} <= known
+    assert len(PYTHON) > 6
 
 
-def test_it_opens_with_the_two_commands():
-    first = next(code for _, code in BLOCKS)
+def test_the_readme_is_short_and_opens_with_the_two_commands():
+    assert len(README.splitlines()) <= 90
+    first = next(code for page, language, code in BLOCKS if page.name == "README.md" and language == "sh")
     assert re.findall(r"uv run (\S+(?: demo)?)", first) == ["pumice demo", "pytest"]
 
 
 def test_the_commands_exist(capsys):
-    (usage,) = (code for language, code in BLOCKS if not language)
-    named = re.findall(r"^pumice (\w+)", usage, flags=re.M)
+    named = {name for _, _, code in BLOCKS for name in re.findall(r"^(?:uv run )?pumice ([\w-]+)", code, flags=re.M)}
+    named |= set(re.findall(r"`pumice ([\w-]+)", "".join(page.read_text() for page in PAGES)))
     assert main(["--help"]) == 0
     listed = capsys.readouterr().out
-    assert all(re.search(rf"\b{name}\b", listed) for name in named), named
+    assert len(named) > 8
+    assert [name for name in sorted(named) if not re.search(rf"\b{name}\b", listed)] == []
+
+
+def test_links_between_pages_lead_somewhere():
+    broken = []
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+\.\w+)(?:#[\w-]+)?\)", page.read_text()):
+            if not (page.parent / target).exists():
+                broken.append(f"{page.name}: {target}")
+    assert broken == []

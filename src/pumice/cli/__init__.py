@@ -18,6 +18,7 @@ import pumice
 from pumice.cli.audit import audit
 from pumice.cli.blame import own_code_that_raised
 from pumice.cli.demo import demo
+from pumice.cli.doctor import doctor
 from pumice.cli.evaluate import evaluate
 from pumice.cli.import_nir import import_nir
 from pumice.cli.inspect import inspect
@@ -42,6 +43,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "inspect": inspect,
     "plan": plan,
     "audit": audit,
+    "doctor": doctor,
 }
 
 INTERRUPTED = 130
@@ -67,7 +69,7 @@ def _options(
 def _app() -> typer.Typer:
     app = typer.Typer(
         help="Deep spiking networks: trained with SLAYER, run on Lava and Loihi 2, spike for spike the same.",
-        add_completion=False,
+        add_completion=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )

@@ -1,0 +1,124 @@
+"""`pumice doctor`: what this machine has, and what is missing for what."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from importlib import metadata
+from importlib.util import find_spec
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+import pumice
+
+PACKAGES = ("numpy", "h5py", "numba", "scipy", "torch", "torchvision", "lightning-fabric", "lava-nc", "lava-dl")
+LOIHI_HOST = ("SLURM", "NOSLURM", "PARTITION", "BOARD", "LOIHI_GEN", "NXSDKHOST", "HOST_BINARY")
+
+
+class Ability(NamedTuple):
+    """Something that one may want to do.
+
+    Attributes:
+        name: What.
+        modules: What has to be importable.
+        remedy: How to get what is missing.
+    """
+
+    name: str
+    modules: tuple[str, ...]
+    remedy: str
+
+
+ABILITIES = (
+    Ability("read, check, simulate and plan .net files", ("numpy", "h5py", "numba"), 'pip install "pumice"'),
+    Ability("simulate on a device of torch", ("torch",), 'pip install "pumice[train]"'),
+    Ability(
+        "run on Lava's processes",
+        ("scipy", "networkx", "lava.magma"),
+        'pip install "pumice[lava]", then: pumice install-lava',
+    ),
+    Ability(
+        "train and lower",
+        ("torch", "torchvision", "lightning_fabric", "pydantic", "lava.lib.dl.slayer"),
+        'pip install "pumice[train]", then: pumice install-lava',
+    ),
+    Ability("draw graphs", ("matplotlib",), 'pip install "pumice[plot]"'),
+    Ability("log for TensorBoard", ("tensorboard",), 'pip install "pumice[train]"'),
+    Ability(
+        "run on Loihi 2",
+        ("lava.magma", "lava.utils.loihi2_profiler_api"),
+        "membership of Intel's research community (INRC) and its extension lava-loihi; pumice plan FILE.net needs neither",
+    ),
+)
+
+
+def doctor(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say what this machine has, what can be done with it, and what is missing for the rest."""
+    found = {
+        "pumice": pumice.__version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "cores": _cores(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "cuda": _cuda(),
+        "abilities": {ability.name: _missing(ability.modules) for ability in ABILITIES},
+        "loihi_host": {name: os.environ[name] for name in LOIHI_HOST if name in os.environ},
+    }
+    print(json.dumps(found) if as_json else _text(found))
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system says so."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _missing(modules: tuple[str, ...]) -> list[str]:
+    return [module for module in modules if not _is_there(module)]
+
+
+def _is_there(module: str) -> bool:
+    """Whether a module could be imported; its parents are, as Python has to ask them."""
+    try:
+        return find_spec(module) is not None
+    except Exception:  # a parent that is missing or raises, which is as good as missing
+        return False
+
+
+def _cuda() -> list[str]:
+    """Names of the GPUs that torch can use."""
+    if not _is_there("torch"):
+        return []
+    import torch
+
+    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+
+
+def _text(found: dict[str, Any]) -> str:
+    packages = ", ".join(f"{name} {version}" for name, version in found["packages"].items() if version)
+    lines = [
+        f"pumice {found['pumice']}, Python {found['python']} ({sys.executable})",
+        f"{found['machine']}, {found['cores']} cores, GPUs that torch can use: {', '.join(found['cuda']) or 'none'}",
+        packages,
+        "",
+    ]
+    for ability in ABILITIES:
+        missing = found["abilities"][ability.name]
+        lines.append(f"{'no ' if missing else 'yes'}  {ability.name}")
+        if missing:
+            lines.append(f"       missing: {', '.join(missing)}; {ability.remedy}")
+    host = found["loihi_host"]
+    lines += ["", "a host with Loihi 2: " + (", ".join(f"{k}={v}" for k, v in host.items()) or "none is set up")]
+    return "\n".join(lines)

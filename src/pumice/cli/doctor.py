@@ -50,7 +50,7 @@ ABILITIES = (
     Ability(
         "run on Loihi 2",
         ("lava.magma", "lava.utils.loihi2_profiler_api"),
-        "membership of Intel's research community (INRC) and its extension lava-loihi; pumice plan FILE.net needs neither",
+        "join Intel's research community (INRC), for its extension lava-loihi; pumice plan FILE.net needs neither",
     ),
 )
 

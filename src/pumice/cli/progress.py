@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
     from pumice.train import EpochRecord
@@ -23,7 +23,8 @@ class TrainingProgress:
 
     def __init__(self, console: Console, total_batches: int) -> None:
         self._console = console
-        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[figures]}"))
+        time = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        columns = (BarColumn(), MofNCompleteColumn(), *time, TextColumn("{task.fields[figures]}"))
         self._bar = Progress(*columns, console=console, transient=True)
         self._task = self._bar.add_task("training", total=total_batches, figures="")
 

@@ -59,18 +59,24 @@ def train(
     dataset = load_dataset(wanted.data.dataset, data_root, **wanted.data_arguments())
     done = (len(checkpoint.history), checkpoint.position.batches) if checkpoint else (0, 0)
     total = total_batches(wanted, dataset, epochs_done=done[0], batches_done=done[1])
-    with training_progress(total, quiet=not is_first_process()) as progress:
-        trained = run_training(
-            wanted,
-            dataset,
-            checkpoint_path=path,
-            resume_from=checkpoint,
-            extend=extend,
-            on_epoch=progress.epoch,
-            on_batch=progress.batch,
-        )
+    try:
+        with training_progress(total, quiet=not is_first_process()) as progress:
+            trained = run_training(
+                wanted,
+                dataset,
+                checkpoint_path=path,
+                resume_from=checkpoint,
+                extend=extend,
+                on_epoch=progress.epoch,
+                on_batch=progress.batch,
+            )
+    except KeyboardInterrupt:
+        goes_on = f"the same command with --resume goes on from {path}" if path.exists() else "nothing is written yet"
+        raise InputError(f"interrupted; {goes_on}") from None
     if is_first_process():
         print(_text(path, trained))
+        if trained.accuracy_deployed is not None or trained.error_deployed is not None:
+            print(f"pumice lower {path} -o {wanted.name}.net")
 
 
 def _text(path: Path, trained: Trained) -> str:

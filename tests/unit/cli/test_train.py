@@ -14,6 +14,7 @@ def test_train_then_lower(command, tmp_path):
     code, out, err = command("train digits" + TINY)
     assert code == 0, err
     assert out.startswith("runs/digits/checkpoint.pt: 2 epochs, test accuracy ")
+    assert out.endswith("\npumice lower runs/digits/checkpoint.pt -o digits.net\n")
     assert "float 1: loss" in err
 
     code, out, err = command("lower runs/digits/checkpoint.pt -o a.net --plan")
@@ -52,6 +53,28 @@ def test_a_diverging_run_ends_with_code_2_and_no_checkpoint(command, tmp_path):
     assert "pumice: error: training diverged: " in err
     assert " in float epoch 1, batch 2 of 2, step 2; use a smaller learning rate" in err
     assert not (tmp_path / "a.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("when", "message"),
+    [
+        ("batch", "pumice: error: interrupted; nothing was written yet\n"),
+        (
+            "epoch",
+            "pumice: error: interrupted; the same command with --resume goes on from runs/digits/checkpoint.pt\n",
+        ),
+    ],
+)
+def test_ctrl_c_says_how_to_go_on(command, monkeypatch, when, message):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"pumice.cli.progress.TrainingProgress.{when}", stop)
+        code, out, err = command("train digits" + TINY)
+    assert (code, out) == (2, "")
+    assert err.endswith(message)
+    assert command("train digits --resume" + TINY)[0] == 0
 
 
 def test_resume_without_a_checkpoint_starts(command):

@@ -71,7 +71,7 @@ def train(
                 on_batch=progress.batch,
             )
     except KeyboardInterrupt:
-        goes_on = f"the same command with --resume goes on from {path}" if path.exists() else "nothing is written yet"
+        goes_on = f"the same with --resume goes on from {path}" if path.exists() else "nothing is written yet"
         raise InputError(f"interrupted; {goes_on}") from None
     if is_first_process():
         print(_text(path, trained))

@@ -58,10 +58,10 @@ def test_a_diverging_run_ends_with_code_2_and_no_checkpoint(command, tmp_path):
 @pytest.mark.parametrize(
     ("when", "message"),
     [
-        ("batch", "pumice: error: interrupted; nothing was written yet\n"),
+        ("batch", "interrupted; nothing is written yet\n"),
         (
             "epoch",
-            "pumice: error: interrupted; the same command with --resume goes on from runs/digits/checkpoint.pt\n",
+            "interrupted; the same with --resume goes on from runs/digits/checkpoint.pt\n",
         ),
     ],
 )

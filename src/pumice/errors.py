@@ -16,6 +16,7 @@ __all__ = [
     "MissingExtraError",
     "PumiceError",
     "PumiceWarning",
+    "ResourceError",
     "UserError",
 ]
 
@@ -56,6 +57,10 @@ class MissingExtraError(UserError, ImportError):
             f"{purpose} needs the package {module!r}, which is not installed; "
             f"install pumice with its extra: pumice[{extra}]"
         )
+
+
+class ResourceError(UserError, MemoryError):
+    """Memory does not suffice for what was asked for; where it is known beforehand, the message has an estimate."""
 
 
 class BackendError(UserError, RuntimeError):

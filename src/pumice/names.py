@@ -11,7 +11,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from pumice.errors import InputError
+from pumice.errors import InputError, PumiceError, ResourceError
 
 
 def find(name: str, known: Mapping[str, Any], what: str) -> Any:
@@ -45,13 +45,24 @@ def make(name: str, known: Mapping[str, Any], what: str, arguments: Mapping[str,
     """What the class or function of a name makes: `find`, then `call`.
 
     Raises:
-        InputError: See both.
+        InputError: See both; or what the table has cannot be made with the user's arguments.
+        ResourceError: There is not enough memory for it.
 
     Example:
         >>> make("pair", {"pair": lambda first, second: (first, second)}, "tuple", {"second": 2}, first=1)
         (1, 2)
     """
-    return call(find(name, known, what), f"{what} {name!r}", arguments, **offered)
+    where = f"{what} {name!r}"
+    try:
+        return call(find(name, known, what), where, arguments, **offered)
+    except PumiceError:
+        raise
+    except MemoryError as error:
+        raise ResourceError(f"{where}: there is not enough memory to make it with {dict(arguments)}") from error
+    except Exception as error:
+        if is_own(name) or not arguments:  # the user's own code, or ours, is at fault
+            raise
+        raise InputError(f"{where} cannot be made with {dict(arguments)}: {error}") from error
 
 
 def is_own(name: str) -> bool:

@@ -31,6 +31,8 @@ TOPICS = {
     "lowering/test_stmixer.py": "networks of residual streams",
     "models/test_bad_input.py": "arguments that make no network",
     "netx/test_bad_files.py": "damaged and hostile files",
+    "netx/test_budgets.py": "files that ask for more than they hold",
+    "netx/test_sealed.py": "files that changed at rest",
     "netx/test_certificate.py": "certificates in files",
     "netx/test_fuzz.py": "random mutants",
     "netx/test_graph_form.py": "the graph form",

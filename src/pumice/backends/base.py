@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from pumice.errors import InputError
+from pumice.errors import InputError, ResourceError
+from pumice.files.limits import check_memory
 from pumice.fixedpoint.formats import STATE
 from pumice.ir import Graph, verify_graph
+from pumice.ir.footprint import run_bytes
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -94,9 +97,12 @@ class AbstractBackend(ABC):
             GraphError: The graph is not valid.
             InputError: The stream does not fit the graph.
             BackendError: This backend cannot run this graph, or failed.
+            ResourceError: The run would take, or takes, more memory than there is.
         """
         verify_graph(graph)
-        return self._run(graph, checked_input(graph, x), record)
+        checked = checked_input(graph, x)
+        with _memory(graph, len(checked), record):
+            return self._run(graph, checked, record)
 
     def run_batch(self, graph: Graph, x: IntArray, *, record: bool = False) -> RunResult:
         """Run independent samples, each from rest.
@@ -113,6 +119,7 @@ class AbstractBackend(ABC):
             GraphError: The graph is not valid.
             InputError: The samples do not fit the graph.
             BackendError: This backend cannot run this graph, or failed.
+            ResourceError: The run would take, or takes, more memory than there is.
         """
         verify_graph(graph)
         array = np.asarray(x)
@@ -120,7 +127,8 @@ class AbstractBackend(ABC):
             raise InputError(f"a batch must have shape (n, T, *input shape) with n >= 1, got {array.shape}")
         n, n_steps, *shape = array.shape
         checked = checked_input(graph, array.reshape(n * n_steps, *shape))
-        return self._run_batch(graph, checked.reshape(n, n_steps, *checked.shape[1:]), record)
+        with _memory(graph, n * n_steps, record):
+            return self._run_batch(graph, checked.reshape(n, n_steps, *checked.shape[1:]), record)
 
     def _run_batch(self, graph: Graph, x: npt.NDArray[np.int32], record: bool) -> RunResult:
         """One after the other; backends that know better override it."""
@@ -140,6 +148,20 @@ class AbstractBackend(ABC):
     @abstractmethod
     def _run(self, graph: Graph, x: npt.NDArray[np.int32], record: bool) -> RunResult:
         """Run a verified graph on a checked stream."""
+
+
+@contextmanager
+def _memory(graph: Graph, n_steps: int, record: bool) -> Iterator[None]:
+    """Refuse a run that memory cannot hold before it starts, or name what ran out of it."""
+    estimate = run_bytes(graph, n_steps, record=record)
+    check_memory(f"a run of {n_steps:,} steps", estimate)
+    try:
+        yield
+    except MemoryError as error:
+        raise ResourceError(
+            f"there is not enough memory for a run of {n_steps:,} steps (about {estimate:,} bytes); run fewer steps "
+            "or samples at once, or do not record"
+        ) from error
 
 
 def first_sample(result: RunResult) -> RunResult:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pumice.backends import get_backend
 from pumice.backends.base import AbstractBackend
-from pumice.backends.fast.batch import simulate
+from pumice.backends.fast.batch import check_threads, simulate
 from pumice.backends.fast.kernels.events import count_active
 from pumice.backends.fast.program import Program
 from pumice.backends.fast.simulator import Simulator
@@ -132,6 +132,7 @@ def evaluate(
         ([20, 0], [60, 0])
     """
     verify_graph(graph)
+    check_threads(threads)
     if graph.timing is None:
         raise InputError("this graph states no sample length; give it a timing: graph.replace(timing=Timing(...))")
     wanted = _wanted(check)
@@ -202,13 +203,25 @@ def _answered(
     """What the output sends as numbers: (n, neurons, steps), or (n, neurons) on the mean over its own steps."""
     if counter.state is not None:
         raise InputError("readout: targets are compared with what the output sends; leave it out")
-    sent = np.concatenate(counter.outputs).swapaxes(1, 2) * float(graph.info.get("unit", 1.0))
+    sent = np.concatenate(counter.outputs).swapaxes(1, 2) * _unit(graph)
     answered: npt.NDArray[np.float64] = sent if targets.ndim == 3 else _mean_over_own(sent, lengths)
     if answered.shape != targets.shape:
         raise InputError(
             f"the output answers numbers of shape {answered.shape[1:]}, the targets are {targets.shape[1:]}"
         )
     return answered
+
+
+def _unit(graph: Graph) -> float:
+    """What one of the output's integers stands for."""
+    text = graph.info.get("unit", "1")
+    try:
+        unit = float(text)
+    except ValueError:
+        unit = 0.0
+    if not 0 < unit < np.inf:
+        raise InputError(f"the graph's info says that its unit is {text[:40]!r}, and it must be a number > 0")
+    return unit
 
 
 def _mean_over_own(x: npt.NDArray[np.float64], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

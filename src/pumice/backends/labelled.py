@@ -49,7 +49,7 @@ def sample_batches(graph: Graph, dataset: Iterable[tuple[Any, ...]]) -> Iterator
     """
     assert graph.timing is not None
     steps = graph.timing.sample_steps
-    size = max(1, BATCH_VALUES // (steps * graph.input.size))
+    size = max(1, BATCH_VALUES // ((graph.timing.lead_steps + graph.timing.period_steps) * graph.input.size))
 
     def checked() -> Iterator[tuple[IntArray, Any, int]]:
         for index, (stream, label, *length) in enumerate(_items(dataset)):
@@ -57,7 +57,7 @@ def sample_batches(graph: Graph, dataset: Iterable[tuple[Any, ...]]) -> Iterator
                 sample = checked_input(graph, stream)
                 if len(sample) != steps:
                     raise InputError(f"a sample of this graph has {steps} steps, got {len(sample)}")
-                yield sample, _class_or_target(label), _length(length, steps)
+                yield sample, _class_or_target(label, graph.output.size), _length(length, steps)
             except InputError as error:
                 raise InputError(f"sample {index}: {error}") from error
 
@@ -76,11 +76,17 @@ def _length(given: list[Any], steps: int) -> int:
     return int(length)
 
 
-def _class_or_target(label: Any) -> Any:
+def _class_or_target(label: Any, n_classes: int) -> Any:
     if np.ndim(label):
-        return np.asarray(label, np.float64)
+        target = np.asarray(label, np.float64)
+        if not np.isfinite(target).all():
+            raise InputError("its target must hold finite numbers")
+        return target
     try:
-        return operator.index(label)
+        found = operator.index(label)
+        if not 0 <= found < n_classes:
+            raise InputError(f"its label must lie in 0..{n_classes - 1}, the output's neurons, got {found}")
+        return found
     except TypeError as error:
         raise InputError(
             f"its label must be an integer, the number of a class (or an array of targets), got {label!r}"

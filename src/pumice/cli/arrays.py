@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy.typing as npt
 
 from pumice.backends import RunResult
 from pumice.errors import InputError
-from pumice.netx.atomic import replace_atomically
+from pumice.files.arrays import map_npy, names_in_npz, read_npz
+from pumice.files.write import replace_atomically
 
 
 def read_stream(path: Path, n_steps: int | None) -> npt.NDArray[np.integer[Any]]:
@@ -23,16 +25,7 @@ def read_stream(path: Path, n_steps: int | None) -> npt.NDArray[np.integer[Any]]
     Raises:
         InputError: The file is no integer array, or holds fewer steps.
     """
-    try:
-        # Mapped, so that a file that declares more than it holds is refused before memory is taken.
-        x = np.load(path, mmap_mode="r", allow_pickle=False)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
-    except Exception as error:  # np.load raises what parsing a damaged header happens to raise
-        raise InputError(f"{path}: is not a .npy array of numbers, or is damaged ({_first_line(error)})") from error
-    if not isinstance(x, np.ndarray):
-        x.close()
-        raise InputError(f"{path}: is an archive; a .npy file with one array is needed")
+    x = map_npy(path)
     if x.ndim < 2:
         raise InputError(f"{path}: must have shape (T, *input shape), got {x.shape}")
     if not (np.issubdtype(x.dtype, np.integer) or x.dtype == np.bool_):
@@ -58,24 +51,11 @@ def read_samples(path: Path, n_samples: int | None) -> tuple[Any, ...]:
     Raises:
         InputError: The file does not hold them.
     """
-    try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise InputError(
-                f"{path}: is a .npy file with one array; an .npz archive with `x` and `labels` is needed"
-            )
-        with archive:
-            if not {"x", "labels"} <= set(archive):
-                raise InputError(f"{path}: must be an .npz archive with the arrays `x` and `labels`")
-            arrays = {name: archive[name] for name in ("x", "labels", "lengths") if name in archive}
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
-    except Exception as error:
-        raise InputError(
-            f"{path}: is not an .npz archive of numbers, or is damaged ({_first_line(error)})"
-        ) from error
+    held = names_in_npz(path)
+    if not {"x", "labels"} <= held:
+        raise InputError(f"{path}: must be an .npz archive with the arrays `x` and `labels`")
+    names = [name for name in ("x", "labels", "lengths") if name in held]
+    arrays = dict(zip(names, read_npz(path, names), strict=True))
     for name, array in arrays.items():
         if not (np.issubdtype(array.dtype, np.integer) or array.dtype == np.bool_):
             raise InputError(f"{path}: {name} must hold integers, got {array.dtype}")
@@ -106,9 +86,8 @@ def write_result(path: Path, result: RunResult) -> None:
         result: What a backend returned.
     """
     arrays = {f"{name}/{key}": v for name, record in result.records.items() for key, v in record.values().items()}
-    with replace_atomically(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, spikes=result.spikes, **arrays)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    # np.savez leaves its archive open when a disk is full, which then complains on stderr.
+    with replace_atomically(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in {"spikes": result.spikes, **arrays}.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)

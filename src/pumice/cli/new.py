@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pumice.errors import InputError
-from pumice.netx.atomic import replace_atomically
+from pumice.files.write import replace_atomically
 
 TEMPLATE = Path(__file__).parent / "template"
 FILES = ("recipe.toml", "network.py", "data.py", "test_network.py")

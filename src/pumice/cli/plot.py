@@ -20,9 +20,9 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Route
 
 from pumice.errors import InputError
+from pumice.files.write import replace_atomically
 from pumice.fixedpoint.formats import DELAY_STEPS
 from pumice.ir import Graph, Population, Synapse, latencies
-from pumice.netx.atomic import replace_atomically
 
 Point = tuple[float, float]
 

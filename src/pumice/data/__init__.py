@@ -13,10 +13,11 @@ from pumice.data.fsdd import load_fsdd
 from pumice.data.mnist import load_mnist
 from pumice.data.nmnist import load_nmnist
 from pumice.data.own_folder import load_folder
-from pumice.data.registry import DATASET_NAMES, load_dataset
+from pumice.data.registry import ARGUMENTS_FROM_FILES, DATASET_NAMES, load_dataset
 from pumice.data.sequences import SequenceDataset, SequenceEncoder, pad_sequences, split_of_sequences
 
 __all__ = [
+    "ARGUMENTS_FROM_FILES",
     "DATASET_NAMES",
     "AbstractEncoder",
     "CrossingEncoder",

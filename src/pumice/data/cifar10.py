@@ -13,6 +13,7 @@ from pumice.data.folders import find_layout
 from pumice.data.npz import read_npz
 from pumice.data.whole import whole_numbers
 from pumice.errors import InputError, MissingExtraError
+from pumice.files.reading import reading
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 IMAGE_SHAPE = (3, 32, 32)
@@ -54,18 +55,17 @@ def _read_torchvision(folder: Path, *, train: bool) -> Split:
         from torchvision import datasets
     except ModuleNotFoundError as error:
         raise MissingExtraError("torchvision", "train", "torchvision's CIFAR-10 layout") from error
-    try:
+    with reading(folder, "torchvision's CIFAR-10", InputError):
         data = datasets.CIFAR10(folder, train=train, download=False)
-    except (RuntimeError, OSError, ValueError, KeyError) as error:
-        raise InputError(f"{folder}: torchvision cannot read CIFAR-10 there ({error})") from error
     return _split(folder, data.data.transpose(0, 3, 1, 2), np.array(data.targets))
 
 
 def _read_delta(path: Path) -> Split:
     delta, labels = read_npz(path, ("delta", "labels"))
+    if delta.shape[1:] != IMAGE_SHAPE or delta.dtype != np.uint8:
+        raise InputError(f"{path}: expected delta (N, 3, 32, 32) of uint8, got {delta.shape} of {delta.dtype}")
     images = np.cumsum(delta, axis=2, dtype=np.uint8)
-    if images.ndim == 4 and images.shape[1] == 3:
-        images[:, [0, 2]] += images[:, 1:2]
+    images[:, [0, 2]] += images[:, 1:2]
     return _split(path, images, labels)
 
 
@@ -73,11 +73,17 @@ def _read_jpeg(path: Path) -> Split:
     from PIL import Image
 
     data, offsets, labels = read_npz(path, ("jpeg", "offsets", "labels"))
-    images = [
-        np.asarray(Image.open(io.BytesIO(data[start:end].tobytes())).convert("RGB")).transpose(2, 0, 1)
-        for start, end in pairwise(offsets)
-    ]
-    return _split(path, np.stack(images), labels)
+    starts = whole_numbers(f"{path}: offsets", offsets)
+    if not len(starts) or starts[0] or (np.diff(starts) < 1).any() or starts[-1] > data.size:
+        raise InputError(f"{path}: offsets must rise from 0 to at most the {data.size} bytes of jpeg")
+    images = []
+    for index, (start, end) in enumerate(pairwise(starts)):
+        with reading(f"{path}: jpeg {index}", "a JPEG image", InputError):
+            image = Image.open(io.BytesIO(data[start:end].tobytes()), formats=["JPEG"])
+            if image.size != IMAGE_SHAPE[1:]:  # before memory is taken for it
+                raise ValueError(f"it has {image.size} pixels, not {IMAGE_SHAPE[1:]}")
+            images.append(np.asarray(image.convert("RGB")).transpose(2, 0, 1))
+    return _split(path, np.stack(images or [np.zeros(IMAGE_SHAPE, np.uint8)]), labels)
 
 
 def _split(path: Path, images: np.ndarray, labels: np.ndarray) -> Split:  # type: ignore[type-arg]

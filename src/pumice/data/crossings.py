@@ -63,14 +63,14 @@ class CrossingEncoder:
     hop: int = 80
 
     def __post_init__(self) -> None:
-        if not (self.bands >= 1 and self.hop >= 1 and self.window >= 16 and self.rate >= 1):
+        if not (1 <= self.bands <= 1024 and self.hop >= 1 and self.window >= 16 and self.rate >= 1):
             raise InputError(
-                "the sound encoding needs bands >= 1, hop >= 1, window >= 16 and rate >= 1, got "
+                "the sound encoding needs bands in 1..1024, hop >= 1, window >= 16 and rate >= 1, got "
                 f"{self.bands}, {self.hop}, {self.window} and {self.rate}"
             )
-        if not 0 < self.spacing < FLOOR_DB:
+        if not 0.01 <= self.spacing < FLOOR_DB:
             raise InputError(
-                f"the sound encoding's spacing must lie between 0 and {FLOOR_DB:g} dB, got {self.spacing}"
+                f"the sound encoding's spacing must lie between 0.01 and {FLOOR_DB:g} dB, got {self.spacing}"
             )
 
     @property

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from pumice.data.events import EVENT, Events, EventSamples, concatenate
+from pumice.data.whole import whole_numbers
 from pumice.errors import InputError
-from pumice.netx.atomic import sync_file, sync_folder
+from pumice.files.arrays import read_npy
+from pumice.files.write import sync_file, sync_folder, temporary_beside
 
 VERSION = 1
 
@@ -70,8 +70,10 @@ class MappedEvents:
     def __init__(self, entry: Path) -> None:
         self._entry = entry
         try:
-            self.offsets = np.load(entry / "offsets.npy", allow_pickle=False)
+            self.offsets = whole_numbers("offsets", read_npy(entry / "offsets.npy"))
             path = entry / "events.bin"
+            if not len(self.offsets) or self.offsets[0] or (np.diff(self.offsets) < 0).any():
+                raise ValueError("offsets.npy does not rise from 0")
             if path.stat().st_size != int(self.offsets[-1]) * EVENT.itemsize:
                 raise ValueError("events.bin has another size than offsets.npy says")
             empty = not int(self.offsets[-1])  # an empty file cannot be mapped
@@ -92,8 +94,7 @@ class MappedEvents:
 
 def _write(entry: Path, text: str, recordings: Iterable[Events]) -> None:
     # Written aside and renamed: a run that is killed leaves no half of a cache, two runs do not mix.
-    aside = entry.with_name(f".{entry.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-    shutil.rmtree(aside, ignore_errors=True)
+    aside = temporary_beside(entry)
     aside.mkdir(parents=True)
     try:
         sizes = [0]

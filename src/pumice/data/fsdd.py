@@ -71,10 +71,15 @@ def _encoded(
     names = ("audio", "offsets", "label", "speaker", "speakers", "rate")
     audio, offsets, label, speaker, speakers, rate = read_npz(path, names)
     offsets, label = whole_numbers(f"{path}: offsets", offsets), whole_numbers(f"{path}: label", label)
+    speaker = whole_numbers(f"{path}: speaker", speaker)
+    if rate.size != 1 or rate.dtype.kind not in "iu" or not 1000 <= int(rate.reshape(())) <= 192_000:
+        raise InputError(f"{path}: rate must be one integer in 1000..192000, samples per second, got {rate}")
+    if audio.ndim != 1 or audio.dtype.kind not in "iu" or speakers.ndim != 1:
+        raise InputError(f"{path}: audio must be integers (n,) and speakers names, got {audio.dtype} {audio.shape}")
     rises = len(offsets) == len(label) + 1 and offsets[0] == 0 and (np.diff(offsets) > 0).all()
     if not rises or label.shape != speaker.shape or len(audio) != offsets[-1]:
         raise InputError(f"{path}: audio, offsets, label and speaker do not fit each other")
-    encoder = CrossingEncoder(rate=int(rate), bands=bands, spacing=spacing)
+    encoder = CrossingEncoder(rate=int(rate.reshape(())), bands=bands, spacing=spacing)
 
     def encode() -> Iterator[npt.NDArray[Any]]:
         for start, end in pairwise(offsets):

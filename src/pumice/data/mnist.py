@@ -11,6 +11,7 @@ from pumice.data.dataset import ImageDataset, Split
 from pumice.data.folders import find_layout
 from pumice.data.npz import read_npz
 from pumice.errors import InputError, MissingExtraError
+from pumice.files.reading import reading
 
 IMAGE_SHAPE = (28, 28)
 LAYOUTS = {"arrays": ("train.npz",), "torchvision's": ("MNIST/raw",)}
@@ -54,10 +55,8 @@ def _read_torchvision(folder: Path, *, train: bool, download: bool) -> Split:
         from torchvision import datasets
     except ModuleNotFoundError as error:
         raise MissingExtraError("torchvision", "train", "torchvision's MNIST layout") from error
-    try:
+    with reading(folder, "torchvision's MNIST", InputError):
         data = datasets.MNIST(folder, train=train, download=download)
-    except (RuntimeError, OSError, ValueError) as error:
-        raise InputError(f"{folder}: torchvision cannot read MNIST there ({error})") from error
     return _split(folder, data.data.numpy(), data.targets.numpy())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from pumice.data.sequence_files import read_sequences, sequences_of_arrays, with
 from pumice.data.sequences import SequenceDataset
 from pumice.data.whole import whole_numbers
 from pumice.errors import InputError, MissingExtraError
+from pumice.files.limits import Budget
+from pumice.files.reading import file_size, reading
 
 Kind = Literal["images", "events", "sequences"]
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
@@ -245,11 +248,11 @@ def _image(path: Path) -> npt.NDArray[Any]:
         from PIL import Image
     except ModuleNotFoundError as error:
         raise MissingExtraError("Pillow", "train", "image files") from error
-    try:
+    with reading(path, "an image", InputError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its size, which is judged here
         with Image.open(path) as image:
+            Budget(str(path), file_size(path)).take(4 * image.width * image.height, "its pixels")
             image.load()
-    except Exception as error:  # Pillow's formats raise what they like
-        raise InputError(f"{path}: cannot be read as an image ({error})") from error
     if image.mode in {"1", "L"}:
         return np.asarray(image.convert("L"))[None]
     if image.mode.startswith("I;16") or image.mode == "I":  # Pillow would clip them to 8 bits

@@ -61,7 +61,7 @@ class TonicReader:
             found = self.dataset[index][0]
             events = np.empty(len(found), EVENT)
             for name in ("x", "y", "t", "p"):
-                events[name] = found[name]
+                events[name] = whole_numbers(name, found[name], EVENT[name])
         except (OSError, ValueError, IndexError, TypeError) as error:
             raise InputError(f"{self.name(index)}: cannot be read as events ({error})") from error
         return events

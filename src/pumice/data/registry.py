@@ -29,8 +29,21 @@ _LOADERS: dict[str, Callable[..., Dataset]] = {
 }
 DATASET_NAMES = tuple(_LOADERS)
 
+ARGUMENTS_FROM_FILES: dict[str, frozenset[str]] = {
+    "digits": frozenset(),
+    "mnist": frozenset(),
+    "cifar10": frozenset({"jpeg_test"}),
+    "nmnist": frozenset({"origin"}),
+    "dvs_gesture": frozenset({"origin"}),
+    "fsdd": frozenset({"leave_out", "bands", "spacing"}),
+    "folder": frozenset(
+        {"test_share", "seed", "value_range", "sensor_shape", "duration_us", "origin", "class_names"}
+    ),
+}
+"""What a file may say of a dataset: arguments that choose samples, never where to write or whether to download."""
 
-def load_dataset(name: str, root: str | Path | None = None, **arguments: Any) -> Any:
+
+def load_dataset(name: str, root: str | Path | None = None, /, **arguments: Any) -> Any:
     """The dataset called `name`.
 
     Args:

@@ -13,6 +13,8 @@ from pumice.data.dataset import Split
 from pumice.data.sequences import pad_sequences, split_of_sequences
 from pumice.data.whole import whole_numbers
 from pumice.errors import InputError
+from pumice.files.arrays import read_npy
+from pumice.files.reading import reading
 
 
 def sequences_of_arrays(path: Path, values: Any, offsets: Any, labels: npt.NDArray[Any]) -> Split:
@@ -69,9 +71,7 @@ def without_equal_lengths(parts: dict[str, Split]) -> dict[str, Split]:
 
 
 def _sequence(path: Path) -> npt.NDArray[Any]:
-    try:
-        if path.suffix.lower() == ".npy":
-            return np.asarray(np.load(path, allow_pickle=False))
+    if path.suffix.lower() == ".npy":
+        return read_npy(path)
+    with reading(path, "an array of numbers", InputError):
         return np.loadtxt(path, delimiter=",", ndmin=2)
-    except Exception as error:  # whatever a damaged file brings about
-        raise InputError(f"{path}: cannot be read as an array of numbers ({error})") from error

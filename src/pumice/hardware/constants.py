@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pumice.errors import InputError
+from pumice.files.reading import file_size, reading
 from pumice.names import unknown
 
 LARGEST_FILE = 1 << 20
@@ -139,14 +140,10 @@ def load_constants(path: str | os.PathLike[str] | None = None) -> Constants:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > LARGEST_FILE:
+    with reading(path, "JSON", InputError):
+        if file_size(path) > LARGEST_FILE:
             raise InputError(f"{path}: is larger than {LARGEST_FILE} bytes; it should hold a few constants")
         found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is not JSON ({error})") from error
     allowed = {"constants", "boards", "chip", "about"}
     if not isinstance(found, dict) or set(found) - allowed:
         raise InputError(f"{path}: must be an object with the keys constants and boards")

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from pumice.errors import GraphError, InputError
+from pumice.files.text import name_problem
 from pumice.ir.graph import Graph
 from pumice.ir.own_kinds import population_kinds, synapse_kinds
 from pumice.ir.populations import Population
@@ -64,6 +65,9 @@ def _names(graph: Graph) -> Iterator[str]:
     targets = {p.name for p in graph.populations}
     for name in sorted(n for n, times in names.items() if times > 1):
         yield f"the name {name!r} is used {names[name]} times; names must be unique"
+    for name in names:
+        if (problem := name_problem(name)) is not None:
+            yield f"a name {problem}"
     if not graph.outputs:
         yield "no output is named"
     for name in graph.outputs:
@@ -119,5 +123,7 @@ def _timing(graph: Graph) -> Iterator[str]:
     timing = graph.timing
     if timing is None:
         return
-    if not 1 <= timing.sample_steps <= timing.period_steps or timing.lead_steps < 0:
+    if not all(isinstance(n, int) for n in (timing.sample_steps, timing.period_steps, timing.lead_steps)):
+        yield f"timing: all steps must be integers, got {timing}"
+    elif not 1 <= timing.sample_steps <= timing.period_steps or timing.lead_steps < 0:
         yield f"timing: 1 <= sample_steps <= period_steps and lead_steps >= 0 are broken by {timing}"

@@ -53,7 +53,7 @@ def read_graph(head: Node) -> Graph:
 
 def _population(node: Node) -> Population:
     kind, attributes = read_fields(node, population_rows(), (), ("name", "shape", "reset"))
-    made: Population = kind(node.text("name"), node.shape(), reset=read_reset(node), **attributes)
+    made: Population = kind(node.name(), node.shape(), reset=read_reset(node), **attributes)
     return made
 
 

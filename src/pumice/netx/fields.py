@@ -14,22 +14,25 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from pumice.errors import FileFormatError
+from pumice.errors import FileFormatError, ResourceError
+from pumice.files.limits import Budget, current_limits
+from pumice.files.reading import file_size, first_line, reading
+from pumice.files.seal import ZIP, check_seal
+from pumice.files.text import name_problem
 
 FloatArray = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]
 
 MAX_FIELD_VALUES = 1 << 27
-"""No field may hold more numbers than this: they are decoded to 8 bytes each."""
+"""No field may hold more numbers than this: they are decoded to 8 bytes each. All fields together have a `Budget`."""
 MAX_SMALL_BYTES = 1 << 26
 """Compressed fields (and their chunks) up to this size are read whatever their ratio."""
 MAX_COMPRESSION = 200
 MAX_TEXT_BYTES = 1 << 20
+MAX_TEXTS = 100_000
 LARGE = 2**31 - 1
 MAX_VALUES = 1 << 28
 """Values of one population or input."""
-ZIP = b"PK\x03\x04"
-"""What torch's files, and other archives, begin with."""
 
 _FILTERS = {
     h5py.h5z.FILTER_DEFLATE: "gzip",
@@ -45,23 +48,28 @@ def _hdf5(where: str) -> Iterator[None]:
         yield
     except FileFormatError:
         raise
+    except MemoryError as error:
+        raise ResourceError(f"{where}: there is not enough memory to read it") from error
     except Exception as error:  # h5py raises whatever the C library's error stack maps to
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FileFormatError(f"{where} cannot be read, the file is damaged ({reason})") from error
+        raise FileFormatError(f"{where} cannot be read, the file is damaged ({first_line(error)})") from error
 
 
 class Node:
     """One group of the file, and where it is."""
 
-    def __init__(self, group: h5py.Group, where: str, file_bytes: int) -> None:
+    def __init__(self, group: h5py.Group, where: str, budget: Budget) -> None:
         self._group = group
-        self._file_bytes = file_bytes
+        self._budget = budget
         self.where = where
 
     def names(self) -> list[str]:
         """Names of everything in this group."""
         with _hdf5(self.where):
-            return sorted(str(name) for name in self._group)
+            found = sorted(str(name) for name in self._group)
+        for name in found:
+            if (problem := name_problem(name)) is not None:
+                raise self.error(f"the name of a field {problem}")
+        return found
 
     def __contains__(self, name: str) -> bool:
         with _hdf5(f"{self.where}/{name}"):
@@ -76,7 +84,7 @@ class Node:
         found = self._get(name)
         if not isinstance(found, h5py.Group):
             raise self.error("must be a group", name)
-        return Node(found, f"{self.where}/{name}", self._file_bytes)
+        return Node(found, f"{self.where}/{name}", self._budget)
 
     def is_group(self, name: str) -> bool:
         """Whether `name` is a group."""
@@ -110,14 +118,36 @@ class Node:
         with _hdf5(where):
             if h5py.check_string_dtype(dataset.dtype) is None:
                 raise self.error(f"must be a string, got {dataset.dtype}", name)
-            if dataset.dtype.itemsize * dataset.size > MAX_TEXT_BYTES:
+            if dataset.dtype.itemsize * dataset.size > MAX_TEXT_BYTES or dataset.size > MAX_TEXTS:
                 raise self.error("is too long for a string", name)
-            values = np.atleast_1d(np.asarray(dataset[()], dtype=object)).reshape(-1)
-            raw = [v if isinstance(v, bytes) else str(v).encode() for v in values]
+            raw = self._raw_texts(dataset, name)
         try:
             return [v.rstrip(b"\0").decode() for v in raw]
         except UnicodeDecodeError as error:
             raise self.error("is not UTF-8", name) from error
+
+    def _raw_texts(self, dataset: h5py.Dataset, name: str) -> list[bytes]:
+        """As bytes; how long one of variable length is, and how often one is meant, shows when it is read."""
+        found: list[bytes] = []
+        total = 0
+        is_list = dataset.ndim == 1 and h5py.check_string_dtype(dataset.dtype).length is None
+        at_once = max(1, MAX_TEXT_BYTES // max(1, self._budget.file_bytes)) if is_list else dataset.size
+        for start in range(0, dataset.size, at_once):
+            part = dataset[start : start + at_once] if is_list else dataset[()]
+            values = np.atleast_1d(np.asarray(part, dtype=object)).reshape(-1)
+            found += [v if isinstance(v, bytes) else str(v).encode() for v in values]
+            total += sum(map(len, found[len(found) - len(values) :]))
+            if total > MAX_TEXT_BYTES:
+                raise self.error("is too long for a string", name)
+        self._budget.take(total, name)
+        return found
+
+    def name(self) -> str:
+        """The field `name`, which must be one that can be shown and be a name of a file's member."""
+        found = self.text("name")
+        if (problem := name_problem(found)) is not None:
+            raise self.error(problem, "name")
+        return found
 
     def numbers(self, name: str) -> FloatArray | Int64Array:
         """Finite numbers of any shape, as int64 or float64."""
@@ -126,6 +156,7 @@ class Node:
         with _hdf5(where):
             if dataset.dtype.kind not in "iufb":
                 raise self.error(f"must hold numbers, got {dataset.dtype}", name)
+            self._budget.take(8 * dataset.size, name)
             values = np.asarray(dataset[()])
         if values.dtype.kind == "f":
             wide = values.astype(np.float64)
@@ -199,7 +230,7 @@ class Node:
         if not isinstance(found, h5py.Dataset):
             raise self.error("must be a dataset, not a group", name)
         with _hdf5(f"{self.where}/{name}"):
-            for problem in _storage_problems(found, self._file_bytes):
+            for problem in _storage_problems(found, self._budget.file_bytes):
                 raise self.error(problem, name)
         return found
 
@@ -227,7 +258,8 @@ def _storage_problems(dataset: h5py.Dataset, file_bytes: int) -> Iterator[str]:
         yield f"declares {size} bytes, but the file does not hold them"
     if not codes and stored < size:
         yield f"declares {size} bytes, but {stored} are stored"
-    if max(size, chunk) > max(MAX_SMALL_BYTES, MAX_COMPRESSION * stored):
+    trusted = current_limits().read_bytes is not None
+    if not trusted and max(size, chunk) > max(MAX_SMALL_BYTES, MAX_COMPRESSION * stored):
         yield f"declares {max(size, chunk)} bytes in {stored} stored ones; that much compression is refused"
 
 
@@ -236,21 +268,20 @@ def open_file(path: Path) -> Iterator[Node]:
     """Open an HDF5 file for reading.
 
     Raises:
-        FileFormatError: The file is missing, is no HDF5 file, or is damaged.
+        FileFormatError: The file is missing, is no HDF5 file, or is damaged; or it is not what pumice wrote.
     """
-    try:
-        file_bytes = path.stat().st_size
+    with reading(path, "a network file", FileFormatError):
+        file_bytes = file_size(path)
         with path.open("rb") as opened:
             is_archive = opened.read(len(ZIP)) == ZIP
-    except OSError as error:
-        raise FileFormatError(f"{path}: {error.strerror or error}") from error
-    with _hdf5(f"{path}"):
         if not h5py.is_hdf5(path):
             hint = "; if it is a checkpoint, `pumice lower` makes a network file of it" if is_archive else ""
             raise FileFormatError(f"{path}: is not an HDF5 file, or its beginning is damaged{hint}")
+        check_seal(path)
+    with _hdf5(f"{path}"):
         file = h5py.File(path, "r")
     try:
-        yield Node(file, f"{path}:", file_bytes)
+        yield Node(file, f"{path}:", Budget(str(path), file_bytes))
     finally:
         with _hdf5(f"{path}"):
             file.close()

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.errors import InputError
+from pumice.files.text import name_problem, text_problem
 from pumice.fixedpoint.formats import STATE
 from pumice.ir import Certificate, Graph, Input, Population, Reset, Timing
 from pumice.ir.digest import part_names
@@ -22,6 +23,7 @@ READABLE_VERSIONS = (1, 2)
 SMALL_BYTES = 2048
 """Up to this size the index of a compressed field costs more than compression saves."""
 CHAIN, GRAPH = "chain", "graph"
+MAX_OUTPUTS = 10_000
 
 
 def put_text(group: h5py.Group, name: str, text: str) -> None:
@@ -74,6 +76,9 @@ def write_header(root: h5py.Group, graph: Graph, form: str) -> h5py.Group:
     head.create_dataset("outputs", data=np.array([names.index(name) for name in graph.outputs], np.int64))
     if graph.timing is not None:
         head.create_dataset("timing", data=np.array(astuple(graph.timing), np.int64))
+    for key, value in graph.info.items():
+        if problem := name_problem(key) or text_problem(value):
+            raise InputError(f"info {key[:40]!r} {problem}, and cannot be stored")
     if graph.info:
         put_text(head, "info", json.dumps(graph.info, sort_keys=True))
     if graph.certificate is not None:
@@ -149,7 +154,7 @@ def read_input(head: Node) -> Input:
         if values.shape != (2,) or values[0] > values[1]:
             raise node.error("must be the smallest and the largest value", "value_range")
         value_range = int(values[0]), int(values[1])
-    return Input(node.text("name"), node.shape(), value_range)
+    return Input(node.name(), node.shape(), value_range)
 
 
 def read_reset(node: Node) -> Reset | None:
@@ -165,6 +170,8 @@ def read_reset(node: Node) -> Reset | None:
 def read_outputs(head: Node, populations: Sequence[Population]) -> tuple[str, ...]:
     """Names of the output populations."""
     indices = head.integers("outputs", 0, len(populations) - 1).reshape(-1)
+    if len(indices) > MAX_OUTPUTS:
+        raise head.error(f"names {len(indices)} outputs, at most {MAX_OUTPUTS} are read", "outputs")
     return tuple(populations[int(i)].name for i in indices)
 
 
@@ -182,12 +189,16 @@ def with_header(graph: Graph, head: Node) -> Graph:
 
 
 def _read_info(head: Node) -> dict[str, str]:
+    text = head.text("info")
     try:
-        info = json.loads(head.text("info"))
+        info = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise head.error("is not JSON", "info") from error
     if not isinstance(info, dict) or not all(isinstance(v, str) for v in info.values()):
         raise head.error("must be a JSON object of strings", "info")
+    for key, value in info.items():
+        if problem := name_problem(key) or text_problem(value):
+            raise head.error(f"{key!r} {problem}", "info")
     return info
 
 

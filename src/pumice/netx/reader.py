@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from pumice.errors import FileFormatError, GraphError, InputError, PumiceWarning
+from pumice.files.limits import check_run_bytes
 from pumice.ir import Direct, Graph, verify_graph
+from pumice.ir.footprint import sample_bytes
 from pumice.netx.chain import build_chain
 from pumice.netx.extension import read_graph
 from pumice.netx.fields import Node, open_file
@@ -53,8 +55,10 @@ def load(
         spike_exp: Fraction bits of what sigma-delta neurons of a stock chain send, 0 to 7; stock netx's default is 6.
 
     Raises:
-        FileFormatError: The file is missing, damaged, or holds what cannot be represented.
+        FileFormatError: The file is missing, damaged (also where its bytes are not those that `save` wrote), holds
+            what cannot be represented, or asks for more memory than a file may (see docs/security.md).
         InputError: An argument does not fit the file.
+        ResourceError: Memory does not suffice.
     """
     _check_arguments(input_message_bits, num_layers, skip_layers, spike_exp)
     with open_file(Path(path)) as root:
@@ -69,6 +73,7 @@ def load(
         verify_graph(graph)
     except GraphError as error:
         raise FileFormatError(f"{path}: {error}") from error
+    check_run_bytes(str(path), sample_bytes(graph))
     return graph if input_message_bits is None else _with_graded_input(graph, input_message_bits > 0)
 
 
@@ -123,8 +128,7 @@ def _read_own(root: Node) -> Graph:
     for node in nodes:
         known_only(node, ("name", "reset"))
     populations = tuple(
-        replace(p, name=node.text("name"), reset=read_reset(node))
-        for p, node in zip(graph.populations, nodes, strict=True)
+        replace(p, name=node.name(), reset=read_reset(node)) for p, node in zip(graph.populations, nodes, strict=True)
     )
     renamed = dict(zip(names, [entry.name, *(p.name for p in populations)], strict=True))
     graph = graph.replace(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 import h5py
 
 from pumice.errors import FileFormatError, InputError
+from pumice.files.seal import sealed
+from pumice.files.write import write_bytes
 from pumice.ir import Graph, verify_graph
-from pumice.netx.atomic import replace_atomically
-from pumice.netx.chain_writer import chain_links, write_chain
+from pumice.netx.chain_writer import Link, chain_links, write_chain
 from pumice.netx.extension import write_graph
 from pumice.netx.header import CHAIN, GRAPH, write_header
 
@@ -33,8 +35,8 @@ def save(graph: Graph, path: str | os.PathLike[str], *, require_stock: bool = Fa
     """Write a graph as NetX HDF5; the format is described in FORMAT.md beside this file.
 
     A chain that stock netx runs with equal output is written exactly as lava-dl writes it. Any other graph is
-    written in a form that stock netx refuses. The file appears whole or not at all, and the same graph gives
-    the same bytes.
+    written in a form that stock netx refuses. The file appears whole or not at all, the same graph gives the same
+    bytes, and at its end stands their digest, which `load` holds it to.
 
     Args:
         graph: Any valid graph.
@@ -61,10 +63,18 @@ def save(graph: Graph, path: str | os.PathLike[str], *, require_stock: bool = Fa
     links = chain_links(graph)
     if require_stock and isinstance(links, str):
         raise FileFormatError(f"stock netx cannot run this graph: {links}")
-    with replace_atomically(file_path) as temporary, h5py.File(temporary, "w") as file:
+    write_bytes(file_path, sealed(_content(graph, links)))
+
+
+def _content(graph: Graph, links: list[Link] | str) -> bytes:
+    """The file, made in memory: the HDF5 library reports a full disk without its reason, and on stderr."""
+    name = secrets.token_hex(8)  # the library opens no two files of one name
+    with h5py.File(name, "w", driver="core", backing_store=False) as file:
         if isinstance(links, str):
             write_graph(file, write_header(file, graph, GRAPH), graph)
         else:
             write_chain(file, graph, links)
             head = write_header(file, graph, CHAIN)
             head.create_dataset("graded", data=links[0].forward.graded)
+        file.flush()
+        return bytes(file.id.get_file_image())

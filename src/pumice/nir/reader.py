@@ -121,7 +121,8 @@ class NirFile:
 def read_nir(path: Path) -> NirFile:
     """Read a NIR file (HDF5) with NetX's hardened reader.
 
-    Node names with a slash, which HDF5 takes for nested groups, are put together again.
+    Node names with a slash, which HDF5 takes for nested groups, are put together again, with _ in its place: names
+    of populations hold no separators.
 
     Raises:
         FileFormatError: The file is missing, damaged, no NIR file, or holds a node or field that is not known.
@@ -198,7 +199,7 @@ def _entries(group: Node, prefix: str, depth: int) -> list[tuple[str, Node]]:
         elif depth < MAX_NESTING:
             if not child.names():
                 raise child.error("is an empty group: a node needs a type")
-            found += _entries(child, f"{prefix}{name}/", depth + 1)
+            found += _entries(child, f"{prefix}{name}_", depth + 1)
         else:
             raise child.error(f"groups are nested more than {MAX_NESTING} deep")
     return found
@@ -209,7 +210,7 @@ def _edges(group: Node) -> list[tuple[str, str]]:
         raise group.error("has no edges")
     if not group.is_text("edges"):
         raise group.error("must be pairs of node names; a graph without edges computes nothing", "edges")
-    texts = group.texts("edges")
+    texts = [text.replace("/", "_") for text in group.texts("edges")]
     if len(texts) % 2:
         raise group.error(f"must be pairs of node names, got {len(texts)} names", "edges")
     return list(zip(texts[::2], texts[1::2], strict=True))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pumice.data import Split, load_dataset
+from pumice.data import ARGUMENTS_FROM_FILES, Split, load_dataset
 from pumice.errors import InputError
 from pumice.ir import Graph, torch_to_lava
 from pumice.train import Recipe, encode
@@ -57,6 +57,9 @@ def recorded_test(
 ) -> RecordedTest:
     """The test split that a graph was trained for, from its own record of the recipe.
 
+    What the record says of the data is what changes the samples, and no more. Where to write, and whether to
+    download, is the caller's to say, in `settings`.
+
     Args:
         graph: Made by `pumice lower` or `pumice demo`.
         root: Folder with the data, for datasets that are not bundled.
@@ -71,10 +74,29 @@ def recorded_test(
         raise InputError("the file does not say what it was trained on; give samples of your own: --data X.npz")
     try:
         recipe = Recipe.from_record(json.loads(graph.info["recipe"]))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"the file's recipe is not one of this version of pumice: {error}") from error
     check_own_code(recipe, "the network's file", trust)
-    recipe = recipe.overridden(settings)
+    recipe = with_arguments_of_effect_left_out(recipe).overridden(settings)
     dataset, _ = prepare_data(recipe, load_dataset(recipe.data.dataset, root, **recipe.data.args))
     split = dataset.test.first(limit)
     return RecordedTest(dataset.name, split.labels, recipe, split, build_encoder(recipe, dataset))
+
+
+def with_arguments_of_effect_left_out(recipe: Recipe) -> Recipe:
+    """The recipe as a file may state it: of a bundled dataset's arguments, those that choose samples.
+
+    Args:
+        recipe: From a file; a dataset of the user's own, which is trusted, gets all its arguments.
+
+    Example:
+        >>> record = Recipe(data={"dataset": "fsdd", "args": {"bands": 40, "cache": "/tmp"}})
+        >>> with_arguments_of_effect_left_out(record).data.args
+        {'bands': 40}
+    """
+    data = recipe.data
+    allowed = ARGUMENTS_FROM_FILES.get(data.dataset)
+    if allowed is None:
+        return recipe
+    kept = {key: value for key, value in data.args.items() if key in allowed}
+    return recipe.model_copy(update={"data": data.model_copy(update={"args": kept})})

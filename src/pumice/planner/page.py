@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pumice.errors import InputError
-from pumice.netx.atomic import replace_atomically
+from pumice.files.write import replace_atomically
 from pumice.planner.activity import Floats
 from pumice.planner.plans import Plan
 from pumice.planner.text import rounded

@@ -11,8 +11,8 @@ import jinja2
 import numpy as np
 
 from pumice.errors import InternalError
+from pumice.files.write import replace_atomically
 from pumice.ir import Certificate, Graph, latencies
-from pumice.netx.atomic import replace_atomically
 from pumice.pipeline import PipelineResult
 from pumice.report.figures import confusion, firing_rates, learning_curve, raster
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +12,8 @@ import torch
 
 from pumice.data import Dataset, EventDataset, EventSamples, ImageDataset, SequenceDataset, Split
 from pumice.data.events import EVENT, concatenate
-from pumice.errors import FileFormatError, InputError
-from pumice.netx.atomic import replace_atomically
+from pumice.errors import FileFormatError, InputError, ResourceError
+from pumice.train.checkpoint_file import NO_CHECKPOINT, read_values, write_values
 from pumice.train.finite import first_not_finite
 from pumice.train.history import EpochRecord
 from pumice.train.position import Position
@@ -23,10 +22,7 @@ from pumice.train.recipe import Recipe, make_recipe
 FORMAT = "pumice-checkpoint"
 VERSION = 2
 EXCERPT_SIZE = 4
-NO_CHECKPOINT = "is no checkpoint of `pumice train`"
 _OLD_CHECKPOINT = "this checkpoint was written by pumice 0.1; it is read until 0.3, and to train on renews it"
-HDF5 = b"\x89HDF\r\n\x1a\n"
-"""What an HDF5 file begins with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,12 +71,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> Non
     }
     if checkpoint.best_state is not None:
         values["best_state"] = checkpoint.best_state
-    # Through memory: torch's own writer reports a full disk as an error without a reason.
-    data = io.BytesIO()
-    torch.save(values, data)
     try:
-        with replace_atomically(path) as temporary:
-            temporary.write_bytes(data.getbuffer())
+        write_values(values, Path(path))
     except InputError as error:
         kept = "the checkpoint from before is whole; " if Path(path).is_file() else ""
         raise InputError(f"{error}; {kept}make room or choose another place, then continue with --resume") from error
@@ -90,22 +82,12 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read a checkpoint; only tensors and plain values are loaded, never pickled objects.
 
     Raises:
-        FileFormatError: The file is missing, damaged, or no checkpoint of this version, or a weight is not finite.
+        FileFormatError: The file is missing, damaged (also where its bytes are not those that were written), or no
+            checkpoint of this version, it asks for more memory than a file may, or a weight is not finite.
     """
     file = Path(path)
-    if not file.is_file():
-        raise FileFormatError(f"{file}: no such file")
-    try:
-        with file.open("rb") as opened:
-            is_hdf5 = opened.read(len(HDF5)) == HDF5
-    except OSError as error:
-        raise FileFormatError(f"{file}: cannot be read ({error.strerror or error})") from error
-    try:
-        values = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises what parsing a damaged file happens to raise, with advice of its own
-        hint = "; it is an HDF5 file: a network that is lowered already is read by `pumice run`" if is_hdf5 else ""
-        raise FileFormatError(f"{file}: {NO_CHECKPOINT}, or is damaged{hint}") from error
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
+    values = read_values(file)
+    if values.get("format") != FORMAT:
         raise FileFormatError(f"{file}: {NO_CHECKPOINT}")
     if values.get("version") != VERSION:
         raise FileFormatError(f"{file}: checkpoint version {values.get('version')}, this pumice reads {VERSION}")
@@ -113,14 +95,17 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         checkpoint = Checkpoint(
             recipe=make_recipe(values["recipe"], str(file), notice=_OLD_CHECKPOINT),
             excerpt=_unpack(values["excerpt"]),
-            history=tuple(EpochRecord(**record) for record in values["history"]),
-            model_state=values["model_state"],
-            optimizer_state=values["optimizer_state"],
+            history=tuple(EpochRecord.from_dict(record) for record in values["history"]),
+            model_state=_state(values["model_state"]),
+            optimizer_state=dict(values["optimizer_state"]),
             position=Position.from_dict(values["position"]),
-            best_state=values.get("best_state"),
+            best_state=None if values.get("best_state") is None else _state(values["best_state"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:  # InputError is a ValueError
-        raise FileFormatError(f"{file}: the checkpoint is damaged ({error})") from error
+    except MemoryError as error:
+        raise ResourceError(f"{file}: there is not enough memory to read it") from error
+    except Exception as error:  # whatever values of other types lead to
+        reason = f"{type(error).__name__}: {error}" if isinstance(error, LookupError) else str(error)
+        raise FileFormatError(f"{file}: the checkpoint is damaged ({reason})") from error
     numbers = [(name, value) for name, value in checkpoint.model_state.items() if torch.is_tensor(value)]
     if (found := first_not_finite(numbers)) is not None:
         raise FileFormatError(
@@ -132,6 +117,13 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 def excerpt(dataset: Dataset) -> Dataset:
     """The dataset's first few samples."""
     return dataset.limited(EXCERPT_SIZE, EXCERPT_SIZE)
+
+
+def _state(values: Any) -> dict[str, Any]:
+    """A `state_dict`: tensors by name, beside what modules keep of their own."""
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+        raise TypeError(f"the weights are a {type(values).__name__}, and must be tensors by name")
+    return values
 
 
 _COMMON = ("name", "class_names", "source")

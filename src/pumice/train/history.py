@@ -7,6 +7,7 @@ from typing import Any
 
 FLOAT = "float"
 FINETUNE = "finetune"
+_NO_FIGURES = ("phase", "epoch", "firing_rates")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,28 @@ class EpochRecord:
     train_error: float | None = None
     test_error: float | None = None
     validation_error: float | None = None
+
+    @classmethod
+    def from_dict(cls, values: Any) -> EpochRecord:
+        """The inverse of `to_dict`, of what a file holds.
+
+        Raises:
+            TypeError: A figure is missing, unknown or no number.
+            ValueError: There is no such phase or epoch.
+
+        Example:
+            >>> record = EpochRecord("float", 1, 0.5, 0.75, None, {"conv1": 0.25})
+            >>> EpochRecord.from_dict(record.to_dict()) == record
+            True
+        """
+        record = cls(**values)
+        if record.phase not in (FLOAT, FINETUNE) or not isinstance(record.epoch, int) or record.epoch < 1:
+            raise ValueError(f"there is no epoch {record.epoch!r} of a phase {record.phase!r}")
+        figures = {key: value for key, value in values.items() if key not in _NO_FIGURES and value is not None}
+        for key, value in {**figures, **record.firing_rates}.items():
+            if not isinstance(value, int | float):
+                raise TypeError(f"{key} must be a number, got {type(value).__name__}")
+        return record
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as a checkpoint stores them."""

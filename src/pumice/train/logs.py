@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pumice.errors import InputError, MissingExtraError, PumiceWarning
-from pumice.netx.atomic import replace_atomically
+from pumice.files.write import replace_atomically
 from pumice.train.folders import make_folder
 from pumice.train.history import EpochRecord
 from pumice.train.recipe import LoggingSection

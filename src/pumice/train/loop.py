@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import torch
 
 from pumice.data import Dataset
 from pumice.errors import FileFormatError, InputError
+from pumice.files.lock import locked_folder
+from pumice.files.write import remove_left_over
 from pumice.nn import synchronize_norms_
 from pumice.nn.blocks.surrogate_module import freeze_surrogates_
 from pumice.train.batches import batch_sizes
@@ -28,7 +31,7 @@ from pumice.train.position import Position
 from pumice.train.recipe import Recipe
 from pumice.train.run import Run
 from pumice.train.runtime.cuda_graph import CudaGraphs
-from pumice.train.runtime.fabric import make_fabric
+from pumice.train.runtime.fabric import is_first_process, make_fabric
 from pumice.train.runtime.memory import keep_large_tensors
 from pumice.train.runtime.threads import cpu_threads
 from pumice.train.stuck import warn_of_stuck_layers
@@ -88,8 +91,9 @@ def train(
         on_batch: Called after every batch.
 
     Raises:
-        InputError: A weight, a statistic, a gradient or the loss is not finite, a file cannot be written, the device
-            is not there, or the checkpoint is of another recipe. The last checkpoint is whole then.
+        InputError: A weight, a statistic, a gradient or the loss is not finite, a file cannot be written, another
+            run writes to the folder, the device is not there, or the checkpoint is of another recipe. The last
+            checkpoint is whole then.
         LoweringError: The network cannot be deployed.
     """
     keep_large_tensors()
@@ -103,7 +107,7 @@ def train(
     logs: RunLogs | None = None
     optimizer_state = None if resume_from is None else resume_from.optimizer_state
     run: Run | None = None
-    with cpu_threads(recipe.training.threads):
+    with cpu_threads(recipe.training.threads), _only_writer(path):
         if resume_from is None and recipe.network.weights is not None:
             begin_with_(trained.model, recipe.network.weights)
         freeze_(trained.model, recipe.training.freeze)  # before anything sets weights
@@ -134,11 +138,22 @@ def train(
             if run.fabric.global_rank == 0:
                 warn_of_stuck_layers(trained.history)
             on_epoch(record)
-    if logs is not None:
-        logs.close()
+        if logs is not None:
+            logs.close()
     _release(run)
     trained.model.cpu().eval()
     return trained
+
+
+@contextmanager
+def _only_writer(path: Path | None) -> Iterator[None]:
+    """Of all runs, the only one that writes to the checkpoint's folder; of several processes, the first holds it."""
+    if path is None or not is_first_process():
+        yield
+        return
+    with locked_folder(path.parent):
+        remove_left_over(path)  # of a run that was killed while it wrote
+        yield
 
 
 def _release(run: Run | None) -> None:
@@ -169,9 +184,6 @@ def _set_up(
         if smallest < fabric.world_size:
             raise InputError(f"batches of {smallest} samples cannot be shared by {fabric.world_size} processes")
         synchronize_norms_(trained.model)
-    if path is not None and logs is None and fabric.global_rank == 0:
-        for left_over in path.parent.glob(f".{path.name}.*.tmp"):  # of a run that was killed while it wrote
-            left_over.unlink(missing_ok=True)
     if phase == FINETUNE or trained.recipe.training.loss != "surrogate_module":
         freeze_surrogates_(trained.model)
     if logs is None:

@@ -61,10 +61,21 @@ class Position:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Position:
-        """The inverse of `to_dict`.
+        """The inverse of `to_dict`, also of what a file holds.
+
+        Raises:
+            KeyError: A value is missing.
+            TypeError: A value is missing, unknown, or of another type.
+            ValueError: A count is none.
 
         Example:
             >>> Position.from_dict(Position(steps=3).to_dict()).steps
             3
         """
-        return cls(**{**values, "sums": EpochSums(**values["sums"])})
+        position = cls(**{**values, "sums": EpochSums(**values["sums"])})
+        counts = (position.batches, position.steps, position.log_bytes, position.sums.samples)
+        if not all(isinstance(n, int) and 0 <= n < 2**62 for n in counts):
+            raise ValueError(f"batches, steps, bytes of the log and samples must be counts, got {counts}")
+        if not isinstance(position.torch_rng, torch.Tensor | None):
+            raise TypeError(f"torch_rng must be a tensor, got {type(position.torch_rng).__name__}")
+        return position

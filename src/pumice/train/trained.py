@@ -64,7 +64,9 @@ class Trained:
     def accuracy_float(self) -> float:
         """Test accuracy after the epoch in real numbers whose weights were kept, 0 to 1."""
         kept = kept_record(self.recipe, self.history, FLOAT)
-        if kept is None or kept.test_accuracy is None:
+        if kept is None:
+            raise InputError("no epoch is finished yet: train on first (--resume)")
+        if kept.test_accuracy is None:
             raise InputError("there is no accuracy: the network answers numbers; see error_float and error_deployed")
         return kept.test_accuracy
 

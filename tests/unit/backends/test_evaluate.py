@@ -117,7 +117,7 @@ def read_out(v_decay_q12):
 def test_an_accumulator_is_read_as_it_keeps(v_decay_q12, score):
     graph = read_out(v_decay_q12)
     x = samples(graph, 20)
-    result = evaluate(graph, zip(x, range(20), strict=True))
+    result = evaluate(graph, zip(x, np.arange(20) % 3, strict=True))
     found = [expected(graph, sample)["out"] for sample in x]
     np.testing.assert_array_equal(result.predictions, [np.argmax(score(values)) for values in found])
     others = {int(np.argmax(values[-1])) != int(np.argmax(values.sum(0))) for values in found}
@@ -270,3 +270,25 @@ def test_spikes_answer_targets_by_their_rate(per_step):
     assert result.error == pytest.approx(np.sqrt(wanted))
     halved = evaluate(graph.replace(info={"unit": "0.5"}), list(zip(x, targets, strict=True)))
     np.testing.assert_allclose(halved.predictions, result.predictions / 2)
+
+
+@pytest.mark.parametrize("label", [2, -1, 7])
+def test_a_label_that_the_output_cannot_answer_is_named(label):
+    graph = chain((4,), [3, 2], seed=0).replace(timing=Timing(5, 5))
+    with pytest.raises(InputError, match=rf"sample 1: its label must lie in 0\.\.1, .* got {label}"):
+        evaluate(graph, [(np.ones((5, 4), int), 1), (np.ones((5, 4), int), label)])
+
+
+def test_a_target_that_is_no_number_is_named():
+    graph = chain((4,), [3, 2], seed=0).replace(timing=Timing(5, 5))
+    with pytest.raises(InputError, match="sample 0: its target must hold finite numbers"):
+        evaluate(graph, [(np.ones((5, 4), int), np.array([0.5, np.nan]))])
+    with pytest.raises(InputError, match="its unit is 'much'"):
+        evaluate(graph.replace(info={"unit": "much"}), [(np.ones((5, 4), int), np.zeros(2))])
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5])
+def test_a_number_of_threads_that_is_none_is_named(threads):
+    graph = chain((4,), [3, 2], seed=0).replace(timing=Timing(5, 5))
+    with pytest.raises(InputError, match="threads must be an integer, 1 or more"):
+        evaluate(graph, [(np.ones((5, 4), int), 1)], threads=threads)

@@ -70,3 +70,23 @@ def test_the_version(command):
 def test_as_a_module():
     done = subprocess.run([sys.executable, "-m", "pumice", "--version"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, f"pumice {pumice.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["inspect", "a\0.net"],
+        ["run", "a.net", "--input", "x\0.npy", "-o", "y.npz"],
+        ["lower", "c\0.pt", "-o", "a.net"],
+        ["train", "digits", "-o", "a\0/c.pt"],
+        ["inspect", "/dev/zero"],
+        ["run", "a.net", "--input", "/dev/zero", "-o", "y.npz"],
+        ["evaluate", "a.net", "--data", "/dev/zero"],
+        ["plan", "a.net", "--constants", "/dev/zero"],
+        ["evaluate", "a.net", "--data", "x.npz", "--threads", "-1"],
+    ],
+)
+def test_arguments_that_are_no_files_or_numbers(net, tmp_path, monkeypatch, capsys, arguments):
+    monkeypatch.chdir(tmp_path)
+    assert pumice.cli.main(arguments) == 2
+    assert "bug" not in capsys.readouterr().err

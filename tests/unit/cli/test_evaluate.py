@@ -68,7 +68,7 @@ def exports(request):
         ("evaluate a.net --data x.npz --samples 0", "--samples must be at least 1"),
         ("evaluate a.net --data x.npz --check nothing", "unknown backend"),
         ("evaluate a.net --data only_x.npz", "arrays `x` and `labels`"),
-        ("evaluate a.net --data single.npy", "is a .npy file with one array; an .npz archive with `x` and `labels`"),
+        ("evaluate a.net --data single.npy", "is a .npy file with one array; an .npz archive"),
         ("evaluate a.net --data floats.npz", "x must hold integers"),
         ("evaluate a.net --data short.npz", "labels (n,)"),
         ("evaluate a.net --data wide.npz", "sample 0: input must have shape"),

@@ -64,7 +64,7 @@ def test_torchvisions_layout(tmp_path, images, monkeypatch):
     (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": list("abcdefghij")}))
     from torchvision import datasets
 
-    with pytest.raises(InputError, match="torchvision cannot read CIFAR-10 there"):
+    with pytest.raises(InputError, match="is not torchvision's CIFAR-10"):
         load_cifar10(tmp_path)  # torchvision checks the files' sums
     monkeypatch.setattr(datasets.CIFAR10, "_check_integrity", lambda self: True)
     monkeypatch.setattr(datasets.cifar, "check_integrity", lambda *_: True)
@@ -77,5 +77,30 @@ def test_missing_and_wrong_files(arrays, tmp_path):
     with pytest.raises(InputError, match="cifar10 is not there; looked for cifar-10-batches-py"):
         load_cifar10(arrays.parent)
     np.savez(arrays / "train_3.npz", delta=np.zeros((2, 3, 8, 8), np.uint8), labels=np.zeros(2, np.uint8))
-    with pytest.raises(InputError, match=r"train_3\.npz: expected images \(N, 3, 32, 32\)"):
+    with pytest.raises(InputError, match=r"train_3\.npz: expected delta \(N, 3, 32, 32\)"):
         load_cifar10(arrays)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"jpeg": np.arange(200, dtype=np.uint8)}, r"jpeg 0: is not a JPEG image, or is damaged"),
+        ({"offsets": np.array([0, 0.5, 9])}, "offsets: must be whole numbers"),
+        ({"offsets": np.array([0, 9, 4])}, "offsets must rise from 0"),
+        ({"offsets": np.array([0, 10**9])}, "offsets must rise from 0 to at most the"),
+    ],
+)
+def test_what_is_no_jpeg_is_named(arrays, change, message):
+    values = {"jpeg": np.zeros(100, np.uint8), "offsets": np.array([0, 50, 100]), "labels": np.zeros(2, np.uint8)}
+    np.savez(arrays / "test10k_jpeg.npz", **{**values, **change})
+    with pytest.raises(InputError, match=message):
+        load_cifar10(arrays, jpeg_test=True)
+
+
+def test_a_jpeg_of_another_size_is_not_unpacked(arrays):
+    held = io.BytesIO()
+    Image.new("RGB", (9000, 9000)).save(held, "JPEG")
+    data = np.frombuffer(held.getvalue(), np.uint8)
+    np.savez(arrays / "test10k_jpeg.npz", jpeg=data, offsets=[0, len(data)], labels=np.zeros(1, np.uint8))
+    with pytest.raises(InputError, match=r"it has \(9000, 9000\) pixels, not \(32, 32\)"):
+        load_cifar10(arrays, jpeg_test=True)

@@ -44,7 +44,7 @@ def test_torchvisions_layout_is_read(tmp_path, rng):
 
 def test_an_incomplete_torchvision_folder_is_refused(tmp_path):
     (tmp_path / "MNIST" / "raw").mkdir(parents=True)
-    with pytest.raises(InputError, match="torchvision cannot read MNIST"):
+    with pytest.raises(InputError, match="is not torchvision's MNIST"):
         load_mnist(tmp_path)
 
 
@@ -56,7 +56,7 @@ def test_missing_folders_and_files(tmp_path, rng):
     with pytest.raises(InputError, match=r"mnist is not there; looked for train\.npz"):
         load_mnist(tmp_path)
     write_npz(tmp_path, "train", rng)
-    with pytest.raises(InputError, match=r"test\.npz: no such file"):
+    with pytest.raises(InputError, match=r"test\.npz: No such file"):
         load_mnist(tmp_path)
 
 
@@ -67,7 +67,7 @@ def test_missing_folders_and_files(tmp_path, rng):
         ({"labels": np.zeros(4, np.uint8)}, r"got \(5, 28, 28\) and \(4,\)"),
         ({"images": np.zeros((5, 28, 28))}, "must be integers"),
         ({"labels": np.full(5, 10, np.uint8)}, r"labels must lie in 0\.\.9"),
-        ({"images": np.array([{}] * 5)}, "cannot be read"),
+        ({"images": np.array([{}] * 5)}, r"is not an \.npz archive|is a \.npy file"),
     ],
 )
 def test_wrong_arrays_are_refused(tmp_path, rng, changes, message):
@@ -83,14 +83,14 @@ def test_a_truncated_file_is_refused(tmp_path, rng, keep):
     write_npz(tmp_path, "train", rng)
     file = tmp_path / "train.npz"
     file.write_bytes(file.read_bytes()[:keep])
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"is not an \.npz archive|is a \.npy file"):
         load_mnist(tmp_path)
 
 
 def test_a_single_array_is_refused(tmp_path):
     with (tmp_path / "train.npz").open("wb") as file:
         np.save(file, np.zeros(3))
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"is not an \.npz archive|is a \.npy file"):
         load_mnist(tmp_path)
 
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pumice.data import EventDataset, ImageDataset, SequenceDataset, load_dataset, load_folder
-from pumice.errors import InputError
+from pumice.errors import FileFormatError, InputError
 
 
 def put(path, **arrays):
@@ -147,7 +147,7 @@ def test_the_same_samples_are_held_back_for_a_seed(tmp_path):
         (
             lambda f: (image_folder(f), (f / "train/cat/0.png").write_bytes(b"no")),
             {},
-            r"0\.png: cannot be read as an",
+            r"0\.png: is not an image",
         ),
         (
             lambda f: (image_folder(f), put_image(f / "test/owl/0.png", np.zeros((6, 5), np.uint8))),
@@ -173,7 +173,7 @@ def test_the_same_samples_are_held_back_for_a_seed(tmp_path):
         ),
         (image_folder, {"value_range": (0, 1, 2)}, "value_range must be 2 whole numbers"),
         (lambda f: put_image(f / "train/a/0.png", np.zeros((4, 4, 4), np.uint8)), {}, "mode RGBA, with transparency"),
-        (lambda f: (f / "train.npz").write_bytes(b"no"), {}, "cannot be read as an npz file"),
+        (lambda f: (f / "train.npz").write_bytes(b"no"), {}, "is not an .npz archive of arrays"),
         (
             lambda f: put(f / "train.npz", values=[[1], [2]], offsets=[0, 1], labels=[0]),
             {},
@@ -182,7 +182,7 @@ def test_the_same_samples_are_held_back_for_a_seed(tmp_path):
         (lambda f: put(f / "train.npz", values=[[0.5]], offsets=[0, 1], labels=[0]), {}, "0: holds fractions"),
         (lambda f: put_sequence(f / "train/a/0.npy", np.zeros((2, 3, 4))), {}, r"0\.npy: sequence 0: expected shape"),
         (lambda f: put_sequence(f / "train/a/0.npy", np.array([1.5])), {}, r"0\.npy: sequence 0: holds fractions"),
-        (lambda f: put_sequence(f / "train/a/0.csv", np.array([1.5])), {}, r"0\.csv: cannot be read as an array"),
+        (lambda f: put_sequence(f / "train/a/0.csv", np.array([1.5])), {}, r"0\.csv: is not an array"),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path, make, options, message):
@@ -201,3 +201,11 @@ def test_a_bad_recording_is_named_when_it_is_read(tmp_path):
 def test_a_folder_is_needed():
     with pytest.raises(InputError, match="--data-root DIR; a folder of your own holds"):
         load_dataset("folder")
+
+
+def test_an_image_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path):
+    folder = tmp_path / "train" / "a"
+    folder.mkdir(parents=True)
+    Image.new("L", (9000, 9000)).save(folder / "0.png")  # a few kilobytes
+    with pytest.raises(FileFormatError, match=r"0\.png: with its pixels it asks for 324,000,000 bytes"):
+        load_folder(tmp_path)

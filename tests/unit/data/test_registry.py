@@ -24,3 +24,9 @@ def test_unknown_names():
         load_dataset("fsdd", None, band=3)
     with pytest.raises(InputError, match="dataset 'digits' takes no argument size; its arguments are: none"):
         load_dataset("digits", size=3)
+
+
+@pytest.mark.parametrize("argument", ["root", "name"])
+def test_arguments_that_are_pumices_own_are_refused(argument):
+    with pytest.raises(InputError, match=f"takes no argument {argument}|{argument} is given by pumice"):
+        load_dataset("digits", None, **{argument: "x"})

@@ -63,7 +63,7 @@ def test_boards_of_ones_own(own):
         ({"constants": [1]}, "constants must map each name to an object"),
         ({"boards": {"mine": {"chips": 0}}}, "chips must be an integer >= 1, got 0"),
         ({"constant": {}}, "must be an object with the keys constants and boards"),
-        ("[", "is not JSON"),
+        ("[", "is not JSON, or is damaged"),
         ("[" * 100_000, "is not JSON"),
     ],
     ids=range(13),

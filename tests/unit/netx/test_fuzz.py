@@ -1,7 +1,9 @@
-"""Damaged files: whatever the bytes, loading gives a graph or one of our errors."""
+"""Damaged files: whatever the bytes, loading gives a graph or one of our errors.
+
+Without their digest, which would find the damage before the reader sees it.
+"""
 
 import contextlib
-import time
 import warnings
 
 import numpy as np
@@ -9,11 +11,12 @@ import pytest
 
 import pumice
 from pumice.errors import PumiceError
+from pumice.files.seal import SEAL_BYTES
 from pumice.ir.builder import chain
 from pumice.netx import load, save
 from pumice.testing.strategies import cases, example
 
-SECONDS = 4
+FILES = 60
 
 
 def networks():
@@ -26,11 +29,11 @@ def test_damaged_files(tmp_path, kind):
     rng = np.random.default_rng(5)
     path = tmp_path / "a.net"
     save(networks()[kind], path)
-    whole = path.read_bytes()
-    end, tried, refused = time.monotonic() + SECONDS, 0, 0
+    whole = path.read_bytes()[:-SEAL_BYTES]
+    refused = 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        while time.monotonic() < end:
+        for tried in range(FILES):
             data = bytearray(whole)
             if tried % 5 == 0:
                 del data[int(rng.integers(len(data))) :]
@@ -47,15 +50,14 @@ def test_damaged_files(tmp_path, kind):
                 load(path)
             except PumiceError:
                 refused += 1
-            tried += 1
-    assert refused > tried // 5 > 2
+    assert refused > FILES // 5
 
 
 @pytest.mark.parametrize("kind", ["chain", "graph"])
 def test_truncated_files(tmp_path, kind):
     path = tmp_path / "a.net"
     save(networks()[kind], path)
-    whole = path.read_bytes()
+    whole = path.read_bytes()[:-SEAL_BYTES]
     for length in np.linspace(0, len(whole) - 1, 40).astype(int):
         path.write_bytes(whole[:length])
         with contextlib.suppress(PumiceError):

@@ -250,3 +250,25 @@ def test_other_suffixes_are_refused(tmp_path, name):
 def test_the_suffixes_of_hdf5_are_allowed(tmp_path, name):
     save(SMALL, tmp_path / name)
     assert_same_graph(SMALL, load(tmp_path / name))
+
+
+def test_nothing_is_written_but_the_file(tmp_path, monkeypatch):
+    """The HDF5 library writes to no disk: of a full one it knows no reason, and speaks on stderr."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    save(chain((4,), [3, 2], seed=0), tmp_path / "a.net")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.net"]
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
+    save(chain((4,), [3, 2], seed=0), tmp_path / "a.net")
+    before = (tmp_path / "a.net").read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(tmp_path), "write_bytes", full)
+    with pytest.raises(InputError, match=r"a\.net: cannot be written \(No space left on device\)"):
+        save(chain((4,), [3, 2], seed=1), tmp_path / "a.net")
+    assert (tmp_path / "a.net").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["a.net"]

@@ -18,10 +18,10 @@ EDGES = [("input", "fc"), ("fc", "if"), ("if", "output")]
 NODES = {"input": INPUT, "fc": FC, "if": IF, "output": OUTPUT}
 
 
-def test_a_slash_in_a_name_is_part_of_it(write_nir, simulate, run_graph, spikes):
+def test_a_slash_in_a_name_becomes_an_underscore(write_nir, simulate, run_graph, spikes):
     edges = [("input", "block/fc"), ("block/fc", "block/if"), ("block/if", "output")]
     path = write_nir({"input": INPUT, "block/fc": FC, "block/if": IF, "output": OUTPUT}, edges)
-    assert sorted(read_nir(path).nodes) == ["block/fc", "block/if", "input", "output"]
+    assert sorted(read_nir(path).nodes) == ["block_fc", "block_if", "input", "output"]
     x = spikes(2, 20, 3)
     plain = write_nir(NODES, EDGES, "plain.nir")
     np.testing.assert_array_equal(run_graph(from_nir(path), x), simulate(plain, x))

@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 import torch
@@ -284,3 +285,27 @@ def test_weights_of_another_network_are_refused(trained):
     del checkpoint.model_state["output.synapse.weight"]
     with pytest.raises(FileFormatError, match="do not fit"):
         restore(checkpoint)
+
+
+def test_a_second_run_in_the_same_folder_is_told_who_writes_there(small_recipe, digits, tmp_path):
+    place, refused = tmp_path / "run" / "c.pt", []
+
+    def second():
+        if not refused:
+            with pytest.raises(InputError, match=f"run: is in use by process {os.getpid()} on ") as caught:
+                train(small_recipe("seed=1"), digits, checkpoint_path=place)
+            refused.append(caught.value)
+
+    train(small_recipe("training.finetune_epochs=0"), digits, checkpoint_path=place, on_batch=second)
+    assert refused
+    assert sorted(path.name for path in place.parent.iterdir()) == ["c.pt", "epochs.csv", "steps.csv"]
+    assert load_checkpoint(place).recipe.seed == 0
+
+
+def test_what_a_killed_run_left_is_removed(small_recipe, digits, tmp_path):
+    left, other = tmp_path / ".c.pt.host-1-2-abc.tmp", tmp_path / ".d.pt.host-1-2-abc.tmp"
+    left.touch()
+    other.touch()
+    train(small_recipe("training.finetune_epochs=0"), digits, checkpoint_path=tmp_path / "c.pt")
+    assert other.exists()
+    assert not left.exists()

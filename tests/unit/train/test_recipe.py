@@ -92,8 +92,34 @@ def test_missing_and_binary_files(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         load_recipe(tmp_path / "a.json")
     (tmp_path / "b.json").write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match="UTF-8"):
+    with pytest.raises(InputError, match="utf-8"):
         load_recipe(tmp_path / "b.json")
+
+
+HOSTILE = {
+    "deep.toml": "a = " + "[" * 5000 + "]" * 5000,
+    "deep.json": "[" * 100_000,
+    "nested.json": '{"network": {"args": {"a": ' + "[" * 40 + "]" * 40 + "}}}",
+    "infinite.json": '{"training": {"lr": Infinity}}',
+    "argument.json": '{"network": {"args": {"a": [NaN]}}}',
+    "threads.json": '{"training": {"threads": 100000}}',
+    "workers.json": '{"data": {"workers": 100000}}',
+    "steps.json": '{"data": {"steps": 1000000000000}}',
+    "long.json": " " * (1 << 20) + "{}",
+}
+
+
+@pytest.mark.parametrize("name", sorted(HOSTILE))
+def test_files_that_mean_harm(tmp_path, name):
+    (tmp_path / name).write_text(HOSTILE[name])
+    with pytest.raises(InputError, match=name):
+        load_recipe(tmp_path / name)
+
+
+@pytest.mark.parametrize("setting", ["training.lr=Infinity", "neuron.threshold=NaN", "training.loss_args.a=[1e999]"])
+def test_settings_that_are_no_numbers(setting):
+    with pytest.raises(InputError, match="no finite number"):
+        Recipe().overridden([setting])
 
 
 def test_every_value_can_be_overridden():

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.backends.base import AbstractBackend, Record, RunResult, first_sample
-from pumice.backends.fast.batch import simulate
+from pumice.backends.fast.batch import check_threads, simulate
 from pumice.backends.fast.program import Program
 from pumice.backends.fast.simulator import Simulator
 from pumice.ir import Graph
@@ -22,6 +22,9 @@ class FastBackend(AbstractBackend):
     Args:
         threads: At most so many, one for each group of samples of a batch; by default one per core.
 
+    Raises:
+        InputError: There is no such number of threads.
+
     Example:
         >>> from pumice.ir.builder import chain
         >>> graph = chain((4,), [3, 2], seed=0)
@@ -32,6 +35,7 @@ class FastBackend(AbstractBackend):
     name = "fast"
 
     def __init__(self, *, threads: int | None = None) -> None:
+        check_threads(threads)
         self._threads = threads
 
     def _run(self, graph: Graph, x: npt.NDArray[np.int32], record: bool) -> RunResult:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pumice.backends.fast.program import Program
 from pumice.backends.fast.simulator import Simulator
+from pumice.errors import InputError
 
 Array = npt.NDArray[Any]
 Collect = Callable[[slice, int, int, Simulator], None]
@@ -57,6 +58,16 @@ def simulate(
     with ThreadPoolExecutor(threads) as pool:
         for done in [pool.submit(work, groups[i::threads]) for i in range(threads)]:
             done.result()
+
+
+def check_threads(threads: int | None) -> None:
+    """Refuse what is no number of threads.
+
+    Raises:
+        InputError: It is neither None nor an integer from 1 on.
+    """
+    if threads is not None and (not isinstance(threads, int | np.integer) or threads < 1):
+        raise InputError(f"threads must be an integer, 1 or more, or None (one per core), got {threads!r}")
 
 
 def tiling(program: Program, n: int, n_steps: int, threads: int) -> tuple[int, int]:

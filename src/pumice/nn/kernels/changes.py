@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from pumice.jit import njit
 from pumice.nn.kernels.cuba import BLOCK, Array
 
 

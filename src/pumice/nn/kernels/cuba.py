@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from pumice.jit import njit
 from pumice.nn.kernels import narrow
 from pumice.nn.kernels.spread import spread
 

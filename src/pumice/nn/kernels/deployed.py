@@ -10,8 +10,8 @@ are exact, and float64 products are vectorised where those of 64-bit integers ar
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from pumice.jit import njit
 from pumice.nn.kernels.cuba import BLOCK, Array, flush
 from pumice.nn.kernels.spread import spread
 

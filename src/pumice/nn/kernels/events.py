@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from pumice.jit import njit
 
 Array = npt.NDArray[Any]
 GROUP = 8  # numbers that are looked at together

@@ -13,8 +13,8 @@ import platform
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from pumice.jit import njit
 from pumice.nn.kernels.spread import Array, spread
 
 EXACT = 1 << 24

@@ -9,8 +9,7 @@ neither on the number of threads nor, beyond the last bits, on the size of a bat
 
 from __future__ import annotations
 
-from numba import njit
-
+from pumice.jit import njit
 from pumice.nn.kernels.cuba import Array
 
 ROWS = 64

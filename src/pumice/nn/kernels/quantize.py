@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from pumice.jit import njit
 
 Array = npt.NDArray[Any]
 LOWEST, HIGHEST = np.float32(-128), np.float32(127)

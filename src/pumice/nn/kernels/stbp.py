@@ -8,8 +8,8 @@ Arrays are (time, neuron), in blocks as in `cuba`.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from pumice.jit import njit
 from pumice.nn.kernels.cuba import BLOCK, Array, flush
 
 

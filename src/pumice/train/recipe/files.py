@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pumice.errors import InputError, MissingExtraError
+from pumice.files.reading import file_size, reading, shown
 from pumice.train.recipe.schema import Recipe, make_recipe
+
+MAX_BYTES = 1 << 20
 
 
 def load_recipe(path: str | Path) -> Recipe:
@@ -19,21 +22,13 @@ def load_recipe(path: str | Path) -> Recipe:
         InputError: The file is missing, is neither TOML nor JSON, or says something that no recipe says.
     """
     file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise InputError(f"{file}: cannot be read ({reason})") from error
-    if file.suffix == ".json":
-        parse = json.loads
-    elif file.suffix == ".toml":
-        parse = _toml_parser()
-    else:
-        raise InputError(f"{file}: a recipe is a .toml or .json file")
-    try:
-        values = parse(text)
-    except ValueError as error:
-        raise InputError(f"{file}: {error}") from error
+    if file.suffix not in (".json", ".toml"):
+        raise InputError(f"{shown(file)}: a recipe is a .toml or .json file")
+    parse = json.loads if file.suffix == ".json" else _toml_parser()
+    with reading(file, f"a recipe in {file.suffix[1:].upper()}", InputError):
+        if (size := file_size(file)) > MAX_BYTES:
+            raise InputError(f"{file}: has {size:,} bytes, a recipe has at most {MAX_BYTES:,}")
+        values = parse(file.read_text(encoding="utf-8"))
     return make_recipe(values, str(file))
 
 

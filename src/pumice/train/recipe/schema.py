@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from pumice.errors import InputError, PumiceWarning
+from pumice.files.plain import plain_problem
 from pumice.train.recipe.sections import (
     ComputeSection,
     DataSection,
@@ -97,6 +98,8 @@ class Recipe(Section):
             >>> recipe.record()["data"]["grey_levels"], Recipe.from_record(recipe.record()) == recipe
             (4, True)
         """
+        if (problem := plain_problem(values, finite=True)) is not None:
+            raise ValueError(problem)
         return cls.model_validate(_with_new_names(values)[0])
 
     def data_arguments(self) -> dict[str, Any]:
@@ -169,6 +172,8 @@ def make_recipe(values: Any, where: str, *, notice: str = _READ_UNTIL) -> Recipe
         ...
         pumice.errors.InputError: my.toml: training.epochs: Input should be greater than or equal to 1 (got 0)
     """
+    if (problem := plain_problem(values, finite=True)) is not None:
+        raise InputError(f"{where}: {problem}")
     try:
         values, renamed = _with_new_names(values)
     except InputError as error:
@@ -229,7 +234,7 @@ def _put(values: dict[str, Any], keys: list[str], value: Any, setting: str) -> N
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text.strip()
 
 

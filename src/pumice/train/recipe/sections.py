@@ -19,6 +19,11 @@ from pumice.train.schedules import SCHEDULES
 Monitor = Literal["train_loss", "validation_loss", "validation_accuracy"]
 
 
+MOST_STEPS = 1_000_000
+MOST_THREADS = 1024
+"""Beyond what any machine has; the system ends a process that asks for many more."""
+
+
 class Name(AfterValidator):
     """Marks a key whose value is a name of a table, or "package.module:object" of the user's own."""
 
@@ -40,9 +45,9 @@ def _named(known: Iterable[str], what: str) -> Name:
 
 
 class Section(BaseModel):
-    """Frozen, and without keys that it does not have."""
+    """Frozen, without keys that it does not have, and without NaN and infinity."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataSection(Section):
@@ -78,7 +83,7 @@ class DataSection(Section):
     args: dict[str, Any] = {}
     encoding: Annotated[str, _named(ENCODING_NAMES, "encoding")] = "direct"
     encoding_args: dict[str, Any] = {}
-    steps: Annotated[int, Field(ge=1)] = 8
+    steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 8
     gray_levels: Annotated[int | None, Field(ge=2, le=256)] = None
     window: Annotated[float | None, Field(gt=0)] = None
     max_count: Annotated[int, Field(ge=1, le=255)] = 1
@@ -92,7 +97,7 @@ class DataSection(Section):
     noise: Annotated[float, Field(ge=0)] = 0.0
     augment: dict[str, dict[str, Any]] = {}
     cache: str | None = None
-    workers: Annotated[int, Field(ge=0)] = 0
+    workers: Annotated[int, Field(ge=0, le=MOST_THREADS)] = 0
 
 
 class NeuronSection(Section):
@@ -196,7 +201,7 @@ class TrainingSection(Section):
     batch_size: Annotated[int, Field(ge=2)] = 64
     accumulate: Annotated[int, Field(ge=1)] = 1
     initial_rate: Annotated[float | None, Field(gt=0, lt=1)] = None
-    threads: Annotated[int | None, Field(ge=1)] = 1
+    threads: Annotated[int | None, Field(ge=1, le=MOST_THREADS)] = 1
     optimizer: Annotated[str, _named(OPTIMIZERS, "optimiser")] = "adamw"
     optimizer_args: dict[str, Any] = {}
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
@@ -230,7 +235,7 @@ class ComputeSection(Section):
     """
 
     accelerator: Literal["cpu", "cuda", "mps", "auto"] = "cpu"
-    devices: Annotated[int, Field(ge=1)] = 1
+    devices: Annotated[int, Field(ge=1, le=MOST_THREADS)] = 1
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     cuda_graphs: bool = False
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from pumice.backends.fast.kernels.events import find_active, find_rarer
+from pumice.jit import njit
 
 Array = np.ndarray[Any, Any]
 

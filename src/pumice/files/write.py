@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 import os
+import secrets
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
 from pumice.errors import InputError
+
+LONGEST_NAME = 100
+"""Of a temporary file's name, so many letters are its target's: file systems allow 255 bytes for all of it."""
+
+
+def temporary_beside(path: Path) -> Path:
+    """A hidden name in the same folder that no other thread, process or host writes to.
+
+    Example:
+        >>> temporary_beside(Path("a") / "b.net").parent, temporary_beside(Path("b")) == temporary_beside(Path("b"))
+        (PosixPath('a'), False)
+    """
+    host = "".join(c for c in socket.gethostname() if c.isalnum())[:20]
+    owner = f"{host}-{os.getpid()}-{threading.get_ident()}-{secrets.token_hex(4)}"
+    return path.with_name(f".{path.name[:LONGEST_NAME]}.{owner}.tmp")
+
+
+def remove_left_over(path: Path) -> None:
+    """Remove temporary files of `path` that a killed process left; whoever calls it must be the only writer."""
+    for left_over in path.parent.glob(f".{escape(path.name[:LONGEST_NAME])}.*.tmp"):
+        with suppress(OSError):
+            left_over.unlink(missing_ok=True)
 
 
 @contextmanager
 def replace_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path beside `path`; when the block ends well, that file takes the place of `path`.
 
-    If the block raises, the temporary file is removed and `path` is left as it was. Each thread of each process
-    has a temporary file of its own: of several at once, one whole file wins.
+    If the block raises, the temporary file is removed and `path` is left as it was. Each thread of each process on
+    each host has a temporary file of its own: of several at once, one whole file wins.
 
     Args:
         path: The file to write.
@@ -33,7 +58,7 @@ def replace_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         ['note.txt']
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    temporary = temporary_beside(target)
     try:
         yield temporary
         sync_file(temporary)
@@ -41,8 +66,12 @@ def replace_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         sync_folder(target.parent)
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror or error})") from error
+    except ValueError as error:
+        if "null byte" not in str(error):
+            raise
+        raise InputError(f"{str(target)!r}: is no path: it holds a NUL") from error
     finally:
-        with suppress(OSError):  # never hides why nothing was written
+        with suppress(OSError, ValueError):  # never hides why nothing was written
             temporary.unlink(missing_ok=True)
 
 
@@ -74,3 +103,16 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
+    """Write a file whose content is in memory: the file is the new one, whole, or the old one.
+
+    Libraries that write files themselves report a full disk late, without its reason, or on stderr; what they make is
+    written by this function instead.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    with replace_atomically(path) as temporary:
+        temporary.write_bytes(data)

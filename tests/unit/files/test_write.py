@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pumice.errors import InputError
-from pumice.netx.atomic import replace_atomically, sync_file
+from pumice.files.write import replace_atomically, sync_file
 
 fcntl = pytest.importorskip("fcntl", reason="only POSIX says how a descriptor was opened")
 

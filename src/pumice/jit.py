@@ -1,0 +1,74 @@
+"""numba's `njit`, whose cache on disk can fail in every way without taking a run down.
+
+Compiled code is kept beside the package, or in the user's cache folder. Where neither can be written, on a full disk,
+and where the cache is damaged (numba does not sync what it writes: after a loss of power its index may be empty), the
+code is compiled without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+from numba.core.caching import FunctionCache
+
+
+class ForgivingCache(FunctionCache):
+    """A cache of compiled code that has nothing, rather than an error."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """What was compiled before, or None."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # reading a damaged file raises what unpickling happens to lead to
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep what was compiled, if that is possible."""
+        try:
+            super().save_overload(sig, data)
+        except Exception:
+            self._begin_anew(sig, data)
+
+    def _begin_anew(self, sig: Any, data: Any) -> None:
+        """An index that cannot be read would be in the way for ever."""
+        try:
+            self.flush()
+            super().save_overload(sig, data)
+        except Exception:
+            self.disable()
+
+
+def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """As `numba.njit(**options)`.
+
+    Args:
+        cache: Keep compiled code on disk, where that is possible.
+        **options: numba's.
+
+    Example:
+        >>> @njit(nogil=True)
+        ... def doubled(n):
+        ...     return 2 * n
+        >>> doubled(21)
+        42
+    """
+
+    def compiled(function: Callable[..., Any]) -> Any:
+        dispatcher = numba.njit(**options)(function)
+        if cache:
+            keep_on_disk(dispatcher)
+        return dispatcher
+
+    return compiled
+
+
+def keep_on_disk(dispatcher: Any) -> None:
+    """What numba's `enable_caching` does, with a cache that forgives; nothing where there is no place for one."""
+    if not dispatcher._can_compile:
+        return
+    try:
+        dispatcher._cache = ForgivingCache(dispatcher.py_func)
+    except (RuntimeError, OSError):  # "no locator available"
+        return

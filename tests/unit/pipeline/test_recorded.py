@@ -1,0 +1,69 @@
+"""What a network's own record of its recipe may make `evaluate` do."""
+
+import inspect
+import json
+
+import numpy as np
+import pytest
+
+from pumice.data import ARGUMENTS_FROM_FILES, DATASET_NAMES
+from pumice.data.registry import _LOADERS
+from pumice.errors import InputError
+from pumice.ir.builder import chain
+from pumice.pipeline.recorded import recorded_test
+
+
+def recording(**data):
+    return chain((4,), [3, 2], seed=1).replace(info={"recipe": json.dumps({"data": data})})
+
+
+@pytest.fixture
+def sounds(tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    audio = np.random.default_rng(1).normal(0, 3000, 8000).astype(np.int16)
+    arrays = {"audio": audio, "offsets": [0, 4000, 8000], "label": [0, 1], "speaker": [0, 1], "speakers": ["a", "b"]}
+    for name in ("train", "test"):
+        np.savez(root / f"{name}.npz", **arrays, rate=8000)
+    return root
+
+
+def test_a_file_does_not_choose_where_to_write(sounds, tmp_path):
+    for wanted in ({"args": {"cache": str(tmp_path / "x")}}, {"cache": str(tmp_path / "x")}):
+        found = recorded_test(recording(dataset="fsdd", encoding="time", **wanted), str(sounds))
+        assert len(found) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["root"]
+
+
+def test_the_user_does(sounds, tmp_path):
+    setting = f"data.args.cache={tmp_path / 'x'}"
+    recorded_test(recording(dataset="fsdd", encoding="time"), str(sounds), settings=[setting])
+    assert (tmp_path / "x").is_dir()
+
+
+def test_a_file_does_not_download(tmp_path):
+    with pytest.raises(InputError, match="mnist is not there"):
+        recorded_test(recording(dataset="mnist", args={"download": True}), str(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_chooses_samples(sounds):
+    found = recorded_test(recording(dataset="fsdd", encoding="time", args={"leave_out": "a"}), str(sounds))
+    assert found.labels.tolist() == [0, 0]
+
+
+NO_RECIPES = ["[" * 100_000, "{", '{"data": {"steps": NaN}}', '{"data": {"args": {"a": Infinity}}}']
+
+
+@pytest.mark.parametrize("recipe", NO_RECIPES)
+def test_records_that_are_none(recipe):
+    with pytest.raises(InputError, match="the file's recipe is not one of this version"):
+        recorded_test(chain((4,), [2], seed=1).replace(info={"recipe": recipe}), None)
+
+
+def test_each_dataset_has_its_list_and_no_effect_is_in_one():
+    assert {*ARGUMENTS_FROM_FILES} == {*DATASET_NAMES}
+    for name, allowed in ARGUMENTS_FROM_FILES.items():
+        taken = {*inspect.signature(_LOADERS[name]).parameters}
+        assert allowed <= taken
+        assert taken - allowed <= {"root", "cache", "download"}, "a new argument: does it choose samples?"

@@ -1,0 +1,70 @@
+"""The cache of compiled code: whatever happens to it, the code runs."""
+
+import os
+import runpy
+import subprocess
+import sys
+
+import numba
+import pytest
+
+from pumice import jit
+
+PROGRAM = """
+from pumice.jit import njit
+
+@njit(nogil=True, cache=True)
+def tripled(n):
+    return 3 * n
+
+result = tripled(14), sum(tripled.stats.cache_hits.values())
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Function: run the program, its cache in `cache`; gives its result, and how often that had the code."""
+    (tmp_path / "program.py").write_text(PROGRAM)
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
+    return lambda: runpy.run_path(str(tmp_path / "program.py"))["result"]
+
+
+def test_compiled_code_is_found_again(run):
+    assert run() == (42, 0)
+    assert run() == (42, 1)
+
+
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+def test_a_damaged_cache_is_renewed(run, tmp_path, suffix):
+    run()
+    [file] = (tmp_path / "cache").rglob(f"*.{suffix}")
+    for content in (b"", file.read_bytes()[:20]):
+        file.write_bytes(content)
+        assert run() == (42, 0)
+        assert run() == (42, 1)
+
+
+def test_a_full_disk(run, tmp_path):
+    run()
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))"
+    code = f"{limit}; import runpy; print(runpy.run_path('program.py')['result'])"
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "other")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("(42, 0)\n", "")
+
+
+def test_nowhere_to_write(monkeypatch):
+    """numba raises RuntimeError, when a function is decorated, if it finds no folder that can be written to."""
+
+    def refuses(_):
+        raise RuntimeError("cannot cache function 'f': no locator available for file 'f.py'")
+
+    monkeypatch.setattr(jit, "ForgivingCache", refuses)
+
+    @jit.njit(cache=True)
+    def doubled(n):
+        return 2 * n
+
+    assert doubled(21) == 42

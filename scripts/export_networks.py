@@ -1,7 +1,8 @@
 """Rewrite netx_exports/: train each network, hold every backend to it, write network.net and CARD.md.
 
 Nothing else writes there. Run: uv run python scripts/export_networks.py [--data-root DIR] [NAME ...]
-With --plans only the row of `pumice plan` in the cards is written anew, from the networks as they are.
+From the networks as they are, without training: --renew writes certificates and seals anew, about the same runs, and
+--plans the row of `pumice plan` in the cards.
 A training that was interrupted goes on from its checkpoint in runs/exports/. For the spread in a card, see
 scripts/cross_validate.py.
 """
@@ -9,15 +10,18 @@ scripts/cross_validate.py.
 import argparse
 import hashlib
 import json
+import re
 import sys
 import warnings
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 import pumice
 from pumice.data import load_dataset
 from pumice.hardware import LOIHI2
-from pumice.ir import Graph
+from pumice.ir import Certificate, Graph
 from pumice.pipeline import PipelineResult, run_pipeline
 from pumice.planner.text import as_line
 from pumice.train import PRESETS, EpochRecord, load_checkpoint
@@ -109,6 +113,26 @@ def rewrite_plan(path: Path, graph: Graph) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def renew(folder: Path) -> None:
+    """Write a network again as this version does: its certificate, which must be about the same run, and its seal."""
+    path = folder / "network.net"
+    graph = pumice.load(path)
+    old = graph.certificate
+    renewed = pumice.certify(graph, old.x)
+    if not is_same_run(old, renewed.certificate):
+        raise SystemExit(f"{path}: the recorded run differs from this version's")
+    pumice.save(renewed, path)
+    text = (folder / "CARD.md").read_text(encoding="utf-8")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    text = re.sub(r"(?m)^\| SHA-256 \|.*$", f"| SHA-256 | `{digest}` |", text)
+    (folder / "CARD.md").write_text(text, encoding="utf-8")
+
+
+def is_same_run(a: Certificate, b: Certificate) -> bool:
+    spikes = a.spikes.keys() == b.spikes.keys() and all(np.array_equal(a.spikes[k], b.spikes[k]) for k in a.spikes)
+    return spikes and (a.spike_counts, a.state_digests) == (b.spike_counts, b.state_digests)
+
+
 def cross_validated(name: str, dataset: str) -> str:
     """A row on what `scripts/cross_validate.py` found, if it was run."""
     path = CHECKPOINTS / name / "folds.json"
@@ -133,12 +157,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(NETWORKS)}; all by default")
     parser.add_argument("--data-root", help="folder with the data, for networks whose data are not bundled")
+    parser.add_argument("--renew", action="store_true", help="only write certificates and seals anew, runs unchanged")
     parser.add_argument("--plans", action="store_true", help="only write the cards' row of `pumice plan` anew")
     options = parser.parse_args()
     for name in options.names or NETWORKS:
         folder = FOLDER / name
         if options.plans:
             rewrite_plan(folder / "CARD.md", pumice.load(folder / "network.net"))
+            continue
+        if options.renew:
+            renew(folder)
             continue
         folder.mkdir(parents=True, exist_ok=True)
         recipe = PRESETS[name]

@@ -197,3 +197,14 @@ def test_what_may_be_missing_is_in_an_extra():
     listed = " ".join(chain.from_iterable(extras.values()))
     distributions = {"PIL": "torchvision", "sklearn": "scikit-learn", "lightning_fabric": "lightning-fabric"}
     assert all(distributions.get(name, name) in listed for name in OPTIONAL)
+
+
+def test_compiled_loops_come_from_pumice_jit():
+    """numba's own `njit` fails where its cache cannot be written or is damaged."""
+    users = {
+        name
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "numba" and any(a.name == "njit" for a in node.names)
+    }
+    assert users == set()

@@ -58,7 +58,7 @@ TOPICS = {
 }
 """Tests about several modules; every other file is about the module or package of its name."""
 
-OPTIONAL = {"torchvision", "PIL", "librosa", "sklearn", "matplotlib", "lightning_fabric", "igraph", "torch"}
+OPTIONAL = {"torchvision", "PIL", "librosa", "sklearn", "matplotlib", "lightning_fabric", "torch"}
 """Packages of an extra, which only some functions of a module need."""
 
 

@@ -21,6 +21,7 @@ from pumice.cli.demo import demo
 from pumice.cli.evaluate import evaluate
 from pumice.cli.import_nir import import_nir
 from pumice.cli.inspect import inspect
+from pumice.cli.install_lava import install_lava
 from pumice.cli.lower import lower
 from pumice.cli.new import new
 from pumice.cli.plan import plan
@@ -42,6 +43,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "inspect": inspect,
     "plan": plan,
     "audit": audit,
+    "install-lava": install_lava,
 }
 
 INTERRUPTED = 130

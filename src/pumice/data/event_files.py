@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 
@@ -74,8 +75,6 @@ def _address_events_with_overflow(path: Path) -> Columns:
 
 
 def _hdf5(path: Path) -> Columns:
-    import h5py
-
     with h5py.File(path, "r") as file:
         group = file["events"] if "events" in file and isinstance(file["events"], h5py.Group) else file
         columns = [group.get(name, group.get(f"{name}s")) for name in "xytp"]

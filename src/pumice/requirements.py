@@ -78,3 +78,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     """2.10.0rc1+cpu -> (2, 10, 0)."""
     release = re.match(r"[\d.]*\d", version)
     return tuple(map(int, release[0].split("."))) if release else ()
+
+
+if __name__ == "__main__":  # scripts/check_release.sh
+    raise SystemExit("\n".join(wrong_packages("lava", "train")) or 0)

@@ -70,9 +70,9 @@ def closure(requirements: Iterable[str]) -> list[str]:
 def license_of(name: str) -> str:
     """One line, from the most exact field there is."""
     found = metadata.metadata(name)
-    expression = found["License-Expression"]
+    expression = found.get("License-Expression")
     classified = [c.split(" :: ")[-1] for c in found.get_all("Classifier", []) if c.startswith("License ::")]
-    text = next((line.strip() for line in (found["License"] or "").splitlines() if line.strip()), "")
+    text = next((line.strip() for line in found.get("License", "").splitlines() if line.strip()), "")
     return expression or (text if 0 < len(text) < 60 else "") or ", ".join(classified) or "see the package"
 
 

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from pumice.backends.evaluate import Evaluation
 
 
+COMPILING_S = 1.0
+"""Whoever prepares for longer compiles."""
+
+
 def evaluate(
     *,
     file: Annotated[Path, typer.Argument(metavar="FILE.net", help="The network.")],
@@ -99,6 +103,7 @@ def _summary(graph: Graph, result: Evaluation) -> dict[str, Any]:
         "samples": len(result.labels),
         **({"error": result.error} if result.has_targets else {"accuracy": result.accuracy}),
         "seconds": result.seconds,
+        "prepare_seconds": result.prepare_seconds,
         "spikes_per_sample": {name: float(counts.mean()) for name, counts in result.spikes.items()},
         "synaptic_events_per_sample": {name: float(n.mean()) for name, n in result.synaptic_events.items()},
         "checked_values": dict(result.checked),
@@ -126,7 +131,9 @@ def _text(graph: Graph, result: Evaluation) -> str:
     lines = [
         captured.get().rstrip(),
         score,
-        f"simulated in {result.seconds:.2f} s: {1e3 * result.seconds / n:.3f} ms per sample",
+        f"simulated in {result.seconds:.2f} s: {1e3 * result.seconds / n:.3f} ms per sample; prepared in "
+        f"{result.prepare_seconds:.1f} s before"
+        + (", mostly compiling, which is kept for the next run" if result.prepare_seconds > COMPILING_S else ""),
     ]
     lines += [f"{name}: equal on {count} values" for name, count in result.checked.items()]
     return "\n".join(lines)

@@ -28,8 +28,8 @@ EVALUATE_ARRAYS = ["-m", "pumice", "evaluate", NET, "--data", "x.npz"]
 FIRST_BATCH = """
 import os
 from pumice.data import load_digits
-from pumice.train import find_recipe, load_recipe, train
-train(load_recipe(find_recipe("digits")), load_digits(), on_batch=lambda: os._exit(0))
+from pumice.train import find_recipe, train
+train(find_recipe("digits"), load_digits(), on_batch=lambda: os._exit(0))
 """
 CASES = {
     "import torch": (["-c", "import torch"], ("warm",)),

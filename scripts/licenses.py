@@ -73,7 +73,12 @@ def license_of(name: str) -> str:
     expression = found.get("License-Expression")
     classified = [c.split(" :: ")[-1] for c in found.get_all("Classifier", []) if c.startswith("License ::")]
     text = next((line.strip() for line in found.get("License", "").splitlines() if line.strip()), "")
-    return expression or (text if 0 < len(text) < 60 else "") or ", ".join(classified) or "see the package"
+    return (
+        expression
+        or (text if 0 < len(text) < 60 and not text.startswith("Copyright") else "")
+        or ", ".join(classified)
+        or "see the package"
+    )
 
 
 def is_gpl(text: str) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pumice.planner import plan as plan
     from pumice.quantization import quantize_ as quantize_
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _LAZY = {
     "Graph": "pumice.ir",

@@ -53,10 +53,8 @@ class MissingExtraError(UserError, ImportError):
     """An optional dependency is not installed."""
 
     def __init__(self, module: str, extra: str, purpose: str) -> None:
-        super().__init__(
-            f"{purpose} needs the package {module!r}, which is not installed; "
-            f"install pumice with its extra: pumice[{extra}]"
-        )
+        remedy = "run: pumice install-lava" if module == "lava" else f"install pumice with its extra: pumice[{extra}]"
+        super().__init__(f"{purpose} needs the package {module!r}, which is not installed; {remedy}")
 
 
 class ResourceError(UserError, MemoryError):

@@ -1,9 +1,13 @@
 """Lets the archived Lava stack (lava-nc 0.10.0, lava-dl 0.6.0) import, unmodified, where by itself it cannot.
 
-Python 3.11 and 3.12: one module of Lava uses instances of its own dataclasses as field defaults, which Python >= 3.11
+Python >= 3.11: one module of Lava uses instances of its own dataclasses as field defaults, which Python >= 3.11
 refuses, since a dataclass has no hash. So, while that one module executes, the decorator that it imports gives each
 class a hash, which is taken away again once the module is complete: its classes end up exactly as on Python 3.10. No
 file is changed and nothing outside the module is touched, so every other dataclass is left alone.
+
+NumPy 2: four modules name what NumPy has renamed since (`reshape(newshape=)`, `trapz`), take `int()` of an array of
+one element, or compute with parameters of a convolution as 8-bit integers, which overflow at 128 (NEP 50). As they
+are loaded, these places are rewritten to mean what they meant under NumPy 1; NumPy itself is not touched.
 
 After any use of multiprocessing (a torch DataLoader with workers, say): another module of Lava chooses a start method
 when it is imported, which Python allows only once. The program's own choice is put aside while that module executes.
@@ -28,7 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import CodeType, ModuleType
 
-__all__ = ["install"]
+__all__ = ["RELEASES", "install"]
+
+RELEASES = {"lava-nc": "0.10.0", "lava-dl": "0.6.0"}
+"""The releases that are mended here, the last there are."""
 
 
 def install() -> None:
@@ -191,10 +198,99 @@ class _StartMethodLoader(SourceFileLoader):
                 multiprocessing.set_start_method(chosen, force=True)
 
 
+def integer(value: Any) -> int:
+    """`int(value)`, also of an array of one element, as NumPy 1 had it.
+
+    Example:
+        >>> import numpy as np
+        >>> integer(np.array([3])), integer("4")
+        (3, 4)
+    """
+    return int(value.item() if getattr(value, "ndim", 0) else value)
+
+
+def with_python_numbers(convolve: Callable[..., Any]) -> Callable[..., Any]:
+    """A convolution whose parameters, what follows input and weight, are made Python's integers: they never overflow.
+
+    Example:
+        >>> import numpy as np
+        >>> with_python_numbers(lambda x, weight, stride: 200 + stride[0])(None, None, np.array([100], np.int8))
+        300
+    """
+    from functools import wraps
+
+    @wraps(convolve)
+    def call(input_: Any, weight: Any, *parameters: Any) -> Any:
+        return convolve(input_, weight, *(getattr(p, "tolist", lambda p=p: p)() for p in parameters))
+
+    return call
+
+
+class _Numpy2(ast.NodeTransformer):
+    """Writes the names of NumPy 2, and `integer` for `int`; notes which functions of this module that takes."""
+
+    def __init__(self) -> None:
+        self.ours: set[str] = set()
+
+    def visit_keyword(self, node: ast.keyword) -> ast.AST:
+        node.arg = "shape" if node.arg == "newshape" else node.arg
+        return self.generic_visit(node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        node.attr = "trapezoid" if node.attr == "trapz" else node.attr
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Name) and node.func.id == "int":
+            node.func.id = self._of_ours(integer)
+        return self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        if node.name == "conv":
+            node.decorator_list.append(ast.Name(self._of_ours(with_python_numbers), ast.Load()))
+        return self.generic_visit(node)
+
+    def _of_ours(self, function: Callable[..., Any]) -> str:
+        self.ours.add(function.__name__)
+        return f"_pumice_{function.__name__}"
+
+
+def _in_numpy2(node: ast.stmt) -> list[ast.stmt]:
+    """The statement in the words of the NumPy that is there, after imports of what it takes."""
+    import numpy as np
+
+    if np.lib.NumpyVersion(np.__version__) < "2.1.0":  # the first to know `reshape(shape=)`
+        return [node]
+    numpy2 = _Numpy2()
+    new: ast.stmt = numpy2.visit(node)
+    names = [ast.alias(name, f"_pumice_{name}") for name in sorted(numpy2.ours)]
+    ours = [ast.copy_location(ast.ImportFrom(__name__, names, 0), node)] if names else []
+    return [*ours, new]
+
+
+class _Numpy2Loader(_RewritingLoader):
+    """Executes a module that was written for NumPy 1 on the NumPy that is there."""
+
+    def rewritten(self, node: ast.stmt) -> list[ast.stmt]:
+        """The statement in NumPy's present words."""
+        return _in_numpy2(node)
+
+
+class _ConvolutionLoader(_DeferringLoader):
+    """Both for one module."""
+
+    def rewritten(self, node: ast.stmt) -> list[ast.stmt]:
+        """One after the other."""
+        return [new for first in _in_numpy2(node) for new in super(_ConvolutionLoader, self).rewritten(first)]
+
+
 # Found by importing every module of both packages; they are archived, so this will not change.
 _LOADERS: dict[str, type[SourceFileLoader]] = {
     "lava.magma.runtime.message_infrastructure.multiprocessing": _StartMethodLoader,
-    "lava.proc.conv.utils": _DeferringLoader,
+    "lava.proc.conv.utils": _ConvolutionLoader,
+    "lava.magma.core.process.ports.ports": _Numpy2Loader,
+    "lava.lib.dl.netx.hdf5": _Numpy2Loader,
+    "lava.lib.dl.slayer.object_detection.boundingbox.metrics": _Numpy2Loader,
     "lava.lib.dl.slayer.object_detection": _OnDemandLoader,
     **{
         f"lava.lib.dl.slayer.{name}": _DeferringLoader

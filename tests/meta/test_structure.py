@@ -60,7 +60,7 @@ TOPICS = {
 }
 """Tests about several modules; every other file is about the module or package of its name."""
 
-OPTIONAL = {"torchvision", "PIL", "librosa", "sklearn", "matplotlib", "lightning_fabric", "igraph", "torch"}
+OPTIONAL = {"torchvision", "PIL", "sklearn", "matplotlib", "lightning_fabric", "torch", "lz4", "zstandard"}
 """Packages of an extra, which only some functions of a module need."""
 
 
@@ -195,7 +195,7 @@ def test_what_may_be_missing_is_in_an_extra():
     tomllib = importlib.import_module("tomllib")
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     listed = " ".join(chain.from_iterable(extras.values()))
-    distributions = {"PIL": "torchvision", "sklearn": "scikit-learn", "lightning_fabric": "lightning-fabric"}
+    distributions = {"PIL": "pillow", "sklearn": "scikit-learn", "lightning_fabric": "lightning-fabric"}
     assert all(distributions.get(name, name) in listed for name in OPTIONAL)
 
 

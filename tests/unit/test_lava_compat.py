@@ -1,9 +1,11 @@
 """The archived Lava stack imports, and nobody else's dataclasses notice."""
 
+import ast
 import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 
 from pumice import lava_compat
@@ -192,3 +194,74 @@ def test_the_builder_of_kernels_is_found_when_it_is_called():
         print(leaky_integrator.load("name", sources=[]))
     """)
     assert out == "(('name',), {'sources': []})"
+
+
+def test_names_of_numpy_1_are_rewritten():
+    tree = ast.parse("a = int(b[0]) + np.trapz(c)\nd = partial(np.reshape, newshape=e)\ndef conv(x, w, s): return s")
+    numpy2 = lava_compat._Numpy2()
+    assert ast.unparse(numpy2.visit(tree)).splitlines() == [
+        "a = _pumice_integer(b[0]) + np.trapezoid(c)",
+        "d = partial(np.reshape, shape=e)",
+        "",
+        "@_pumice_with_python_numbers",
+        "def conv(x, w, s):",
+        "    return s",
+    ]
+    assert numpy2.ours == {"integer", "with_python_numbers"}
+
+
+def test_lava_computes_on_this_numpy_as_on_numpy_1():
+    out = python("""
+        import numpy as np
+        import pumice
+        from lava.lib.dl.netx.hdf5 import Network
+        from lava.lib.dl.slayer.object_detection.boundingbox import metrics
+        from lava.magma.core.process.ports.ports import ReshapePort
+        from lava.proc.conv import utils
+
+        port = ReshapePort((2, 3), (6,))
+        print(port.get_transform_func_fwd()(np.arange(6)).shape, port.get_transform_func_bwd()(np.ones((2, 3))).shape)
+        neuron = {"type": "CUBA", "vThMant": 5, "iDecay": 0, "vDecay": 0}
+        config = {"shape": np.array([4]), "neuron": neuron, "weight": np.array([3]), "bias": np.array([-2])}
+        print(Network.create_input(config)[0].transform)
+
+        # Wider than 127 and of more than 128 channels; parameters of 8 bits, as Lava's models hold them.
+        x, weight = np.ones((200, 3, 130)), np.ones((2, 3, 1, 65), np.int32)
+        parameters = [np.array(v, np.int8) for v in ((3, 1), (2, 1), (1, 0), (2, 1), 2)]
+        y = utils.conv(x, weight, *parameters)
+        print(y.shape, y.sum(), y.dtype)
+        print(round(float(metrics.compute_ap(np.array([0.5, 1.0]), np.array([1.0, 0.5]))), 3))
+    """)
+    lines = out.splitlines()
+    assert lines[:2] == ["(2, 3) (6,)", "{'weight': 3, 'bias': -2}"]
+    assert lines[2] == "(99, 3, 2) 115440 int32"
+    assert lines[-1] == "0.515"
+
+
+def test_the_users_numpy_is_untouched(tmp_path):
+    (tmp_path / "users.py").write_text("import numpy as np\ndef conv(x, w, s): return int(s)\n")
+    out = python(f"""
+        import sys
+        import numpy as np
+        sys.path.insert(0, {str(tmp_path)!r})
+        np.lib  # some of NumPy loads its parts when they are first asked for
+        def names(): return {{n: id(v) for n, v in vars(np).items() if not n.startswith("__")}}
+        before, reshape = names(), np.reshape
+        import pumice
+        from lava.lib.dl.netx import hdf5
+        from lava.proc.conv import utils
+        from lava.lib.dl.slayer.object_detection.boundingbox import metrics
+        import users
+        changed = {{n for n, v in before.items() if names().get(n) != v}}
+        def outcome(call):
+            try:
+                return call()
+            except (TypeError, AttributeError, OverflowError) as error:
+                return type(error).__name__
+        print(changed, np.reshape is reshape, users.conv.__module__, hasattr(users, "_pumice_integer"))
+        print(outcome(lambda: np.reshape([1, 2], newshape=(2, 1)).shape), hasattr(np, "trapz"))
+    """)
+    first, second = out.splitlines()
+    assert first == "set() True users False"
+    has_old_names = np.lib.NumpyVersion(np.__version__) < "2.4.0"
+    assert second == ("(2, 1) True" if has_old_names else "TypeError False")

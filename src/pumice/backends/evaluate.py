@@ -53,6 +53,8 @@ class Evaluation:
             event counts once for every non-zero weight that it meets.
         checked: For each other backend, on how many values it was found equal.
         seconds: Time of the simulation alone.
+        prepare_seconds: Time before it, in the first run of such a network mostly that of compiling loops, which are
+            kept for the next run.
         lengths: Steps of each sample that count, shape (n,); None where all do.
     """
 
@@ -62,6 +64,7 @@ class Evaluation:
     synaptic_events: Mapping[str, IntArray]
     checked: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+    prepare_seconds: float = 0.0
     lengths: npt.NDArray[np.int64] | None = None
 
     @property
@@ -166,6 +169,7 @@ def evaluate(
         synaptic_events={name: np.concatenate(parts) for name, parts in counter.synaptic_events.items()},
         checked=checked,
         seconds=counter.seconds,
+        prepare_seconds=counter.prepare_seconds,
         lengths=None if all_count else counted,
     )
 
@@ -238,6 +242,7 @@ class _Counter:
         assert graph.timing is not None
         self.state = state
         self._graph, self._timing, self._threads = graph, graph.timing, threads
+        began = time.perf_counter()
         self._program = Program(graph)
         self._lag = latencies(graph)
         self._is_sum = graph.output.sends_values and not _answers_in_each_step(graph.output)
@@ -247,6 +252,18 @@ class _Counter:
         self.spikes: dict[str, list[IntArray]] = {name: [] for name in self._sizes}
         self.synaptic_events: dict[str, list[IntArray]] = {_label(link.synapse): [] for link in self._program.links}
         self.seconds = 0.0
+        self._compile()
+        self.prepare_seconds = time.perf_counter() - began
+
+    def _compile(self) -> None:
+        """Simulate one step without input: what has to be compiled is, then."""
+
+        def collect(samples: slice, start: int, stop: int, simulator: Simulator) -> None:
+            for name, size in self._sizes.items():
+                count_active(simulator.sent(name), np.zeros((1, size), np.int32))
+
+        silence = np.zeros((1, 1, *self._graph.input.shape), np.int32)
+        simulate(self._program, silence, collect, record=self.state is not None, threads=1)
 
     def classes(self) -> IntArray:
         """Of each sample the neuron with the largest score."""

@@ -22,6 +22,7 @@ from pumice.cli.doctor import doctor
 from pumice.cli.evaluate import evaluate
 from pumice.cli.import_nir import import_nir
 from pumice.cli.inspect import inspect
+from pumice.cli.install_lava import install_lava
 from pumice.cli.lower import lower
 from pumice.cli.new import new
 from pumice.cli.plan import plan
@@ -44,6 +45,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "plan": plan,
     "audit": audit,
     "doctor": doctor,
+    "install-lava": install_lava,
 }
 
 INTERRUPTED = 130

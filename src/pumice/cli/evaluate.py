@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from pumice.backends.evaluate import Evaluation
 
 
+COMPILING_S = 1.0
+"""Preparing for longer is explained."""
+
+
 def evaluate(
     *,
     file: Annotated[Path, typer.Argument(metavar="FILE.net", help="The network.")],
@@ -66,19 +70,22 @@ def evaluate(
     if data is not None and settings:
         raise InputError("--set changes the data that FILE.net records; it has no use beside --data")
     checks = {get_backend(name): check_samples for name in check or ()}
-    graph = load(file)
-    pairs: Iterable[tuple[Any, ...]]
-    if data is not None:
-        x, *given = read_samples(data, samples)
-        if graph.timing is None:
-            graph = graph.replace(timing=Timing(x.shape[1], x.shape[1]))
-        pairs, n = zip(x, *given, strict=True), len(x)
-    else:
-        with training_extra():
-            from pumice.pipeline.recorded import recorded_test
-        root = None if data_root is None else str(data_root)
-        recorded = recorded_test(graph, root, samples, settings or (), trust or ())
-        pairs, n = recorded, len(recorded)
+    from pumice.cli.compile_ahead import compiling_ahead  # numba
+
+    with compiling_ahead(file, wait=True):
+        graph = load(file)
+        pairs: Iterable[tuple[Any, ...]]
+        if data is not None:
+            x, *given = read_samples(data, samples)
+            if graph.timing is None:
+                graph = graph.replace(timing=Timing(x.shape[1], x.shape[1]))
+            pairs, n = zip(x, *given, strict=True), len(x)
+        else:
+            with training_extra():
+                from pumice.pipeline.recorded import recorded_test
+            root = None if data_root is None else str(data_root)
+            recorded = recorded_test(graph, root, samples, settings or (), trust or ())
+            pairs, n = recorded, len(recorded)
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -99,6 +106,7 @@ def _summary(graph: Graph, result: Evaluation) -> dict[str, Any]:
         "samples": len(result.labels),
         **({"error": result.error} if result.has_targets else {"accuracy": result.accuracy}),
         "seconds": result.seconds,
+        "prepare_seconds": result.prepare_seconds,
         "spikes_per_sample": {name: float(counts.mean()) for name, counts in result.spikes.items()},
         "synaptic_events_per_sample": {name: float(n.mean()) for name, n in result.synaptic_events.items()},
         "checked_values": dict(result.checked),
@@ -126,7 +134,9 @@ def _text(graph: Graph, result: Evaluation) -> str:
     lines = [
         captured.get().rstrip(),
         score,
-        f"simulated in {result.seconds:.2f} s: {1e3 * result.seconds / n:.3f} ms per sample",
+        f"simulated in {result.seconds:.2f} s: {1e3 * result.seconds / n:.3f} ms per sample; prepared in "
+        f"{result.prepare_seconds:.1f} s before"
+        + (" (a network's first run compiles loops, which are kept)" if result.prepare_seconds > COMPILING_S else ""),
     ]
     lines += [f"{name}: equal on {count} values" for name, count in result.checked.items()]
     return "\n".join(lines)

@@ -71,9 +71,8 @@ def _plot(graph: Graph, path: Path) -> None:
 
         save_picture(graph, path)
     except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package in {"igraph", "matplotlib"}:
-            raise MissingExtraError(package, "plot", "--plot") from error
+        if (error.name or "").partition(".")[0] == "matplotlib":
+            raise MissingExtraError("matplotlib", "plot", "--plot") from error
         raise
 
 

@@ -1,7 +1,7 @@
-"""A graph as a picture: one row of boxes for each latency, arrows for synapses (needs igraph and matplotlib).
+"""A graph as a picture: one row of boxes for each latency, arrows for synapses (needs matplotlib).
 
 Rows and not columns, because a box of text is wide and low: a network of forty layers is read by scrolling down.
-igraph's Sugiyama layout orders the boxes of a row so that few arrows cross, and leads long arrows past the boxes.
+`layered` orders the boxes of a row so that few arrows cross, and leads long arrows past the boxes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Route
 
+from pumice.cli.layered import layered
 from pumice.errors import InputError
 from pumice.files.write import replace_atomically
 from pumice.fixedpoint.formats import DELAY_STEPS
@@ -103,21 +104,18 @@ def draw(graph: Graph) -> Figure:
 
 def arrange(graph: Graph) -> Layout:
     """Place the boxes row by row, the input on top, and find a way for each arrow."""
-    import igraph  # optional, and nothing else in this file needs it
-
     names = [graph.input.name, *(p.name for p in graph.populations)]
     steps = latencies(graph)
     # A population fed directly has the input's latency, and yet is drawn below it.
     ranks = {name: (steps[name], name != graph.input.name) for name in names}
     levels = sorted(set(ranks.values()))
     pairs = sorted({(s.source, s.target) for s in graph.synapses if ranks[s.source] < ranks[s.target]})
-    shape = igraph.Graph(n=len(names), edges=[(names.index(a), names.index(b)) for a, b in pairs], directed=True)
-    layers = [levels.index(ranks[name]) for name in names]
-    layout = shape.layout_sugiyama(layers=layers, hgap=COLUMN, vgap=ROW, maxiter=500)
-    found = {name: (float(x), float(y)) for name, (x, y) in zip(names, layout.coords, strict=True)}
+    rows = [levels.index(ranks[name]) for name in names]
+    xs, bends = layered(rows, [(names.index(a), names.index(b)) for a, b in pairs], COLUMN)
+    found = {name: (x, ROW * row) for name, x, row in zip(names, xs, rows, strict=True)}
     routes = {
-        pair: [found[pair[0]], *((float(x), float(y)) for x, y in way), found[pair[1]]]
-        for pair, way in zip(pairs, layout.edge_routing, strict=True)
+        pair: [found[pair[0]], *((x, ROW * row) for x, row in way), found[pair[1]]]
+        for pair, way in zip(pairs, bends, strict=True)
     }
     return Layout(found, routes, [(ROW * i, latency) for i, (latency, _) in enumerate(levels)])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import typer
 
 from pumice.backends import BACKENDS_HELP, DEFAULT, get_backend
+from pumice.backends.base import AbstractBackend
 from pumice.cli.arrays import check_result_path, read_stream, write_result
 from pumice.cli.options import AsStock
 from pumice.errors import InputError, PumiceWarning
@@ -42,20 +44,29 @@ def run(
     check_result_path(output)  # before the work
     chosen = get_backend(backend)
     x = read_stream(input_, steps)
-    graph = load(
-        file,
-        as_stock=as_stock,
-        input_shape=x.shape[1:],
-        input_message_bits=input_message_bits,
-        num_layers=num_layers,
-        skip_layers=skip_layers,
-        spike_exp=spike_exp,
-    )
-    graph = _with_resets(graph, reset_interval, reset_offset)
-    _warn_about_values(graph, x)
-    result = chosen.run(graph, x, record=record)
+    with _helped(chosen, file):
+        graph = load(
+            file,
+            as_stock=as_stock,
+            input_shape=x.shape[1:],
+            input_message_bits=input_message_bits,
+            num_layers=num_layers,
+            skip_layers=skip_layers,
+            spike_exp=spike_exp,
+        )
+        graph = _with_resets(graph, reset_interval, reset_offset)
+        _warn_about_values(graph, x)
+        result = chosen.run(graph, x, record=record)
     write_result(output, result)
     print(f"{output}: {len(x)} steps, {int(result.spikes.sum())} output spikes ({chosen.name})")
+
+
+def _helped(chosen: AbstractBackend, file: Path) -> AbstractContextManager[Any]:
+    if chosen.name != "fast":
+        return nullcontext()
+    from pumice.cli.compile_ahead import compiling_ahead  # numba
+
+    return compiling_ahead(file)
 
 
 def _with_resets(graph: Graph, interval: int | None, offset: int | None) -> Graph:

@@ -13,7 +13,7 @@ from pumice.errors import MissingExtraError
 _PACKAGES = frozenset(
     {
         *("torch", "torchvision", "lava", "sklearn", "pydantic", "matplotlib", "jinja2", "scipy"),
-        *("lightning_fabric", "tonic", "tensorboard", "librosa"),
+        *("lightning_fabric", "tensorboard"),
     }
 )
 

@@ -165,7 +165,7 @@ def _library_transform(name: str, is_event: bool) -> Any:
     try:
         transforms = import_module(f"{package}.transforms")
     except ModuleNotFoundError as error:
-        raise MissingExtraError(package, "train", "augmentation") from error
+        raise MissingExtraError(package, "tonic" if is_event else "train", "augmentation") from error
     return getattr(transforms, name)
 
 

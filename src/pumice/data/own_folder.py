@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +12,9 @@ import numpy.typing as npt
 
 from pumice.data.checked import Origin
 from pumice.data.dataset import Dataset, EventDataset, ImageDataset, Split, is_target
-from pumice.data.events import Events, EventSamples, in_order, pack_events
+from pumice.data.event_files import READERS as EVENT_SUFFIXES
+from pumice.data.event_files import EventFiles
+from pumice.data.events import EventSamples, in_order
 from pumice.data.npz import names_in_npz, read_npz
 from pumice.data.recordings import read_event_npz
 from pumice.data.sequence_files import read_sequences, sequences_of_arrays, without_equal_lengths
@@ -35,7 +36,8 @@ PARTS = ("train", "test")
 _WANTED = (
     "a folder of your own holds train/CLASS/FILE and test/CLASS/FILE, or train.npz and test.npz; images are image "
     "files, or arrays `images` (N, height, width) or (N, channel, height, width) and `labels` (N,); recordings of "
-    "events are .npz files of arrays x, y, t, p, or all together x, y, t, p, offsets, label; sequences are .npy or "
+    f"events are {', '.join(EVENT_SUFFIXES)} files of x, y, t, p, or all together x, y, t, p, offsets, label; "
+    "sequences are .npy or "
     ".csv files (time, feature), or arrays `values` (all steps, feature), `offsets`, `labels`"
 )
 
@@ -54,7 +56,7 @@ def load_folder(
     """A labelled dataset from a folder: one sub-folder per class, or arrays.
 
     - ``train/CLASS/FILE`` and ``test/CLASS/FILE``. Files are images (anything that Pillow reads; grey or RGB, all of
-      one size), recordings of events (``.npz`` with x, y, t in microseconds and p in 0 or 1), or sequences of any
+      one size), recordings of events (`read_events` lists their formats), or sequences of any
       length (``.npy`` or ``.csv`` of whole numbers, one row per step; the zeros behind shorter ones count for
       nothing, see `SequenceDataset`).
 
@@ -225,7 +227,7 @@ def _kind(path: Path) -> Kind:
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES:
         return "images"
-    if suffix == ".npz":
+    if suffix in EVENT_SUFFIXES:
         return "events"
     if suffix in SEQUENCE_SUFFIXES:
         return "sequences"
@@ -267,26 +269,8 @@ def _image(path: Path) -> npt.NDArray[Any]:
     return pixels[None, ..., 0] if grey else pixels.transpose(2, 0, 1)
 
 
-@dataclass(frozen=True)
-class _EventFiles:
-    """Reads recordings from files of arrays."""
-
-    paths: tuple[Path, ...]
-
-    def name(self, index: int) -> str:
-        return str(self.paths[index])
-
-    def __call__(self, index: int) -> Events:
-        path = self.paths[index]
-        arrays = dict(zip("xytp", read_npz(path, tuple("xytp")), strict=True))
-        try:
-            return pack_events(**arrays, offsets=[0, len(arrays["t"])])[0]
-        except (InputError, TypeError) as error:
-            raise InputError(f"{path}: {error}") from error
-
-
 def _read_events(paths: list[Path], labels: npt.NDArray[Any]) -> Split:
-    return Split(EventSamples(_EventFiles(tuple(paths)), np.arange(len(paths))), labels)
+    return Split(EventSamples(EventFiles(tuple(paths)), np.arange(len(paths))), labels)
 
 
 _READERS: Mapping[Kind, Callable[[list[Path], npt.NDArray[Any]], Split]] = {

@@ -1,6 +1,11 @@
 """Training blocks on lava-dl SLAYER."""
 
 from pumice import names
+from pumice.requirements import check_packages
+
+check_packages("train", "lava", needs="lava.lib.dl", purpose="pumice.nn")  # before the imports below fail
+
+# ruff: noqa: E402
 from pumice.nn.blocks import sigma_delta
 from pumice.nn.blocks.activation import Activation, Neurons
 from pumice.nn.blocks.channel_mixer import ChannelMixerBlock

@@ -10,7 +10,7 @@ import pytest
 from pumice.ir import Accumulator, Conv, Cuba, Dense, Direct, Graph, Input, OneToOne, Reset, verify_graph
 from pumice.netx import save
 
-needs_igraph = pytest.mark.skipif(find_spec("igraph") is None, reason="needs the extra plot (igraph)")
+needs_matplotlib = pytest.mark.skipif(find_spec("matplotlib") is None, reason="needs the extra plot")
 SHAPE = (4, 4, 2)
 
 
@@ -35,7 +35,7 @@ def residual_network(n_blocks):
     return verify_graph(Graph(Input("input", SHAPE, (0, 16)), tuple(populations), tuple(synapses), outputs))
 
 
-@needs_igraph
+@needs_matplotlib
 def test_a_deep_residual_network_is_legible():
     """Forty populations: no box touches another, and no arrow runs through a box."""
     from pumice.cli.plot import BOX_HEIGHT, BOX_WIDTH, arrange
@@ -55,7 +55,7 @@ def test_a_deep_residual_network_is_legible():
     assert [latency for _, latency in layout.rows] == list(range(42))
 
 
-@needs_igraph
+@needs_matplotlib
 def test_what_the_picture_says(tmp_path):
     from pumice.cli.plot import save_picture
 
@@ -71,7 +71,7 @@ def test_what_the_picture_says(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.svg"]
 
 
-@needs_igraph
+@needs_matplotlib
 def test_a_direct_input_stands_above_its_population(tmp_path):
     from pumice.cli.plot import arrange
 
@@ -80,7 +80,7 @@ def test_a_direct_input_stands_above_its_population(tmp_path):
     assert places["input"][1] < places["a"][1]
 
 
-@needs_igraph
+@needs_matplotlib
 def test_command(command, refused, graph, tmp_path):
     save(graph, tmp_path / "a.net")
     code, out, err = command("inspect a.net --plot a.svg")
@@ -96,5 +96,6 @@ def test_command(command, refused, graph, tmp_path):
 
 def test_without_the_extra(refused, graph, tmp_path, monkeypatch):
     save(graph, tmp_path / "a.net")
-    monkeypatch.setitem(sys.modules, "igraph", None)
+    monkeypatch.delitem(sys.modules, "pumice.cli.plot", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert "pumice[plot]" in refused("inspect a.net --plot a.svg")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from librosa.feature import melspectrogram
 
 from pumice.data import CrossingEncoder
+from pumice.data.crossings import mel_filters, spectrum
 from pumice.errors import InputError
 
 
@@ -12,9 +12,28 @@ def wave(rng):
     return np.sin(2 * np.pi * 700 * time) * np.sin(np.pi * time / 0.75) ** 2 + 0.01 * rng.normal(size=6000)
 
 
+@pytest.mark.parametrize(
+    ("rate", "window", "bands"), [(8000, 256, 32), (16000, 400, 40), (1000, 64, 5), (8000, 255, 7)]
+)
+def test_the_filters_are_librosas(rate, window, bands):
+    filters = pytest.importorskip("librosa.filters")
+    expected = filters.mel(sr=rate, n_fft=window, n_mels=bands, dtype=np.float64)
+    np.testing.assert_allclose(mel_filters(rate, window, bands), expected, rtol=0, atol=1e-15)
+
+
+@pytest.mark.filterwarnings("ignore:n_fft=")
+@pytest.mark.parametrize(("n", "window", "hop"), [(2000, 256, 80), (255, 256, 80), (1000, 255, 100), (999, 64, 7)])
+def test_the_spectrum_is_librosas(rng, n, window, hop):
+    librosa = pytest.importorskip("librosa")
+    x = rng.normal(size=n)
+    expected = librosa.stft(x, n_fft=window, hop_length=hop, pad_mode="constant")
+    np.testing.assert_allclose(spectrum(x, window, hop), expected, rtol=0, atol=1e-12)
+
+
 def test_the_level_is_librosas_log_mel_spectrogram(wave):
+    feature = pytest.importorskip("librosa.feature")
     encoder = CrossingEncoder(bands=16)
-    power = melspectrogram(y=wave, sr=8000, n_fft=256, hop_length=80, n_mels=16, dtype=np.float64)
+    power = feature.melspectrogram(y=wave, sr=8000, n_fft=256, hop_length=80, n_mels=16, dtype=np.float64)
     expected = np.maximum(60 + 10 * np.log10(np.maximum(power / power.max(), 1e-12)), 0)
     np.testing.assert_allclose(encoder.decibels(wave), expected, rtol=1e-5, atol=1e-3)
 

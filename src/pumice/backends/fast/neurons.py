@@ -50,9 +50,9 @@ class AbstractNeurons(ABC, Generic[P]):
     ) -> None: ...
 
     def _flat(self, parameter: Any, dtype: npt.DTypeLike = np.int64) -> Array:
-        """A parameter with a value for each neuron."""
+        """A parameter with a value for each neuron, in memory of its own: a kernel is compiled anew for a view."""
         full = np.broadcast_to(np.asarray(parameter), self.population.shape)
-        return np.ascontiguousarray(full.reshape(-1), dtype)
+        return np.array(full, dtype).reshape(-1)
 
     def _in_order(self, arrays: dict[str, Array]) -> tuple[Array, ...]:
         return tuple(arrays[name] for name in self.population.states)
@@ -78,7 +78,7 @@ class _LeakyIntegrators(AbstractNeurons[Any]):
             self._parameters,
             self._threshold,
             clears,
-            self._in_order(traces),
+            self._in_order(traces) if traces["v"].size else None,
         )
 
 

@@ -4,6 +4,11 @@
 process; `LavaBackend` runs it between a source and recorders. Under `OneProcessCfg` it is one process, and fast.
 """
 
+from pumice.requirements import check_packages
+
+check_packages("lava", needs="lava.magma", purpose="the lava backend")  # before the imports below fail
+
+# ruff: noqa: E402
 from pumice.backends.lava.backend import LavaBackend, LavaOneProcessBackend
 from pumice.backends.lava.one_process import OneProcessCfg
 from pumice.backends.lava.processes.graph_process import GraphProcess

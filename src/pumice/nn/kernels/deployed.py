@@ -117,4 +117,5 @@ def deployed_backward(start: int, stop: int, g: Array, keep_u: Array, keep_v: Ar
                 g_u[i] = flush(k_u[i] * g_u[i] + g_v[i])
                 g_t[i] = g_u[i]
                 total[i] += g_v[i]
-        sums[first : first + size] = total[:size]
+        for i in range(size):  # numba takes seconds to compile the assignment of a slice
+            sums[first + i] = total[i]

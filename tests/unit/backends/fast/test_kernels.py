@@ -15,7 +15,6 @@ def steps(activation, u, v, keep_u, keep_v, *, bias, vth):
     state = (np.full((1, n), u, np.int32), np.full((1, n), v, np.int32))
     sent = np.zeros((1, 1, n), np.int8)
     parameters = (np.full(n, keep_u, np.uint32), np.full(n, keep_v, np.uint32), np.full(n, bias, np.int32))
-    empty = (np.zeros((0, 1, n), np.int32),) * 2
     cuba_steps(
         np.full((1, 1, n), activation, np.int32),
         sent,
@@ -23,7 +22,7 @@ def steps(activation, u, v, keep_u, keep_v, *, bias, vth):
         parameters,
         np.int32(vth << 6),
         np.zeros(1, bool),
-        empty,
+        None,
     )
     return sent[0, 0].astype(bool), state[0][0], state[1][0]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pumice.backends.fast.kernels.copying import copy
 from pumice.jit import njit
 
 Array = np.ndarray[Any, Any]
@@ -96,7 +97,7 @@ def cuba_steps(
     parameters: tuple[Array, ...],
     threshold: Any,
     clears: Array,
-    traces: tuple[Array, ...],
+    traces: tuple[Array, ...] | None,
 ) -> None:
     """Advance neurons over some steps.
 
@@ -109,12 +110,11 @@ def cuba_steps(
             the same everywhere. That of u is empty where it is 0 everywhere.
         threshold: A voltage above it fires.
         clears: For each step, whether u and v become 0 before it.
-        traces: u and v after each step, shape (steps, batch, n), written; or empty: then they are not.
+        traces: u and v after each step, shape (steps, batch, n), written; or None: then what writes them
+            is not even compiled.
     """
     u, v = states
     keep_u, keep_v, bias = parameters
-    trace_u, trace_v = traces
-    recorded = trace_u.size > 0
     sends_voltage = sent.itemsize > 1
     n_all = u.shape[1]
     for b in range(u.shape[0]):
@@ -132,10 +132,10 @@ def cuba_steps(
                     _step(block_a, out, block_u, block_v, block_keep_u, block_keep_v, block_bias, threshold)
                 else:
                     _step_of_voltage(block_a, out, block_v, block_keep_v, block_bias, threshold)
-                    if recorded:
+                    if traces is not None:
                         _currents(block_a, block_u)
                 if sends_voltage:
-                    out[:] = block_v
-                if recorded:
-                    trace_u[t, b, start:end] = block_u
-                    trace_v[t, b, start:end] = block_v
+                    copy(block_v, out)
+                if traces is not None:
+                    copy(block_u, traces[0][t, b, start:end])
+                    copy(block_v, traces[1][t, b, start:end])

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pumice.backends.fast.kernels.copying import copy
 from pumice.jit import njit
 
 Array = np.ndarray[Any, Any]
@@ -28,7 +29,7 @@ def sigma_steps(activation: Array, sent: Array, sigma: Array, trace: Array) -> N
                 sigma[b, n] += activation[t, b, n]
                 sent[t, b, n] = sigma[b, n]
             if trace.size:
-                trace[t, b] = sigma[b]
+                copy(sigma[b], trace[t, b])
 
 
 @njit(nogil=True, cache=True)
@@ -74,10 +75,10 @@ def delta_steps(
                 sent[t, b, n] = message >> state_exp
             if trace_act.size:
                 if sums:
-                    trace_sigma[t, b] = sigma[b]
-                trace_act[t, b] = act[b]
-                trace_residue[t, b] = residue[b]
-                trace_error[t, b] = error[b]
+                    copy(sigma[b], trace_sigma[t, b])
+                copy(act[b], trace_act[t, b])
+                copy(residue[b], trace_residue[t, b])
+                copy(error[b], trace_error[t, b])
 
 
 @njit(nogil=True, cache=True)
@@ -132,5 +133,5 @@ def resonator_steps(
                 imag[b, n] = y
                 sent[t, b, n] = spike
             if trace_real.size:
-                trace_real[t, b] = real[b]
-                trace_imag[t, b] = imag[b]
+                copy(real[b], trace_real[t, b])
+                copy(imag[b], trace_imag[t, b])

@@ -249,8 +249,11 @@ def test_children_end_with_a_caller_that_is_killed():
             assert caller.poll() is None
             time.sleep(0.1)
         caller.kill()
-    while processes_with(mark):
+    for _ in range(600):
+        if not processes_with(mark):
+            break
         time.sleep(0.1)
+    assert not processes_with(mark)
 
 
 def test_runs_whatever_start_method_the_caller_has_chosen():

@@ -207,8 +207,11 @@ def test_a_nested_run_ends_with_the_outer_one(sensor):
         os.kill(outer_pid, signal.SIGKILL)
         with pytest.raises(BackendError, match="was killed by signal 9"):
             run.result()
-    while Path(f"/proc/{inner_pid}").exists():
+    for _ in range(600):
+        if not Path(f"/proc/{inner_pid}").exists():
+            break
         time.sleep(0.1)
+    assert not Path(f"/proc/{inner_pid}").exists()
 
 
 @pytest.mark.parametrize(

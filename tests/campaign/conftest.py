@@ -5,7 +5,6 @@ import pickle
 import resource
 import select
 import signal
-import time
 import warnings
 from collections import Counter
 
@@ -126,18 +125,6 @@ def nothing_stays():
     ended = select.select([told], [], [], WALL_S)[0]
     os.close(told)
     assert ended, "processes stay behind"
-    segments = (
-        [name for name in os.listdir("/dev/shm") if name.startswith("psm_")] if os.path.isdir("/dev/shm") else []
-    )
-    assert not [name for name in segments if os.stat(f"/dev/shm/{name}").st_mtime > _STARTED and _is_ours(name)]
-
-
-_STARTED = time.time()
-
-
-def _is_ours(name):
-    with open(f"/proc/{os.getpid()}/maps") as maps:
-        return name in maps.read()
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -47,7 +47,7 @@ def direct_graph():
     return Graph(Input("input", (3,)), (a, b), synapses, outputs=("a", "b"))
 
 
-def run_in_a_loop(graph, run_cfg, stall_timeout_s=60.0):
+def run_in_a_loop(graph, run_cfg, stall_timeout_s=600.0):
     """Outside, the graph's output comes back as input in the same step, through a LIF of Lava's own."""
     rng = np.random.default_rng(1)
     x = (rng.random((STEPS, *graph.input.shape)) < 0.4).astype(np.int32)

@@ -266,7 +266,7 @@ def test_runs_whatever_start_method_the_caller_has_chosen():
         multiprocessing.set_start_method(before, force=True)
 
 
-IN_THREADS = LavaBackend(stall_timeout_s=60, in_threads=True)
+IN_THREADS = LavaBackend(stall_timeout_s=600, in_threads=True)
 
 
 def test_threads_equal_the_reference_and_end_with_a_loop():

@@ -196,7 +196,7 @@ def test_a_fork_waits_for_a_thread_that_compiles():
     other = threading.Thread(target=compile_for_long)
     other.start()
     holds.wait()
-    run = threading.Thread(target=lambda: result.append(supervise(use_the_lock, Deadline(20))))
+    run = threading.Thread(target=lambda: result.append(supervise(use_the_lock, Deadline(60))))
     run.start()
     time.sleep(0.3)
     may_end.set()

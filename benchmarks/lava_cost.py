@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pumice.backends.lava.backend import _shared
 from pumice.backends.lava.execute import execute
+from pumice.backends.lava.memory import shared_array
 from pumice.backends.lava.processes.stream import Source, SpikeRecorder
-from pumice.backends.lava.supervise import supervise
+from pumice.backends.lava.supervise import Stall, supervise
 
 WARM_UP_STEPS = 3
 
@@ -34,7 +34,7 @@ def measure(x: np.ndarray, target_shape: tuple[int, ...], build: Callable) -> Co
 
     Memory is the private memory of all processes together at its peak, sampled every 50 ms.
     """
-    steps_done, out = _shared((1,), np.int64), _shared((len(x), *target_shape), np.int32)
+    steps_done, out = shared_array((1,), np.int64), shared_array((len(x), *target_shape), np.int32)
     ended = threading.Event()
     times, memory = {}, [0.0, 0]
 
@@ -56,7 +56,7 @@ def measure(x: np.ndarray, target_shape: tuple[int, ...], build: Callable) -> Co
     watchers = [threading.Thread(target=watch) for watch in (watch_steps, watch_memory)]
     for watcher in watchers:
         watcher.start()
-    supervise(work, steps_done, 300)
+    supervise(work, Stall(steps_done, 300))
     ended.set()
     for watcher in watchers:
         watcher.join()

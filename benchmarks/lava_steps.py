@@ -19,7 +19,7 @@ import numpy as np
 import pumice
 from pumice.backends.fast import Simulator
 from pumice.backends.lava import GraphProcess, OneProcessCfg, one_process
-from pumice.backends.lava.backend import _shared
+from pumice.backends.lava.memory import shared_array
 from pumice.backends.lava.processes.stream import Source, SpikeRecorder
 from pumice.cli.run import _with_resets
 
@@ -76,7 +76,7 @@ def main() -> None:
         run_cfg = OneProcessCfg() if form in {"one", "empty"} else run_cfg
         if form == "empty":
             one_process.Simulator = Empty
-    sent, steps_done = _shared((len(x), *out.shape), np.int32), _shared((1,), np.int64)
+    sent, steps_done = shared_array((len(x), *out.shape), np.int32), shared_array((1,), np.int64)
     Source(x.reshape(len(x), *inp.shape)).s_out.connect(inp)
     out.connect(SpikeRecorder(sent, steps_done).s_in)
     done = 0

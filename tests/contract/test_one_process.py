@@ -14,11 +14,11 @@ from lava.proc.monitor.process import Monitor
 from pumice.backends import get_backend
 from pumice.backends.fast import Simulator
 from pumice.backends.lava import GraphProcess, LavaBackend, OneProcessCfg
-from pumice.backends.lava.backend import _shared
 from pumice.backends.lava.execute import execute
+from pumice.backends.lava.memory import shared_array
 from pumice.backends.lava.one_process import _OneProcessModel
 from pumice.backends.lava.processes.stream import Source, SpikeRecorder
-from pumice.backends.lava.supervise import supervise
+from pumice.backends.lava.supervise import Stall, supervise
 from pumice.backends.verify import first_difference
 from pumice.errors import BackendError
 from pumice.ir import Cuba, Dense, Direct, Graph, Input
@@ -47,11 +47,11 @@ def direct_graph():
     return Graph(Input("input", (3,)), (a, b), synapses, outputs=("a", "b"))
 
 
-def run_in_a_loop(graph, run_cfg, stall_timeout_s=60.0):
+def run_in_a_loop(graph, run_cfg, stall_timeout_s=600.0):
     """Outside, the graph's output comes back as input in the same step, through a LIF of Lava's own."""
     rng = np.random.default_rng(1)
     x = (rng.random((STEPS, *graph.input.shape)) < 0.4).astype(np.int32)
-    steps_done, spikes = _shared((1,), np.int64), _shared((STEPS, *graph.output.shape), np.int32)
+    steps_done, spikes = shared_array((1,), np.int64), shared_array((STEPS, *graph.output.shape), np.int32)
 
     def work():
         process = GraphProcess(graph)
@@ -62,7 +62,7 @@ def run_in_a_loop(graph, run_cfg, stall_timeout_s=60.0):
         process.out.connect(SpikeRecorder(spikes, steps_done).s_in)
         execute(process, STEPS, run_cfg)
 
-    supervise(work, steps_done, stall_timeout_s)
+    supervise(work, Stall(steps_done, stall_timeout_s))
     return spikes.copy()
 
 

@@ -28,7 +28,8 @@ def insert_relays(graph: Graph, *, allowed: bool = True) -> PassResult:
         A graph in which no synapse delays longer than 62 steps. Running the pass again changes nothing.
 
     Raises:
-        GraphError: Relays are needed and forbidden; or a kind of population or synapse is not known.
+        GraphError: Relays are needed and forbidden; a delay of a synapse's own exceeds 62 steps; or a
+            kind of population or synapse is not known.
     """
     check_known(graph)
     populations: list[Population] = list(graph.populations)
@@ -37,6 +38,12 @@ def insert_relays(graph: Graph, *, allowed: bool = True) -> PassResult:
         if synapse.max_delay_steps + synapse.balance_steps <= DELAY_STEPS.high:
             synapses.append(synapse)
             continue
+        if synapse.max_delay_steps > DELAY_STEPS.high:  # no path of relays makes it shorter
+            raise GraphError(
+                f"synapse {synapse.source} -> {synapse.target}: a delay of its own of {synapse.max_delay_steps} "
+                f"steps, allowed are 0 to {DELAY_STEPS.high}; set delay.max_delay = {DELAY_STEPS.high} (delays are "
+                "clamped to it)"
+            )
         if not allowed:
             needed = synapse.max_delay_steps + synapse.balance_steps
             raise GraphError(

@@ -1,5 +1,7 @@
 """Relays pass on what they receive, however long the way."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -69,3 +71,11 @@ def test_a_graded_shortcut_past_62_steps_runs_on_lava():
     expected = run(graph, x, record=True).records
     assert first_difference(expected, LavaBackend(in_threads=True).run(graph, x, record=True).records) is None
     assert expected["input_dense65_relay0"].s.any()
+
+
+def test_a_delay_that_no_relay_shortens_is_refused():
+    """It was looked for without end."""
+    graph = chain((3,), [2], seed=0)
+    late = replace(graph.synapses[0], delay_steps=np.array([0, 63, 5]))
+    with pytest.raises(GraphError, match=r"input -> dense0: .* of 63 steps, allowed are 0 to 62; set"):
+        insert_relays(graph.replace(synapses=(late,)))

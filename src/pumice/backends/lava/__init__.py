@@ -2,6 +2,7 @@
 
 `GraphProcess` is the graph as one Lava process with the ports `inp` and `out`, to be wired to any other Lava
 process; `LavaBackend` runs it between a source and recorders. Under `OneProcessCfg` it is one process, and fast.
+`supervised_run` runs any network of processes and always ends.
 """
 
 from pumice.requirements import check_packages
@@ -12,5 +13,6 @@ check_packages("lava", needs="lava.magma", purpose="the lava backend")  # before
 from pumice.backends.lava.backend import LavaBackend, LavaOneProcessBackend
 from pumice.backends.lava.one_process import OneProcessCfg
 from pumice.backends.lava.processes.graph_process import GraphProcess
+from pumice.backends.lava.running import supervised_run
 
-__all__ = ["GraphProcess", "LavaBackend", "LavaOneProcessBackend", "OneProcessCfg"]
+__all__ = ["GraphProcess", "LavaBackend", "LavaOneProcessBackend", "OneProcessCfg", "supervised_run"]

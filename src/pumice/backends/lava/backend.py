@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import mmap
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,10 +13,12 @@ from lava.magma.core.process.process import AbstractProcess
 
 from pumice.backends.base import AbstractBackend, Record, RunResult
 from pumice.backends.lava.execute import execute
+from pumice.backends.lava.footprint import arrays_bytes, processes_bytes
+from pumice.backends.lava.memory import require, shared_array
 from pumice.backends.lava.one_process import OneProcessCfg
 from pumice.backends.lava.processes.graph_process import GraphProcess
 from pumice.backends.lava.processes.stream import Source, SpikeRecorder, StateRecorder
-from pumice.backends.lava.supervise import supervise
+from pumice.backends.lava.supervise import Stall, supervise
 from pumice.backends.lava.synapses import needs_binary_input
 from pumice.backends.lava.threads import execute_in_threads
 from pumice.errors import BackendError
@@ -62,13 +63,18 @@ class LavaBackend(AbstractBackend):
         # What this input really holds decides whether sums can overflow.
         graph = graph.replace(input=replace(graph.input, value_range=(int(x.min()), int(x.max()))))
         n_steps = len(x)
-        steps_done = _shared((1,), np.int64)
-        traces = {
-            p.name: _shared((1 + len(p.states), n_steps, *p.shape), np.int32)
+        traced = {
+            p.name: (1 + len(p.states), n_steps, *p.shape)
             for p in graph.populations
             if record or (p.name in graph.outputs and isinstance(p, Accumulator))
         }
-        sent = {n: _shared((n_steps, *graph.population(n).shape), np.int32) for n in graph.outputs if n not in traces}
+        recorded = traced | {n: (n_steps, *graph.population(n).shape) for n in graph.outputs if n not in traced}
+        n_bytes = arrays_bytes(recorded.values()) + (0 if self._one_process else processes_bytes(graph))
+        require(n_bytes, f"a Lava run of {n_steps} steps")
+        steps_done = shared_array((1,), np.int64)
+        arrays = {name: shared_array(shape, np.int32) for name, shape in recorded.items()}
+        traces = {name: arrays[name] for name in traced}
+        sent = {name: array for name, array in arrays.items() if name not in traced}
 
         def work() -> None:
             gc.freeze()  # or each of Lava's processes copies the memory that it shares by looking for garbage in it
@@ -87,7 +93,7 @@ class LavaBackend(AbstractBackend):
             else:
                 execute(_network(graph, x, sent, traces, steps_done), n_steps)
 
-        supervise(work, steps_done, self._stall_timeout_s)
+        supervise(work, Stall(steps_done, self._stall_timeout_s))
         records = {name: _record(graph.population(name), trace) for name, trace in traces.items()}
         return RunResult(
             outputs={name: records[name].s if name in records else sent[name].copy() for name in graph.outputs},
@@ -144,9 +150,3 @@ def _writers(
         return write
 
     return {process.populations[name]: writer(graph.population(name).states, t) for name, t in traces.items()}
-
-
-def _shared(shape: tuple[int, ...], dtype: type[np.integer[Any]]) -> npt.NDArray[Any]:
-    """Zeros in memory that forked processes share; it is freed with the last reference."""
-    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    return np.frombuffer(mmap.mmap(-1, n_bytes), dtype=dtype).reshape(shape)

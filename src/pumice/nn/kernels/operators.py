@@ -89,6 +89,10 @@ surrogate_backward = Operator(
     "surrogate_backward(Tensor g_s, Tensor v, float threshold, float scale, str kind, float a, float b, "
     "Tensor(a!) g) -> ()"
 )
+credit = Operator(
+    "credit(Tensor s, Tensor g, Tensor z, float keep_u, float keep_v, float gain, Tensor(a!) per_step, "
+    "Tensor(b!) count, Tensor(c!) error, Tensor(d!) potential) -> ()"
+)
 changes = Operator("changes(Tensor values, float threshold, Tensor(a!) sent) -> ()")
 quantise = Operator("quantise(Tensor weight, float step, int edge, Tensor(a!) quantised, Tensor(b!) passes) -> ()")
 normalize_forward = Operator(

@@ -79,6 +79,13 @@ def credit(
     parallel_for(credit_loop.credit, z.shape[1], *inputs, *numbers, *found, grain=GRAIN)
 
 
+def any_step(x: torch.Tensor, by_step: bool, found: torch.Tensor) -> None:
+    """See `credit.any_step`; tensors contiguous, the numbers of a neuron or of a step by each other."""
+    bits, neurons = x.view(-1).view(torch.int32).numpy(), found.view(-1).numpy()
+    of_loop = bits, x.numel() // max(len(neurons), 1), by_step, neurons
+    parallel_for(credit_loop.any_step, len(neurons), *of_loop, grain=GRAIN)
+
+
 def cuba_backward(g: torch.Tensor, keep_u: torch.Tensor, keep_v: torch.Tensor) -> None:
     """See `cuba.cuba_backward`."""
     parallel_for(cuba.cuba_backward, g.shape[1], g.numpy(), keep_u.numpy(), keep_v.numpy(), grain=GRAIN)

@@ -1,4 +1,4 @@
-"""Credit of presynaptic spikes at a neuron's own spikes (HM2-BP), over all steps of a batch.
+"""Credit of presynaptic spikes at a neuron's own spikes (HM2-BP), over all steps of a batch, and who spiked at all.
 
 Arrays are (time, neuron), in blocks as in `cuba`.
 """
@@ -11,6 +11,8 @@ import numpy as np
 from numba import njit
 
 from pumice.nn.kernels.cuba import BLOCK, Array, flush
+
+ALL_BUT_SIGN = np.int32(0x7FFFFFFF)
 
 
 @njit(nogil=True, cache=True)
@@ -69,3 +71,32 @@ def credit(
         for i in range(size):
             count[first + i], potential[first + i] = fired[i], total[i]
             error[first + i] = at_spikes[i] / fired[i] if fired[i] > 0 else everywhere[i] / np.float32(steps)
+
+
+@njit(nogil=True, cache=True)
+def any_step(start: int, stop: int, bits: Array, steps: int, by_step: bool, found: Array) -> None:
+    """Write 1 for each neuron that is not zero at every step, else 0.
+
+    Args:
+        start: First neuron.
+        stop: Behind the last neuron.
+        bits: Of float32 numbers, as int32, in one row: all neurons of a step, or all steps of a neuron, by each other.
+        steps: Number of steps.
+        by_step: Which of the two.
+        found: Per neuron, float32.
+    """
+    seen = np.empty(BLOCK, np.int32)
+    for first in range(start, stop, BLOCK):
+        n = min(BLOCK, stop - first)
+        seen[:n] = 0
+        for t in range(steps if by_step else 0):
+            of_step = bits[t * len(found) + first : t * len(found) + first + n]
+            for i in range(n):
+                seen[i] |= of_step[i]
+        for i in range(0 if by_step else n):
+            of_neuron, any_bit = bits[(first + i) * steps : (first + i + 1) * steps], np.int32(0)
+            for t in range(steps):
+                any_bit |= of_neuron[t]
+            seen[i] = any_bit
+        for i in range(n):
+            found[first + i] = np.float32(seen[i] & ALL_BUT_SIGN != 0)

@@ -11,6 +11,7 @@ from lava.lib.dl.slayer import synapse as slayer_synapse
 
 from pumice.errors import InputError
 from pumice.fixedpoint.formats import DECAY_ONE
+from pumice.nn.kernels import operators
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.gradient import LayerRule
 from pumice.nn.neurons.psp import TIMINGS, Credit, Membrane, credit
@@ -123,7 +124,7 @@ class _Layer(torch.autograd.Function):
     ) -> torch.Tensor:
         """As the class says."""
         source = x.detach().requires_grad_(ctx.needs_input_grad[0])
-        active = ((source.amax(-1, keepdim=True) != 0) | (source.amin(-1, keepdim=True) != 0)).to(source.dtype)
+        active = any_step(source.detach())
         pair = torch.cat([active, active], -1).requires_grad_(source.requires_grad)
         with torch.enable_grad():
             if not source.requires_grad and is_constant(source):  # an image shown unchanged: once for all steps
@@ -198,6 +199,25 @@ def _joined(g_source: torch.Tensor, of_pair: torch.Tensor, pair: torch.Tensor) -
     fired = (time_major(pair)[0] != 0).to(g_source.dtype)
     per_step = time_major(g_source)  # of this function alone: torch.where takes ten times as long as this
     return slayer_order(per_step.mul_(fired).add_(torch.lerp(of_silent, with_silent, fired)))
+
+
+def any_step(x: torch.Tensor) -> torch.Tensor:
+    """1 for each neuron that is not zero at every step, else 0.
+
+    Example:
+        >>> any_step(torch.tensor([[[0.0, -1.0], [0.0, 0.0]]])).tolist()
+        [[[1.0], [0.0]]]
+    """
+    if x.is_cuda or x.dtype != torch.float32:
+        return (x != 0).any(-1, keepdim=True).to(x.dtype)
+    if x.is_contiguous():
+        found = x.new_empty(x.shape[:-1])
+        operators.any_step(x, False, found)
+        return found[..., None]
+    steps = time_major(x)
+    found = steps.new_empty(steps.shape[1:])
+    operators.any_step(steps, True, found)
+    return slayer_order(found[None])
 
 
 def is_constant(x: torch.Tensor) -> bool:

@@ -7,6 +7,7 @@ import torch
 
 from pumice.errors import InputError
 from pumice.nn import HM2BP, TDBN, Conv, CubaNeuron, Dense, DenseSynapse, Merge, Pool, Recurrent, set_gradient_
+from pumice.nn.neurons.hm2bp import any_step
 from pumice.nn.neurons.psp import Membrane, credit
 from pumice.quantization import quantize_
 from pumice.train.losses import CountMarginLoss
@@ -235,6 +236,18 @@ def test_a_constant_input_is_multiplied_once_and_learned_from_at_every_step(monk
         grads.append(layer.synapse.weight.grad.clone())
     assert grads[0].abs().sum() > 0
     torch.testing.assert_close(*grads, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("by_step", [False, True])
+def test_who_was_active_at_all(by_step):
+    """In both orders in memory, of zeros of both signs, beyond a block of the compiled loop."""
+    x = (torch.rand(2, 700, 9, generator=torch.Generator().manual_seed(0)) < 0.05).float()
+    x[0, :3] = torch.tensor([[-0.0], [0.0], [-2.0]])
+    x = x.permute(2, 0, 1).contiguous().permute(1, 2, 0) if by_step else x
+    found = any_step(x)
+    assert torch.equal(found, (x != 0).any(-1, keepdim=True).float())
+    assert torch.equal(found, any_step(x.double()).float())
+    assert found[0, :3].flatten().tolist() == [0, 0, 1]
 
 
 def test_a_layer_learns_what_it_is_told():

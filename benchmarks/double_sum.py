@@ -1,4 +1,4 @@
-"""HM2-BP as its paper writes it, a sum over pairs of spikes for every pair of neurons: the baseline of train_step.py."""
+"""HM2-BP as its paper writes it, a sum over pairs of spikes for every pair of neurons: train_step.py's baseline."""
 
 from __future__ import annotations
 

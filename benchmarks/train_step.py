@@ -14,8 +14,8 @@ set OMP_WAIT_POLICY=active before the command to see them at their best.
 step by step in torch, which is their definition; beside them the same network's step before. Spikes are equal,
 gradients to 1e-5.
 
-`hm2bp` is a step of the learning rule HM2-BP on both networks beside one of SLAYER's rule, whose spikes it shares, and
-on the MLP the double sum over pairs of spikes that the paper writes (one sample, compiled, times the batch).
+`hm2bp` is a step of the learning rule HM2-BP on both networks beside one of SLAYER's rule, whose spikes it shares,
+and on the MLP the double sum over pairs of spikes that the paper writes (one sample, compiled, times the batch).
 
 uv pip install --no-deps --target /some/folder spikingjelly==0.0.0.0.14 PYTHONPATH=/some/folder
 uv run python benchmarks/train_step.py

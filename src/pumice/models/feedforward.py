@@ -13,6 +13,7 @@ from lava.lib.dl.slayer.neuron import Dropout
 from pumice import nn
 from pumice.errors import InputError
 from pumice.nn.checks import check_choice, check_image, check_sizes
+from pumice.nn.neurons.gradients import find_gradient
 from pumice.nn.synapses.delay import MAX_DELAY
 
 POOL_WEIGHT = 1.1
@@ -104,6 +105,8 @@ def feedforward(
         blocks[name] = block
     _flatten(blocks, shape)
     params, options = each[-1]
+    if "gradient" in params:
+        params = {**params, "gradient": find_gradient(params["gradient"]).of_output()}
     blocks["output"] = nn.Dense(params, _size(shape), n_classes, **options)
     return torch.nn.Sequential(blocks)
 

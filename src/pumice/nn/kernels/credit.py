@@ -80,7 +80,7 @@ def any_step(start: int, stop: int, bits: Array, steps: int, by_step: bool, foun
     Args:
         start: First neuron.
         stop: Behind the last neuron.
-        bits: Of float32 numbers, as int32, in one row: all neurons of a step, or all steps of a neuron, by each other.
+        bits: Of float32 numbers, as int32, in one row: the neurons of a step, or the steps of a neuron, together.
         steps: Number of steps.
         by_step: Which of the two.
         found: Per neuron, float32.

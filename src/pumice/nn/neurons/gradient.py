@@ -49,6 +49,10 @@ class Gradient(ABC):
         """Whether the spikes of this call are to be made by `spikes`."""
         return torch.is_grad_enabled()
 
+    def of_output(self) -> Gradient:
+        """What the neurons have whose spikes are the network's answer, where others have this one."""
+        return self
+
     @abstractmethod
     def spikes(self, neuron: CubaNeuron, input: torch.Tensor) -> torch.Tensor:
         """Spikes with this gradient, for a current, or for the integer synaptic sums of a quantized neuron."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -61,6 +61,9 @@ class HM2BP(LayerRule):
         refractory: T_ref, steps: 0. Lava has a refractory neuron in floating point only.
         least_self_effect: Lower bound of 1 + S, which falls below 1, and below 0, where the weights of a silent
             neuron are negative; None for the paper's equation.
+        stand_in: Of an output neuron that never fires, and whose count should grow, spikes in every so many steps
+            stand in for its own in the backward pass: the authors take floor(T / desired count). None: e is 0.1.
+        is_output: Whether it is the output layer's; the models of recipes say it of theirs.
 
     Raises:
         InputError: A setting does not fit, or the rule is not defined for a neuron: with a norm, with decays that are
@@ -80,6 +83,8 @@ class HM2BP(LayerRule):
     timing: str = "neuron"
     refractory: int = 0
     least_self_effect: float | None = 1.0
+    stand_in: int | None = None
+    is_output: bool = False
 
     def __post_init__(self) -> None:
         if self.timing not in TIMINGS:
@@ -90,6 +95,13 @@ class HM2BP(LayerRule):
                 "has none in fixed point (LIFRefractory is a model in floating point); use 0, and a higher threshold "
                 "for fewer spikes"
             )
+
+        if self.stand_in is not None and self.stand_in < 1:
+            raise InputError(f"HM2BP: stand_in must be >= 1 step between two spikes, or None, got {self.stand_in}")
+
+    def of_output(self) -> HM2BP:
+        """The same, of an output layer."""
+        return replace(self, is_output=True)
 
     def check(self, neuron: CubaNeuron) -> None:
         """No norm, fixed decays that all channels share, spikes of 0 and 1, each sample from rest."""
@@ -150,6 +162,8 @@ class _Layer(torch.autograd.Function):
         source, pair, current, of_active = ctx.graphs
         received, spikes = ctx.saved_tensors
         z, s, g = (time_major(tensor).flatten(1) for tensor in (received, spikes, grads[0].to(spikes.dtype)))
+        if ctx.rule.is_output and ctx.rule.stand_in is not None:
+            s = _with_stand_ins(s, g, ctx.rule.stand_in)
         found = credit(s, g, z, ctx.membrane)
         shape = time_major(received).shape
         silent = found.count == 0
@@ -183,6 +197,14 @@ class _Layer(torch.autograd.Function):
                 g_source.div_(ctx.window)
         ctx.graphs = None
         return g_source, None, None, None, *g_weights
+
+
+def _with_stand_ins(s: torch.Tensor, g: torch.Tensor, every: int) -> torch.Tensor:
+    """The spikes, with others in place of those of neurons that never fire and should."""
+    missing = ((s.sum(0) == 0) & (g.sum(0) < 0)).to(s.dtype)
+    s = s.clone()
+    s[every - 1 :: every] += missing
+    return s
 
 
 def _self_effect(ctx: Any, found: Credit, of_active: torch.Tensor) -> torch.Tensor:

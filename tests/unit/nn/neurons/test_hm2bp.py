@@ -124,6 +124,32 @@ def test_every_gradient_is_that_of_the_pairs(timing):
             assert not torch.allclose(layer.synapse.weight.grad.view(wrong.shape), wrong, rtol=1e-3)
 
 
+def test_even_spikes_stand_in_for_a_silent_neuron_that_should_fire():
+    """In the output layer, and in the backward pass alone."""
+    (x, h, _), (weight, _), _ = random_layers()
+    h[:, 3], h[1, 2] = 0, 0
+    slopes = torch.tensor([[1.0, -1.0, -2.0, -1.0, 0.5]] * 3, dtype=torch.float64)
+    slopes[0, 3] = 1.0  # this one is right to be silent
+    replaced = h.clone()
+    for sample, neuron in ((1, 2), (1, 3), (2, 3)):
+        replaced[sample, neuron, 3::4] = 1
+    grads = {}
+    for name, rule in {
+        "stood in": HM2BP(least_self_effect=None, stand_in=4).of_output(),
+        "hidden": HM2BP(least_self_effect=None, stand_in=4),
+        "none": HM2BP(least_self_effect=None),
+        "fired": HM2BP(least_self_effect=None),
+    }.items():
+        layer = dense(weight, 1.5, replaced if name == "fired" else h, rule)
+        spikes = layer(x)
+        assert torch.equal(spikes, replaced if name == "fired" else h)
+        (spikes.sum(-1) * slopes).sum().backward()
+        grads[name] = layer.synapse.weight.grad
+    torch.testing.assert_close(grads["stood in"], grads["fired"], rtol=1e-12, atol=1e-12)
+    assert torch.equal(grads["hidden"], grads["none"])
+    assert not torch.allclose(grads["hidden"], grads["fired"], rtol=1e-2)
+
+
 def test_the_gradient_is_that_of_a_smooth_objective_where_there_is_one():
     """The counts' linear response to T-PSPs that grow with the neuron's own count; the effects themselves frozen.
 
@@ -198,6 +224,36 @@ def test_a_pooling_layer_divides_its_error_by_its_window():
     flat = x.detach().flatten(1, 3).requires_grad_()
     dense(weight, 1.0, script.flatten(1, 3))(flat).sum().backward()
     torch.testing.assert_close(x.grad.flatten(1, 3), flat.grad / 4, rtol=1e-9, atol=1e-9)
+
+
+def papers_simulator(weight, steps, refractory):
+    """The authors' discrete neuron, which has one step of latency, and input spikes at 1 to 6."""
+    v, x, wait, spikes, voltages = 0.0, 0.0, 0, [], []
+    for t in range(steps):
+        v, x = v - v / TAU_M, x - x / TAU_S
+        if t:
+            x += weight * (1 <= t - 1 <= 6)
+            v += x / TAU_S
+            if wait:
+                v, wait = 0.0, wait - 1
+        voltages.append(v)
+        if v > 5 - 1e-6:
+            spikes.append(t)
+            v, wait = 0.0, refractory
+    return spikes, voltages
+
+
+def test_the_papers_neuron_without_its_refractory_period_is_a_cuba_neuron():
+    spikes, voltages = papers_simulator(10.0, 20, refractory=2)
+    assert spikes == [4, 7, 11, 16]
+    assert voltages[2:5] == pytest.approx([1.25, 3.574219, 6.819153], abs=1e-6)
+    spikes, voltages = papers_simulator(10.0, 20, refractory=0)
+    neuron = CubaNeuron(threshold=5.0, **PARAMS)
+    z = torch.zeros(1, 1, 20)
+    z[..., 2:8] = 10 / TAU_S
+    got = neuron(z)
+    assert torch.nonzero(got.flatten()).flatten().tolist() == spikes
+    assert neuron.dynamics(z)[1].flatten().tolist() == pytest.approx(voltages, abs=0.02)  # on a grid of 1/4096
 
 
 def fire_the_same(layer, x):
@@ -277,6 +333,8 @@ def test_what_has_no_such_gradient_is_refused():
         CubaNeuron(**{**plain, "voltage_decay": 0.5}, gradient=HM2BP(timing="paper"))
     with pytest.raises(InputError, match="timing must be one of neuron, paper, got 'code'"):
         HM2BP(timing="code")
+    with pytest.raises(InputError, match="stand_in must be >= 1 step between two spikes, or None, got 0"):
+        HM2BP(stand_in=0)
     with pytest.raises(InputError, match="refractory must be 0, got 2: no backend has a refractory period"):
         HM2BP(refractory=2)
     merged = Merge({**plain, "gradient": "hm2bp"}, DenseSynapse(3, 2))

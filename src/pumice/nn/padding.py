@@ -16,16 +16,20 @@ class ReadsPadding(torch.nn.Module):
     """
 
     own_steps: torch.Tensor | None = None
+    _next_step = 0  # of a recurrent layer, which hands its steps on one by one
 
     def own_steps_of(self, x: torch.Tensor) -> torch.Tensor | None:
         """`own_steps` as a mask that multiplies x (batch, ..., time); None where x has other steps, or all count.
 
-        Where a recurrent layer hands its steps on one by one, which step it is cannot be known: all count.
+        Where x is one step of several, it is taken for the one behind that of the last call.
         """
         own = self.own_steps
-        if own is None or own.shape != (len(x), x.shape[-1]):
+        if own is None or len(own) != len(x):
             return None
-        return spread(own, x)
+        if x.shape[-1] == 1 < own.shape[1]:
+            step, self._next_step = self._next_step, (self._next_step + 1) % own.shape[1]
+            own = own[:, step : step + 1]
+        return spread(own, x) if own.shape[1] == x.shape[-1] else None
 
 
 @contextmanager
@@ -51,7 +55,7 @@ def padded_(model: torch.nn.Module, lengths: torch.Tensor | None, steps: int) ->
     modules = [module for module in model.modules() if isinstance(module, ReadsPadding)]
     try:
         for module in modules:
-            module.own_steps = own_steps(lengths, steps)
+            module.own_steps, module._next_step = own_steps(lengths, steps), 0
         yield
     finally:
         for module in modules:

@@ -15,6 +15,7 @@ from pumice.errors import InputError, PumiceWarning
 from pumice.fixedpoint.formats import MIXED_WEIGHT
 from pumice.nn import TDBN
 from pumice.nn.blocks.current import Current
+from pumice.nn.padding import end_to_end, padded_
 
 DOUBLINGS = 40
 HALVINGS = 24
@@ -24,7 +25,9 @@ FAR = 0.2
 """In integers, of SLAYER's 8 bits: what is larger is clamped, and does not learn."""
 
 
-def initialize_by_data_(model: torch.nn.Module, batch: torch.Tensor, rate: float = 0.1) -> dict[str, float]:
+def initialize_by_data_(
+    model: torch.nn.Module, batch: torch.Tensor, rate: float = 0.1, lengths: torch.Tensor | None = None
+) -> dict[str, float]:
     r"""Scale a network's weights, layer after layer, until each layer fires at a chosen rate on one batch.
 
     A layer that never fires passes no gradient on, and one that always fires tells nothing. Here the currents of each
@@ -41,6 +44,7 @@ def initialize_by_data_(model: torch.nn.Module, batch: torch.Tensor, rate: float
         model: Made of blocks with neurons, not deployed; changed in place.
         batch: Input, (batch, ..., time), such as a training batch.
         rate: Spikes per neuron and step, above 0 and below 1.
+        lengths: Of samples of unequal length, the steps of each, shape (batch,): what is behind them does not count.
 
     Returns:
         Each layer's rate on the batch, in the order in which the layers run.
@@ -64,8 +68,8 @@ def initialize_by_data_(model: torch.nn.Module, batch: torch.Tensor, rate: float
     buffers = [buffer for norm in _norms(model) for buffer in (norm.running_mean, norm.running_var)]
     before = [(tensor, tensor.detach().clone()) for tensor in (*model.parameters(), *buffers)]
     try:
-        with torch.no_grad(), _statistics_of_the_batch(model):
-            rates = _scaled_layer_by_layer(model, batch, rate)
+        with torch.no_grad(), _statistics_of_the_batch(model), padded_(model, lengths, batch.shape[-1]):
+            rates = _scaled_layer_by_layer(model, batch, rate, lengths)
             model(batch)
     except BaseException:
         with torch.no_grad():
@@ -84,11 +88,13 @@ def initialize_by_data_(model: torch.nn.Module, batch: torch.Tensor, rate: float
     return rates
 
 
-def _scaled_layer_by_layer(model: torch.nn.Module, batch: torch.Tensor, rate: float) -> dict[str, float]:
+def _scaled_layer_by_layer(
+    model: torch.nn.Module, batch: torch.Tensor, rate: float, lengths: torch.Tensor | None
+) -> dict[str, float]:
     rates: dict[str, float] = {}
     done: set[int] = set()
     for name, block in _in_order(model, batch):
-        layer = _Layer.of(block, _arguments(model, batch, block), done)
+        layer = _Layer.of(block, _arguments(model, batch, block), done, lengths)
         rates[name] = layer.bring_to(rate)
         done |= {id(part.module) for part in layer.parts}
         if not rates[name]:
@@ -131,14 +137,16 @@ class _Layer:
         parts: What is scaled.
         run: The block's spikes for the batch.
         largest: Factor at which a weight reaches the end of its 8 bits.
+        lengths: Steps of each sample that count; None where all do.
     """
 
     parts: list[_Part]
     run: Callable[[], torch.Tensor]
     largest: float
+    lengths: torch.Tensor | None
 
     @classmethod
-    def of(cls, block: Any, arguments: tuple[Any, ...], done: set[int]) -> _Layer:
+    def of(cls, block: Any, arguments: tuple[Any, ...], done: set[int], lengths: torch.Tensor | None) -> _Layer:
         """The layer of a block that is called with these arguments, without the parts that are scaled already."""
         current = arguments[0] if arguments else None
         synapses = (
@@ -162,8 +170,8 @@ class _Layer:
         limit = MIXED_WEIGHT.high / (float(block.neuron.w_scale) * largest) if largest else 2.0**DOUBLINGS
         free = [part for part in parts if id(part.module) not in done]
         if isinstance(current, Current) and current.terms:
-            return cls(free, lambda: block.neuron(_sum_of_terms(current)), limit)
-        return cls(free, lambda: _spikes(block(*arguments)), limit)
+            return cls(free, lambda: block.neuron(_sum_of_terms(current)), limit, lengths)
+        return cls(free, lambda: _spikes(block(*arguments)), limit, lengths)
 
     def bring_to(self, rate: float) -> float:
         """Scale the parts; return the rate that is reached."""
@@ -172,7 +180,7 @@ class _Layer:
         def rate_at(factor: float) -> float:
             for part in self.parts:
                 part.scale(factor)
-            tried[factor] = float((self.run() != 0).double().mean())
+            tried[factor] = float((end_to_end(self.run(), self.lengths) != 0).double().mean())
             return tried[factor]
 
         if self.parts and abs(rate_at(1.0) - rate) > CLOSE * rate:

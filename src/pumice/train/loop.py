@@ -109,7 +109,9 @@ def train(
         freeze_(trained.model, recipe.training.freeze)  # before anything sets weights
         if resume_from is None and recipe.training.initial_rate is not None:
             batch = example_input(recipe, trained.dataset, recipe.training.batch_size)
-            initialize_by_data_(trained.model, batch, recipe.training.initial_rate)
+            lengths = trained.steps_of(trained.dataset.train)
+            own = None if lengths is None else torch.from_numpy(lengths[: len(batch)])
+            initialize_by_data_(trained.model, batch, recipe.training.initial_rate, own)
         while (following := next_epoch(recipe, trained.history)) is not None:
             phase, epoch = following
             if (phase, epoch, position.batches) == (FINETUNE, 1, 0):

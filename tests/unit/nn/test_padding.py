@@ -53,11 +53,39 @@ def test_a_norms_statistics_are_those_of_the_own_steps_alone(kind, image):
     assert padded.own_steps is None
 
 
-def test_a_norm_that_sees_one_step_at_a_time_counts_all():
-    norm = nn.TDBN(2, threshold=1.0)
+@pytest.mark.parametrize("kind", [nn.TDBN, nn.BiasFreeNorm])
+def test_a_norm_that_sees_one_step_at_a_time_counts_those_that_are_not_over(kind):
+    """Four samples are in step 0, three in steps 1 and 2, two in step 3, one in steps 4 and 5; twice in a row."""
+    x, samples = ragged()
+    norm, alone = kind(2, threshold=1.0), kind(2, threshold=1.0)
     with padded_(norm, LENGTHS, STEPS):
-        assert norm.own_steps_of(torch.zeros(4, 2, 1)) is None
-        assert norm.own_steps_of(torch.zeros(4, 2, STEPS)) is not None
+        for _ in range(2):
+            for step in range(STEPS):
+                own = torch.cat([s[..., step : step + 1] for s in samples if step < s.shape[-1]])
+                y = norm(x[..., step : step + 1])[LENGTHS > step]
+                if len(own) > 1:
+                    torch.testing.assert_close(y, alone(own), rtol=1e-4, atol=1e-4)
+                else:  # one value says nothing of a variance: the running estimates do
+                    torch.testing.assert_close(y, alone.eval()(own), rtol=1e-4, atol=1e-4)
+                    alone.train()
+    torch.testing.assert_close(norm.running_mean, alone.running_mean)
+    torch.testing.assert_close(norm.running_var, alone.running_var)
+
+
+def test_a_recurrent_blocks_norm_sees_nothing_behind_the_end():
+    torch.manual_seed(0)
+    block = nn.Recurrent({"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.5, "norm": nn.TDBN}, 2, 3)
+    x, _ = ragged()
+    for behind in (0.0, 50.0, 1e3):
+        other = torch.where(own_steps(LENGTHS, STEPS)[:, None], x, behind)
+        block.neuron.norm.running_mean.zero_()
+        with padded_(block, LENGTHS, STEPS):
+            block(other)
+        seen = block.neuron.norm.running_mean.clone()
+        assert behind == 0.0 or torch.equal(seen, before)
+        before = seen
+    block(x)
+    assert not torch.equal(block.neuron.norm.running_mean, before)  # without `padded_` it does
 
 
 def test_firing_rates_leave_padding_out():

@@ -6,6 +6,7 @@ from torch.nn.utils import parametrizations, prune
 
 from pumice import nn
 from pumice.errors import InputError, PumiceWarning
+from pumice.nn.padding import own_steps
 from pumice.nn.probes.firing import watch_firing
 from pumice.quantization import quantize_
 from pumice.train import initialize_by_data_, load_checkpoint, train
@@ -202,3 +203,21 @@ def test_a_recipe_can_ask_for_it_and_is_resumed_bit_for_bit(tiny_recipe, digits,
     resumed = train(recipe, digits, resume_from=load_checkpoint(path))
     states = whole.model.state_dict(), resumed.model.state_dict()
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+@pytest.mark.parametrize("norm", [None, nn.TDBN])
+@pytest.mark.parametrize("make", [dense, recurrent], ids=lambda f: f.__name__)
+def test_padding_counts_in_no_rate(make, norm):
+    """Behind the end of the shorter samples something comes that would make every neuron fire, or nothing at all."""
+    x = spikes(64)
+    lengths = torch.full((len(x),), x.shape[-1])
+    lengths[::2] = 2
+    own, scaled = own_steps(lengths, x.shape[-1]), []
+    for behind in (0.0, 30.0):
+        torch.manual_seed(1)
+        model = make(norm=norm)
+        rates = initialize_by_data_(model, torch.where(own[:, None], x, behind), rate=0.15, lengths=lengths)
+        assert list(rates.values()) == pytest.approx([0.15] * len(rates), rel=0.1)
+        scaled.append([p.detach().clone() for p in model.parameters()])
+    for a, b in zip(*scaled, strict=True):
+        torch.testing.assert_close(a, b)

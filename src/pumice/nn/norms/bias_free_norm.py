@@ -49,7 +49,9 @@ class BiasFreeNorm(TDBN):
         self._check_channels(x)
         x = at_least_float32(x)
         own, shared = self.own_steps_of(x), self.synchronized and is_shared()
-        if self.training and (shared or own is not None):
+        if not shared and own is not None and self._is_one_value(own, x):
+            gain = self.gain()
+        elif self.training and (shared or own is not None):
             square = channel_sum(x.square(), own, shared=shared) / channel_size(x, own, shared=shared)
             self._remember(None, square)
             gain = self.scale * (self.alpha * self._threshold()) / deviation(square + self.eps)

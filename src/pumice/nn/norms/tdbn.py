@@ -142,7 +142,9 @@ class TDBN(ReadsPadding):
         if not self.training:
             return _scaled(x, self.gain(), self.offset())
         own, shared = self.own_steps_of(x), self.synchronized and is_shared()
-        if shared or (own is not None and int(own.sum()) > 1):
+        if not shared and own is not None and self._is_one_value(own, x):  # the last of the longest samples
+            return _scaled(at_least_float32(x), self.gain(), self.offset())
+        if shared or own is not None:
             return self._by_sums(at_least_float32(x), own, shared=shared)
         if self._is_single(x):
             return _scaled(at_least_float32(x), 0 * self.scale, self.shift)
@@ -169,6 +171,11 @@ class TDBN(ReadsPadding):
         gain = self.scale * (self.alpha * self._threshold())
         gain = gain / deviation((with_n_minus_1 if self.unbiased else var) + self.eps)
         return (x - mean.view(shape)) * gain.view(shape) + self.shift.view(shape)
+
+    @staticmethod
+    def _is_one_value(own: torch.Tensor, x: torch.Tensor) -> bool:
+        """Whether what counts is at most one value per channel; that it is one of few, nobody has to be told."""
+        return int(own.sum()) * x[0, 0, ..., 0].numel() <= 1
 
     def _is_single(self, x: torch.Tensor) -> bool:
         """Whether a channel is one value, which is its own mean and says nothing of the variance; warns."""

@@ -118,9 +118,9 @@ class EventLinear(torch.autograd.Function):
         g_x = (g @ weight).movedim(0, -1) if ctx.needs_input_grad[0] else None
         g_weight = None
         if ctx.needs_input_grad[1]:
-            g_weight = weight.new_empty(weight.shape[::-1])
-            _multiply(ctx.found.by_neuron, g, (1, g.shape[1]), g_weight, (0, 1))
-            g_weight = g_weight.t().contiguous()  # torch would copy it slowly into the weight's five axes
+            by_input, g_weight = weight.new_empty(weight.shape[::-1]), weight.new_empty(weight.shape)
+            _multiply(ctx.found.by_neuron, g, (1, g.shape[1]), by_input, (0, 1))
+            parallel_for(kernels.events.exchange_axes, len(weight), by_input.numpy(), g_weight.numpy())
         return g_x, g_weight, None
 
 

@@ -280,6 +280,21 @@ def test_spikes_are_bit_for_bit_those_of_slayers_rule(kind, deployed):
     fire_the_same(layer, x.float())
 
 
+def test_a_quantized_layer_has_the_gradient_that_it_had_before():
+    torch.manual_seed(0)
+    layer = Dense({"threshold": 2.0, "current_decay": 0.5, "voltage_decay": 0.25, "gradient": "hm2bp"}, 20, 30)
+    layer.synapse.weight.data = layer.neuron.quantize_8bit(12 * layer.synapse.weight.detach())
+    x, slopes = (torch.rand(5, 20, 8) < 0.3).float(), torch.randn(30, 1)
+    spikes = layer(x)
+    (spikes * slopes).sum().backward()
+    before = layer.synapse.weight.grad.clone()
+    quantize_(layer, x).zero_grad()
+    again = layer(x)
+    assert torch.equal(spikes, again)
+    (again * slopes).sum().backward()
+    torch.testing.assert_close(layer.synapse.weight.grad, before, rtol=2e-3, atol=2e-3)
+
+
 def test_a_constant_input_is_multiplied_once_and_learned_from_at_every_step(monkeypatch):
     torch.manual_seed(0)
     layer = Dense({"threshold": 4.0, "current_decay": 0.5, "voltage_decay": 0.2, "gradient": "hm2bp"}, 6, 9)

@@ -95,7 +95,6 @@ class HM2BP(LayerRule):
                 "has none in fixed point (LIFRefractory is a model in floating point); use 0, and a higher threshold "
                 "for fewer spikes"
             )
-
         if self.stand_in is not None and self.stand_in < 1:
             raise InputError(f"HM2BP: stand_in must be >= 1 step between two spikes, or None, got {self.stand_in}")
 
@@ -159,8 +158,8 @@ class _Layer(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Gradients of input and weights."""
-        source, pair, current, of_active = ctx.graphs
         received, spikes = ctx.saved_tensors
+        source, pair, current, of_active = ctx.graphs
         z, s, g = (time_major(tensor).flatten(1) for tensor in (received, spikes, grads[0].to(spikes.dtype)))
         if ctx.rule.is_output and ctx.rule.stand_in is not None:
             s = _with_stand_ins(s, g, ctx.rule.stand_in)
@@ -181,21 +180,19 @@ class _Layer(torch.autograd.Function):
                 as_current(per_step * (delta * factor)),
                 as_current(torch.stack([of_silent, torch.zeros_like(of_silent)])),
             ]
-            g_weights = list(
-                torch.autograd.grad(
-                    [current, of_active], ctx.weights, outputs, retain_graph=source.requires_grad, allow_unused=True
-                )
-            )
+            both = [current, of_active]
+            found_grads = torch.autograd.grad(both, ctx.weights, outputs, retain_graph=True, allow_unused=True)
+            g_weights = list(found_grads)
         g_source = None
         if source.requires_grad:
             unit = SILENT_RATIO * ctx.tau_s * delta
             of_ratios = as_current(torch.stack([torch.where(silent, unit, 0), unit]))
-            (g_source,) = torch.autograd.grad(current, source, as_current(found.per_step.mul_(delta)))
-            (of_pair,) = torch.autograd.grad(of_active, pair, of_ratios)
+            of_steps = as_current(found.per_step.mul_(delta))
+            (g_source,) = torch.autograd.grad(current, source, of_steps, retain_graph=True)
+            (of_pair,) = torch.autograd.grad(of_active, pair, of_ratios, retain_graph=True)
             g_source = _joined(g_source, of_pair, pair.detach())
             if ctx.window != 1:
                 g_source.div_(ctx.window)
-        ctx.graphs = None
         return g_source, None, None, None, *g_weights
 
 

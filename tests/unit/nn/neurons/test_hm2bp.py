@@ -226,36 +226,6 @@ def test_a_pooling_layer_divides_its_error_by_its_window():
     torch.testing.assert_close(x.grad.flatten(1, 3), flat.grad / 4, rtol=1e-9, atol=1e-9)
 
 
-def papers_simulator(weight, steps, refractory):
-    """The authors' discrete neuron, which has one step of latency, and input spikes at 1 to 6."""
-    v, x, wait, spikes, voltages = 0.0, 0.0, 0, [], []
-    for t in range(steps):
-        v, x = v - v / TAU_M, x - x / TAU_S
-        if t:
-            x += weight * (1 <= t - 1 <= 6)
-            v += x / TAU_S
-            if wait:
-                v, wait = 0.0, wait - 1
-        voltages.append(v)
-        if v > 5 - 1e-6:
-            spikes.append(t)
-            v, wait = 0.0, refractory
-    return spikes, voltages
-
-
-def test_the_papers_neuron_without_its_refractory_period_is_a_cuba_neuron():
-    spikes, voltages = papers_simulator(10.0, 20, refractory=2)
-    assert spikes == [4, 7, 11, 16]
-    assert voltages[2:5] == pytest.approx([1.25, 3.574219, 6.819153], abs=1e-6)
-    spikes, voltages = papers_simulator(10.0, 20, refractory=0)
-    neuron = CubaNeuron(threshold=5.0, **PARAMS)
-    z = torch.zeros(1, 1, 20)
-    z[..., 2:8] = 10 / TAU_S
-    got = neuron(z)
-    assert torch.nonzero(got.flatten()).flatten().tolist() == spikes
-    assert neuron.dynamics(z)[1].flatten().tolist() == pytest.approx(voltages, abs=0.02)  # on a grid of 1/4096
-
-
 def fire_the_same(layer, x):
     expected = layer(x)
     set_gradient_(layer, "hm2bp")
@@ -293,6 +263,27 @@ def test_a_quantized_layer_has_the_gradient_that_it_had_before():
     assert torch.equal(spikes, again)
     (again * slopes).sum().backward()
     torch.testing.assert_close(layer.synapse.weight.grad, before, rtol=2e-3, atol=2e-3)
+
+
+def test_a_second_backward_pass_gives_the_same():
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        *(
+            Dense(
+                {"threshold": 2.0, "current_decay": 0.5, "voltage_decay": 0.25, "gradient": "hm2bp"},
+                9,
+                9,
+                weight_scale=9,
+            )
+            for _ in range(2)
+        )
+    )
+    total = net((torch.rand(2, 9, 8) < 0.5).float()).sum()
+    grads = [torch.autograd.grad(total, list(net.parameters())[2:3], retain_graph=keep)[0] for keep in (True, False)]
+    assert grads[0].any()
+    assert torch.equal(*grads)
+    with pytest.raises(RuntimeError, match="second time"):
+        total.backward()
 
 
 def test_a_constant_input_is_multiplied_once_and_learned_from_at_every_step(monkeypatch):

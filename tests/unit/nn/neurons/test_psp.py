@@ -120,3 +120,33 @@ def test_kernels_of_a_neuron():
         InputError, match=r"needs tau_s < tau_m, that is current_decay > voltage_decay, got 0\.25 and 0\.5"
     ):
         Membrane.of(CubaNeuron(threshold=1.0, current_decay=0.25, voltage_decay=0.5), "paper")
+
+
+def papers_simulator(weight, steps, refractory):
+    """The authors' discrete neuron, which has one step of latency, and input spikes at 1 to 6."""
+    v, x, wait, spikes, voltages = 0.0, 0.0, 0, [], []
+    for t in range(steps):
+        v, x = v - v / 64.0, x - x / 8.0
+        if t:
+            x += weight * (1 <= t - 1 <= 6)
+            v += x / 8.0
+            if wait:
+                v, wait = 0.0, wait - 1
+        voltages.append(v)
+        if v > 5 - 1e-6:
+            spikes.append(t)
+            v, wait = 0.0, refractory
+    return spikes, voltages
+
+
+def test_the_papers_neuron_without_its_refractory_period_is_a_cuba_neuron():
+    spikes, voltages = papers_simulator(10.0, 20, refractory=2)
+    assert spikes == [4, 7, 11, 16]
+    assert voltages[2:5] == pytest.approx([1.25, 3.574219, 6.819153], abs=1e-6)
+    spikes, voltages = papers_simulator(10.0, 20, refractory=0)
+    neuron = CubaNeuron(threshold=5.0, current_decay=1 / 8, voltage_decay=1 / 64)
+    z = torch.zeros(1, 1, 20)
+    z[..., 2:8] = 10 / 8.0
+    got = neuron(z)
+    assert torch.nonzero(got.flatten()).flatten().tolist() == spikes
+    assert neuron.dynamics(z)[1].flatten().tolist() == pytest.approx(voltages, abs=0.02)  # on a grid of 1/4096

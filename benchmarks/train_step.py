@@ -1,6 +1,6 @@
 """A training step (forward and backward) of stock SLAYER, pumice and SpikingJelly on the same work.
 
-    uv run python benchmarks/train_step.py [--rounds 5] [--threads 2] [--only mlp|conv|deployed]
+    uv run python benchmarks/train_step.py [--rounds 5] [--threads 2] [--only mlp|conv|deployed|hm2bp]
 
 Each round runs all three after each other, so that a busy machine slows all of them; ratios are medians of the
 rounds' own ratios. Before anything is timed, pumice's spikes must equal SLAYER's at every layer and step, and its
@@ -12,7 +12,12 @@ set OMP_WAIT_POLICY=active before the command to see them at their best.
 
 `deployed` is a step of fine-tuning behind `pumice.quantize_`, through the chip's integers: in compiled loops, and
 step by step in torch, which is their definition; beside them the same network's step before. Spikes are equal,
-gradients to 1e-5. uv pip install --no-deps --target /some/folder spikingjelly==0.0.0.0.14 PYTHONPATH=/some/folder
+gradients to 1e-5.
+
+`hm2bp` is a step of the learning rule HM2-BP on both networks beside one of SLAYER's rule, whose spikes it shares,
+and on the MLP the double sum over pairs of spikes that the paper writes (one sample, compiled, times the batch).
+
+uv pip install --no-deps --target /some/folder spikingjelly==0.0.0.0.14 PYTHONPATH=/some/folder
 uv run python benchmarks/train_step.py
 """
 
@@ -29,6 +34,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is loaded
 
+import double_sum
 import torch
 from lava.lib.dl.slayer.block import cuba as slayer
 
@@ -193,6 +199,32 @@ def compare_deployed(rounds: int) -> None:
     profile(ours, x, wanted)
 
 
+def compare_rules(case: str, rounds: int) -> None:
+    """Check, then time, HM2-BP beside SLAYER's rule on one network."""
+    make, make_input = CASES[case]
+    torch.manual_seed(0)
+    x = make_input()
+    ours = make(nn)
+    theirs = nn.set_gradient_(copy.deepcopy(ours), nn.HM2BP())
+    wanted = torch.full((len(x), 10), 0.03)
+    with torch.no_grad():
+        assert torch.equal(ours(x), theirs(x)), "spikes depend on the learning rule"
+    print(f"hm2bp on {case}: {tuple(x.shape)}, {float(x.mean()):.1%} events")
+    runs: dict[str, Callable[[], Any]] = {
+        "hm2bp": lambda: step(theirs, x, wanted),
+        "pumice": lambda: step(ours, x, wanted),
+    }
+    if case == "mlp":
+        double_sum.check(theirs[0], x[:1], ALLOWED)
+    race(runs, rounds)
+    if case == "mlp":
+        spikes = double_sum.forward(theirs, x[:1])
+        start = time.perf_counter()
+        double_sum.backward(theirs, spikes, spikes[-1].sum(-1) - 5)
+        print(f"  double sum   {1000 * len(x) * (time.perf_counter() - start):7.0f} ms, backward pass only")
+    profile(theirs, x, wanted)
+
+
 def race(runs: dict[str, Callable[[], Any]], rounds: int) -> None:
     """Time each after the other in every round, and compare with "pumice"."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
@@ -227,16 +259,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=None, help="CPU threads; as many as torch takes by default")
-    parser.add_argument("--only", choices=[*CASES, "deployed"])
+    parser.add_argument("--only", choices=[*CASES, "deployed", "hm2bp"])
     parser.add_argument("--as-is", action="store_true", help="leave torch's memory as it is: small pages, given back")
     options = parser.parse_args()
     if not options.as_is:
         keep_large_tensors()
     torch.set_num_threads(options.threads or torch.get_num_threads())
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, medians of {options.rounds} rounds")
-    for case in [options.only] if options.only else [*CASES, "deployed"]:
+    for case in [options.only] if options.only else [*CASES, "deployed", "hm2bp"]:
         if case == "deployed":
             compare_deployed(options.rounds)
+        elif case == "hm2bp":
+            for network in CASES:
+                compare_rules(network, options.rounds)
         else:
             compare(case, options.rounds)
 

@@ -29,7 +29,8 @@ from pumice.train.cross_validate import FoldResult, spread
 
 FOLDER = Path(__file__).parents[1] / "netx_exports"
 NETWORKS = (
-    *("digits", "digits-resnet", "digits-stmixer", "mnist", "mnist-stmixer", "nmnist", "fsdd", "fsdd-delays"),
+    *("digits", "digits-resnet", "digits-stmixer", "mnist", "mnist-hm2bp", "mnist-stmixer", "nmnist"),
+    *("fsdd", "fsdd-delays"),
     *("cifar10-resnet", "cifar10-stmixer", "cifar10-resnet19"),
 )
 BEYOND_CORES = ("mnist-stmixer", "cifar10-stmixer", "cifar10-resnet19")

@@ -18,6 +18,7 @@ CORES = {
     "fsdd": 7,
     "fsdd-delays": 9,
     "mnist": 14,
+    "mnist-hm2bp": 27,
     "nmnist": 6,
 }
 REFUSED = {"cifar10-stmixer": "57,344 inputs", "mnist-stmixer": "32,928 inputs"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from lava.lib.dl.slayer.neuron import Dropout
 from pumice import nn
 from pumice.errors import InputError
 from pumice.nn.checks import check_choice, check_image, check_sizes
+from pumice.nn.neurons.gradients import find_gradient
 from pumice.nn.synapses.delay import MAX_DELAY
 
 POOL_WEIGHT = 1.1
@@ -29,6 +31,8 @@ def feedforward(
     delay: bool = False,
     max_delay: int = MAX_DELAY,
     dropout: float = 0.0,
+    thresholds: Sequence[float] | None = None,
+    weight_scale: float | Sequence[float] = 1.0,
 ) -> torch.nn.Sequential:
     """A chain such as "12c5-2a-64c5-2a", with a dense layer of one neuron per class at its end.
 
@@ -42,6 +46,9 @@ def feedforward(
         delay: Give each hidden dense or convolution layer learnable axonal delays.
         max_delay: Longest delay, steps.
         dropout: Probability that a hidden neuron is silenced for a whole training sample.
+        thresholds: Of each layer, the output's last, in place of the one of `neuron_params`.
+        weight_scale: What the first weights, PyTorch's, are multiplied by; one for all layers, or one for each, the
+            output's last. For networks without a norm; pooling has weights of its own.
 
     Returns:
         (batch, channel, height, width, time) -> (batch, n_classes, time), spikes 0 or 1.
@@ -66,9 +73,11 @@ def feedforward(
             f"got {dropout} and {max_delay}"
         )
     names = str(layers)  # a single dense layer is a number in a recipe
+    each = _each_layer(neuron_params, thresholds, weight_scale, len(names.split("-")) + 1 if names else 1)
     blocks: OrderedDict[str, torch.nn.Module] = OrderedDict()
     shape: tuple[int, ...] = image_shape
     for index, text in enumerate(names.split("-") if names else [], start=1):
+        params, options = each[index - 1]
         layer = _LAYER.fullmatch(text)
         where = f"feedforward: layer {index}, {text!r}, of {names!r}"
         if layer is None:
@@ -78,16 +87,16 @@ def feedforward(
         if layer["channels"] is not None:
             name, (block, shape) = (
                 f"conv{index}",
-                _conv(neuron_params, shape, layer, where, padding=padding, delay=delay),
+                _conv(params, shape, layer, where, padding=padding, delay=delay, **options),
             )
         elif layer["pool"] is not None:
-            name, (block, shape) = f"pool{index}", _pool(neuron_params, shape, int(layer["pool"]), where)
+            name, (block, shape) = f"pool{index}", _pool(params, shape, int(layer["pool"]), where)
         else:
             _flatten(blocks, shape)
             neurons = int(layer["neurons"])
             if neurons < 1:
                 raise InputError(f"{where}: a layer needs at least one neuron")
-            name, block = f"dense{index}", nn.Dense(neuron_params, _size(shape), neurons, delay=delay)
+            name, block = f"dense{index}", nn.Dense(params, _size(shape), neurons, delay=delay, **options)
             shape = (neurons,)
         if getattr(block, "delay", None) is not None:
             block.delay.max_delay = max_delay
@@ -95,19 +104,46 @@ def feedforward(
             block.neuron.drop = Dropout(dropout)
         blocks[name] = block
     _flatten(blocks, shape)
-    blocks["output"] = nn.Dense(neuron_params, _size(shape), n_classes)
+    params, options = each[-1]
+    if "gradient" in params:
+        params = {**params, "gradient": find_gradient(params["gradient"]).of_output()}
+    blocks["output"] = nn.Dense(params, _size(shape), n_classes, **options)
     return torch.nn.Sequential(blocks)
 
 
+def _each_layer(
+    params: dict[str, Any], thresholds: Sequence[float] | None, weight_scale: float | Sequence[float], n: int
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Neuron parameters and options of each layer, the output's last."""
+    scales = [weight_scale] * n if isinstance(weight_scale, (int, float)) else list(weight_scale)
+    chosen = [params["threshold"]] * n if thresholds is None else list(thresholds)
+    for name, values in (("thresholds", chosen), ("weight_scale", scales)):
+        if len(values) != n or not all(value > 0 for value in values):
+            raise InputError(
+                f"feedforward: {name} must be {n} numbers > 0, one for each layer and the output's last, got {values}"
+            )
+    return [
+        ({**params, "threshold": threshold}, {} if scale == 1 else {"weight_scale": scale})
+        for threshold, scale in zip(chosen, scales, strict=True)
+    ]
+
+
 def _conv(
-    params: dict[str, Any], shape: tuple[int, ...], layer: re.Match[str], where: str, *, padding: str, delay: bool
+    params: dict[str, Any],
+    shape: tuple[int, ...],
+    layer: re.Match[str],
+    where: str,
+    *,
+    padding: str,
+    delay: bool,
+    **options: Any,
 ) -> tuple[Any, tuple[int, ...]]:
     channels, kernel, stride = int(layer["channels"]), int(layer["kernel"]), int(layer["stride"] or 1)
     pad = kernel // 2 if padding == "same" else 0
     sides = [(side + 2 * pad - kernel) // max(stride, 1) + 1 for side in shape[1:]]
     if min(channels, kernel, stride, *sides) < 1:
         raise InputError(f"{where}: does not fit an input of {shape[1]} x {shape[2]}")
-    block = nn.Conv(params, shape[0], channels, kernel, stride=stride, padding=pad, delay=delay)
+    block = nn.Conv(params, shape[0], channels, kernel, stride=stride, padding=pad, delay=delay, **options)
     return block, (channels, *sides)
 
 

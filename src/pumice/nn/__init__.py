@@ -22,6 +22,7 @@ from pumice.nn.blocks.surrogate_module import SurrogateModule, surrogate_encoder
 from pumice.nn.blocks.token_mixer import TokenMixerBlock
 from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.nn.neurons.gradient import Gradient
+from pumice.nn.neurons.hm2bp import HM2BP
 from pumice.nn.neurons.sigma_delta import SigmaDeltaNeuron
 from pumice.nn.neurons.srm import SRMNeuron
 from pumice.nn.neurons.stbp import STBP
@@ -38,6 +39,7 @@ from pumice.nn.synapses.linear import LinearSynapse
 from pumice.nn.synapses.token_mixing import TokenMixingSynapse
 
 __all__ = [
+    "HM2BP",
     "STBP",
     "TDBN",
     "AbstractSynapse",

@@ -132,7 +132,7 @@ def build_network(recipe: Recipe, dataset: Dataset) -> torch.nn.Module:
             "the network was given as train(..., model=...), so no recipe can make it again: give it once more, "
             'restore(checkpoint, model=...), or name in the recipe what makes it: network.name = "my_module:make"'
         )
-    params = recipe.neuron.model_dump(exclude={"norm", "surrogate", "surrogate_args", "gradient"})
+    params = recipe.neuron.model_dump(exclude={"norm", "surrogate", "surrogate_args", "gradient", "gradient_args"})
     if recipe.neuron.norm == "tdbn":
         params["norm"] = nn.TDBN
     if (surrogate := _surrogate(recipe.neuron)) is not None:
@@ -180,9 +180,11 @@ def _surrogate(neuron: NeuronSection) -> Surrogate | None:
 
 def _gradient(neuron: NeuronSection) -> nn.Gradient | None:
     if neuron.gradient is None:
+        if neuron.gradient_args:
+            raise InputError("neuron.gradient_args are those of a neuron.gradient, and none is chosen")
         return None
     where = f"neuron.gradient {neuron.gradient!r}"
-    gradient = names.call(names.find(neuron.gradient, GRADIENTS, "gradient"), where, {})
+    gradient = names.call(names.find(neuron.gradient, GRADIENTS, "gradient"), where, neuron.gradient_args)
     if not isinstance(gradient, nn.Gradient):
         raise InputError(f"{where} gives a {type(gradient).__name__}, no pumice.nn.Gradient")
     return gradient

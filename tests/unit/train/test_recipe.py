@@ -262,7 +262,7 @@ def test_every_name_of_the_users_own_is_among_those_that_a_file_may_not_choose()
                     continue
                 accepting += bool([*own_names(recipe)])
                 free = {"data.args", "data.encoding_args", "data.augment", "data.cache", "network.args",
-                        "network.weights", "training.optimizer_args", "training.loss_args",
+                        "network.weights", "neuron.gradient_args", "training.optimizer_args", "training.loss_args",
                         "training.schedule_args"}  # fmt: skip
                 assert [*own_names(recipe)] or f"{section}.{key}" in free, (section, key, value)
     assert accepting == 9

@@ -15,6 +15,7 @@ from pumice.nn.computed_weight import weight_of
 from pumice.nn.exact import exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.cuba import CubaNeuron
+from pumice.nn.neurons.gradient import LayerRule
 from pumice.nn.neurons.slayer_state import draw_decays, resize_
 from pumice.nn.norms.tdbn import TDBN
 from pumice.nn.remade import become_
@@ -55,6 +56,15 @@ def make_synapses_fast_(block: Any, *, in_place: bool = False) -> None:
             setattr(block, name, fast(getattr(block, name), block.neuron, in_place=in_place))
 
 
+def _behind_neurons(block: Any, spikes: torch.Tensor) -> Any:
+    """What SLAYER's blocks do with their neurons' spikes."""
+    if block.delay_shift:
+        spikes = delay(spikes, 1)
+    if block.delay is not None:
+        spikes = block.delay(spikes)
+    return (spikes, torch.mean(spikes > 0)) if block.count_log else spikes
+
+
 class _Exporting:
     """lava-dl's export of a block, where it writes what the block computes.
 
@@ -62,6 +72,7 @@ class _Exporting:
     """
 
     neuron: CubaNeuron
+    synapse: torch.nn.Module
 
     def export_hdf5(self, handle: Any) -> None:
         """Write the block into an open group, as lava-dl does.
@@ -78,7 +89,21 @@ class _Exporting:
         super().export_hdf5(handle)  # type: ignore[misc]
 
 
-class Dense(_Exporting, slayer.Dense):
+class OneSynapse(_Exporting):
+    """A block whose neurons are fed by one synapse, so that a learning rule may need both."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        """Spikes for spikes."""
+        rule = self.neuron.gradient
+        if not (isinstance(rule, LayerRule) and rule.applies(self.neuron, x)):
+            return super().forward(x)  # type: ignore[misc]
+        if (mask := getattr(self, "mask", None)) is not None:
+            self.synapse.weight.data *= mask
+        spikes = rule.layer_spikes(self.synapse, self.neuron, x)
+        return _behind_neurons(self, spikes if self.neuron.drop is None else self.neuron.drop(spikes))
+
+
+class Dense(OneSynapse, slayer.Dense):
     """Fully connected layer of CUBA neurons: `lava.lib.dl.slayer.block.cuba.Dense`, zero latency in training.
 
     Args:
@@ -104,7 +129,7 @@ class Dense(_Exporting, slayer.Dense):
         _complete_(self, neuron_params, out_neurons)
 
 
-class Conv(_Exporting, slayer.Conv):
+class Conv(OneSynapse, slayer.Conv):
     """Convolution layer of CUBA neurons: `lava.lib.dl.slayer.block.cuba.Conv`, zero latency in training.
 
     Args:
@@ -139,7 +164,7 @@ class Conv(_Exporting, slayer.Conv):
         _complete_(self, neuron_params, out_features)
 
 
-class Pool(_Exporting, slayer.Pool):
+class Pool(OneSynapse, slayer.Pool):
     """Sum pooling into CUBA neurons, `lava.lib.dl.slayer.block.cuba.Pool`; deployed as a grouped convolution.
 
     Args:
@@ -210,11 +235,7 @@ class Recurrent(_Exporting, slayer.Recurrent):
         matrix = weight.flatten(1) if hook is None else hook(weight.flatten(1))
         spikes = recur(z if self.bias is None else z + self.bias, self.neuron, matrix)
         self.neuron.reset_state()  # the last batch's is nobody's
-        if self.delay_shift:
-            spikes = delay(spikes, 1)
-        if self.delay is not None:
-            spikes = self.delay(spikes)
-        return (spikes, torch.mean(spikes > 0)) if self.count_log else spikes
+        return _behind_neurons(self, spikes)
 
 
 def rest(block: Any, _args: Any) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from pumice.nn.deviation import deviation
 from pumice.nn.kernels import changes as change_loop
+from pumice.nn.kernels import credit as credit_loop
 from pumice.nn.kernels import cuba, deployed, norm, stbp, whole
 from pumice.nn.kernels import quantize as grid
 from pumice.nn.kernels.threads import parallel_for
@@ -58,6 +59,31 @@ def changes(values: torch.Tensor, threshold: float, sent: torch.Tensor) -> None:
     """See `changes.changes`; values and what is sent are (time, neuron)."""
     arrays = values.numpy(), values.numpy().dtype.type(threshold), sent.numpy()
     parallel_for(change_loop.changes, values.shape[1], *arrays, grain=GRAIN)
+
+
+def credit(
+    s: torch.Tensor,
+    g: torch.Tensor,
+    z: torch.Tensor,
+    keep_u: float,
+    keep_v: float,
+    gain: float,
+    per_step: torch.Tensor,
+    count: torch.Tensor,
+    error: torch.Tensor,
+    potential: torch.Tensor,
+) -> None:
+    """See `credit.credit`."""
+    numbers, inputs = map(np.float32, (keep_u, keep_v, gain)), (s.numpy(), g.numpy(), z.numpy())
+    found = per_step.numpy(), count.numpy(), error.numpy(), potential.numpy()
+    parallel_for(credit_loop.credit, z.shape[1], *inputs, *numbers, *found, grain=GRAIN)
+
+
+def any_step(x: torch.Tensor, by_step: bool, found: torch.Tensor) -> None:
+    """See `credit.any_step`; tensors contiguous, the numbers of a neuron or of a step by each other."""
+    bits, neurons = x.view(-1).view(torch.int32).numpy(), found.view(-1).numpy()
+    of_loop = bits, x.numel() // max(len(neurons), 1), by_step, neurons
+    parallel_for(credit_loop.any_step, len(neurons), *of_loop, grain=GRAIN)
 
 
 def cuba_backward(g: torch.Tensor, keep_u: torch.Tensor, keep_v: torch.Tensor) -> None:

@@ -89,6 +89,11 @@ surrogate_backward = Operator(
     "surrogate_backward(Tensor g_s, Tensor v, float threshold, float scale, str kind, float a, float b, "
     "Tensor(a!) g) -> ()"
 )
+credit = Operator(
+    "credit(Tensor s, Tensor g, Tensor z, float keep_u, float keep_v, float gain, Tensor(a!) per_step, "
+    "Tensor(b!) count, Tensor(c!) error, Tensor(d!) potential) -> ()"
+)
+any_step = Operator("any_step(Tensor x, bool by_step, Tensor(a!) found) -> ()")
 changes = Operator("changes(Tensor values, float threshold, Tensor(a!) sent) -> ()")
 quantise = Operator("quantise(Tensor weight, float step, int edge, Tensor(a!) quantised, Tensor(b!) passes) -> ()")
 normalize_forward = Operator(

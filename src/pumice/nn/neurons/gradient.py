@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from pumice.errors import InputError
+
 if TYPE_CHECKING:
     from pumice.nn.neurons.cuba import CubaNeuron
 
@@ -47,9 +49,39 @@ class Gradient(ABC):
         """Whether the spikes of this call are to be made by `spikes`."""
         return torch.is_grad_enabled()
 
+    def of_output(self) -> Gradient:
+        """What the neurons have whose spikes are the network's answer, where others have this one."""
+        return self
+
     @abstractmethod
     def spikes(self, neuron: CubaNeuron, input: torch.Tensor) -> torch.Tensor:
         """Spikes with this gradient, for a current, or for the integer synaptic sums of a quantized neuron."""
+
+
+class LayerRule(Gradient):
+    """A learning rule that needs more of a layer than its neurons: the synapse in front of them, too.
+
+    `pumice.nn.Dense`, `Conv` and `Pool` call it with both; neurons that several synapses feed cannot have it.
+    """
+
+    def applies(self, neuron: CubaNeuron, input: torch.Tensor) -> bool:
+        """Where a gradient is wanted."""
+        return torch.is_grad_enabled()
+
+    def spikes(self, neuron: CubaNeuron, input: torch.Tensor) -> torch.Tensor:
+        """Refused.
+
+        Raises:
+            InputError: The neurons have no synapse that the rule could reach.
+        """
+        raise InputError(
+            f'the gradient "{self.name}" is a rule of a synapse and its neurons, in pumice.nn.Dense, Conv and Pool; '
+            'these neurons are fed in another way: use "slayer" or "stbp" there'
+        )
+
+    @abstractmethod
+    def layer_spikes(self, synapse: torch.nn.Module, neuron: CubaNeuron, x: torch.Tensor) -> torch.Tensor:
+        """The layer's spikes for spikes (batch, ..., time), before dropout and delay, with this rule's gradient."""
 
 
 @dataclass(frozen=True)

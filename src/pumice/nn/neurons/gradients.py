@@ -7,12 +7,14 @@ from functools import partial
 
 from pumice.errors import InputError
 from pumice.nn.neurons.gradient import Gradient, Slayer
+from pumice.nn.neurons.hm2bp import HM2BP
 from pumice.nn.neurons.stbp import STBP
 
 GRADIENTS: dict[str, Callable[[], Gradient]] = {
     "slayer": Slayer,
     "stbp": STBP,
     "stbp-detached": partial(STBP, detaches_reset=True),
+    "hm2bp": HM2BP,
 }
 
 

@@ -21,7 +21,7 @@ from pumice.nn.exact import direct_convolution, exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.nn.remade import become_, remade
-from pumice.nn.synapses.sparse_product import FEWEST_OUTPUTS, EventLinear, Events
+from pumice.nn.synapses.sparse_product import FEWEST_OUTPUTS, Events, event_linear
 
 
 class _Deployable:
@@ -56,7 +56,7 @@ class Dense(_Deployable, slayer.Dense):
             return _conv(self, input, weight)
         weight = weight.flatten(1)
         if _may_be_sparse(input, weight) and (found := Events.find(input)) is not None:
-            return slayer_order(EventLinear.apply(input, weight, found))
+            return slayer_order(event_linear(input, weight, found))
         return slayer_order(F.linear(time_major(input), weight))
 
 

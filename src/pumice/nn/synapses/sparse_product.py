@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -98,15 +98,19 @@ class EventLinear(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, found: Events) -> torch.Tensor:
-        """As the class says."""
+    def forward(
+        ctx: Any, x: torch.Tensor, weight: torch.Tensor, found: Events, known: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """As the class says; `known` is the product, if another node has it already."""
+        ctx.found = found
+        ctx.save_for_backward(weight)
+        if known is not None:
+            return known.view_as(known)
         batch, _, steps = x.shape
         out = weight.new_empty(steps, batch, len(weight))
         table = weight.detach().t().contiguous()
         strides = (0, 1), (1, batch)
         _multiply(found.by_step, table, strides[0], out, strides[1])
-        ctx.found = found
-        ctx.save_for_backward(weight)
         return out
 
     @staticmethod
@@ -121,7 +125,36 @@ class EventLinear(torch.autograd.Function):
             by_input, g_weight = weight.new_empty(weight.shape[::-1]), weight.new_empty(weight.shape)
             _multiply(ctx.found.by_neuron, g, (1, g.shape[1]), by_input, (0, 1))
             parallel_for(kernels.events.exchange_axes, len(weight), by_input.numpy(), g_weight.numpy())
-        return g_x, g_weight, None
+        return g_x, g_weight, None, None
+
+
+class _Either(torch.autograd.Function):
+    """One tensor that two nodes give, of which a backward pass that wants one node's inputs leaves out the other."""
+
+    @staticmethod
+    def forward(ctx: Any, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """As the class says."""
+        return first.view_as(first)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The gradient of both."""
+        return grads[0], grads[0]
+
+
+def event_linear(x: torch.Tensor, weight: torch.Tensor, found: Events) -> torch.Tensor:
+    """`EventLinear`, with a node for each gradient: torch asks a function of ours for both where it wants one.
+
+    Example:
+        >>> x, weight = torch.zeros(1, 2, 20), torch.ones(3, 2)
+        >>> x[0, 1, 3] = 2
+        >>> event_linear(x, weight, Events.find(x))[3].tolist()
+        [[2.0, 2.0, 2.0]]
+    """
+    if not (torch.is_grad_enabled() and x.requires_grad and weight.requires_grad):
+        return cast(torch.Tensor, EventLinear.apply(x, weight, found))
+    of_x = EventLinear.apply(x, weight.detach(), found)
+    return cast(torch.Tensor, _Either.apply(of_x, EventLinear.apply(x.detach(), weight, found, of_x.detach())))
 
 
 def _multiply(

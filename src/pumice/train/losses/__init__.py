@@ -3,6 +3,7 @@
 from pumice import names
 from pumice.train.losses.base import AbstractLoss
 from pumice.train.losses.count_cross_entropy import SpikeCountCrossEntropyLoss
+from pumice.train.losses.count_margin import CountMarginLoss
 from pumice.train.losses.mean_squared_error import MeanSquaredErrorLoss
 from pumice.train.losses.membrane_cross_entropy import MembraneCrossEntropyLoss
 from pumice.train.losses.registry import LOSSES, make_loss
@@ -15,6 +16,7 @@ from pumice.train.losses.van_rossum import VanRossumLoss
 __all__ = [
     "LOSSES",
     "AbstractLoss",
+    "CountMarginLoss",
     "MeanSquaredErrorLoss",
     "MembraneCrossEntropyLoss",
     "SpikeCountCrossEntropyLoss",

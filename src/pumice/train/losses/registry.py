@@ -10,6 +10,7 @@ from pumice import names
 from pumice.errors import InputError
 from pumice.train.losses.base import AbstractLoss, OwnLoss, WeightedLoss
 from pumice.train.losses.count_cross_entropy import SpikeCountCrossEntropyLoss
+from pumice.train.losses.count_margin import CountMarginLoss
 from pumice.train.losses.mean_squared_error import MeanSquaredErrorLoss
 from pumice.train.losses.membrane_cross_entropy import MembraneCrossEntropyLoss
 from pumice.train.losses.spike_count import SpikeCountLoss
@@ -19,6 +20,7 @@ from pumice.train.losses.surrogate_module import SurrogateModuleLoss
 from pumice.train.losses.van_rossum import VanRossumLoss
 
 LOSSES: dict[str, type[AbstractLoss]] = {
+    "count_margin": CountMarginLoss,
     "mean_squared_error": MeanSquaredErrorLoss,
     "membrane_cross_entropy": MembraneCrossEntropyLoss,
     "spike_count": SpikeCountLoss,

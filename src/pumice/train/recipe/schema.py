@@ -146,7 +146,7 @@ _READ_UNTIL = "the old names are read until 0.3"
 _MACHINE = {"cache", "workers"}  # of no influence on the result
 _FIRST_RELEASE: dict[str, set[str]] = {
     "data": {"dataset", "encoding", "steps", "gray_levels", "max_train", "max_test", "noise"},
-    "neuron": set(NeuronSection.model_fields) - {"surrogate", "surrogate_args", "gradient"},
+    "neuron": set(NeuronSection.model_fields) - {"surrogate", "surrogate_args", "gradient", "gradient_args"},
     "network": {"name", "args"},
     "training": {
         *("epochs", "finetune_epochs", "batch_size", "threads", "lr", "finetune_lr", "weight_decay"),

@@ -112,8 +112,9 @@ class NeuronSection(Section):
         surrogate: Name in `pumice.nn.surrogate`, or "package.module:Class" of your own (a `Surrogate`), in place of
             SLAYER's; None leaves the network's own choice.
         surrogate_args: The surrogate's own keyword arguments, all > 0.
-        gradient: "slayer", "stbp" (through the reset), "stbp-detached", or "package.module:Class" of your own (a
-            `pumice.nn.Gradient`); None leaves the network's own choice.
+        gradient: "slayer", "stbp" (through the reset), "stbp-detached", "hm2bp" (of spike counts), or
+            "package.module:Class" of your own (a `pumice.nn.Gradient`); None leaves the network's own choice.
+        gradient_args: The gradient's own keyword arguments.
         norm: "tdbn" (threshold-dependent batch norm) or "none".
     """
 
@@ -125,6 +126,7 @@ class NeuronSection(Section):
     surrogate: Annotated[str | None, _named(SURROGATES, "surrogate")] = None
     surrogate_args: dict[str, Annotated[float, Field(gt=0)]] = {}
     gradient: Annotated[str | None, _named(GRADIENTS, "gradient")] = None
+    gradient_args: dict[str, Any] = {}
     norm: Literal["tdbn", "none"] = "tdbn"
 
 

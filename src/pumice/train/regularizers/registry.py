@@ -9,6 +9,7 @@ import torch
 
 from pumice import names
 from pumice.train.regularizers.activity import Activity
+from pumice.train.regularizers.exponential_weights import ExponentialWeights
 from pumice.train.regularizers.fan_out import fan_out
 from pumice.train.regularizers.synaptic_events import SynapticEvents
 
@@ -42,5 +43,9 @@ def _synaptic_events(model: torch.nn.Module, example_input: torch.Tensor, weight
     return SynapticEvents(fan_out(model, example_input), weight)
 
 
-_REGULARISERS: dict[str, Callable[..., Regulariser]] = {"activity": Activity, "synaptic_events": _synaptic_events}
+_REGULARISERS: dict[str, Callable[..., Regulariser]] = {
+    "activity": Activity,
+    "exponential_weights": ExponentialWeights,
+    "synaptic_events": _synaptic_events,
+}
 REGULARISER_NAMES = tuple(_REGULARISERS)

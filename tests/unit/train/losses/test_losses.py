@@ -27,6 +27,23 @@ def test_count_cross_entropy_by_hand():
     torch.testing.assert_close(SpikeCountCrossEntropyLoss(beta=0.5)(spikes, labels), expected)
 
 
+def test_desired_counts_with_a_margin_by_hand():
+    spikes, labels = spikes_and_labels()
+    spikes.requires_grad_()
+    loss = make_loss("count_margin", true_count=6, false_count=1, margin=1)(spikes, labels)
+    loss.backward()
+    expected, slopes = 0.0, torch.zeros(6, 4)
+    for sample, label in enumerate(labels):
+        for neuron in range(4):
+            distance = spikes[sample, neuron].sum().item() - (6 if neuron == label else 1)
+            if abs(distance) > 1:
+                expected, slopes[sample, neuron] = expected + distance**2 / 2, distance
+    assert loss.item() == pytest.approx(expected / 6)
+    torch.testing.assert_close(spikes.grad, (slopes / 6)[..., None].expand(spikes.shape))
+    assert (slopes == 0).any()
+    assert (slopes != 0).any()
+
+
 @pytest.mark.parametrize("name", ["spike_count_cross_entropy", "spike_rate"])
 def test_more_spikes_of_the_right_class_are_better(name):
     spikes, labels = spikes_and_labels()
@@ -37,11 +54,20 @@ def test_more_spikes_of_the_right_class_are_better(name):
 
 
 def test_bad_losses():
-    with pytest.raises(InputError, match="there are: mean_squared_error, membrane_cross_entropy, spike_count, "):
+    with pytest.raises(
+        InputError, match="there are: count_margin, mean_squared_error, membrane_cross_entropy, spike_count, "
+    ):
         make_loss("hinge")
     with pytest.raises(InputError, match="takes no argument gamma; its arguments are: true_rate, false_rate"):
         make_loss("spike_rate", gamma=1.0)
     with pytest.raises(InputError, match="false_rate < true_rate"):
         make_loss("spike_rate", true_rate=0.1, false_rate=0.2)
+    with pytest.raises(InputError, match="margin must be >= 0 spikes, got -1"):
+        make_loss("count_margin", margin=-1)
+    with pytest.raises(InputError, match=r"false_count < true_count, got 5.* and 4"):
+        make_loss("count_margin", true_count=4)
+    spikes, labels = spikes_and_labels()
+    with pytest.raises(InputError, match=r"true_count=35\.0 spikes do not fit into the 9 steps"):
+        make_loss("count_margin")(spikes, labels)
     with pytest.raises(InputError, match="beta must be > 0"):
         make_loss("spike_count_cross_entropy", beta=0.0)

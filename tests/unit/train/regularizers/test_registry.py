@@ -160,7 +160,7 @@ def test_their_gradient_is_the_fan_out():
 
 def test_bad_choices():
     model, x = torch.nn.Sequential(nn.Dense(PARAMS, 2, 3)), torch.ones(1, 2, 3)
-    with pytest.raises(InputError, match="unknown regulariser 'l2'; there are: activity, synaptic_events"):
+    with pytest.raises(InputError, match="unknown regulariser 'l2'; there are: activity, exponential_weights, "):
         make_regularizers({"l2": {}}, model, x)
     with pytest.raises(InputError, match="regulariser 'activity' takes no argument rate; its arguments are: weight"):
         make_regularizers({"activity": {"rate": 1}}, model, x)

@@ -1,0 +1,250 @@
+"""HM2-BP: spike counts at the macro level, the effect of single spikes on them at the micro level."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from lava.lib.dl.slayer import synapse as slayer_synapse
+
+from pumice.errors import InputError
+from pumice.fixedpoint.formats import DECAY_ONE
+from pumice.nn.kernels import operators
+from pumice.nn.layout import slayer_order, time_major
+from pumice.nn.neurons.gradient import LayerRule
+from pumice.nn.neurons.psp import TIMINGS, Credit, Membrane, credit
+from pumice.nn.neurons.slayer_state import decays_q12
+
+if TYPE_CHECKING:
+    from pumice.nn.neurons.cuba import CubaNeuron
+
+SILENT_EFFECT = 0.1
+"""e of an active input and a neuron that never fires."""
+SILENT_RATIO = 1.0
+"""e / o_j where one of both never fires, for the error of the layer before."""
+SILENT_SELF_RATIO = 0.5
+"""e / o_i of a neuron that never fires, for its own S."""
+
+
+@dataclass(frozen=True)
+class HM2BP(LayerRule):
+    r"""Hybrid macro/micro level backpropagation: a gradient of spike counts, through single spikes' effects.
+
+    With :math:`e_{ij}`, what the train of neuron j built up in the membrane of neuron i, summed over the spikes of i
+    (`pumice.nn.neurons.psp.credit`), :math:`o` spike counts and :math:`\vartheta` thresholds,
+
+    .. math::
+        a_i &= \sum_j w_{ij} e_{ij} \approx \vartheta_i o_i, \qquad
+        \delta_i = \frac{1}{\vartheta_i} \frac{\partial E}{\partial o_i}, \qquad
+        S_i = \frac{1}{\vartheta_i} \sum_j w_{ij} \frac{e_{ij}}{o_i} \\
+        \frac{\partial E}{\partial w_{ij}} &= \delta_i \, e_{ij} (1 + S_i), \qquad
+        \frac{\partial E}{\partial o_j} = \sum_i \delta_i w_{ij} \frac{e_{ij}}{o_j}
+
+    Of a neuron that never fires, an active input has e = 0.1, and e / o_i is 1/2 in S; e / o_j is 1 where one of both
+    never fires (in units of a synapse's weight times tau_s). A pooling layer divides its error by its window.
+    No single objective has this gradient: the weights' has the effect of a neuron's own firing on its PSPs, to first
+    order, S, and the error of the layer before does not.
+
+    Any loss will do whose gradient is one of spike counts; HM2-BP's own is `pumice.train.losses.CountMarginLoss`.
+    The loss's gradient may depend on time: a neuron's error is its mean at the neuron's spikes. It is evaluated as
+    products over time, as backpropagation through time, and never holds a number for each pair of neurons.
+
+    Jin, Zhang, Li: Hybrid macro/micro level backpropagation for training deep spiking neural networks, NeurIPS 2018;
+    degenerate cases as in the authors' code.
+
+    Args:
+        timing: Of the kernel: "neuron", the response of the neuron as it is simulated, with which a_i is the sum of
+            its membrane's potentials at its spikes; or "paper", the paper's exponentials. (The authors' code moves
+            the kernel by the refractory period, and is the paper's without one.)
+        refractory: T_ref, steps: 0. Lava has a refractory neuron in floating point only.
+        least_self_effect: Lower bound of 1 + S, which falls below 1, and below 0, where the weights of a silent
+            neuron are negative; None for the paper's equation.
+        stand_in: Of an output neuron that never fires, and whose count should grow, spikes in every so many steps
+            stand in for its own in the backward pass: the authors take floor(T / desired count). None: e is 0.1.
+        is_output: Whether it is the output layer's; the models of recipes say it of theirs.
+
+    Raises:
+        InputError: A setting does not fit, or the rule is not defined for a neuron: with a norm, with decays that are
+            learned or differ by channel, with graded spikes, or with a state that is carried on.
+
+    Example:
+        >>> from pumice.nn import Dense
+        >>> params = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5, "gradient": HM2BP()}
+        >>> layer = Dense(params, 1, 1)
+        >>> _ = layer.synapse.weight.data.fill_(1.5)
+        >>> layer(torch.ones(1, 1, 2)).sum().backward()
+        >>> layer.synapse.weight.grad.item()  # e = 2, S = 1.5
+        5.0
+    """
+
+    name: ClassVar[str] = "hm2bp"
+    timing: str = "neuron"
+    refractory: int = 0
+    least_self_effect: float | None = 1.0
+    stand_in: int | None = None
+    is_output: bool = False
+
+    def __post_init__(self) -> None:
+        if self.timing not in TIMINGS:
+            raise InputError(f"HM2BP: timing must be one of {', '.join(TIMINGS)}, got {self.timing!r}")
+        if self.refractory != 0:
+            raise InputError(
+                f"HM2BP: refractory must be 0, got {self.refractory}: no backend has a refractory period, as Lava "
+                "has none in fixed point (LIFRefractory is a model in floating point); use 0, and a higher threshold "
+                "for fewer spikes"
+            )
+        if self.stand_in is not None and self.stand_in < 1:
+            raise InputError(f"HM2BP: stand_in must be >= 1 step between two spikes, or None, got {self.stand_in}")
+
+    def of_output(self) -> HM2BP:
+        """The same, of an output layer."""
+        return replace(self, is_output=True)
+
+    def check(self, neuron: CubaNeuron) -> None:
+        """No norm, fixed decays that all channels share, spikes of 0 and 1, each sample from rest."""
+        reasons = {
+            'no norm (neuron.norm = "none")': neuron.norm is not None,
+            "fixed decays": neuron.requires_grad,
+            "decays that all channels share": not neuron.shared_param,
+            "no graded spikes": neuron.graded_spike,
+            "no persistent state": neuron.persistent_state,
+        }
+        if missing := [what for what, lacks in reasons.items() if lacks]:
+            raise InputError(f'the gradient "hm2bp" needs {", ".join(missing)}; or use the gradient "slayer"')
+        Membrane.of(neuron, self.timing)
+
+    def layer_spikes(self, synapse: Any, neuron: CubaNeuron, x: torch.Tensor) -> torch.Tensor:
+        """The layer's spikes, with the class's gradient."""
+        weights = [parameter for parameter in synapse.parameters() if parameter.requires_grad]
+        spikes: torch.Tensor = _Layer.apply(x, synapse, neuron, self, *weights)
+        return spikes
+
+
+class _Layer(torch.autograd.Function):
+    """A synapse and its neurons.
+
+    The synapse's own graph is kept, because its two gradients differ: that of the weights has the factor 1 + S, which
+    is another for each sample and neuron, and that of its input has not.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: torch.Tensor, synapse: Any, neuron: CubaNeuron, rule: HM2BP, *weights: torch.Tensor
+    ) -> torch.Tensor:
+        """As the class says."""
+        source = x.detach().requires_grad_(ctx.needs_input_grad[0])
+        active = any_step(source.detach())
+        pair = torch.cat([active, active], -1).requires_grad_(source.requires_grad)
+        with torch.enable_grad():
+            if not source.requires_grad and is_constant(source):  # an image shown unchanged: once for all steps
+                both = synapse(torch.cat([source[..., :1], pair], -1))
+                current, of_active = both[..., :1], both[..., 1:]
+            else:
+                current, of_active = synapse(source), synapse(pair)
+        ctx.weights = [weight for weight in synapse.parameters() if weight.requires_grad]
+        ctx.graphs = source, pair, current, of_active
+        current = current.detach().expand(*current.shape[:-1], x.shape[-1])
+        spikes = neuron.spikes_by_slayer(current)
+        ctx.save_for_backward(current, spikes)
+        ctx.rule, ctx.membrane = rule, Membrane.of(neuron, rule.timing)
+        ctx.threshold = float(neuron.vth_mant) if neuron.is_deployed else float(neuron.threshold)
+        ctx.tau_s = DECAY_ONE / float(decays_q12(neuron)[0][0])
+        ctx.window = math.prod(synapse.kernel_size) if isinstance(synapse, slayer_synapse.Pool) else 1
+        return spikes
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Gradients of input and weights."""
+        received, spikes = ctx.saved_tensors
+        source, pair, current, of_active = ctx.graphs
+        z, s, g = (time_major(tensor).flatten(1) for tensor in (received, spikes, grads[0].to(spikes.dtype)))
+        if ctx.rule.is_output and ctx.rule.stand_in is not None:
+            s = _with_stand_ins(s, g, ctx.rule.stand_in)
+        found = credit(s, g, z, ctx.membrane)
+        shape = time_major(received).shape
+        silent = found.count == 0
+        delta = found.error / ctx.threshold
+        factor = _self_effect(ctx, found, time_major(of_active.detach())[0].flatten())
+
+        def as_current(per_step: torch.Tensor) -> torch.Tensor:
+            return slayer_order(per_step.view(-1, *shape[1:]))
+
+        g_weights: list[torch.Tensor | None] = [None] * len(ctx.weights)
+        if ctx.weights:
+            per_step = found.per_step.sum(0, keepdim=True) if current.shape[-1] == 1 else found.per_step
+            of_silent = torch.where(silent, SILENT_EFFECT * ctx.tau_s * delta * factor, 0)
+            outputs = [
+                as_current(per_step * (delta * factor)),
+                as_current(torch.stack([of_silent, torch.zeros_like(of_silent)])),
+            ]
+            both = [current, of_active]
+            found_grads = torch.autograd.grad(both, ctx.weights, outputs, retain_graph=True, allow_unused=True)
+            g_weights = list(found_grads)
+        g_source = None
+        if source.requires_grad:
+            unit = SILENT_RATIO * ctx.tau_s * delta
+            of_ratios = as_current(torch.stack([torch.where(silent, unit, 0), unit]))
+            of_steps = as_current(found.per_step.mul_(delta))
+            (g_source,) = torch.autograd.grad(current, source, of_steps, retain_graph=True)
+            (of_pair,) = torch.autograd.grad(of_active, pair, of_ratios, retain_graph=True)
+            g_source = _joined(g_source, of_pair, pair.detach())
+            if ctx.window != 1:
+                g_source.div_(ctx.window)
+        return g_source, None, None, None, *g_weights
+
+
+def _with_stand_ins(s: torch.Tensor, g: torch.Tensor, every: int) -> torch.Tensor:
+    """The spikes, with others in place of those of neurons that never fire and should."""
+    missing = ((s.sum(0) == 0) & (g.sum(0) < 0)).to(s.dtype)
+    s = s.clone()
+    s[every - 1 :: every] += missing
+    return s
+
+
+def _self_effect(ctx: Any, found: Credit, of_active: torch.Tensor) -> torch.Tensor:
+    """1 + S."""
+    at_rest = SILENT_SELF_RATIO * ctx.tau_s * of_active
+    own = torch.where(found.count == 0, at_rest, found.potential / found.count.clamp(min=1)) / ctx.threshold
+    least = ctx.rule.least_self_effect
+    return 1 + own if least is None else (1 + own).clamp(min=least)
+
+
+def _joined(g_source: torch.Tensor, of_pair: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
+    """The error of the layer before, step by step, for neurons that fired; one number for all steps of the others."""
+    with_silent, of_silent = time_major(of_pair)
+    fired = (time_major(pair)[0] != 0).to(g_source.dtype)
+    per_step = time_major(g_source)  # of this function alone: torch.where takes ten times as long as this
+    return slayer_order(per_step.mul_(fired).add_(torch.lerp(of_silent, with_silent, fired)))
+
+
+def any_step(x: torch.Tensor) -> torch.Tensor:
+    """1 for each neuron that is not zero at every step, else 0.
+
+    Example:
+        >>> any_step(torch.tensor([[[0.0, -1.0], [0.0, 0.0]]])).tolist()
+        [[[1.0], [0.0]]]
+    """
+    if x.is_cuda or x.dtype != torch.float32:
+        return (x != 0).any(-1, keepdim=True).to(x.dtype)
+    if x.is_contiguous():
+        found = x.new_empty(x.shape[:-1])
+        operators.any_step(x, False, found)
+        return found[..., None]
+    steps = time_major(x)
+    found = steps.new_empty(steps.shape[1:])
+    operators.any_step(steps, True, found)
+    return slayer_order(found[None])
+
+
+def is_constant(x: torch.Tensor) -> bool:
+    """Whether all steps of an input are the same.
+
+    Example:
+        >>> is_constant(torch.ones(1, 2, 3)), is_constant(torch.eye(3)[None])
+        (True, False)
+    """
+    first = x[..., :1]
+    return torch.equal(x[..., 1:2], first) and torch.equal(x, first.expand(x.shape))

@@ -38,7 +38,8 @@ class CubaNeuron(slayer_cuba.Neuron):
     surrogate; Shrestha and Orchard, NeurIPS 2018), so that a network is fine-tuned through its own quantisation.
     Decays stay fixed then.
 
-    Args: those of `lava.lib.dl.slayer.neuron.cuba.Neuron`, and
+    Args:
+        *args: Those of `lava.lib.dl.slayer.neuron.cuba.Neuron`, and
         surrogate: A `pumice.nn.surrogate` or its name, instead of SLAYER's exponential with tau_grad and scale_grad.
         gradient: Through what it goes: "slayer", "stbp", "stbp-detached", or a `pumice.nn.Gradient` of one's own.
             The spikes do not depend on it.

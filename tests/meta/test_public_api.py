@@ -1,8 +1,10 @@
 """What is public is listed once, and importing pumice stays light."""
 
 import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pumice
 
@@ -37,3 +39,25 @@ def test_lower_is_a_plain_function():
 
     assert pumice.lower is pumice.lower is pumice.lowering.lower
     assert list(inspect.signature(pumice.lower).parameters)[:2] == ["model", "example_input"]
+
+
+def test_the_reference_has_a_page_for_every_package_with_public_names():
+    """A new package is in docs/api, or its names are those of a package that is."""
+    root = Path(pumice.__file__).parent
+    pages = "".join(page.read_text() for page in (root.parents[1] / "docs/api").glob("*.md"))
+    documented = set(re.findall(r"automodule:: (\S+)", pages))
+    inner = (
+        "pumice.lowering",
+        "pumice.backends.reference",
+        "pumice.backends.fast.",
+        "pumice.nn.",
+        "pumice.ir.",
+        "pumice.netx.",
+    )
+    # Of these the parent gives the names on that are for users.
+    missing = []
+    for file in sorted(root.rglob("__init__.py")):
+        name = ".".join(("pumice", *file.parent.relative_to(root).parts))
+        if "\n__all__ = [" in file.read_text() and name not in documented and not name.startswith(inner):
+            missing.append(name)
+    assert missing == []

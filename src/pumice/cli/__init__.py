@@ -19,6 +19,7 @@ from pumice.cli.audit import audit
 from pumice.cli.blame import own_code_that_raised
 from pumice.cli.demo import demo
 from pumice.cli.evaluate import evaluate
+from pumice.cli.export_nir import export_nir
 from pumice.cli.import_nir import import_nir
 from pumice.cli.inspect import inspect
 from pumice.cli.lower import lower
@@ -36,6 +37,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": train,
     "lower": lower,
     "import": import_nir,
+    "export": export_nir,
     "run": run,
     "verify": verify,
     "evaluate": evaluate,

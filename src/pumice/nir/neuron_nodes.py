@@ -13,7 +13,7 @@ from pumice.fixedpoint.formats import DECAY_ONE, STATE_EXP
 from pumice.ir import Accumulator, Cuba, Population, SigmaDelta
 from pumice.nir.drawing import Drawing, FloatArray, nir_order, nir_shape
 
-MAX_BIASED = 1 << 12
+MAX_BIASED = 2_000
 """Neurons of one dimension that may get their bias from a matrix of their own."""
 
 

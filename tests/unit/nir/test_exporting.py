@@ -27,6 +27,7 @@ from pumice.ir import (
 )
 from pumice.ir.builder import chain
 from pumice.nir.exporting import draw
+from pumice.passes.insert_relays import value_relay
 from pumice.passes.order import run_passes
 from pumice.testing.motifs import random_graph
 
@@ -144,6 +145,29 @@ CASES = {
         "SumPool2d Scale Flatten IF",
         [AT_THRESHOLD, SOFT],
     ),
+    "windows that are not square": (
+        network(
+            (6, 4, 2),
+            (cuba(shape=(2, 2, 2), vth=2), [conv(np.ones((2, 3, 2, 1), int), stride=(3, 2), groups=2)]),
+        ),
+        "SumPool2d IF",
+        [AT_THRESHOLD, SOFT],
+    ),
+    "a concatenation of images": (
+        network(
+            IMAGE,
+            (
+                cuba(shape=(5, 4, 5), vth=6),
+                [
+                    OneToOne("", "", weight=weights(*IMAGE), target_channels=(3, 5)),
+                    conv(weights(2, 3, 3, 1), padding=(1, 1), groups=2, target_channels=(1, 3)),
+                    conv(weights(1, 1, 1, 2), target_channels=(0, 1)),
+                ],
+            ),
+        ),
+        "Scale Conv2d IF",
+        [AT_THRESHOLD, SOFT],
+    ),
     "recurrence": (
         network((6,), (cuba(v=HALF), [dense(5, 6), dense(5, 5, "a", weight_exp=1)])),
         "LIF",
@@ -183,6 +207,15 @@ CASES = {
         network((6,), (cuba(vth=99), [dense(5, 6, graded=True)]), value_range=(-8, 8)),
         "IF",
         [SOFT, WRONG_DT],
+    ),
+    "a relay of values": (
+        network(
+            (6,),
+            (value_relay("a", (5,)), [dense(5, 6)]),
+            (cuba("b"), [OneToOne("", "", weight=2, graded=True)]),
+        ),
+        "Scale IF",
+        [AT_THRESHOLD, SOFT],
     ),
     "a read-out": (network((6,), (Accumulator("a", (5,)), [dense(5, 6)])), "I", [WRONG_DT]),
     "a read-out that leaks": (
@@ -397,6 +430,12 @@ REFUSED = {
         ),
         "clock -> a: population 'clock' has no input",
     ),
+    "a constant that begins before its layer": (
+        network((3,), (cuba(), [dense(5, 3)]), (cuba("b"), [dense(5, 5), dense(5, 1, "clock")])).replace(
+            populations=(Cuba("clock", (1,), vth_mant=0, bias_mant=1), cuba(), cuba("b")),
+        ),
+        "clock -> b: population 'clock' has no input",
+    ),
     "a matrix too large": (
         network(
             (64, 64, 1),
@@ -445,7 +484,8 @@ def test_names_with_a_slash_and_names_that_meet(exported, simulate, run_graph, s
 
 
 # The package's own checks are wrong about groups and kernels that are not square.
-JUDGED = [n for n in CASES if n not in ("convolution of no symmetry", "bias of channels behind a filter")]
+MISJUDGED = ("convolution of no symmetry", "bias of channels behind a filter", "windows that are not square")
+JUDGED = [name for name in CASES if name not in MISJUDGED]
 
 
 @pytest.mark.parametrize("name", JUDGED)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pumice.netx import load as load
     from pumice.netx import save as save
     from pumice.nir import from_nir as from_nir
+    from pumice.nir import to_nir as to_nir
     from pumice.planner import plan as plan
     from pumice.quantization import quantize_ as quantize_
 
@@ -39,6 +40,7 @@ _LAZY = {
     "quantize_": "pumice.quantization",
     "run": "pumice.backends",
     "save": "pumice.netx",
+    "to_nir": "pumice.nir",
     "verify": "pumice.backends.verify",
 }
 
@@ -55,6 +57,7 @@ __all__ = [
     "quantize_",
     "run",
     "save",
+    "to_nir",
     "verify",
 ]
 

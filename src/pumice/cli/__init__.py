@@ -20,6 +20,7 @@ from pumice.cli.blame import own_code_that_raised
 from pumice.cli.demo import demo
 from pumice.cli.doctor import doctor
 from pumice.cli.evaluate import evaluate
+from pumice.cli.export_nir import export_nir
 from pumice.cli.import_nir import import_nir
 from pumice.cli.inspect import inspect
 from pumice.cli.install_lava import install_lava
@@ -38,6 +39,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": train,
     "lower": lower,
     "import": import_nir,
+    "export": export_nir,
     "run": run,
     "verify": verify,
     "evaluate": evaluate,

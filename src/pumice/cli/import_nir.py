@@ -55,7 +55,7 @@ def import_nir(
         calibrate=data,
     )
     save(certify(graph, _random_stream(graph)), output)
-    print(graph.info[pumice.nir.REPORT])
+    print(graph.info.get(pumice.nir.REPORT, f"{file}: written by pumice; its integers are read as they were."))
     print(f"{output}: {len(graph.populations)} populations, latency {graph.latency}, with certificate")
 
 

@@ -25,6 +25,11 @@ def write_graph(root: h5py.Group, head: h5py.Group, graph: Graph) -> None:
     stopper = root.create_group("layer").create_group("0")
     stopper.create_dataset("type", (1,), "S10", np.array([STOCK_STOPPER]))
     stopper.create_dataset("shape", data=np.array(graph.output.shape[::-1], np.int64))
+    put_graph(head, graph)
+
+
+def put_graph(head: h5py.Group, graph: Graph) -> None:
+    """Write the numbers of populations and synapses into a group that has its header."""
     for index, population in enumerate(graph.populations):
         group = head["population"][str(index)]
         group.create_dataset("shape", data=np.array(population.shape, np.int64))

@@ -58,6 +58,15 @@ def write_header(root: h5py.Group, graph: Graph, form: str) -> h5py.Group:
     """
     head = root.create_group("pumice")
     head.attrs["version"] = np.int64(FORMAT_VERSION)
+    return put_header(head, graph, form)
+
+
+def put_header(head: h5py.Group, graph: Graph, form: str) -> h5py.Group:
+    """Write the same into a group that is there, without a version.
+
+    Returns:
+        The group.
+    """
     put_text(head, "form", form)
     entry = head.create_group("input")
     put_text(entry, "name", graph.input.name)

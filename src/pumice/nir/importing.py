@@ -15,6 +15,7 @@ from pumice.ir import Graph, latencies, verify_graph
 from pumice.nir.integers import InputScale, graph_order, to_graph
 from pumice.nir.layers import Network, read_network
 from pumice.nir.maps import FloatArray
+from pumice.nir.metadata import read_exported
 from pumice.nir.neurons import Decay, check_arguments
 from pumice.nir.reader import read_nir
 from pumice.nir.report import Deviation, Heading, report_text
@@ -54,6 +55,9 @@ def from_nir(
     with the gain g of the node (`r`, `w_in`, and the decays they are multiplied by). Where S exists at which all
     weights are whole already, nothing is rounded. A neuron fires when v > v_threshold, and v becomes v_reset.
 
+    A file that `pumice.to_nir` wrote, and whose nodes nobody has changed, gives the graph that it was written from;
+    the other arguments are not needed then, and change nothing.
+
     Args:
         path: The file.
         dt: Time step, in the unit of the file's time constants (most files: seconds; sinabs: steps, dt=1).
@@ -85,7 +89,11 @@ def from_nir(
     entering = _input_scale(input_range, input_scale)
     if weights not in get_args(Weights):
         raise InputError(f"weights must be one of {', '.join(get_args(Weights))}, got {weights!r}")
-    network = read_network(read_nir(Path(path)), dt, decay)
+    file = read_nir(Path(path))
+    exported = read_exported(Path(path), file)
+    if isinstance(exported, Graph):
+        return exported
+    network = read_network(file, dt, decay)
     data = None if calibrate is None else _checked_data(calibrate, network, entering)
     if sample_steps is None and data is not None:
         sample_steps = data.shape[1]
@@ -95,7 +103,7 @@ def from_nir(
     graph, layers = to_graph(network, weights, entering, v_low, streams=sample_steps is not None)
     graph = _on_chip(graph, sample_steps, path)
     deviations = [] if data is None else _compare(graph, network, data, activity, entering)
-    heading = Heading(str(path), dt, decay, weights)
+    heading = Heading(str(path), dt, decay, weights, exported)
     text = report_text(heading, layers, deviations, check_ranges(graph))
     return graph.replace(info={**graph.info, REPORT: text})
 

@@ -17,12 +17,14 @@ class Heading:
         dt: Time step.
         decay: "euler" or "exponential".
         weights: "8bit" or "split".
+        note: A line about where it is from, or nothing.
     """
 
     path: str
     dt: float
     decay: str
     weights: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ def report_text(
         "If its simulator resets by "
         "subtraction (snnTorch's and sinabs' default), this is another network.",
     ]
+    lines += [heading.note] if heading.note else []
     for layer in layers:
         lines.append(
             f"{layer.name}: {layer.kind}, {layer.neurons} neurons, {layer.scale} integers per "

@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 
 from pumice.errors import FileFormatError, GraphError, InputError
+from pumice.files.write import replace_atomically
 from pumice.ir import Graph, verify_graph
-from pumice.netx.atomic import replace_atomically
 from pumice.netx.extension import put_graph, read_graph
 from pumice.netx.fields import Node
 from pumice.netx.header import GRAPH, SMALL_BYTES, put_header, with_header

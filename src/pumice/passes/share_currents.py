@@ -73,7 +73,8 @@ def _with_relay(graph: Graph, reader: str, contents: _Contents) -> Graph | None:
     beside = {s.target for s in graph.out_of(next(iter(entering.values())).source)}
     if len(beside) < 2:
         return None
-    alike = (p.name for p in graph.populations if p.name in beside and p.shape == shape)
+    sources = {s.source for s in entering.values()}  # what feeds itself cannot be fed by a sum of its own spikes
+    alike = (p.name for p in graph.populations if p.name in beside - sources and p.shape == shape)
     common = {name: [s for s in graph.into(name) if contents.of(s) in entering] for name in alike}
     # One that receives a part of it twice receives another sum.
     readers = {

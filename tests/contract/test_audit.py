@@ -12,7 +12,7 @@ from pumice.backends.fast.links.conv import ConvLink
 from pumice.testing import audit
 from pumice.testing.auditing.trial import FAILED
 
-NETWORKS = 80
+NETWORKS = 50
 
 
 def test_networks_of_a_new_seed_are_equal_everywhere_or_refused(tmp_path):

@@ -210,6 +210,7 @@ MIXER = [
 ]
 
 
+@pytest.mark.slow
 def test_a_mixer_with_surrogate_modules_is_shared_too(tmp_path):
     """Surrogate modules answer in each process, and stand aside while the integers are fine-tuned."""
     path = tmp_path / "one.pt"

@@ -29,9 +29,8 @@ class Drawing:
         self._reserved: set[str] = set()
 
     def reserve(self, wanted: str) -> str:
-        """A name that no other node gets; a slash would be a group of its own in HDF5."""
-        plain = wanted.replace("/", "_").replace("\0", "_")
-        name = plain = plain if plain.strip(".") else f"_{plain}"
+        """A name that no other node gets; one of dots only would be another place in HDF5."""
+        name = plain = wanted if wanted.strip(".") else f"_{wanted}"
         number = 2
         while name in self._reserved:
             name, number = f"{plain}_{number}", number + 1

@@ -269,8 +269,15 @@ def test_a_network_of_the_users_own_lowers():
 
 
 @pytest.mark.lava
-@pytest.mark.parametrize("residual", ["synapses", "relays"])
-@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize(
+    ("steps", "residual"),
+    [
+        (1, "synapses"),
+        (3, "relays"),
+        pytest.param(1, "relays", marks=pytest.mark.slow),
+        pytest.param(3, "synapses", marks=pytest.mark.slow),
+    ],
+)
 def test_on_lava_through_a_file(steps, residual, tmp_path):
     model, x = mixer(steps, depth=1)
     graph = lowered(model, x, residual=residual)

@@ -171,6 +171,7 @@ def test_a_folder_of_equal_lengths_has_none(tmp_path):
 
 
 LOSSES = {
+    "count_margin": {"true_count": 3, "false_count": 1, "margin": 0},
     "membrane_cross_entropy": {"pool": "max"},
     "spike_count": {"true_count": 3, "false_count": 1, "tau": 2.0},
     "spike_count_cross_entropy": {},

@@ -94,7 +94,7 @@ class OneSynapse(_Exporting):
 
     def forward(self, x: torch.Tensor) -> Any:
         """Spikes for spikes."""
-        rule = self.neuron.gradient
+        rule = getattr(self.neuron, "gradient", None)  # lava-dl's other neurons have none
         if not (isinstance(rule, LayerRule) and rule.applies(self.neuron, x)):
             return super().forward(x)  # type: ignore[misc]
         if (mask := getattr(self, "mask", None)) is not None:

@@ -35,8 +35,7 @@ class CubaNeuron(slayer_cuba.Neuron):
     Until the network is quantized it fires as lava-dl's neuron, bit for bit, in compiled loops that run several times
     faster. Afterwards its input are integer synaptic sums, and its spikes are those of `pumice.fixedpoint.cuba_step`,
     with 24-bit wrap and clip, while the gradient stays SLAYER's (adjoint of both leaky integrators, exponential
-    surrogate; Shrestha and Orchard, NeurIPS 2018), so that a network is fine-tuned through its own quantisation.
-    Decays stay fixed then.
+    surrogate; Shrestha and Orchard, NeurIPS 2018): a network is fine-tuned through its rounding, with fixed decays.
 
     Args:
         *args: Those of `lava.lib.dl.slayer.neuron.cuba.Neuron`, and
@@ -173,8 +172,8 @@ class CubaNeuron(slayer_cuba.Neuron):
         """What stands for the spike's derivative; SLAYER's exponential unless another was chosen."""
         if self.chosen_surrogate is not None:
             return self.chosen_surrogate
-        kind = GradedExponential if self.graded_spike else Exponential
-        return kind(self.tau_rho * slayer_cuba.TAU_RHO_MULT, self.scale_rho * slayer_cuba.SCALE_RHO_MULT)
+        tau, scale = self.tau_rho * slayer_cuba.TAU_RHO_MULT, self.scale_rho * slayer_cuba.SCALE_RHO_MULT
+        return GradedExponential(tau, scale) if self.graded_spike else Exponential(tau, scale)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Spikes for a current of shape (batch, ..., time); deployed, for integer synaptic sums of that shape."""

@@ -29,11 +29,10 @@ class Drawing:
         self._reserved: set[str] = set()
 
     def reserve(self, wanted: str) -> str:
-        """A name that no other node gets; one of dots only would be another place in HDF5."""
-        name = plain = wanted if wanted.strip(".") else f"_{wanted}"
-        number = 2
+        """A name that no other node gets."""
+        name, number = wanted, 2
         while name in self._reserved:
-            name, number = f"{plain}_{number}", number + 1
+            name, number = f"{wanted}_{number}", number + 1
         self._reserved.add(name)
         return name
 

@@ -30,8 +30,9 @@ import lava_steps
 import numpy as np
 
 from pumice.backends.fast import FastBackend, Program, Simulator
-from pumice.backends.fast.batch import available_cores, simulate
+from pumice.backends.fast.batch import simulate
 from pumice.ir import Graph
+from pumice.machine import available_cores
 
 HERE = Path(__file__).parent
 LAVA = ("stock", "many", "one")

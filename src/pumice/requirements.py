@@ -53,7 +53,7 @@ def wrong_packages(*extras: str) -> list[str]:
     except metadata.PackageNotFoundError:  # run from a checkout
         return []
     floors = {m[1]: m[2] for line in required if (m := _FLOOR.match(line)) and m[3] in extras}
-    found = {name: version for name in (*floors, *RELEASES) if (version := _installed(name)) is not None}
+    found = {name: version for name in (*floors, *RELEASES) if (version := installed(name)) is not None}
     old = [
         f"{name} {found[name]} where at least {floor} is needed"
         for name, floor in floors.items()
@@ -67,7 +67,8 @@ def wrong_packages(*extras: str) -> list[str]:
     return old + other
 
 
-def _installed(name: str) -> str | None:
+def installed(name: str) -> str | None:
+    """The version of a package that this environment holds, or None."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -8,7 +8,7 @@ import torch
 
 import pumice
 from pumice.data import load_digits
-from pumice.data.npz import read_npz
+from pumice.files.arrays import read_npz
 from pumice.ir.builder import chain
 from pumice.ir.digest import graph_digests
 from pumice.testing.strategies import cases, example

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pumice.backends import get_backend
 from pumice.backends.base import AbstractBackend
-from pumice.backends.fast.batch import check_threads, simulate
+from pumice.backends.fast.batch import check_threads, compile_loops, simulate
 from pumice.backends.fast.kernels.events import count_active
 from pumice.backends.fast.program import Program
 from pumice.backends.fast.simulator import Simulator
@@ -252,18 +252,8 @@ class _Counter:
         self.spikes: dict[str, list[IntArray]] = {name: [] for name in self._sizes}
         self.synaptic_events: dict[str, list[IntArray]] = {_label(link.synapse): [] for link in self._program.links}
         self.seconds = 0.0
-        self._compile()
+        compile_loops(self._program, record=state is not None)
         self.prepare_seconds = time.perf_counter() - began
-
-    def _compile(self) -> None:
-        """Simulate one step without input: what has to be compiled is, then."""
-
-        def collect(samples: slice, start: int, stop: int, simulator: Simulator) -> None:
-            for name, size in self._sizes.items():
-                count_active(simulator.sent(name), np.zeros((1, size), np.int32))
-
-        silence = np.zeros((1, 1, *self._graph.input.shape), np.int32)
-        simulate(self._program, silence, collect, record=self.state is not None, threads=1)
 
     def classes(self) -> IntArray:
         """Of each sample the neuron with the largest score."""

@@ -14,13 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pumice.backends.fast.batch import simulate
+from pumice.backends.fast import batch
 from pumice.backends.fast.bounds import activation_types, sends_values
 from pumice.backends.fast.kernels.cuba import cuba_steps
-from pumice.backends.fast.kernels.events import count_active
 from pumice.backends.fast.neurons import neurons
 from pumice.backends.fast.program import Program
-from pumice.backends.fast.simulator import Simulator
 from pumice.netx import load
 
 LONGEST_WAIT_S = 60
@@ -66,13 +64,7 @@ def compile_loops(file: Path) -> None:
         activation = {part: np.zeros((1, 1, p.size), types[p.name]) for part in p.parts}
         sent = np.zeros((1, 1, p.size), np.int32 if sends_values(graph, p.name) else np.int8)
         neurons(p, batch=1).advance(1, activation, sent, {s: np.zeros((0, 1, p.size), np.int32) for s in p.states})
-    silence = np.zeros((1, 1, *graph.input.shape), np.int32)
-
-    def collect(samples: slice, start: int, stop: int, simulator: Simulator) -> None:
-        for p in graph.populations:
-            count_active(simulator.sent(p.name), np.zeros((1, p.size), np.int32))
-
-    simulate(Program(graph), silence, collect, threads=1)
+    batch.compile_loops(Program(graph))
 
 
 if __name__ == "__main__":

@@ -6,13 +6,14 @@ import json
 import os
 import platform
 import sys
-from importlib import metadata
 from importlib.util import find_spec
 from typing import Annotated, Any, NamedTuple
 
 import typer
 
 import pumice
+from pumice.machine import available_cores
+from pumice.requirements import installed
 
 PACKAGES = ("numpy", "h5py", "numba", "scipy", "torch", "torchvision", "lightning-fabric", "lava-nc", "lava-dl")
 LOIHI_HOST = ("SLURM", "NOSLURM", "PARTITION", "BOARD", "LOIHI_GEN", "NXSDKHOST", "HOST_BINARY")
@@ -64,25 +65,13 @@ def doctor(
         "pumice": pumice.__version__,
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
-        "cores": _cores(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "cores": available_cores(),
+        "packages": {name: installed(name) for name in PACKAGES},
         "cuda": _cuda(),
         "abilities": {ability.name: _missing(ability.modules) for ability in ABILITIES},
         "loihi_host": {name: os.environ[name] for name in LOIHI_HOST if name in os.environ},
     }
     print(json.dumps(found) if as_json else _text(found))
-
-
-def _cores() -> int:
-    """Those that this process may use, where the system says so."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _missing(modules: tuple[str, ...]) -> list[str]:

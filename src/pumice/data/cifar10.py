@@ -10,9 +10,9 @@ import numpy as np
 
 from pumice.data.dataset import ImageDataset, Split
 from pumice.data.folders import find_layout
-from pumice.data.npz import read_npz
 from pumice.data.whole import whole_numbers
 from pumice.errors import InputError, MissingExtraError
+from pumice.files.arrays import read_npz
 from pumice.files.reading import reading
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

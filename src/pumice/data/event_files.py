@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from pumice.data.aedat4 import read_aedat4
 from pumice.data.events import Events, pack_events
-from pumice.data.npz import read_npz
 from pumice.errors import InputError
+from pumice.files.arrays import read_npz
 
 ADDRESS_EVENT_BYTES = 5
 OVERFLOW_ROW, OVERFLOW_US = 240, 1 << 13

@@ -17,9 +17,9 @@ from pumice.data.dataset import EventDataset, Split
 from pumice.data.event_cache import cached_events
 from pumice.data.events import EventSamples
 from pumice.data.folders import find_layout
-from pumice.data.npz import read_npz
 from pumice.data.whole import whole_numbers
 from pumice.errors import InputError
+from pumice.files.arrays import read_npz
 
 LAYOUTS = {"arrays": ("train.npz", "test.npz")}
 SOURCE = "Free Spoken Digit Dataset, Z. Jackson and contributors (CC BY-SA 4.0), as level-crossing events"

@@ -9,8 +9,8 @@ import numpy as np
 
 from pumice.data.dataset import ImageDataset, Split
 from pumice.data.folders import find_layout
-from pumice.data.npz import read_npz
 from pumice.errors import InputError, MissingExtraError
+from pumice.files.arrays import read_npz
 from pumice.files.reading import reading
 
 IMAGE_SHAPE = (28, 28)

@@ -15,12 +15,12 @@ from pumice.data.dataset import Dataset, EventDataset, ImageDataset, Split, is_t
 from pumice.data.event_files import READERS as EVENT_SUFFIXES
 from pumice.data.event_files import EventFiles
 from pumice.data.events import EventSamples, in_order
-from pumice.data.npz import names_in_npz, read_npz
 from pumice.data.recordings import read_event_npz
 from pumice.data.sequence_files import read_sequences, sequences_of_arrays, without_equal_lengths
 from pumice.data.sequences import SequenceDataset
 from pumice.data.whole import whole_numbers
 from pumice.errors import InputError, MissingExtraError
+from pumice.files.arrays import names_in_npz, read_npz
 from pumice.files.limits import Budget
 from pumice.files.reading import file_size, reading
 

@@ -11,9 +11,9 @@ from pumice.data.dataset import Split
 from pumice.data.event_cache import cached_events
 from pumice.data.event_files import EventFiles, read_events
 from pumice.data.events import Events, EventSamples, pack_events
-from pumice.data.npz import read_npz
 from pumice.data.whole import whole_numbers
 from pumice.errors import InputError
+from pumice.files.arrays import read_npz
 
 
 def read_event_npz(path: Path) -> Split:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pumice.errors import FileFormatError, InputError, ResourceError
+from pumice.machine import machine_bytes
 
 READ_VARIABLE: Final = "PUMICE_READ_BYTES"
 RUN_VARIABLE: Final = "PUMICE_RUN_BYTES"
@@ -151,7 +152,7 @@ def check_memory(what: str, estimate: int) -> None:
     """Refuse to start what this machine has no memory for, in place of being killed on the way.
 
     Raises:
-        ResourceError: The estimate is larger than the machine's memory, or than what the process may have.
+        ResourceError: The estimate is larger than the machine's memory.
     """
     available = machine_bytes()
     if available is not None and estimate > available:
@@ -159,17 +160,3 @@ def check_memory(what: str, estimate: int) -> None:
             f"{what} would take about {estimate:,} bytes, and there are {available:,}; run fewer steps or samples at "
             "once, or do not record"
         )
-
-
-def machine_bytes() -> int | None:
-    """The machine's memory, or what this process may have of it; None where the system does not say.
-
-    Example:
-        >>> machine_bytes() is None or machine_bytes() > 1 << 20
-        True
-    """
-    try:
-        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
-    return found if found > 0 else None

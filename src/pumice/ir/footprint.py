@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -75,7 +76,4 @@ def _largest_image(graph: Graph, synapse: Synapse) -> int:
 
 def _size(shape: Iterable[int]) -> int:
     """Without NumPy, whose product wraps at 2^63."""
-    size = 1
-    for n in shape:
-        size *= int(n)
-    return size
+    return math.prod(map(int, shape))

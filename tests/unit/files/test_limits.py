@@ -1,7 +1,8 @@
 import pytest
 
 from pumice.errors import FileFormatError, InputError, ResourceError
-from pumice.files.limits import Budget, check_memory, check_run_bytes, current_limits, limited, machine_bytes
+from pumice.files.limits import Budget, check_memory, check_run_bytes, current_limits, limited
+from pumice.machine import machine_bytes
 
 GIB = 1 << 30
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,9 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pumice.backends.fast.kernels.events import count_active
 from pumice.backends.fast.program import Program
 from pumice.backends.fast.simulator import Simulator
 from pumice.errors import InputError
+from pumice.machine import available_cores
 
 Array = npt.NDArray[Any]
 Collect = Callable[[slice, int, int, Simulator], None]
@@ -60,6 +61,18 @@ def simulate(
             done.result()
 
 
+def compile_loops(program: Program, *, record: bool = False) -> None:
+    """Simulate one step without input and count its spikes: what has to be compiled is, then."""
+    graph = program.graph
+    sizes = {graph.input.name: graph.input.size} | {p.name: p.size for p in graph.populations}
+
+    def collect(samples: slice, start: int, stop: int, simulator: Simulator) -> None:
+        for name, size in sizes.items():
+            count_active(simulator.sent(name), np.zeros((1, size), np.int32))
+
+    simulate(program, np.zeros((1, 1, *graph.input.shape), np.int32), collect, record=record, threads=1)
+
+
 def check_threads(threads: int | None) -> None:
     """Refuse what is no number of threads.
 
@@ -75,8 +88,3 @@ def tiling(program: Program, n: int, n_steps: int, threads: int) -> tuple[int, i
     frames = max(1, CHUNK_BYTES // sum(p.size for p in program.graph.populations))
     group = int(np.clip(frames // n_steps, 1, -(-n // threads)))
     return group, int(np.clip(frames // group, 1, min(n_steps, LONGEST_CHUNK)))
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -36,7 +36,7 @@ def processes_bytes(graph: Graph) -> int:
 
 
 def _synapse_bytes(graph: Graph, synapse: Synapse) -> int:
-    source, target = (_shape(graph, name) for name in (synapse.source, synapse.target))
+    source, target = graph.ends_of(synapse)
     match synapse:
         case Conv():
             weights = synapse.weights.size
@@ -45,7 +45,3 @@ def _synapse_bytes(graph: Graph, synapse: Synapse) -> int:
         case _:
             weights = synapse.connections(source, target)
     return VALUE_BYTES * (weights + CHANNEL_SLOTS * (math.prod(source) + math.prod(target)))
-
-
-def _shape(graph: Graph, name: str) -> tuple[int, ...]:
-    return graph.input.shape if name == graph.input.name else graph.population(name).shape

@@ -154,3 +154,13 @@ class WeightedLoss(AbstractLoss):
             return per_sample.mean()
         of_sample = weights[labels]
         return (per_sample * of_sample).sum() / of_sample.sum()
+
+
+def check_counts(true_count: float, false_count: float) -> None:
+    """Refuse desired spike counts of the right class and of the others that do not tell them apart.
+
+    Raises:
+        InputError: They are not 0 <= false_count < true_count.
+    """
+    if not 0 <= false_count < true_count:
+        raise InputError(f"counts must satisfy 0 <= false_count < true_count, got {false_count} and {true_count}")

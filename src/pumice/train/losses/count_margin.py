@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from pumice.errors import InputError
 from pumice.nn.padding import sum_over_steps
-from pumice.train.losses.base import AbstractLoss
+from pumice.train.losses.base import AbstractLoss, check_counts
 
 
 class CountMarginLoss(AbstractLoss):
@@ -38,8 +38,7 @@ class CountMarginLoss(AbstractLoss):
 
     def __init__(self, true_count: float = 35.0, false_count: float = 5.0, margin: float = 5.0) -> None:
         super().__init__()
-        if not 0 <= false_count < true_count:
-            raise InputError(f"counts must satisfy 0 <= false_count < true_count, got {false_count} and {true_count}")
+        check_counts(true_count, false_count)
         if margin < 0:
             raise InputError(f"margin must be >= 0 spikes, got {margin}")
         self.true_count, self.false_count, self.margin = true_count, false_count, margin

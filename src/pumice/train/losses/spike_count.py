@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from pumice.errors import InputError
-from pumice.train.losses.base import AbstractLoss
+from pumice.train.losses.base import AbstractLoss, check_counts
 from pumice.train.losses.psp import alpha_kernel, convolve, correlate
 
 
@@ -59,8 +59,7 @@ class SpikeCountLoss(AbstractLoss):
         tau: float = 10.0,
     ) -> None:
         super().__init__()
-        if not 0 <= false_count < true_count:
-            raise InputError(f"counts must satisfy 0 <= false_count < true_count, got {false_count} and {true_count}")
+        check_counts(true_count, false_count)
         if start < 0 or (stop is not None and stop <= start):
             raise InputError(f"the window must satisfy 0 <= start < stop, got {start} and {stop}")
         self.true_count, self.false_count = true_count, false_count

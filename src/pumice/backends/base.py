@@ -7,11 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from pumice.backends.counting import Counted, Counter, Wanted
 from pumice.errors import InputError, ResourceError
 from pumice.files.limits import check_memory
 from pumice.fixedpoint.formats import STATE
@@ -19,6 +21,8 @@ from pumice.ir import Graph, verify_graph
 from pumice.ir.footprint import run_bytes
 
 IntArray = npt.NDArray[np.integer[Any]]
+RECORDED_BYTES = 1 << 28
+"""Aim for the records of samples whose events are counted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +149,34 @@ class AbstractBackend(ABC):
             },
         )
 
+    def counter(self, graph: Graph, wanted: Wanted) -> Counter:
+        """What counts the events of samples, for `pumice.evaluate`; called with batch after batch.
+
+        Args:
+            graph: A verified graph.
+            wanted: What is kept of a run.
+        """
+        return partial(self._counted, graph, wanted)
+
+    def _counted(self, graph: Graph, wanted: Wanted, x: npt.NDArray[np.int32]) -> Counted:
+        """Counts of recorded runs, of so many samples at a time as memory should be used for."""
+        found = Counted.none(graph, wanted, len(x))
+        group = max(1, RECORDED_BYTES // run_bytes(graph, wanted.n_steps, record=True))
+        for start in range(0, len(x), group):
+            part = slice(start, start + group)
+            result = self.run_batch(graph, x[part], record=True)
+            traces = {name: record.s for name, record in result.records.items()} | {graph.input.name: x[part]}
+            for name, counts in found.events.items():
+                trace = traces[name].reshape(*traces[name].shape[:2], -1)
+                counts[part] = np.count_nonzero(trace[:, _slice(wanted.counted[name])], axis=1)
+            output = result.records[graph.outputs[0]]
+            found.sent[part] = output.s[:, _slice(wanted.answer)].reshape(found.sent[part].shape)
+            if found.held is not None and wanted.state is not None:
+                found.held[part] = output.states[wanted.state][:, _slice(wanted.answer)].reshape(
+                    found.held[part].shape
+                )
+        return found
+
     @abstractmethod
     def _run(self, graph: Graph, x: npt.NDArray[np.int32], record: bool) -> RunResult:
         """Run a verified graph on a checked stream."""
@@ -162,6 +194,10 @@ def _memory(graph: Graph, n_steps: int, record: bool) -> Iterator[None]:
             f"there is not enough memory for a run of {n_steps:,} steps (about {estimate:,} bytes); run fewer steps "
             "or samples at once, or do not record"
         ) from error
+
+
+def _slice(steps: range) -> slice:
+    return slice(steps.start, steps.stop)
 
 
 def first_sample(result: RunResult) -> RunResult:

@@ -1,4 +1,4 @@
-"""Whole test sets through the fast backend: predictions, and what they cost in spikes and synaptic events."""
+"""Whole test sets through a backend: predictions, and what they cost in spikes and synaptic events."""
 
 from __future__ import annotations
 
@@ -10,22 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pumice.backends import get_backend
+from pumice.backends import AnyBackend, get_backend
 from pumice.backends.base import AbstractBackend
-from pumice.backends.fast.batch import check_threads, compile_loops, simulate
-from pumice.backends.fast.kernels.events import count_active
-from pumice.backends.fast.program import Program
-from pumice.backends.fast.simulator import Simulator
-from pumice.backends.labelled import own_steps, sample_batches
+from pumice.backends.counting import Wanted
+from pumice.backends.fast import FastBackend
+from pumice.backends.labelled import sample_batches
+from pumice.backends.totals import Totals, mean_over_own
 from pumice.backends.verify import first_difference
 from pumice.errors import CheckFailedError, InputError
 from pumice.ir import (
-    Accumulator,
     Graph,
-    Population,
-    Sigma,
     from_stream,
-    latencies,
     remembers,
     to_stream,
     verify_graph,
@@ -88,7 +83,7 @@ class Evaluation:
         """Root of the mean squared error of the numbers that were answered."""
         squares = np.square(self.predictions - self.labels)
         if squares.ndim == 3 and self.lengths is not None:
-            squares = _mean_over_own(squares, self.lengths)
+            squares = mean_over_own(squares, self.lengths)
         return float(np.sqrt(squares.reshape(len(squares), -1).mean(1).mean()))
 
 
@@ -96,6 +91,7 @@ def evaluate(
     graph: Graph,
     dataset: Iterable[tuple[Any, ...]],
     *,
+    backend: AnyBackend = "fast",
     check: Mapping[Any, int] | None = None,
     readout: str | None = None,
     threads: int | None = None,
@@ -113,17 +109,19 @@ def evaluate(
             of targets; or triples with the steps that are the sample's own, where samples are of unequal length and
             padded behind: of n steps that enter, the n that leave after the network's latency answer. Anything that
             yields them: ``zip(x, labels)``, ``zip(x, labels, lengths)``, a generator, a torch `Dataset`.
+        backend: What runs the samples, as for `pumice.run`: "torch", or `TorchBackend("cuda")`, on a GPU. All give
+            the same integers.
         check: Backend (as for `pumice.verify`) -> number of samples: the first ones are also run there, and every
             neuron's s and states compared at every step; {"lava": 4}, for example.
         readout: What of the first output answers: "sent" (spikes or values, see `Evaluation`), or the name of one of
             its states at the sample's last step, such as "v" of neurons that were trained by their voltage ("voltage"
             and "current" stand for "v" and "u").
-        threads: At most so many; by default one per core.
+        threads: Of the fast backend, at most so many; by default one per core.
         progress: Called with the number of samples done so far.
 
     Raises:
-        InputError: There is no sample, the graph states no timing, a sample or label does not fit, `check` does not
-            say how many samples a backend runs, or the output has no such state.
+        InputError: There is no sample or backend, the graph states no timing, a sample or label does not fit, `check`
+            does not say how many samples a backend runs, or the output has no such state.
         CheckFailedError: Another backend differs.
 
     Example:
@@ -134,44 +132,84 @@ def evaluate(
         >>> result.spikes["input"].tolist(), result.synaptic_events["input -> dense0"].tolist()
         ([20, 0], [60, 0])
     """
-    verify_graph(graph)
-    check_threads(threads)
-    if graph.timing is None:
-        raise InputError("this graph states no sample length; give it a timing: graph.replace(timing=Timing(...))")
-    wanted = _wanted(check)
-    counter = _Counter(graph, threads, _state_of(graph, readout))
-    first_samples: list[IntArray] = []
-    labels: list[Any] = []
-    lengths: list[int] = []
-    for batch in sample_batches(graph, dataset):
-        x = np.stack([sample for sample, _, _ in batch])
-        own = np.array([n for _, _, n in batch])
-        counter.run(x, own)
-        labels += [label for _, label, _ in batch]
-        lengths += own.tolist()
-        missing = max((n for _, n in wanted), default=0) - len(first_samples)
-        first_samples += list(x[: max(missing, 0)])
-        if progress is not None:
-            progress(len(labels))
-    if not labels:
-        raise InputError("the dataset holds no sample")
-    checked = {
-        other.name: _checked(graph, other, np.stack(first_samples[:n]), counter.outputs) for other, n in wanted
-    }
-    if len({np.shape(label) for label in labels}) > 1:
-        raise InputError("some samples have a class, others an array of targets, or targets of another shape")
-    given, counted = np.array(labels), np.array(lengths)
-    all_count = bool((counted == graph.timing.sample_steps).all())
-    return Evaluation(
-        labels=given,
-        predictions=_answered(graph, counter, given, counted) if given.ndim > 1 else counter.classes(),
-        spikes={name: np.concatenate(parts) for name, parts in counter.spikes.items()},
-        synaptic_events={name: np.concatenate(parts) for name, parts in counter.synaptic_events.items()},
-        checked=checked,
-        seconds=counter.seconds,
-        prepare_seconds=counter.prepare_seconds,
-        lengths=None if all_count else counted,
+    return Evaluator(graph, backend=backend, readout=readout, threads=threads)(
+        dataset, check=check, progress=progress
     )
+
+
+class Evaluator:
+    """A graph that is prepared to be evaluated on one dataset after the other; arguments as of `evaluate`."""
+
+    def __init__(
+        self, graph: Graph, *, backend: AnyBackend = "fast", readout: str | None = None, threads: int | None = None
+    ) -> None:
+        verify_graph(graph)
+        if graph.timing is None:
+            raise InputError(
+                "this graph states no sample length; give it a timing: graph.replace(timing=Timing(...))"
+            )
+        self.graph, self._timing, self._state = graph, graph.timing, _state_of(graph, readout)
+        chosen, began = _backend(backend, threads), time.perf_counter()
+        self._wanted = Wanted.of(graph, graph.timing, self._state)
+        self._count = chosen.counter(graph, self._wanted)
+        self.prepare_seconds = time.perf_counter() - began
+
+    def __call__(
+        self,
+        dataset: Iterable[tuple[Any, ...]],
+        *,
+        check: Mapping[Any, int] | None = None,
+        progress: Callable[[int], None] | None = None,
+        first: int = 0,
+    ) -> Evaluation:
+        """See `evaluate`; `first` is the number of the first sample, for messages."""
+        wanted = _wanted(check)
+        totals = Totals(self.graph, self._wanted)
+        first_samples: list[IntArray] = []
+        labels: list[Any] = []
+        lengths: list[int] = []
+        seconds = 0.0
+        for batch in sample_batches(self.graph, dataset, first):
+            x = np.stack([sample for sample, _, _ in batch])
+            own = np.array([n for _, _, n in batch])
+            padded = self._padded(x)
+            began = time.perf_counter()
+            found = self._count(padded)
+            seconds += time.perf_counter() - began
+            totals.add(found, own)
+            labels += [label for _, label, _ in batch]
+            lengths += own.tolist()
+            missing = max((n for _, n in wanted), default=0) - len(first_samples)
+            first_samples += list(x[: max(missing, 0)])
+            if progress is not None:
+                progress(len(labels))
+        if not labels:
+            raise InputError("the dataset holds no sample")
+        checked = {
+            other.name: _checked(self.graph, other, np.stack(first_samples[:n]), totals.outputs)
+            for other, n in wanted
+        }
+        if len({np.shape(label) for label in labels}) > 1:
+            raise InputError("some samples have a class, others an array of targets, or targets of another shape")
+        given, counted = np.array(labels), np.array(lengths)
+        all_count = bool((counted == self._timing.sample_steps).all())
+        return Evaluation(
+            labels=given,
+            predictions=totals.numbers(given, counted) if given.ndim > 1 else totals.classes(),
+            spikes={name: np.concatenate(parts) for name, parts in totals.spikes.items()},
+            synaptic_events={name: np.concatenate(parts) for name, parts in totals.synaptic_events.items()},
+            checked=checked,
+            seconds=seconds,
+            prepare_seconds=self.prepare_seconds,
+            lengths=None if all_count else counted,
+        )
+
+    def _padded(self, x: IntArray) -> npt.NDArray[np.int32]:
+        """Samples (n, sample_steps, *input shape) with what is silent before and behind them."""
+        lead = self._timing.lead_steps
+        padded = np.zeros((len(x), self._wanted.n_steps, *x.shape[2:]), np.int32)
+        padded[:, lead : lead + self._timing.sample_steps] = x
+        return padded
 
 
 def _wanted(check: Any) -> list[tuple[AbstractBackend, int]]:
@@ -189,6 +227,15 @@ def _wanted(check: Any) -> list[tuple[AbstractBackend, int]]:
     return wanted
 
 
+def _backend(chosen: AnyBackend, threads: int | None) -> AbstractBackend:
+    """The backend, with its threads."""
+    if threads is None:
+        return get_backend(chosen)
+    if chosen != "fast":
+        raise InputError(f"threads belong to the fast backend, which makes them; leave them out with {chosen!r}")
+    return FastBackend(threads=threads)
+
+
 def _state_of(graph: Graph, readout: str | None) -> str | None:
     if readout in {None, "sent"}:
         return None
@@ -199,119 +246,6 @@ def _state_of(graph: Graph, readout: str | None) -> str | None:
             f'{", ".join(graph.output.states)}; or read what it sends: "sent"'
         )
     return state
-
-
-def _answered(
-    graph: Graph, counter: _Counter, targets: npt.NDArray[Any], lengths: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
-    """What the output sends as numbers: (n, neurons, steps), or (n, neurons) on the mean over its own steps."""
-    if counter.state is not None:
-        raise InputError("readout: targets are compared with what the output sends; leave it out")
-    sent = np.concatenate(counter.outputs).swapaxes(1, 2) * _unit(graph)
-    answered: npt.NDArray[np.float64] = sent if targets.ndim == 3 else _mean_over_own(sent, lengths)
-    if answered.shape != targets.shape:
-        raise InputError(
-            f"the output answers numbers of shape {answered.shape[1:]}, the targets are {targets.shape[1:]}"
-        )
-    return answered
-
-
-def _unit(graph: Graph) -> float:
-    """What one of the output's integers stands for."""
-    text = graph.info.get("unit", "1")
-    try:
-        unit = float(text)
-    except ValueError:
-        unit = 0.0
-    if not 0 < unit < np.inf:
-        raise InputError(f"the graph's info says that its unit is {text[:40]!r}, and it must be a number > 0")
-    return unit
-
-
-def _mean_over_own(x: npt.NDArray[np.float64], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Mean of x (n, neurons, steps) over each sample's own steps."""
-    if (lengths == x.shape[2]).all():
-        return x.mean(-1)
-    return (x * own_steps(lengths, x.shape[2])[:, None]).sum(-1) / lengths[:, None]
-
-
-class _Counter:
-    """Runs batches, and keeps of each sample only sums."""
-
-    def __init__(self, graph: Graph, threads: int | None, state: str | None) -> None:
-        assert graph.timing is not None
-        self.state = state
-        self._graph, self._timing, self._threads = graph, graph.timing, threads
-        began = time.perf_counter()
-        self._program = Program(graph)
-        self._lag = latencies(graph)
-        self._is_sum = graph.output.sends_values and not _answers_in_each_step(graph.output)
-        self._sizes = {graph.input.name: graph.input.size} | {p.name: p.size for p in graph.populations}
-        self.scores: list[IntArray] = []
-        self.outputs: list[IntArray] = []
-        self.spikes: dict[str, list[IntArray]] = {name: [] for name in self._sizes}
-        self.synaptic_events: dict[str, list[IntArray]] = {_label(link.synapse): [] for link in self._program.links}
-        self.seconds = 0.0
-        compile_loops(self._program, record=state is not None)
-        self.prepare_seconds = time.perf_counter() - began
-
-    def classes(self) -> IntArray:
-        """Of each sample the neuron with the largest score."""
-        return np.argmax(np.concatenate(self.scores), axis=1)
-
-    def run(self, x: IntArray, lengths: npt.NDArray[np.int64]) -> None:
-        """x: (n, sample_steps, *input shape), of which (n,) steps count."""
-        n = len(x)
-        t = self._timing
-        n_steps = t.lead_steps + t.period_steps + max(self._lag.values())
-        padded = np.zeros((n, n_steps, *x.shape[2:]), x.dtype)
-        padded[:, t.lead_steps : t.lead_steps + t.sample_steps] = x
-        counts = {name: np.zeros((n, size), np.int32) for name, size in self._sizes.items()}
-        output = np.zeros((n, t.sample_steps, self._graph.output.size), np.int32)
-        held = np.zeros(output.shape if self.state is not None else (0,), np.int32)
-
-        def collect(samples: slice, start: int, stop: int, simulator: Simulator) -> None:
-            for name, count in counts.items():
-                first = t.lead_steps + self._lag.get(name, 0)
-                part = slice(max(first - start, 0), max(min(first + t.period_steps, stop) - start, 0))
-                count_active(simulator.sent(name)[part], count[samples])
-            first = t.lead_steps + self._lag[self._graph.outputs[0]]
-            low, high = max(first, start), min(first + t.sample_steps, stop)
-            if low < high:
-                part = slice(low - start, high - start)
-                sent = simulator.sent(self._graph.outputs[0])[part]
-                output[samples, low - first : high - first] = sent.swapaxes(0, 1)
-                if self.state is not None:
-                    trace = simulator.states(self._graph.outputs[0])[self.state][part]
-                    held[samples, low - first : high - first] = trace.swapaxes(0, 1)
-
-        began = time.perf_counter()
-        simulate(self._program, padded, collect, record=self.state is not None, threads=self._threads)
-        self.seconds += time.perf_counter() - began
-        own = own_steps(lengths, t.sample_steps)[..., None]
-        if self.state is not None or self._is_sum:
-            self.scores.append((output if self.state is None else held)[np.arange(n), lengths - 1])
-        else:
-            self.scores.append(output.sum(1, dtype=np.int64, where=own))
-        self.outputs.append(output)
-        for name, count in counts.items():
-            self.spikes[name].append(count.sum(1, dtype=np.int64))
-        events = {label: np.zeros(n, np.int64) for label in self.synaptic_events}
-        for link in self._program.links:
-            events[_label(link.synapse)] += counts[link.synapse.source].astype(np.int64) @ link.fan_out
-        for label, per_sample in events.items():
-            self.synaptic_events[label].append(per_sample)
-
-
-def _answers_in_each_step(population: Population) -> bool:
-    """Whether the reader has to add up what leaves: a value, or what a read-out forgets, at once or by and by."""
-    return isinstance(population, Sigma) or (
-        isinstance(population, Accumulator) and bool(np.all(np.asarray(population.v_decay_q12) > 0))
-    )
-
-
-def _label(synapse: Any) -> str:
-    return f"{synapse.source} -> {synapse.target}"
 
 
 def _checked(graph: Graph, backend: AbstractBackend, samples: IntArray, outputs: list[IntArray]) -> int:

@@ -30,12 +30,15 @@ def own_steps(lengths: npt.NDArray[np.int64], steps: int) -> npt.NDArray[np.bool
     return np.arange(steps) < lengths[:, None]
 
 
-def sample_batches(graph: Graph, dataset: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[IntArray, Any, int]]]:
+def sample_batches(
+    graph: Graph, dataset: Iterable[tuple[Any, ...]], first: int = 0
+) -> Iterator[list[tuple[IntArray, Any, int]]]:
     """Lists of (stream, class or target, steps that count), as many samples at a time as memory should be used for.
 
     Args:
         graph: States how long a sample is.
         dataset: Pairs (stream, label), or triples with the steps that count; see `pumice.evaluate`.
+        first: Number of the first sample, for messages.
 
     Raises:
         InputError: A sample, a label or a length does not fit; the message says which sample.
@@ -52,7 +55,7 @@ def sample_batches(graph: Graph, dataset: Iterable[tuple[Any, ...]]) -> Iterator
     size = max(1, BATCH_VALUES // ((graph.timing.lead_steps + graph.timing.period_steps) * graph.input.size))
 
     def checked() -> Iterator[tuple[IntArray, Any, int]]:
-        for index, (stream, label, *length) in enumerate(_items(dataset)):
+        for index, (stream, label, *length) in enumerate(_items(dataset), first):
             try:
                 sample = checked_input(graph, stream)
                 if len(sample) != steps:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,7 @@ import numpy.typing as npt
 
 from pumice.backends import RunResult
 from pumice.errors import InputError
-from pumice.files.arrays import map_npy, names_in_npz, read_npz
-from pumice.files.write import replace_atomically
+from pumice.files.arrays import map_npy, names_in_npz, read_npz, write_npz
 
 
 def read_stream(path: Path, n_steps: int | None) -> npt.NDArray[np.integer[Any]]:
@@ -86,8 +84,4 @@ def write_result(path: Path, result: RunResult) -> None:
         result: What a backend returned.
     """
     arrays = {f"{name}/{key}": v for name, record in result.records.items() for key, v in record.values().items()}
-    # np.savez leaves its archive open when a disk is full, which then complains on stderr.
-    with replace_atomically(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in {"spikes": result.spikes, **arrays}.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+    write_npz(path, {"spikes": result.spikes, **arrays})

@@ -1,9 +1,15 @@
-"""`pumice evaluate`: whole test sets through the fast simulator."""
+"""`pumice evaluate`: whole test sets through a simulator, by one process or by those that torchrun starts."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,11 +20,14 @@ from rich.table import Table
 
 import pumice
 from pumice.backends import BACKENDS_HELP, get_backend
+from pumice.backends.ranks import Ranks
 from pumice.cli.arrays import read_samples
 from pumice.cli.options import Trust
 from pumice.cli.training_extra import training_extra
 from pumice.errors import InputError
 from pumice.ir import Graph, Timing
+from pumice.ir.digest import graph_digests
+from pumice.machine import available_cores
 from pumice.netx import load
 
 if TYPE_CHECKING:
@@ -47,6 +56,18 @@ def evaluate(
         typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe that FILE.net records; may be repeated."),
     ] = None,
     samples: Annotated[int | None, typer.Option(help="Use only the first so many samples.")] = None,
+    backend: Annotated[str, typer.Option(help=f"What runs the samples, one of: {BACKENDS_HELP}.")] = "fast",
+    device: Annotated[
+        str | None, typer.Option(help="Of --backend torch: cpu, cuda, ...; by default CUDA where there is one.")
+    ] = None,
+    parts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keep what is done there: an evaluation that was ended goes on, and processes of torchrun share the "
+            "work; those of several machines need it.",
+        ),
+    ] = None,
     check: Annotated[
         list[str] | None,
         typer.Option(help=f"Also run this backend, and compare; one of: {BACKENDS_HELP}."),
@@ -70,9 +91,11 @@ def evaluate(
     if data is not None and settings:
         raise InputError("--set changes the data that FILE.net records; it has no use beside --data")
     checks = {get_backend(name): check_samples for name in check or ()}
+    ranks = Ranks.of_environment()
+    options = _options(backend, device, threads, ranks)
     from pumice.cli.compile_ahead import compiling_ahead  # numba
 
-    with compiling_ahead(file, wait=True):
+    with compiling_ahead(file, wait=True) if backend == "fast" else nullcontext():
         graph = load(file)
         pairs: Iterable[tuple[Any, ...]]
         if data is not None:
@@ -88,25 +111,76 @@ def evaluate(
             pairs, n = recorded, len(recorded)
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    hidden = not console.is_terminal or ranks.rank > 0
+    with (
+        Progress(*columns, console=console, transient=True, disable=hidden) as bar,
+        _folder(graph, ranks, parts) as folder,
+    ):
         task = bar.add_task("samples", total=n)
-        result = pumice.evaluate(  # the package's, which loads numba when it is first used
-            graph,
-            pairs,
-            check=checks,
-            readout=readout,
-            threads=threads,
-            progress=lambda done: bar.update(task, completed=done),
+        options |= {"check": checks, "readout": readout, "progress": lambda done: bar.update(task, completed=done)}
+        if folder is None:
+            result = pumice.evaluate(graph, pairs, **options)  # the package's, which loads numba when first used
+        else:
+            from pumice.backends.parts import evaluate_in_parts
+
+            in_parts = evaluate_in_parts(graph, pairs, n, folder, ranks=ranks, **options)
+            if in_parts is None:  # the first process prints
+                return
+            result = in_parts
+    if as_json:
+        print(json.dumps(_summary(graph, result)))
+        print(_times(result), file=sys.stderr)
+    else:
+        print(_text(graph, result))
+
+
+def _options(backend: str, device: str | None, threads: int | None, ranks: Ranks) -> dict[str, Any]:
+    """Of `pumice.evaluate`: what runs the samples. Processes on one machine share its cores and its GPUs."""
+    if device is not None and backend != "torch":
+        raise InputError(f"--device belongs to --backend torch, not to {backend}")
+    if backend == "fast":
+        return {"threads": threads or max(1, available_cores() // ranks.local_world)}
+    if threads is not None:
+        raise InputError(f"--threads belongs to --backend fast, not to {backend}")
+    if device is None:
+        return {"backend": get_backend(backend)}
+    from pumice.backends.torch import TorchBackend
+
+    if device == "cuda" and ranks.world > 1:
+        import torch
+
+        device = f"cuda:{ranks.local_rank % max(1, torch.cuda.device_count())}"
+    return {"backend": TorchBackend(device)}
+
+
+@contextmanager
+def _folder(graph: Graph, ranks: Ranks, parts: Path | None) -> Iterator[Path | None]:
+    """Where parts are kept: the user's folder, or, for several processes of one machine, one that is removed."""
+    if parts is not None or ranks.world == 1:
+        yield parts
+        return
+    if ranks.local_world < ranks.world:
+        raise InputError(
+            f"{ranks.world} processes on several machines need a folder that all of them see: give --parts DIR"
         )
-    print(json.dumps(_summary(graph, result)) if as_json else _text(graph, result))
+    user = getattr(os, "getuid", lambda: 0)()
+    run = hashlib.sha256(repr([*graph_digests(graph).values(), sys.argv]).encode()).hexdigest()[:16]
+    folder = Path(tempfile.gettempdir()) / f"pumice-evaluate-{user}-{run}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror or error}); give --parts DIR") from error
+    if folder.is_symlink() or getattr(folder.stat(), "st_uid", user) != user:
+        raise InputError(f"{folder} belongs to somebody else; give --parts DIR")
+    yield folder
+    if ranks.rank == 0:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _summary(graph: Graph, result: Evaluation) -> dict[str, Any]:
     return {
         "samples": len(result.labels),
         **({"error": result.error} if result.has_targets else {"accuracy": result.accuracy}),
-        "seconds": result.seconds,
-        "prepare_seconds": result.prepare_seconds,
         "spikes_per_sample": {name: float(counts.mean()) for name, counts in result.spikes.items()},
         "synaptic_events_per_sample": {name: float(n.mean()) for name, n in result.synaptic_events.items()},
         "checked_values": dict(result.checked),
@@ -131,12 +205,14 @@ def _text(graph: Graph, result: Evaluation) -> str:
     else:
         correct = int((result.predictions == result.labels).sum())
         score = f"accuracy {100 * result.accuracy:.2f} % ({correct} of {n} samples)"
-    lines = [
-        captured.get().rstrip(),
-        score,
-        f"simulated in {result.seconds:.2f} s: {1e3 * result.seconds / n:.3f} ms per sample; prepared in "
-        f"{result.prepare_seconds:.1f} s before"
-        + (" (a network's first run compiles loops, which are kept)" if result.prepare_seconds > COMPILING_S else ""),
-    ]
+    lines = [captured.get().rstrip(), score, _times(result)]
     lines += [f"{name}: equal on {count} values" for name, count in result.checked.items()]
     return "\n".join(lines)
+
+
+def _times(result: Evaluation) -> str:
+    return (
+        f"simulated in {result.seconds:.2f} s: {1e3 * result.seconds / len(result.labels):.3f} ms per sample; "
+        f"prepared in {result.prepare_seconds:.1f} s before"
+        + (" (a network's first run compiles loops, which are kept)" if result.prepare_seconds > COMPILING_S else "")
+    )

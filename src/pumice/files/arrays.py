@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pumice.errors import InputError
 from pumice.files.limits import Budget
 from pumice.files.reading import file_size, reading
+from pumice.files.write import replace_atomically
 
 KINDS = "biufUS"
 """Kinds of numbers and texts; arrays of objects are pickles, which are never loaded."""
@@ -82,6 +83,19 @@ def read_npz(path: Path, names: Iterable[str]) -> tuple[npt.NDArray[Any], ...]:
                 listed = " and ".join(map(repr, wanted))
                 raise InputError(f"{path}: must hold the arrays {listed}; there is no {missing[0]!r}")
             return tuple(_member(archive, members[name], budget, name) for name in wanted)
+
+
+def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write arrays of numbers and texts as a compressed .npz archive, which appears whole or not at all.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    # np.savez leaves its archive open when a disk is full, which then complains on stderr.
+    with replace_atomically(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
 
 
 def names_in_npz(path: Path) -> set[str]:

@@ -10,7 +10,7 @@ import pumice.backends.evaluate
 from pumice.backends import get_backend
 from pumice.backends import labelled as module
 from pumice.backends.evaluate import evaluate
-from pumice.backends.fast import FastBackend, batch, links
+from pumice.backends.fast import FastBackend, batch, count, links
 from pumice.errors import CheckFailedError, InputError
 from pumice.ir import Accumulator, Conv, Cuba, Dense, Graph, Input, Timing, verify_graph, with_reset_schedule
 from pumice.ir.builder import chain
@@ -300,14 +300,14 @@ def test_a_number_of_threads_that_is_none_is_named(threads):
 
 def test_compiling_is_told_and_not_counted(monkeypatch):
     """The first step that is ever simulated takes 100 s of a made-up clock, as if loops were compiled in it."""
-    simulate, clock = evaluation.simulate, [0.0]
+    simulate, clock = batch.simulate, [0.0]
 
     def slow_once(*args, **options):
         clock[0] += 1 if clock[0] else 100
         simulate(*args, **options)
 
     monkeypatch.setattr(batch, "simulate", slow_once)
-    monkeypatch.setattr(evaluation, "simulate", slow_once)
+    monkeypatch.setattr(count, "simulate", slow_once)
     monkeypatch.setattr(evaluation, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     graph = small()
     result = evaluate(graph, zip(samples(graph, 3), range(3), strict=True))

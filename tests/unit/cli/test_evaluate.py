@@ -38,6 +38,34 @@ def test_json_of_some_samples(timed, data, command):
     assert set(found["synaptic_events_per_sample"]) == {"input -> dense0", "dense0 -> dense1"}
 
 
+@pytest.mark.parametrize("options", ["--backend torch --device cpu", "--backend reference", "--parts done"])
+def test_json_is_the_same_whatever_runs_it(options, timed, data, command):
+    assert (
+        command(f"evaluate a.net --data x.npz --json {options}")[1]
+        == command("evaluate a.net --data x.npz --json")[1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--device cpu", "--device belongs to --backend torch"),
+        ("--backend torch --threads 1", "--threads belongs to --backend fast"),
+        ("--backend torch --device abacus", "cannot be used"),
+    ],
+)
+def test_options_that_do_not_fit(options, words, timed, data, command):
+    code, _, err = command(f"evaluate a.net --data x.npz {options}")
+    assert (code, words in err) == (2, True)
+
+
+def test_processes_of_several_machines_need_a_folder(timed, data, command, monkeypatch):
+    for name, value in {"RANK": 1, "WORLD_SIZE": 4, "LOCAL_RANK": 1, "LOCAL_WORLD_SIZE": 2}.items():
+        monkeypatch.setenv(name, str(value))
+    code, _, err = command("evaluate a.net --data x.npz")
+    assert (code, "give --parts DIR" in err) == (2, True)
+
+
 def test_a_file_without_timing_takes_the_samples_length(command, net, data):
     assert command("evaluate a.net --data x.npz")[0] == 0
 

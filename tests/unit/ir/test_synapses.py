@@ -78,6 +78,8 @@ def test_the_facts_of_a_kind_follow_from_its_entries(synapse, source, target):
     entries = synapse.entries(source, target)
     assert synapse.connections(source, target) >= len(entries.values)
     assert np.all(entries.values != 0)
+    counted = np.zeros(source, int) if isinstance(synapse, Direct) else Synapse.fan_out(synapse, source, target)
+    np.testing.assert_array_equal(synapse.fan_out(source, target), counted.reshape(-1))
     assert synapse.largest_sum(source, target) >= (single[0] - single[1]).max()
 
 

@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.backends.base import AbstractBackend, Record, RunResult, first_sample
+from pumice.backends.counting import Counter, Wanted
 from pumice.backends.fast.batch import check_threads, simulate
+from pumice.backends.fast.count import FastCounter
 from pumice.backends.fast.program import Program
 from pumice.backends.fast.simulator import Simulator
 from pumice.ir import Graph
@@ -61,6 +63,10 @@ class FastBackend(AbstractBackend):
         simulate(Program(graph), x, collect, record=record, threads=self._threads)
         records = {name: Record(sent[name], arrays) for name, arrays in states.items()}
         return RunResult({name: sent[name] for name in graph.outputs}, records)
+
+    def counter(self, graph: Graph, wanted: Wanted) -> Counter:
+        """See `AbstractBackend.counter`; nothing is kept but the counts."""
+        return FastCounter(graph, wanted, self._threads)
 
 
 def _put(array: Array, samples: slice, start: int, stop: int, values: Array) -> None:

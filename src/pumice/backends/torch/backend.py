@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from pumice.backends.base import AbstractBackend, Record, RunResult, first_sample
+from pumice.backends.counting import Counted, Counter, Wanted
 from pumice.backends.fast.bounds import sends_values
 from pumice.backends.fast.schedule import loops, stages
+from pumice.backends.torch.count import DeviceCounts
 from pumice.backends.torch.exact import exact_arithmetic
 from pumice.backends.torch.neurons import Neurons, neurons
 from pumice.backends.torch.products import Arrival, arrivals
@@ -60,29 +64,87 @@ class TorchBackend(AbstractBackend):
         return first_sample(self._run_batch(graph, x[None], record))
 
     def _run_batch(self, graph: Graph, x: npt.NDArray[np.int32], record: bool) -> RunResult:
+        names = [p.name for p in graph.populations if record or p.name in graph.outputs]
+        traced = [p.name for p in graph.populations if record]
+        parts = self._simulated(graph, x, traced, lambda n: _Kept(graph, names, traced, n, x.shape[1]))
+        sent = {name: np.concatenate([part.sent[name] for part in parts]) for name in names}
+        records = {
+            p.name: Record(
+                sent[p.name],
+                {state: np.concatenate([part.states[p.name][state] for part in parts]) for state in p.states},
+            )
+            for p in graph.populations
+            if record
+        }
+        return RunResult({name: sent[name] for name in graph.outputs}, records)
+
+    def counter(self, graph: Graph, wanted: Wanted) -> Counter:
+        """See `AbstractBackend.counter`; events are counted on the device."""
+        return partial(self._counts_on_device, graph, wanted)
+
+    def _counts_on_device(self, graph: Graph, wanted: Wanted, x: npt.NDArray[np.int32]) -> Counted:
+        traced = [] if wanted.state is None else [graph.outputs[0]]
+        sinks = self._simulated(graph, x, traced, lambda n: DeviceCounts(graph, wanted, n, self.device))
+        parts = [sink.done() for sink in sinks]
+        return Counted(
+            {name: np.concatenate([part.events[name] for part in parts]) for name in wanted.counted},
+            np.concatenate([part.sent for part in parts]),
+            None if wanted.state is None else np.concatenate([part.held for part in parts if part.held is not None]),
+        )
+
+    def _simulated(
+        self, graph: Graph, x: npt.NDArray[np.int32], traced: Sequence[str], sink_for: Callable[[int], _AnySink]
+    ) -> list[_AnySink]:
+        """Run samples in groups that fit into memory, each group into a sink of its own, made for so many samples."""
         n, n_steps = x.shape[:2]
         per_frame = 8 * (graph.input.size + sum(p.size for p in graph.populations))
         frames = max(1, FRAMES_BYTES // per_frame)
         chunk = min(n_steps, LONGEST_CHUNK, frames)
         group = max(1, min(n, frames // chunk))
+        sinks = []
         with torch.no_grad(), exact_arithmetic():
-            program = {p.name: [a for s in graph.into(p.name) for a in arrivals(graph, s, self.device)]
-                       for p in graph.populations}  # fmt: skip
-            parts = [
-                _Simulation(graph, program, self.device, chunk, record).run(x[start : start + group])
-                for start in range(0, n, group)
-            ]
-        return RunResult(
-            {name: np.concatenate([sent[name] for sent, _ in parts]) for name in graph.outputs},
-            {
-                p.name: Record(
-                    np.concatenate([sent[p.name] for sent, _ in parts]),
-                    {state: np.concatenate([states[p.name][state] for _, states in parts]) for state in p.states},
-                )
+            program = {
+                p.name: [a for s in graph.into(p.name) for a in arrivals(graph, s, self.device)]
                 for p in graph.populations
-                if record
-            },
-        )
+            }
+            for start in range(0, n, group):
+                samples = x[start : start + group]
+                sinks.append(sink_for(len(samples)))
+                _Simulation(graph, program, self.device, chunk, traced).run(samples, sinks[-1])
+        return sinks
+
+
+class _Sink(Protocol):
+    """Takes what a group of samples does, chunk by chunk; values (steps, n, *shape), the first of step `start`."""
+
+    def events(self, name: str, start: int, values: torch.Tensor) -> None:
+        """Of the input or a population: what it sent."""
+
+    def state(self, name: str, state: str, start: int, values: torch.Tensor) -> None:
+        """Of a population that is traced: a state."""
+
+
+_AnySink = TypeVar("_AnySink", bound=_Sink)
+
+
+class _Kept:
+    """All that some populations sent, and the states of those that are traced, as arrays (n, T, *shape)."""
+
+    def __init__(self, graph: Graph, names: Sequence[str], traced: Sequence[str], n: int, n_steps: int) -> None:
+        def room(name: str) -> Array:
+            return np.zeros((n, n_steps, *graph.shape_of(name)), np.int32)
+
+        self.sent = {name: room(name) for name in names}
+        self.states = {name: {state: room(name) for state in graph.population(name).states} for name in traced}
+
+    def events(self, name: str, start: int, values: torch.Tensor) -> None:
+        """See `_Sink`."""
+        if name in self.sent:
+            self.sent[name][:, start : start + len(values)] = values.numpy(force=True).swapaxes(0, 1)
+
+    def state(self, name: str, state: str, start: int, values: torch.Tensor) -> None:
+        """See `_Sink`."""
+        self.states[name][state][:, start : start + len(values)] = values.numpy(force=True).swapaxes(0, 1)
 
 
 class _Simulation:
@@ -93,25 +155,27 @@ class _Simulation:
         program: What arrives at each population.
         device: Where to.
         chunk: Most steps at once.
-        record: Whether all populations and their states are kept.
+        traced: Populations whose states are told.
     """
 
     def __init__(
-        self, graph: Graph, program: dict[str, list[Arrival]], device: torch.device, chunk: int, record: bool
+        self,
+        graph: Graph,
+        program: dict[str, list[Arrival]],
+        device: torch.device,
+        chunk: int,
+        traced: Sequence[str],
     ) -> None:
-        self._graph, self._program, self._device, self._chunk, self._records = graph, program, device, chunk, record
+        self._graph, self._program, self._device, self._chunk, self._traced = graph, program, device, chunk, traced
         self._history = dict.fromkeys([graph.input.name, *program], 0)
         for into in program.values():
             for arrival in into:
                 name = arrival.synapse.source
                 self._history[name] = max(self._history[name], arrival.delay)
 
-    def run(self, x: Array) -> tuple[dict[str, Array], dict[str, dict[str, Array]]]:
-        """What the kept populations send, (n, T, *shape), and their states."""
+    def run(self, x: Array, sink: _Sink) -> None:
+        """Samples (n, T, *input shape)."""
         graph, (n, n_steps) = self._graph, x.shape[:2]
-        kept = [p for p in graph.populations if self._records or p.name in graph.outputs]
-        sent = {p.name: np.zeros((n, n_steps, *p.shape), np.int32) for p in kept}
-        states = {p.name: {state: np.zeros_like(sent[p.name]) for state in p.states} for p in kept if self._records}
         cells = {p.name: neurons(p, n, self._device) for p in graph.populations}
         self._frames = {name: self._room(name, n) for name in self._history}
         order = [(stage, loops(graph, stage)) for stage in stages(graph)]
@@ -124,13 +188,12 @@ class _Simulation:
                 traces = self._advance(stage, cells, start, size, is_loop=is_loop)
                 for name, of_states in traces.items():
                     for state, values in of_states.items():
-                        states[name][state][:, start:stop] = values.numpy(force=True).swapaxes(0, 1)
-            for name, array in sent.items():
-                array[:, start:stop] = self._now(name, 0, size).numpy(force=True).swapaxes(0, 1)
+                        sink.state(name, state, start, values)
+            for name in self._frames:
+                sink.events(name, start, self._now(name, 0, size))
             for name, frames in self._frames.items():
                 past = self._history[name]
                 frames[:past] = frames[size : size + past].clone()
-        return sent, states
 
     def _room(self, name: str, n: int) -> torch.Tensor:
         dtype = torch.int32 if sends_values(self._graph, name) else torch.int8
@@ -157,7 +220,9 @@ class _Simulation:
                 if arrival.synapse.source not in stage:
                     self._add(arrival, activation[name], 0, size)
         traces: dict[str, dict[str, list[torch.Tensor]]] = {
-            name: {state: [] for state in self._graph.population(name).states} for name in stage if self._records
+            name: {state: [] for state in self._graph.population(name).states}
+            for name in stage
+            if name in self._traced
         }
         for t in range(size):
             for name in stage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -149,6 +150,14 @@ class Synapse(PlainIntegers, ABC):
     def connections(self, source: Shape, target: Shape) -> int:
         """Pairs of neurons that it joins; where weights are stored for all pairs, a weight of 0 counts."""
         return len(self.entries(source, target).values)
+
+    def fan_out(self, source: Shape, target: Shape) -> IntArray:
+        """Non-zero weights of each source neuron: the synaptic events that a spike of it causes.
+
+        Returns:
+            Shape (n_source,), neurons in C order.
+        """
+        return np.bincount(self.entries(source, target).columns, minlength=math.prod(source))
 
     def stored(self, source: Shape, blocks: Blocks) -> Stored:
         """What is kept beside each block of targets; as single weights, none of them 0, if a kind says no more.

@@ -88,6 +88,22 @@ class Conv(Synapse):
         """The whole kernel for each target; the border's missing pixels count too."""
         return self.weight.size * math.prod(target[:-1])
 
+    def fan_out(self, source: Shape, target: Shape) -> IntArray:
+        """Of the kernel, the taps that lead from a place into the image."""
+        weight = np.asarray(self.weight)
+        by_group = weight.reshape(self.groups, len(weight) // self.groups, *weight.shape[1:])
+        counts = np.count_nonzero(by_group, axis=1).transpose(0, 3, 1, 2).reshape(-1, *weight.shape[1:3])
+        hits = [self._hits(axis, source[axis], target[axis]) for axis in (0, 1)]
+        found: IntArray = np.einsum("xi,yj,cij->xyc", *hits, counts, optimize=True)
+        return found.reshape(-1)
+
+    def _hits(self, axis: int, n_source: int, n_target: int) -> IntArray:
+        """Whether a kernel's index leads from a place along an axis to a target, (n_source, kernel), 0 or 1."""
+        index = np.arange(self.weight.shape[1 + axis])
+        at = np.arange(n_source)[:, None] + self.padding[axis] - index * self.dilation[axis]
+        to, off = np.divmod(at, self.stride[axis])
+        return ((off == 0) & (to >= 0) & (to < n_target)).astype(np.int64)
+
     def stored(self, source: Shape, blocks: Blocks) -> Stored:
         """The kernel, once beside each block: a row for each of its positions and source channels."""
         onto = self._channels_onto(blocks)

@@ -81,6 +81,12 @@ class Dense(Synapse):
         """The whole matrix."""
         return self.weight.size
 
+    def fan_out(self, source: Shape, target: Shape) -> IntArray:
+        """Of the matrix's columns, in the order of the source."""
+        counts = np.empty(self.weight.shape[1], np.int64)
+        counts[flatten_whc(np.arange(len(counts)).reshape(source))] = np.count_nonzero(self.weight, axis=0)
+        return counts
+
     def stored(self, source: Shape, blocks: Blocks) -> Stored:
         """The rows of the matrix, zeros too."""
         n_source = int(np.prod(source))

@@ -48,6 +48,10 @@ class Direct(Synapse):
         """One for each neuron."""
         return int(np.prod(source))
 
+    def fan_out(self, source: Shape, target: Shape) -> IntArray:
+        """None: there are no synapses."""
+        return np.zeros(int(np.prod(source)), np.int64)
+
     def stored(self, source: Shape, blocks: Blocks) -> Stored:
         """Nothing: values become the neurons' bias."""
         return Stored(np.zeros((0, blocks.n), np.int64), np.zeros(0, np.int64), np.zeros(blocks.n, np.int64))

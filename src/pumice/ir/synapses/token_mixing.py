@@ -88,6 +88,10 @@ class TokenMixing(Synapse):
         per_channel = np.repeat(per_token, channels // len(per_token), axis=0)
         return per_channel.reshape(channels, height, width).transpose(2, 1, 0)
 
+    def fan_out(self, source: Shape, target: Shape) -> IntArray:
+        """Of the columns of each head's matrix, in the places of its channels."""
+        return self._image(np.count_nonzero(self.weight, axis=1), source).reshape(-1)
+
     def connections(self, source: Shape, target: Shape) -> int:
         """Each token with each, in each channel."""
         return self.weight.shape[-1] * math.prod(source)

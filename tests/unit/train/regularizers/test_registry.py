@@ -6,7 +6,6 @@ import torch
 
 import pumice
 from pumice import nn
-from pumice.backends.fast.program import Program
 from pumice.errors import InputError
 from pumice.lowering.synapses import population_name
 from pumice.models import build_model
@@ -92,9 +91,9 @@ def in_the_graph(model, x):
     graph = pumice.lower(model, x, residual="synapses")
     full = [replace(s, weight=np.full_like(s.weight, 2)) for s in graph.synapses]
     counts = {}
-    for link in Program(graph.replace(synapses=tuple(full))).links:
-        source = link.synapse.source
-        per_neuron = np.asarray(link.fan_out).reshape(graph.shape_of(source)).T
+    for synapse in full:
+        source = synapse.source
+        per_neuron = synapse.fan_out(*graph.ends_of(synapse)).reshape(graph.shape_of(source)).T
         counts[source] = counts.get(source, 0) + per_neuron
     names = {call.name: population_name(call) for call in trace(model, x) if isinstance(call.block, SYNAPTIC)}
     return {name: counts.get(name_in_graph, 0) for name, name_in_graph in {"input": "input", **names}.items()}

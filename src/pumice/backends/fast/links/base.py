@@ -99,11 +99,6 @@ class Link(ABC):
         self._add(ones, words(ones), total)
         return total[0]
 
-    @property
-    @abstractmethod
-    def fan_out(self) -> Array:
-        """Weights that each source neuron drives, shape (n_source,): the synaptic events that one spike causes."""
-
     @abstractmethod
     def _add(self, arriving: Array, words: Array, activation: Array) -> None:
         """Add frames (n_frames, n_source) to (n_frames, n_target)."""

@@ -25,7 +25,6 @@ class ConvLink(Link):
         width_out, height_out, row_length = ends.target_shape
         out_per_group = n_out // synapse.groups
         taps = [_taps(synapse, axis, n, n_to) for axis, n, n_to in ((0, width, width_out), (1, height, height_out))]
-        self._hits = [_hits(axis, kernel) for axis, kernel in zip(taps, (kernel_x, kernel_y), strict=True)]
         columns = _column_order(kernel_y, synapse.stride[1], synapse.dilation[1])
         # Neighbouring columns act on neighbouring targets if no other channels lie between.
         merged = out_per_group == row_length
@@ -34,7 +33,6 @@ class ConvLink(Link):
         sizes = (kernel_y * out_per_group, height_out * row_length), (out_per_group, row_length)
         self._runs = _combined(x_runs, y_runs, sizes, ends.channels[0], out_per_group)
         grouped = synapse.weight.reshape(synapse.groups, out_per_group, kernel_x, kernel_y, in_per_group)
-        self._n_weights = np.count_nonzero(grouped, axis=1).transpose(0, 3, 1, 2).reshape(n_in, kernel_x, kernel_y)
         by_source = grouped.transpose(0, 4, 2, 3, 1)[:, :, :, columns]
         self._weight = np.ascontiguousarray(by_source.reshape(n_in, kernel_x * kernel_y * out_per_group), ends.dtype)
         self._channels = (n_in, in_per_group, out_per_group)
@@ -46,10 +44,6 @@ class ConvLink(Link):
     def wraps(self) -> bool:
         """Whether sums may leave 24 bits; then events of different delays must not be added before wrapping."""
         return self._wraps
-
-    @property
-    def fan_out(self) -> Array:  # noqa: D102
-        return np.einsum("xi,yj,cij->xyc", *self._hits, self._n_weights).reshape(-1)
 
     def _add(self, arriving: Array, words: Array, activation: Array) -> None:
         if self._matrix is not None and self._matrix.pays_off(arriving):
@@ -86,14 +80,6 @@ def _taps(s: Conv, axis: int, n_source: int, n_target: int) -> list[list[tuple[i
         offsets = [(i, place + padding - i * dilation) for i in range(s.weight.shape[1 + axis])]
         found.append([(i, at // stride) for i, at in offsets if at % stride == 0 and 0 <= at // stride < n_target])
     return found
-
-
-def _hits(taps: list[list[tuple[int, int]]], kernel: int) -> Array:
-    """For each place along an axis, which kernel indices it uses: 0 or 1, shape (n_source, kernel)."""
-    used = np.zeros((len(taps), kernel), np.int64)
-    for place, pairs in enumerate(taps):
-        used[place, [i for i, _ in pairs]] = 1
-    return used
 
 
 def _column_order(kernel: int, stride: int, dilation: int) -> list[int]:

@@ -27,10 +27,6 @@ class DenseLink(Link):
         self._matrix = Matrix.of(weight, ends.largest_sum)
         self._full = self._all_spike()
 
-    @property
-    def fan_out(self) -> Array:  # noqa: D102
-        return np.count_nonzero(self._weight, axis=1)
-
     def _add(self, arriving: Array, words: Array, activation: Array) -> None:
         first, stop = self.ends.channels
         if self._matrix is not None and self._matrix.pays_off(arriving):

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from pumice.backends.fast.links.base import Array, Ends, Link
 from pumice.ir import Direct
 
 
 class DirectLink(Link):
     """The input's values are the activation."""
-
-    @property
-    def fan_out(self) -> Array:  # noqa: D102
-        return np.zeros(self.ends.n_source, np.int64)
 
     def _add(self, arriving: Array, words: Array, activation: Array) -> None:
         activation += arriving[:, : self.ends.n_source]

@@ -22,10 +22,6 @@ class SparseLink(Link):
         self._target = target[order].astype(np.int64)
         self._weight = weight[order].astype(ends.dtype)
 
-    @property
-    def fan_out(self) -> Array:  # noqa: D102
-        return np.diff(self._start)
-
     def _add(self, arriving: Array, words: Array, activation: Array) -> None:
         add_sparse(arriving, words, self._start, self._target, self._weight, activation)
 

@@ -23,10 +23,6 @@ class TokenMixingLink(Link):
         self._weight = np.ascontiguousarray(mixed.transpose(0, 2, 1), ends.dtype)
         self._head = np.arange(channels) * heads // channels
 
-    @property
-    def fan_out(self) -> Array:  # noqa: D102
-        return np.count_nonzero(self._weight, axis=2)[self._head].T.reshape(-1)
-
     def _add(self, arriving: Array, words: Array, activation: Array) -> None:
         channels = (self.ends.channels[0], self.ends.target_shape[-1])
         add_token_mixing(arriving, words, self._weight, self._head, channels, activation)

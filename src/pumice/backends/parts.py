@@ -1,0 +1,183 @@
+"""A test set in parts: files that processes share, and that a run which was ended before need not run again."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pumice.backends.evaluate import Evaluation, Evaluator
+from pumice.backends.ranks import Ranks
+from pumice.errors import InputError, PumiceError
+from pumice.files.arrays import read_npz, write_npz
+from pumice.ir import Graph
+from pumice.ir.digest import graph_digests
+
+PART_SAMPLES = 64
+_ARRAYS = ("digest", "labels", "predictions", "lengths", "spikes", "spike_names", "events", "event_names")
+
+
+def evaluate_in_parts(
+    graph: Graph,
+    dataset: Iterable[tuple[Any, ...]],
+    n: int,
+    folder: Path,
+    *,
+    ranks: Ranks | None = None,
+    check: Mapping[Any, int] | None = None,
+    readout: str | None = None,
+    progress: Callable[[int], None] | None = None,
+    **options: Any,
+) -> Evaluation | None:
+    """Evaluate a dataset part by part, each process those of its rank; the result is `pumice.evaluate`'s.
+
+    A part is a file of `folder`. One that is there, of the same samples through the same graph, is not run again; any
+    other is.
+
+    Args:
+        graph: See `pumice.evaluate`, as the other arguments.
+        dataset: Likewise, the same for all processes.
+        n: How many samples it holds.
+        folder: The parts' folder, which all processes share.
+        ranks: Which process this is; as torchrun says, if not given.
+        check: Likewise; done by the first process.
+        readout: Likewise.
+        progress: Called with the number of samples that this process has passed.
+        options: Of `Evaluator`.
+
+    Returns:
+        The evaluation of all samples, for the first process; None for the others.
+
+    Raises:
+        InputError: See `pumice.evaluate`; or the folder cannot be written to.
+
+    Example:
+        >>> import tempfile
+        >>> from pumice.ir import Timing
+        >>> from pumice.ir.builder import chain
+        >>> graph = chain((4,), [3, 2], seed=0).replace(timing=Timing(sample_steps=5, period_steps=5))
+        >>> samples = [(np.ones((5, 4), int), 1), (np.zeros((5, 4), int), 0)]
+        >>> result = evaluate_in_parts(graph, samples, 2, Path(tempfile.mkdtemp()), ranks=Ranks())
+        >>> result.spikes["input"].tolist()
+        [20, 0]
+    """
+    ranks = Ranks.of_environment() if ranks is None else ranks
+    if n < 1:
+        raise InputError("the dataset holds no sample")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror or error})") from error
+    runner = _Runner(graph, readout, options)
+    count = -(-n // PART_SAMPLES)
+    paths = [folder / f"part-{index:05d}-of-{count:05d}.npz" for index in range(count)]
+    head: list[tuple[Any, ...]] = []
+    n_checked = max((wanted for wanted in (check or {}).values() if isinstance(wanted, int)), default=0)
+    with ranks.together():
+        for index, samples in enumerate(_parts(dataset, n)):
+            if ranks.rank == 0:
+                head += samples[: max(n_checked - len(head), 0)]
+            if index % ranks.world == ranks.rank:
+                runner.part(paths[index], samples, index * PART_SAMPLES)
+            if progress is not None:
+                progress(index * PART_SAMPLES + len(samples))
+    if ranks.rank:
+        return None
+    checked = dict(runner.evaluator()(head, check=check).checked) if check else {}
+    return _joined([_read(path) for path in paths], graph, checked, runner)
+
+
+def _parts(dataset: Iterable[tuple[Any, ...]], n: int) -> Iterator[list[tuple[Any, ...]]]:
+    samples, found = iter(dataset), 0
+    while part := list(itertools.islice(samples, min(PART_SAMPLES, n - found))):
+        found += len(part)
+        yield part
+    if found < n:
+        raise InputError(f"the dataset holds {found} samples, not {n}")
+
+
+class _Runner:
+    """Prepares the graph where a part has to be run."""
+
+    def __init__(self, graph: Graph, readout: str | None, options: dict[str, Any]) -> None:
+        self._graph, self._readout, self._options = graph, readout, options
+        self._identity = f"{sorted(graph_digests(graph).items())}, {graph.info.get('unit')!r}, {readout!r}"
+        self._evaluator: Evaluator | None = None
+        self.seconds = 0.0
+
+    def evaluator(self) -> Evaluator:
+        """The prepared graph."""
+        if self._evaluator is None:
+            self._evaluator = Evaluator(self._graph, readout=self._readout, **self._options)
+        return self._evaluator
+
+    @property
+    def prepare_seconds(self) -> float:
+        """What preparing took."""
+        return 0.0 if self._evaluator is None else self._evaluator.prepare_seconds
+
+    def part(self, path: Path, samples: list[tuple[Any, ...]], first: int) -> None:
+        """Run and write a part, unless it is there."""
+        if path.exists():
+            with suppress(
+                PumiceError, TypeError, ValueError
+            ):  # damaged; or samples that are none, which are named below
+                if str(_read(path)["digest"]) == self._digest(samples):
+                    return
+        result = self.evaluator()(samples, first=first)
+        self.seconds += result.seconds
+        steps = self._graph.timing.sample_steps if self._graph.timing else 0
+        arrays = {
+            "digest": np.array(self._digest(samples)),
+            "labels": result.labels,
+            "predictions": result.predictions,
+            "lengths": np.full(len(samples), steps) if result.lengths is None else result.lengths,
+            "spikes": np.stack([*result.spikes.values()]),
+            "spike_names": np.array([*result.spikes]),
+            "events": np.stack([*result.synaptic_events.values()]),
+            "event_names": np.array([*result.synaptic_events]),
+        }
+        write_npz(path, arrays)
+
+    def _digest(self, samples: list[tuple[Any, ...]]) -> str:
+        """SHA-256 of the graph and of what enters."""
+        sha = hashlib.sha256(self._identity.encode())
+        for stream, *given in samples:
+            x = np.ascontiguousarray(stream, "<i8")
+            sha.update(f"{x.shape}".encode())
+            sha.update(x.tobytes())
+            for number in given:
+                value = np.ascontiguousarray(number, "<f8")
+                sha.update(f"{value.shape}".encode())
+                sha.update(value.tobytes())
+        return sha.hexdigest()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return dict(zip(_ARRAYS, read_npz(path, _ARRAYS), strict=True))
+
+
+def _joined(parts: list[dict[str, Any]], graph: Graph, checked: dict[str, int], runner: _Runner) -> Evaluation:
+    """All parts as one."""
+    if len({part["labels"].shape[1:] for part in parts}) > 1:
+        raise InputError("some samples have a class, others an array of targets, or targets of another shape")
+    labels, predictions, lengths = (
+        np.concatenate([part[name] for part in parts]) for name in ("labels", "predictions", "lengths")
+    )
+    spikes, events = (np.concatenate([part[name] for part in parts], axis=1) for name in ("spikes", "events"))
+    all_count = graph.timing is None or bool((lengths == graph.timing.sample_steps).all())
+    return Evaluation(
+        labels=labels,
+        predictions=predictions,
+        spikes=dict(zip(map(str, parts[0]["spike_names"]), spikes, strict=True)),
+        synaptic_events=dict(zip(map(str, parts[0]["event_names"]), events, strict=True)),
+        checked=checked,
+        seconds=runner.seconds,
+        prepare_seconds=runner.prepare_seconds,
+        lengths=None if all_count else lengths,
+    )

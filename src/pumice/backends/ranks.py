@@ -1,0 +1,72 @@
+"""The processes that torchrun has started for one command."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pumice.errors import InputError
+
+_LONGEST_WAIT = timedelta(days=30)
+"""For the slowest process; torchrun itself ends all of them when one fails."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Which of how many processes this is.
+
+    Attributes:
+        rank: Among all, from 0.
+        world: How many there are.
+        local_rank: Among those of this machine.
+        local_world: How many there are on this machine.
+    """
+
+    rank: int = 0
+    world: int = 1
+    local_rank: int = 0
+    local_world: int = 1
+
+    @classmethod
+    def of_environment(cls, environment: Mapping[str, str] | None = None) -> Ranks:
+        """As torchrun's variables say; one process where there are none.
+
+        Raises:
+            InputError: They do not fit each other.
+
+        Example:
+            >>> Ranks.of_environment({"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"})
+            Ranks(rank=3, world=4, local_rank=1, local_world=2)
+        """
+        given = os.environ if environment is None else environment
+        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+        if not {"RANK", "WORLD_SIZE"} <= given.keys():
+            return cls()
+        texts = [given.get(name, default) for name, default in zip(names, ("", "", "0", "1"), strict=True)]
+        try:
+            rank, world, local_rank, local_world = map(int, texts)
+        except ValueError:
+            rank, world, local_rank, local_world = -1, 0, 0, 0
+        if not (0 <= rank < world and 0 <= local_rank < local_world <= world):
+            listed = ", ".join(f"{name}={text!r}" for name, text in zip(names, texts, strict=True))
+            raise InputError(
+                f"the environment says {listed}: which torchrun never sets; start with it, or unset them"
+            )
+        return cls(rank, world, local_rank, local_world)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Leave the context when all processes have done so well; torchrun has said where they meet."""
+        yield
+        if self.world == 1:
+            return
+        from torch import distributed
+
+        distributed.init_process_group("gloo", timeout=_LONGEST_WAIT)
+        try:
+            distributed.barrier()
+        finally:
+            distributed.destroy_process_group()

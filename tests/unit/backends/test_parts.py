@@ -1,0 +1,135 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+import pumice
+from pumice.backends import parts
+from pumice.backends.parts import evaluate_in_parts
+from pumice.backends.ranks import Ranks
+from pumice.errors import InputError
+from pumice.ir import Timing, with_reset_schedule
+from pumice.ir.builder import chain
+
+STEPS, N = 6, 11
+GRAPH = with_reset_schedule(chain((4,), [5, 3], seed=0).replace(timing=Timing(STEPS, STEPS)), STEPS, 1)
+SAMPLES = [*zip(np.random.default_rng(0).integers(0, 2, (N, STEPS, 4)), [0, 1, 2] * 4, [6, 3] * 6, strict=False)]
+
+
+class Alone(Ranks):
+    """A rank that does not wait for the others."""
+
+    @contextmanager
+    def together(self):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _small_parts(monkeypatch):
+    monkeypatch.setattr(parts, "PART_SAMPLES", 4)
+
+
+def figures(result):
+    of_samples = [result.labels, result.predictions, result.lengths, *result.spikes.values()]
+    return [array.tolist() for array in (*of_samples, *result.synaptic_events.values())], [*result.spikes]
+
+
+def in_parts(folder, rank=0, world=1, samples=SAMPLES, graph=GRAPH, **options):
+    return evaluate_in_parts(graph, samples, len(samples), folder, ranks=Alone(rank, world), **options)
+
+
+def test_ranks_together_give_the_whole(tmp_path):
+    assert in_parts(tmp_path, 1, 2) is None
+    assert [p.name for p in tmp_path.iterdir()] == ["part-00001-of-00003.npz"]
+    found = in_parts(tmp_path, 0, 2, check={"reference": 5})
+    whole = pumice.evaluate(GRAPH, SAMPLES, check={"reference": 5})
+    assert figures(found) == figures(whole)
+    assert dict(found.checked) == dict(whole.checked)
+
+
+def count_runs(monkeypatch):
+    runs = []
+    call = parts.Evaluator.__call__
+    monkeypatch.setattr(
+        parts.Evaluator, "__call__", lambda self, samples, **o: runs.append(len(samples)) or call(self, samples, **o)
+    )
+    return runs
+
+
+def test_what_is_done_is_not_run_again(tmp_path, monkeypatch):
+    runs = count_runs(monkeypatch)
+    first = in_parts(tmp_path)
+    (tmp_path / "part-00001-of-00003.npz").write_bytes(b"cut off")
+    assert figures(in_parts(tmp_path)) == figures(first)
+    assert runs == [4, 4, 3, 4]
+
+
+@pytest.mark.parametrize("what", ["sample", "label", "length", "graph", "readout"])
+def test_parts_of_something_else_are_run_again(what, tmp_path, monkeypatch):
+    in_parts(tmp_path)
+    stream, label, length = SAMPLES[5]
+    other = {"sample": (1 - stream, label, length), "label": (stream, 1, length), "length": (stream, label, 4)}
+    samples = [*SAMPLES[:5], other.get(what, SAMPLES[5]), *SAMPLES[6:]]
+    graph = chain((4,), [5, 3], seed=1).replace(timing=Timing(STEPS, STEPS)) if what == "graph" else GRAPH
+    options = {"readout": "v"} if what == "readout" else {}
+    runs = count_runs(monkeypatch)
+    found = in_parts(tmp_path, samples=samples, graph=graph, **options)
+    assert runs == ([4] if what in other else [4, 4, 3])
+    assert figures(found) == figures(pumice.evaluate(graph, samples, **options))
+
+
+def test_bad_samples_are_named_by_their_number(tmp_path):
+    samples = [*SAMPLES[:9], (SAMPLES[9][0], 7, 6), *SAMPLES[10:]]
+    with pytest.raises(InputError, match=r"sample 9: its label must lie in 0\.\.2"):
+        in_parts(tmp_path, samples=samples)
+    with pytest.raises(InputError, match="holds 11 samples, not 12"):
+        evaluate_in_parts(GRAPH, SAMPLES, 12, tmp_path, ranks=Alone())
+
+
+WORKER = """
+import os, sys, time
+from pathlib import Path
+from pumice.backends import parts
+parts.PART_SAMPLES = 2
+run = parts._Runner.part
+def slow(self, path, samples, first):
+    if os.environ["RANK"] == "1" and first > 4 and not Path("killed").exists():
+        Path("waiting").write_text(str(os.getpid()))
+        time.sleep(600)
+    run(self, path, samples, first)
+parts._Runner.part = slow
+from pumice.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+def test_torchrun_with_a_killed_rank_prints_what_one_process_prints(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pumice.save(GRAPH, "a.net")
+    x, labels = np.stack([s for s, _, _ in SAMPLES]), np.array([label for _, label, _ in SAMPLES])
+    np.savez("x.npz", x=x, labels=labels)
+    (tmp_path / "worker.py").write_text(WORKER)
+    arguments = ["evaluate", "a.net", "--data", "x.npz", "--json", "--check", "reference"]
+    alone = subprocess.run([sys.executable, "-m", "pumice", *arguments], capture_output=True, text=True, check=True)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*launcher, "--max-restarts", "1", "worker.py", *arguments, "--parts", "done"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        while not ((tmp_path / "waiting").exists() and (tmp_path / "waiting").read_text()):
+            assert process.poll() is None
+            time.sleep(0.1)
+        before = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "done").glob("part-0000[13]*")}
+        (tmp_path / "killed").touch()
+        os.kill(int((tmp_path / "waiting").read_text()), signal.SIGKILL)
+        out, _ = process.communicate()
+    assert process.returncode == 0
+    assert len(before) == 1
+    assert all((tmp_path / "done" / name).stat().st_mtime_ns == at for name, at in before.items())
+    assert json.loads(out)["samples"] == N
+    assert out == alone.stdout

@@ -28,6 +28,7 @@ from pumice.cli.lower import lower
 from pumice.cli.new import new
 from pumice.cli.plan import plan
 from pumice.cli.run import run
+from pumice.cli.sweep import sweep
 from pumice.cli.train import train
 from pumice.cli.verify import verify
 from pumice.errors import BackendError, PumiceError, PumiceWarning
@@ -37,6 +38,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "new": new,
     "train": train,
+    "sweep": sweep,
     "lower": lower,
     "import": import_nir,
     "export": export_nir,

@@ -77,15 +77,15 @@ def _path(synapse: Synapse, shape: tuple[int, ...]) -> tuple[list[Population], l
     while left > room:
         name = f"{synapse.source}_{synapse.target}_relay{len(stops)}"
         hop = min(left - 1, DELAY_STEPS.high)  # the relay itself takes one step
-        weight, relay = _relay(name, shape, graded=synapse.graded)
+        weight, stop = relay(name, shape, graded=synapse.graded)
         path.append(OneToOne(source, name, synapse.graded, weight=weight, balance_steps=hop))
-        stops.append(relay)
+        stops.append(stop)
         source, left = name, left - hop - 1
     path.append(replace(synapse, source=source, balance_steps=left))
     return stops, path
 
 
-def _relay(name: str, shape: tuple[int, ...], *, graded: bool) -> tuple[int, Population]:
+def relay(name: str, shape: tuple[int, ...], *, graded: bool) -> tuple[int, Population]:
     """A relay, and the weight that drives it."""
     if graded:
         return 1, value_relay(name, shape)

@@ -220,7 +220,6 @@ FAST = {
     "digits": lambda: compared(*export("digits", 4), record=True, profile=ALL),
     "direct": lambda: compared(direct_graph(), random((4,), 10)),
     "paths": lambda: compared(image(3, side_delay=1), IMAGE),
-    "sums": lambda: compared(sums(), random((4,), 6, 5, -5)),
     "fallback": lambda: compared(fallback(), random((4,), 3)),
     "silent": silent,
     "wrong_adapter": lambda: compared(image(), IMAGE, adapters=WrongAdapter),
@@ -228,6 +227,8 @@ FAST = {
     "interval": lambda: planted_case(backend, "check_for_chip", str, every_six_steps(), random((4,), 3)),
 }
 SLOW = {
+    "image": lambda: compared(image(3), IMAGE),
+    "sums": lambda: compared(sums(), random((4,), 6, 5, -5)),
     "no_message_bits": lambda: compared(image(), IMAGE, adapters=NoMessageBits),
     "resets_not_shifted": lambda: planted_case(backend, "for_chip", without_shift, direct_graph(), random((4,), 10)),
     "no_conv_delay": lambda: planted_case(backend, "for_chip", without_delays, image(3), IMAGE),

@@ -49,7 +49,7 @@ def evaluate(
     samples: Annotated[int | None, typer.Option(help="Use only the first so many samples.")] = None,
     check: Annotated[
         list[str] | None,
-        typer.Option(help=f"Also run this backend, and compare; one of: {BACKENDS_HELP}."),
+        typer.Option("--check", "--backend", help=f"Also run this backend, and compare; one of: {BACKENDS_HELP}."),
     ] = None,
     check_samples: Annotated[int, typer.Option(help="On how many samples, back to back.")] = 4,
     readout: Annotated[

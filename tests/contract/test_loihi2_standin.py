@@ -36,7 +36,7 @@ def outcome_of(*names):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def equal(outcome):
+def assert_equal(outcome):
     assert "error" not in outcome, outcome["error"]
     assert outcome["values"] > 0
     assert outcome["non_zero"] > 0
@@ -51,7 +51,7 @@ def outcome():
 @pytest.mark.lava
 @pytest.mark.parametrize("case", RUNS)
 def test_a_dry_run_gives_what_the_lava_backend_gives(case, outcome):
-    equal(outcome[case])
+    assert_equal(outcome[case])
 
 
 @pytest.mark.lava
@@ -108,8 +108,8 @@ def test_a_planted_defect_is_refused_before_the_run(case, words, outcome):
 @pytest.mark.lava
 def test_planted_defects_change_the_spikes_and_nothing_else_does():
     found = outcome_of("image", "sums", *DEFECTS)
-    equal(found["image"])
-    equal(found["sums"])
+    assert_equal(found["image"])
+    assert_equal(found["sums"])
     assert {name: found[name]["differ"] > 0 for name in DEFECTS} == dict.fromkeys(DEFECTS, True)
 
 
@@ -117,4 +117,4 @@ def test_planted_defects_change_the_spikes_and_nothing_else_does():
 @pytest.mark.lava
 @pytest.mark.parametrize("name", EXPORTS)
 def test_every_export_gives_what_the_lava_backend_gives(name):
-    equal(outcome_of(f"export {name}")[f"export {name}"])
+    assert_equal(outcome_of(f"export {name}")[f"export {name}"])

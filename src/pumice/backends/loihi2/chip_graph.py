@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pumice.errors import BackendError
 from pumice.ir import Conv, Direct, Graph, OneToOne, Population, Reset, Synapse
-from pumice.passes.insert_relays import relay
+from pumice.ir.relays import relay
 
 
 class ChipGraph(NamedTuple):

@@ -36,9 +36,9 @@ class Quantity:
     measured: float
 
     @property
-    def ratio(self) -> float:
-        """Planned, nominal, over measured."""
-        return self.planned.nominal / self.measured if self.measured else float("inf")
+    def ratio(self) -> float | None:
+        """Planned, nominal, over measured; None where 0 was measured."""
+        return self.planned.nominal / self.measured if self.measured else None
 
     @property
     def within(self) -> bool:
@@ -167,7 +167,8 @@ def _lines(found: Comparison) -> Iterator[str]:
         unit = f" {q.unit}" if q.unit else ""
         low, nominal, high = (rounded(value) for value in q.planned)
         planned = f"planned {nominal}" if low == high else f"planned {low} to {high}, nominal {nominal}"
-        verdict = f"ratio {q.ratio:.2f}, {'within' if q.within else 'OUTSIDE'}"
+        ratio = "" if q.ratio is None else f"ratio {q.ratio:.2f}, "
+        verdict = f"{ratio}{'within' if q.within else 'OUTSIDE'}"
         yield f"    {q.name}: {planned}{unit}; measured {rounded(q.measured, 3)}{unit}; {verdict}"
     if found.unmatched is not None:
         yield f"    tables not compared: {found.unmatched}"

@@ -67,6 +67,13 @@ def test_time_and_energy_are_laid_beside(made):
     json.dumps(compare(made, profile).as_dict())
 
 
+def test_what_reads_0_has_no_ratio(made):
+    found = compare(made, Profile("net", 6, measured={"static_power": 0.0}))
+    assert [q.ratio for q in found.quantities] == [None]
+    assert "measured 0 W; OUTSIDE" in str(found)
+    assert "Infinity" not in json.dumps(found.as_dict())
+
+
 def test_without_activity_only_tables_are_compared(made):
     silent = replace(made, time=None, counts=None)
     found = compare(silent, Profile("net", 6, core_table=table(made), measured={"time_per_step": 1.0}))

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 STANDIN = ROOT / "tests/standin"
 EXPORTS = sorted(p.name for p in (ROOT / "netx_exports").iterdir() if p.is_dir())
 RUNS = ["digits", "direct", "paths"]
-REFUSED = ["fallback", "silent", "wrong_adapter", "direct_without_synapse", "interval"]
+REFUSED = ["refused", "fallback", "silent", "wrong_adapter", "direct_without_synapse", "interval"]
 DEFECTS = ["no_message_bits", "resets_not_shifted", "no_conv_delay", "no_sign", "late_states"]
 """Planted: without any of them the spikes are equal."""
 
@@ -89,6 +89,12 @@ def test_what_was_selected_compiled_and_measured_comes_with_the_result(outcome):
 def test_lava_itself_falls_back_to_a_float_model_without_a_word_and_we_do_not(outcome):
     assert outcome["silent"] == "PyRF_IZModelFloat"
     assert "RF_IZ 'rf': Lava selected PyRF_IZModelFloat (for CPU, tags 'floating_pt')" in outcome["fallback"]["error"]
+
+
+@pytest.mark.lava
+def test_what_the_chip_cannot_run_is_refused_before_anything_is_built(outcome):
+    assert "Loihi 2 cannot run this graph: population dense0: reset interval" in outcome["refused"]["error"]
+    assert "AxonIn" not in outcome["refused"]["error"]  # the compiler had nothing to print
 
 
 @pytest.mark.lava

@@ -224,6 +224,7 @@ FAST = {
     "silent": silent,
     "wrong_adapter": lambda: compared(image(), IMAGE, adapters=WrongAdapter),
     "direct_without_synapse": lambda: planted_case(backend, "for_chip", as_it_is, direct_graph(), random((4,), 3)),
+    "refused": lambda: compared(every_six_steps(), random((4,), 3)),
     "interval": lambda: planted_case(backend, "check_for_chip", str, every_six_steps(), random((4,), 3)),
 }
 SLOW = {

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from pumice.errors import BackendError
 from pumice.hardware import load_constants, reset_violations, violations
-from pumice.ir import Conv, Graph, Resonator
+from pumice.ir import Conv, Dense, Graph, Resonator
 
 MOST_SHOWN = 5
 
@@ -64,8 +62,8 @@ def unseen(graph: Graph) -> list[str]:
     targets = [(s.target, s.part) for s in graph.synapses]
     if len(set(targets)) < len(targets):
         found.append("several synapses into one population")
-    if any(np.any(s.balance_steps + s.max_delay_steps) and not s.delays_each_weight for s in graph.synapses):
-        found.append("delayed convolutions (relays behind a DelaySparse)")
+    if any(s.balance_steps + s.max_delay_steps and not isinstance(s, Dense) for s in graph.synapses):
+        found.append("delayed synapses that are not dense (DelaySparse)")
     return found
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "InputError",
     "InternalError",
     "LoweringError",
+    "MissingExtensionError",
     "MissingExtraError",
     "PumiceError",
     "PumiceWarning",
@@ -55,6 +56,10 @@ class MissingExtraError(UserError, ImportError):
     def __init__(self, module: str, extra: str, purpose: str) -> None:
         remedy = "run: pumice install-lava" if module == "lava" else f"install pumice with its extra: pumice[{extra}]"
         super().__init__(f"{purpose} needs the package {module!r}, which is not installed; {remedy}")
+
+
+class MissingExtensionError(UserError, ImportError):
+    """Loihi 2 cannot be reached: Intel's closed extension of Lava is not installed, or no host is named."""
 
 
 class ResourceError(UserError, MemoryError):

@@ -21,8 +21,11 @@ _BACKENDS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
     "lava": ("pumice.backends.lava", "LavaBackend", _LAVA, "lava"),
     "lava-one-process": ("pumice.backends.lava", "LavaOneProcessBackend", _LAVA, "lava"),
     "torch": ("pumice.backends.torch", "TorchBackend", ("torch",), "train"),
+    "loihi2": ("pumice.backends.loihi2", "Loihi2Backend", _LAVA, "lava"),
 }
 BACKEND_NAMES = tuple(_BACKENDS)
+SIMULATORS = tuple(name for name in BACKEND_NAMES if name != "loihi2")
+"""Backends that need no chip: `pumice verify` runs all that are installed."""
 BACKENDS_HELP = f'{", ".join(BACKEND_NAMES)}, or "package.module:Class" of your own'
 DEFAULT = "fast"
 AnyBackend = str | AbstractBackend | type[AbstractBackend]
@@ -39,6 +42,7 @@ def get_backend(backend: AnyBackend) -> AbstractBackend:
     Raises:
         InputError: There is no such backend.
         MissingExtraError: Its optional dependency is not installed.
+        MissingExtensionError: Intel's extension, which the loihi2 backend needs, is not.
 
     Example:
         >>> get_backend("reference").name

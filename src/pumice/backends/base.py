@@ -17,6 +17,7 @@ from pumice.backends.counting import Counted, Counter, Wanted
 from pumice.errors import InputError, ResourceError
 from pumice.files.limits import check_memory
 from pumice.fixedpoint.formats import STATE
+from pumice.hardware.profile import Profile
 from pumice.ir import Graph, verify_graph
 from pumice.ir.footprint import run_bytes
 
@@ -68,10 +69,12 @@ class RunResult:
         outputs: For each output population, what left it, shape (T, *shape), int32; index k is what leaves in
             Lava's time step k + 1.
         records: For each population, its `Record`, if recording was asked for.
+        profile: Of a run on a chip: what was selected, compiled and measured; None elsewhere.
     """
 
     outputs: dict[str, IntArray]
     records: dict[str, Record] = field(default_factory=dict)
+    profile: Profile | None = None
 
     @property
     def spikes(self) -> IntArray:

@@ -7,16 +7,20 @@ import os
 import platform
 import sys
 from importlib.util import find_spec
+from shutil import which
 from typing import Annotated, Any, NamedTuple
 
 import typer
 
 import pumice
+from pumice.hardware.host import EXTENSION_MODULES, HOW_TO_GET_IT, find_host
 from pumice.machine import available_cores
 from pumice.requirements import installed
 
 PACKAGES = ("numpy", "h5py", "numba", "scipy", "torch", "torchvision", "lightning-fabric", "lava-nc", "lava-dl")
-LOIHI_HOST = ("SLURM", "NOSLURM", "PARTITION", "BOARD", "LOIHI_GEN", "NXSDKHOST", "HOST_BINARY")
+
+
+LOIHI2 = "run on Loihi 2"
 
 
 class Ability(NamedTuple):
@@ -49,9 +53,9 @@ ABILITIES = (
     Ability("draw graphs", ("matplotlib",), 'pip install "pumice[plot]"'),
     Ability("log for TensorBoard", ("tensorboard",), 'pip install "pumice[train]"'),
     Ability(
-        "run on Loihi 2",
-        ("lava.magma", "lava.utils.loihi2_profiler_api"),
-        "join Intel's research community (INRC), for its extension lava-loihi; pumice plan FILE.net needs neither",
+        LOIHI2,
+        ("scipy", "networkx", "lava.magma", *EXTENSION_MODULES),
+        f"Intel's closed extension lava-loihi: {HOW_TO_GET_IT}",
     ),
 )
 
@@ -69,7 +73,7 @@ def doctor(
         "packages": {name: installed(name) for name in PACKAGES},
         "cuda": _cuda(),
         "abilities": {ability.name: _missing(ability.modules) for ability in ABILITIES},
-        "loihi_host": {name: os.environ[name] for name in LOIHI_HOST if name in os.environ},
+        "loihi_host": find_host(os.environ, has_slurm=which("sinfo") is not None)._asdict(),
     }
     print(json.dumps(found) if as_json else _text(found))
 
@@ -109,5 +113,12 @@ def _text(found: dict[str, Any]) -> str:
         if missing:
             lines.append(f"       missing: {', '.join(missing)}; {ability.remedy}")
     host = found["loihi_host"]
-    lines += ["", "a host with Loihi 2: " + (", ".join(f"{k}={v}" for k, v in host.items()) or "none is set up")]
+    lines += ["", f"a host with Loihi 2: {host['description']}"]
+    lines += [f"       {problem}" for problem in host["problems"]]
+    if host["way"] and not host["problems"]:
+        lines.append(f"       try: pumice verify FILE.net --backend loihi2{_not_yet(found)}")
     return "\n".join(lines)
+
+
+def _not_yet(found: dict[str, Any]) -> str:
+    return " (once the extension is there)" if found["abilities"][LOIHI2] else ""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,12 @@ import typer
 from pumice.cli.arrays import read_samples, read_stream
 from pumice.cli.inspect import parse_shape
 from pumice.errors import CheckFailedError, InputError
+from pumice.hardware.profile import load_profile
 from pumice.ir import Graph, to_stream
 from pumice.netx import load
+
+if TYPE_CHECKING:
+    from pumice.planner import Comparison, Plan
 
 
 def plan(
@@ -30,13 +35,20 @@ def plan(
     board: Annotated[
         str, typer.Option(help="oheogulch, kapoho-point, vpx16, alia-point or hala-point.")
     ] = "oheogulch",
-    io: Annotated[str, typer.Option(help="How values come and go: none, embedded, ethernet or python.")] = "none",
+    io: Annotated[
+        str | None,
+        typer.Option(help="How values come and go: none, embedded, ethernet or python (the default of --measured)."),
+    ] = None,
     compiler: Annotated[str, typer.Option(help="Rules of the chip's compilers: 2023 (and later) or 2022.")] = "2023",
     constants: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Budgets and costs of your own, see docs/plan.md.")
     ] = None,
     input_shape: Annotated[
         str | None, typer.Option(metavar="X,Y,C", help="For files that do not state their input's shape.")
+    ] = None,
+    measured: Annotated[
+        Path | None,
+        typer.Option(metavar="P.json", help="What `pumice run --backend loihi2 --profile` wrote: lay it beside."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Also print each constant and its source.")] = False,
@@ -48,6 +60,7 @@ def plan(
 
     An estimate, made without a chip. How a network becomes integers is another plan: `pumice lower --plan`.
     """
+    from pumice.planner import compare
     from pumice.planner import plan as make_plan
     from pumice.planner.page import write_page
     from pumice.planner.text import as_table_of_constants
@@ -60,18 +73,27 @@ def plan(
     graph = graph.replace(info={**graph.info, "name": graph.info.get("name", file.name)})
     if data is not None:
         x = _stream(graph, data)
-    made = make_plan(graph, x, board=board, io=io, compiler=compiler, constants=constants)
-    print(made.to_json() if as_json else made)
+    profile = None if measured is None else load_profile(measured)
+    path = io or ("none" if profile is None else "python")
+    made = make_plan(graph, x, board=board, io=path, compiler=compiler, constants=constants)
+    beside = None if profile is None else compare(made, profile)
+    print(_json(made, beside) if as_json else made)
+    if beside is not None and not as_json:
+        print(f"\n{beside}")
     if explain and not as_json:
         print("\n" + as_table_of_constants(made))
     if report is not None:
-        path = write_page(made, report)
+        page = write_page(made, report)
         if not as_json:
-            print(f"\n{path}")
+            print(f"\n{page}")
     if not made.fits:
         raise CheckFailedError(
             f"{file}: does not fit {made.board.title}: {made.violations[0]}{_more(made.violations)}"
         )
+
+
+def _json(made: Plan, beside: Comparison | None) -> str:
+    return made.to_json() if beside is None else json.dumps({**made.as_dict(), "measured": beside.as_dict()})
 
 
 def _more(violations: Sequence[object]) -> str:

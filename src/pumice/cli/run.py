@@ -16,6 +16,7 @@ from pumice.backends.base import AbstractBackend
 from pumice.cli.arrays import check_result_path, read_stream, write_result
 from pumice.cli.options import AsStock
 from pumice.errors import InputError, PumiceWarning
+from pumice.files.write import write_bytes
 from pumice.ir import Direct, Graph, with_reset_schedule
 from pumice.netx import load
 
@@ -38,11 +39,15 @@ def run(
         int | None, typer.Option(help="Of a stock file: fraction bits of what sigma-delta neurons send.")
     ] = None,
     as_stock: AsStock = False,
+    profile: Annotated[
+        Path | None,
+        typer.Option(metavar="P.json", help="On a chip: also measure power, time, memory and activity; write them."),
+    ] = None,
     record: Annotated[bool, typer.Option("--record", help="Also write s, u, v of every population.")] = False,
 ) -> None:
     """Run FILE.net on X.npy and write the output spikes to Y.npz."""
     check_result_path(output)  # before the work
-    chosen = get_backend(backend)
+    chosen = get_backend(backend) if profile is None else _profiling(backend)
     x = read_stream(input_, steps)
     with _helped(chosen, file):
         graph = load(
@@ -59,6 +64,22 @@ def run(
         result = chosen.run(graph, x, record=record)
     write_result(output, result)
     print(f"{output}: {len(x)} steps, {int(result.spikes.sum())} output spikes ({chosen.name})")
+    if profile is not None and result.profile is not None:
+        from pumice.planner import compare, plan
+
+        write_bytes(profile, result.profile.to_json().encode())
+        print(f"{profile}: what was measured; beside the plan (pumice plan --measured):\n")
+        print(compare(plan(graph, x, io="python"), result.profile))
+
+
+def _profiling(backend: str) -> AbstractBackend:
+    """The chip's backend, with all of its probes."""
+    if backend != "loihi2":
+        raise InputError(f"--profile needs --backend loihi2, got {backend}: only a chip measures anything")
+    get_backend(backend)  # or says what is missing
+    from pumice.backends.loihi2 import PROBES, Loihi2Backend
+
+    return Loihi2Backend(PROBES)
 
 
 def _helped(chosen: AbstractBackend, file: Path) -> AbstractContextManager[Any]:

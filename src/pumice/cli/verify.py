@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pumice.backends import BACKEND_NAMES, BACKENDS_HELP, AbstractBackend, get_backend
+from pumice.backends import BACKENDS_HELP, SIMULATORS, AbstractBackend, get_backend
 from pumice.backends.verify import verify as verify_graph
 from pumice.errors import InputError, MissingExtraError
 from pumice.netx import load
@@ -17,7 +17,7 @@ def verify(
     file: Annotated[Path, typer.Argument(metavar="FILE.net", help="A network with a certificate.")],
     backend: Annotated[
         list[str] | None,
-        typer.Option(help=f"May be repeated; by default all installed of {BACKENDS_HELP}."),
+        typer.Option(help=f"May be repeated; one of: {BACKENDS_HELP}. By default all that are installed but loihi2."),
     ] = None,
 ) -> None:
     """Run backends on FILE.net's certificate and compare every spike, current and voltage."""
@@ -33,7 +33,7 @@ def verify(
 
 def _installed() -> list[AbstractBackend]:
     found = []
-    for name in BACKEND_NAMES:
+    for name in SIMULATORS:
         try:
             found.append(get_backend(name))
         except MissingExtraError as error:

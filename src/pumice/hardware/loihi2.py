@@ -73,6 +73,28 @@ def register_violations(graph: Graph, limits: ChipLimits = LOIHI2) -> list[Viola
     return found + [v for s in graph.synapses for v in _synapse(s, limits)]
 
 
+def reset_violations(graph: Graph) -> list[Violation]:
+    """The reset interval is a power of two (a comment in lava-dl's MNIST tutorial).
+
+    Example:
+        >>> from pumice.ir import with_reset_schedule
+        >>> from pumice.ir.builder import chain
+        >>> [v.needed for v in reset_violations(with_reset_schedule(chain((4,), [3], seed=0), 6))]
+        ['6 steps']
+    """
+    return [
+        Violation(
+            f"population {p.name}",
+            "reset interval",
+            f"{p.reset.interval} steps",
+            "powers of two",
+            f"Lower with period_steps={1 << p.reset.interval.bit_length()}.",
+        )
+        for p in graph.populations
+        if p.reset is not None and p.reset.interval & (p.reset.interval - 1)
+    ]
+
+
 def _population(p: Population, limits: ChipLimits) -> Iterator[Violation]:
     for parameter, limit in p.limits.items():
         if limit.register is not None:

@@ -9,9 +9,9 @@ import numpy as np
 
 from pumice.fixedpoint.formats import DELAY_STEPS
 from pumice.ir import Dense, Population, Sparse, Synapse
+from pumice.ir.relays import value_relay
 from pumice.netx.delays import simplest_delay
 from pumice.netx.fields import Int64Array
-from pumice.passes.insert_relays import value_relay
 
 LONGEST = 2 * DELAY_STEPS.high
 """The longest delay that two synapses, one behind the other, have."""

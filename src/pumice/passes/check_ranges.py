@@ -11,8 +11,8 @@ import numpy.typing as npt
 from pumice.fixedpoint.cuba import THRESHOLD_SHIFT, effective_bias
 from pumice.fixedpoint.formats import DECAY_ONE, STATE_LIMIT
 from pumice.ir import Accumulator, Cuba, Delta, Graph, Population, Resonator, Sigma, SigmaDelta, check_known
+from pumice.ir.relays import is_value_relay
 from pumice.passes.current_bounds import Bounds, current_bounds
-from pumice.passes.insert_relays import is_value_relay
 from pumice.passes.value_bounds import value_bounds
 
 WORD_LIMIT = 1 << 31

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from pumice.fixedpoint.formats import STATE_LIMIT
 from pumice.ir import Cuba, Direct, Graph, OneToOne, Synapse
+from pumice.ir.relays import is_value_relay
 from pumice.ir.schedule import is_autonomous
-from pumice.passes.insert_relays import is_value_relay
 
 FloatArray = npt.NDArray[np.float64]
 Bounds = tuple[FloatArray, FloatArray]

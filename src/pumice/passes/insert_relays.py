@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pumice.errors import GraphError
-from pumice.fixedpoint.formats import DECAY_ONE, DELAY_STEPS
-from pumice.ir import Cuba, Graph, OneToOne, Population, SigmaDelta, Synapse, check_known
+from pumice.fixedpoint.formats import DELAY_STEPS
+from pumice.ir import Graph, OneToOne, Population, Synapse, check_known
+from pumice.ir.relays import relay
 from pumice.passes.base import PassResult
 
 
@@ -59,16 +60,6 @@ def insert_relays(graph: Graph, *, allowed: bool = True) -> PassResult:
     return PassResult(changed, modified)
 
 
-def value_relay(name: str, shape: tuple[int, ...]) -> SigmaDelta:
-    """Neurons that send, in the same step, the sum of the values that they receive."""
-    return SigmaDelta(name, shape, vth=0, relu=False, spike_exp=0, state_exp=0)
-
-
-def is_value_relay(p: Population) -> bool:
-    """Whether a population is a `value_relay`."""
-    return isinstance(p, SigmaDelta) and p.is_relay
-
-
 def _path(synapse: Synapse, shape: tuple[int, ...]) -> tuple[list[Population], list[Synapse]]:
     stops: list[Population] = []
     path: list[Synapse] = []
@@ -77,16 +68,9 @@ def _path(synapse: Synapse, shape: tuple[int, ...]) -> tuple[list[Population], l
     while left > room:
         name = f"{synapse.source}_{synapse.target}_relay{len(stops)}"
         hop = min(left - 1, DELAY_STEPS.high)  # the relay itself takes one step
-        weight, relay = _relay(name, shape, graded=synapse.graded)
+        weight, stop = relay(name, shape, graded=synapse.graded)
         path.append(OneToOne(source, name, synapse.graded, weight=weight, balance_steps=hop))
-        stops.append(relay)
+        stops.append(stop)
         source, left = name, left - hop - 1
     path.append(replace(synapse, source=source, balance_steps=left))
     return stops, path
-
-
-def _relay(name: str, shape: tuple[int, ...], *, graded: bool) -> tuple[int, Population]:
-    """A relay, and the weight that drives it."""
-    if graded:
-        return 1, value_relay(name, shape)
-    return 2, Cuba(name, shape, vth_mant=1, i_decay_q12=DECAY_ONE, v_decay_q12=DECAY_ONE)

@@ -10,10 +10,10 @@ import numpy as np
 
 from pumice.errors import GraphError
 from pumice.ir import Graph, OneToOne, Synapse, check_known
+from pumice.ir.relays import is_value_relay, value_relay
 from pumice.passes.balance_latency import balance_latency
 from pumice.passes.base import PassResult
 from pumice.passes.cost import graph_cost
-from pumice.passes.insert_relays import is_value_relay, value_relay
 
 Residual = Literal["auto", "synapses", "relays"]
 

@@ -1,7 +1,18 @@
 """Will a graph fit a chip, how fast is it there, at what energy: a plan, made without a chip."""
 
+from pumice.planner.measured import CellDifference, Comparison, Quantity, compare
 from pumice.planner.planning import plan
 from pumice.planner.plans import LayerRow, Plan, Sample
 from pumice.planner.split import Compiler
 
-__all__ = ["Compiler", "LayerRow", "Plan", "Sample", "plan"]
+__all__ = [
+    "CellDifference",
+    "Comparison",
+    "Compiler",
+    "LayerRow",
+    "Plan",
+    "Quantity",
+    "Sample",
+    "compare",
+    "plan",
+]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pumice.errors import GraphError
-from pumice.hardware import register_violations
+from pumice.hardware import register_violations, reset_violations
 from pumice.hardware.constants import Board
 from pumice.hardware.violation import Violation
 from pumice.ir import Conv, Graph, check_known, latencies
@@ -77,7 +77,7 @@ def place(graph: Graph, rules: Rules, board: Board) -> Placement:
     layers, refused = _place_layers(graph, rules)
     first = sum(placed.cores for placed in layers)
     per_chip = rules.constants.words("cores_per_chip")
-    against = [*register_violations(graph), *_resets(graph), *refused]
+    against = [*register_violations(graph), *reset_violations(graph), *refused]
     if not refused:
         against += [*_board(first, per_chip, board), *_adapters(graph, layers, per_chip)]
     warnings = tuple(_wide_inputs(graph, rules.constants.words("conv_input_width")))
@@ -113,20 +113,6 @@ def _place_layers(graph: Graph, rules: Rules) -> tuple[tuple[Placed, ...], list[
 
 
 # Rules about the whole graph, each with its source.
-
-
-def _resets(graph: Graph) -> Iterator[Violation]:
-    """The reset interval is a power of two (a comment in lava-dl's MNIST tutorial)."""
-    for p in graph.populations:
-        if p.reset is not None and p.reset.interval & (p.reset.interval - 1):
-            larger = 1 << p.reset.interval.bit_length()
-            yield Violation(
-                f"population {p.name}",
-                "reset interval",
-                f"{p.reset.interval} steps",
-                "powers of two",
-                f"Lower with period_steps={larger}.",
-            )
 
 
 def _board(cores: int, per_chip: int, board: Board) -> Iterator[Violation]:

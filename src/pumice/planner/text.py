@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pumice.hardware.constants import Range
+from pumice.hardware.profile import COLUMNS
 from pumice.planner.assumptions import ALWAYS, SEVERAL_CHIPS
 from pumice.planner.energy import Energy
 from pumice.planner.registers import BUDGETS
@@ -16,15 +17,8 @@ if TYPE_CHECKING:
 
 DIGITS = 2
 SHOWN_OPERATIONS = 3
-TITLES = {
-    "axon_in": "AxonIn",
-    "groups": "NeuronGr",
-    "neurons": "Neurons",
-    "synapses": "Synapses",
-    "axon_map": "AxonMap",
-    "axon_mem": "AxonMem",
-    "total": "Total",
-}
+_NAMES = ("axon_in", "groups", "neurons", "synapses", "axon_map", "axon_mem", "total")
+TITLES = dict(zip(_NAMES, COLUMNS, strict=True))
 """The columns of the table that the chip's compiler prints, in its order."""
 _STEPS = {"us": ((1e6, "s"), (1e3, "ms")), "uJ": ((1e6, "J"), (1e3, "mJ"))}
 

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 import pytest
 
 from pumice.cli import doctor, main
+from pumice.hardware.host import HOST_VARIABLES
 
 
 def report(capsys):
@@ -22,12 +23,36 @@ def test_what_is_installed_is_found(capsys):
 
 
 def test_the_chip_is_missing_here_and_the_text_says_what_to_do(capsys, monkeypatch):
-    monkeypatch.setenv("LOIHI_GEN", "N3C1")
+    for name in HOST_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     assert main(["doctor"]) == 0
     text = capsys.readouterr().out
     assert "no   run on Loihi 2" in text
     assert "INRC" in text
-    assert "LOIHI_GEN=N3C1" in text
+    assert "lava.utils.loihi2_profiler" in text
+    assert "a host with Loihi 2: none is set up" in text
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        (
+            {"NXSDKHOST": "10.0.0.2", "HOST_BINARY": "nx", "LOIHI_GEN": "N3C1"},
+            "Ethernet, LOIHI_GEN=N3C1, NXSDKHOST=10.0.0.2",
+        ),
+        ({"SLURM": "1", "LOIHI_GEN": "N9"}, "got 'N9'"),
+        ({"NXSDKHOST": "10.0.0.2"}, "HOST_BINARY is not set"),
+    ],
+)
+def test_the_way_to_a_chip_is_described(said, line, capsys, monkeypatch):
+    for name in HOST_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    assert main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    assert line in text
+    assert ("once the extension is there" in text) == ("HOST_BINARY" in said)
 
 
 @pytest.mark.parametrize("gone", ["h5py", "torch", "lava", "matplotlib"])

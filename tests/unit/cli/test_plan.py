@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import pumice
+from pumice.hardware.profile import Profile
 from pumice.ir.builder import chain
 from pumice.passes.order import run_passes
 
@@ -84,3 +85,18 @@ def test_a_report_is_written(command, planned):
 @pytest.mark.usefixtures("planned")
 def test_bad_use_is_one_line(refused, line):
     assert refused(line)
+
+
+@pytest.mark.usefixtures("planned")
+def test_what_a_chip_measured_is_laid_beside(command, tmp_path):
+    profile = Profile("fits", 20, measured={"time_per_step": 50.0, "total_power": 0.5})
+    (tmp_path / "p.json").write_text(profile.to_json())
+    code, out, _ = command("plan fits.net --input x.npy --measured p.json")
+    assert code == 0
+    assert "input and output: Lava's Python adapters" in out
+    assert "time per step (Lava's Python adapters): planned" in out
+    assert "measured 50.0 us" in out
+    assert "tables not compared" in out
+    code, out, _ = command("plan fits.net --input x.npy --measured p.json --json --io none")
+    found = json.loads(out)["measured"]["quantities"]
+    assert [(q["name"].split()[0], q["measured"]) for q in found] == [("time", 50.0), ("energy", 25.0)]

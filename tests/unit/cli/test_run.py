@@ -94,7 +94,7 @@ def test_existing_output_is_replaced(command, net, x, tmp_path):
         ("--steps 0", "--steps must be at least 1, got 0"),
         ("--steps -3", "--steps must be at least 1, got -3"),
         ("--steps 10", "--steps 10, but x.npy holds 9 steps; append zeros"),
-        ("--backend loihi9", "unknown backend 'loihi9'; there are: reference, "),
+        ("--backend tpu", "unknown backend 'tpu'; there are: reference, "),
         ("--reset-offset 3", "--reset-offset needs --reset-interval"),
         ("--reset-interval 0", "--reset-interval must be >= 1"),
         ("--reset-interval 4 --reset-offset -1", "--reset-interval must be >= 1 and --reset-offset >= 0"),
@@ -205,3 +205,20 @@ def test_arguments_of_stock_netx(command, sigma_delta_net, x, tmp_path, *, more,
     assert found.keys() == values.keys()
     for name, recorded in values.items():
         np.testing.assert_array_equal(found[name], recorded)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        RUN + " --backend loihi2",
+        RUN + " --backend loihi2 --profile p.json",
+        "verify a.net --backend loihi2",
+        "evaluate a.net --backend loihi2",
+    ],
+)
+def test_without_intel_s_extension_one_line_says_what_is_missing(refused, net, x, line):
+    assert "needs Intel's closed extension lava-loihi" in refused(line)
+
+
+def test_only_a_chip_measures(refused, net, x):
+    assert "--profile needs --backend loihi2, got fast" in refused(RUN + " --profile p.json")

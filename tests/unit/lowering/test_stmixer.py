@@ -26,10 +26,10 @@ from pumice.ir import (
     to_stream,
     torch_to_lava,
 )
+from pumice.ir.relays import is_value_relay
 from pumice.lowering.blocks import undelayed
 from pumice.lowering.synapses import population_name
 from pumice.models import stmixer
-from pumice.passes.insert_relays import is_value_relay
 from pumice.quantization import quantize_
 from pumice.quantization.trace import SYNAPTIC, trace
 

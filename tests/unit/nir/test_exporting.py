@@ -26,8 +26,8 @@ from pumice.ir import (
     with_reset_schedule,
 )
 from pumice.ir.builder import chain
+from pumice.ir.relays import value_relay
 from pumice.nir.exporting import draw
-from pumice.passes.insert_relays import value_relay
 from pumice.passes.order import run_passes
 from pumice.testing.motifs import random_graph
 

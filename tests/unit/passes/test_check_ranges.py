@@ -22,9 +22,9 @@ from pumice.ir import (
     SigmaDelta,
 )
 from pumice.ir.builder import chain
+from pumice.ir.relays import value_relay
 from pumice.passes.check_ranges import check_ranges
 from pumice.passes.current_bounds import current_bounds
-from pumice.passes.insert_relays import value_relay
 from pumice.testing import cases, example
 
 

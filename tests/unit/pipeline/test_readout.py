@@ -6,7 +6,7 @@ import pytest
 import pumice
 from pumice.backends import run
 from pumice.ir import to_stream
-from pumice.passes.insert_relays import is_value_relay
+from pumice.ir.relays import is_value_relay
 from pumice.pipeline import compare, lower_trained
 from pumice.pipeline.compare import compare_records, run_test_split
 from pumice.pipeline.lowered import encoded_test

@@ -1,0 +1,1 @@
+"""Stand-in: adapters between the host and the chip."""

@@ -1,0 +1,52 @@
+"""What Loihi 2 cannot run is said before anything is built, all of it at once."""
+
+import numpy as np
+import pytest
+
+from pumice.backends.loihi2.refusals import check_for_chip, refusals, unseen
+from pumice.errors import BackendError, GraphError
+from pumice.ir import Conv, Cuba, Dense, Graph, Input, OneToOne, verify_graph, with_reset_schedule
+from pumice.ir.builder import chain
+
+
+def wide(width):
+    conv = Conv("input", "a", True, weight=np.full((1, 1, 1, 1), 2))
+    return Graph(Input("input", (width, 2, 1)), (Cuba("a", (width, 2, 1), vth_mant=1),), (conv,), ("a",))
+
+
+def test_all_reasons_come_at_once():
+    graph = with_reset_schedule(chain((4,), [3, 2], seed=0, vth_mant=200_000), 6)
+    assert len(refusals(graph)) == 4
+    with pytest.raises(BackendError, match=r"vth_mant .*200000.*reset interval: needs 6 steps, limit powers of two"):
+        check_for_chip(graph)
+
+
+@pytest.mark.parametrize("interval", [1, 2, 64])
+def test_powers_of_two_are_fine(interval):
+    assert refusals(with_reset_schedule(chain((4,), [3, 2], seed=0), interval)) == []
+
+
+def test_wide_images_are_refused_where_the_compiler_may_drop_spikes():
+    assert refusals(wide(256)) == []
+    assert "may be 256 wide, got 257" in refusals(wide(257))[0]
+
+
+def test_an_input_of_values_and_spikes_is_refused():
+    both = (Dense("input", "a", True, weight=np.full((4, 4), 2)), OneToOne("input", "a", weight=2))
+    graph = Graph(Input("input", (4,)), (Cuba("a", (4,), vth_mant=1),), both, ("a",))
+    assert refusals(graph) == [found := refusals(graph)[0]]
+    assert "all of them graded or none" in found
+
+
+def test_a_delay_of_63_is_no_valid_graph():
+    long = Dense("input", "a", weight=np.full((4, 4), 2), delay_steps=63)
+    with pytest.raises(GraphError, match="63"):
+        verify_graph(Graph(Input("input", (4,)), (Cuba("a", (4,), vth_mant=1),), (long,), ("a",)))
+
+
+def test_what_no_printed_run_shows_is_named():
+    assert unseen(chain((4,), [3, 2], seed=0)) == []
+    conv = Conv("input", "a", True, weight=np.full((2, 1, 1, 1), 2), groups=2, balance_steps=2)
+    again = OneToOne("a", "a", weight=2)
+    graph = Graph(Input("input", (3, 3, 2)), (Cuba("a", (3, 3, 2), vth_mant=1),), (conv, again), ("a",))
+    assert [found.split()[0] for found in unseen(graph)] == ["convolutions", "recurrent", "several", "delayed"]

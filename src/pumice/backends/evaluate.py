@@ -49,6 +49,7 @@ class Evaluation:
             own last one.
         spikes: For the input and each population, events (spikes, or non-zero values) per sample, shape (n,); also
             those behind a shorter sample's end, which a chip computes and pays for.
+        neuron_spikes: The same per neuron over all samples, shape (size,) in C order.
         synaptic_events: For each synapse "source -> target", weights that were used per sample, shape (n,): each
             event counts once for every non-zero weight that it meets.
         checked: For each other backend, on how many values it was found equal.
@@ -66,6 +67,7 @@ class Evaluation:
     seconds: float = 0.0
     prepare_seconds: float = 0.0
     lengths: npt.NDArray[np.int64] | None = None
+    neuron_spikes: Mapping[str, IntArray] = field(default_factory=dict)
 
     @property
     def accuracy(self) -> float:
@@ -171,6 +173,7 @@ def evaluate(
         seconds=counter.seconds,
         prepare_seconds=counter.prepare_seconds,
         lengths=None if all_count else counted,
+        neuron_spikes=counter.neuron_spikes,
     )
 
 
@@ -251,6 +254,7 @@ class _Counter:
         self.outputs: list[IntArray] = []
         self.spikes: dict[str, list[IntArray]] = {name: [] for name in self._sizes}
         self.synaptic_events: dict[str, list[IntArray]] = {_label(link.synapse): [] for link in self._program.links}
+        self.neuron_spikes = {name: np.zeros(size, np.int64) for name, size in self._sizes.items()}
         self.seconds = 0.0
         compile_loops(self._program, record=state is not None)
         self.prepare_seconds = time.perf_counter() - began
@@ -296,6 +300,7 @@ class _Counter:
         self.outputs.append(output)
         for name, count in counts.items():
             self.spikes[name].append(count.sum(1, dtype=np.int64))
+            self.neuron_spikes[name] += count.sum(0, dtype=np.int64)
         events = {label: np.zeros(n, np.int64) for label in self.synaptic_events}
         for link in self._program.links:
             events[_label(link.synapse)] += counts[link.synapse.source].astype(np.int64) @ link.fan_out

@@ -1,5 +1,5 @@
 """What a network answers, how busy it is, whether all backends agree: on one page that needs nothing else."""
 
-from pumice.reporting.report import report
+from pumice.reporting.writing import report
 
 __all__ = ["report"]

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from pumice.reporting.charts import scatter
 from pumice.reporting.findings import Findings
+from pumice.reporting.layout import Section, percent, table
 from pumice.reporting.markup import Html, joined, tag
-from pumice.reporting.sections import Section, percent, table
 
 IntArray = npt.NDArray[np.integer[Any]]
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from pumice.planner.text import spread
 from pumice.reporting.findings import Findings
+from pumice.reporting.layout import Section, percent, table
 from pumice.reporting.markup import Html, joined, tag
-from pumice.reporting.sections import Section, percent, table
 
 MOST_LISTED = 100
 
@@ -23,7 +23,7 @@ def beside(first: Findings, second: Findings, *, same_samples: bool) -> Section:
         same_samples: Whether both ran the same samples, in the same order.
     """
     figures = [(name, a, b) for name, a, b in _figures(first, second)]
-    head = ["", first.source.title, second.source.title]
+    head = ["figure", first.source.title, second.source.title]
     drawn = joined(table(head, figures), _layers(first, second), _differing(first, second, same_samples))
     return Section("compare", "Comparison", "Beside each other", drawn)
 

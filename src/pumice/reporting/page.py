@@ -13,8 +13,9 @@ from pumice.files.write import write_bytes
 from pumice.reporting.answers import answers
 from pumice.reporting.beside import beside
 from pumice.reporting.findings import Findings
+from pumice.reporting.layout import Section
 from pumice.reporting.markup import Html, joined, tag
-from pumice.reporting.sections import Section, sections, verdict
+from pumice.reporting.sections import sections, verdict
 from pumice.reporting.viewer import viewer_data
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"

@@ -7,7 +7,7 @@ import pytest
 
 from pumice.errors import InputError
 from pumice.reporting.page import as_page, page_path
-from pumice.reporting.report import report
+from pumice.reporting.writing import report
 
 from .conftest import HOSTILE, NAME
 

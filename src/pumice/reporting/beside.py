@@ -110,10 +110,6 @@ def _differing(first: Findings, second: Findings, same_samples: bool) -> Html:
         for i in places[:MOST_LISTED]
     ]
     head = ["sample", "true class", first.source.title, second.source.title]
-    more = tag("p", f"and {len(places) - MOST_LISTED:,} more") if len(places) > MOST_LISTED else None
-    return tag(
-        "div",
-        tag("p", text + "."),
-        table(head, rows, caption="Samples that are answered differently") if rows else None,
-        more,
-    )
+    more = f" (the first {MOST_LISTED})" if len(places) > MOST_LISTED else ""
+    listed = tag("details", tag("summary", f"Which ones{more}"), table(head, rows)) if rows else None
+    return tag("div", tag("p", text + "."), listed)

@@ -54,7 +54,8 @@ class Source:
     Attributes:
         title: The network's name.
         origin: The file, or what else it is from.
-        graph: The network.
+        graph: The network, with a timing.
+        certified: The network as it was read: one without a timing was certified so.
         pairs: Samples as `pumice.evaluate` takes them; None as long as there are none.
         has_labels: Whether the labels are anybody's, so that right and wrong mean something.
         data: What the samples are.
@@ -67,6 +68,7 @@ class Source:
     title: str
     origin: str
     graph: Graph
+    certified: Graph
     pairs: Iterable[tuple[Any, ...]] | None = None
     has_labels: bool = True
     data: str = ""

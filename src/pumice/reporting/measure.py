@@ -69,7 +69,7 @@ def measure(
     chosen = choose(evaluation, len(kept.samples), shown)
     samples = np.stack([kept.samples[i] for i in chosen])
     recorded = record_samples(graph, samples)
-    certificate, holds = _certificate(graph)
+    certificate, holds = _certificate(source.certified)
     return Findings(
         source=source,
         evaluation=evaluation,

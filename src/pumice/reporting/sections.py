@@ -38,9 +38,11 @@ def _cards(found: Findings) -> Iterator[Html]:
         yield _card(f"{evaluation.error:.4g}", f"root mean squared error, {n:,} samples: {found.source.data}")
     else:
         right = int((evaluation.predictions == evaluation.labels).sum())
-        yield _card(
-            percent(evaluation.accuracy), f"right: {right:,} of {n:,} samples ({found.source.data}), in integers"
-        )
+        in_real_numbers = found.source.graph.info.get("accuracy_float")
+        text = f"right in integers: {right:,} of {n:,} samples ({found.source.data})"
+        if in_real_numbers is not None:
+            text += f"; in real numbers, as its training noted, {_share(in_real_numbers)}"
+        yield _card(percent(evaluation.accuracy), text)
     state = "good" if found.is_exact else "bad"
     text = f"of {found.compared:,} integers differ between {_parties(found.comparisons)}"
     if not found.certificate_holds:
@@ -52,6 +54,14 @@ def _cards(found: Findings) -> Iterator[Html]:
     fits = found.plan.fits
     cores = f"{found.plan.cores} cores" if fits else "does not fit"
     yield _card(cores, f"{found.plan.board.title}: {as_line(found.plan)} (an estimate)", None if fits else "bad")
+
+
+def _share(text: str) -> str:
+    """What a file calls a share, as a percentage if it is a number."""
+    try:
+        return percent(float(text))
+    except ValueError:
+        return text[:20]
 
 
 def _parties(comparisons: Sequence[Comparison]) -> str:

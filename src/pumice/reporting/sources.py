@@ -123,7 +123,7 @@ def source_of(graph: Graph, origin: str, title: str, classes: Sequence[str] = ()
     """A graph alone; its classes are those that it names itself, if it names as many as it has outputs."""
     named = tuple(classes) or tuple(graph.info.get("classes", "").split(", "))
     fits = len(named) == graph.output.size
-    return Source(title, origin, graph, classes=named if fits else ())
+    return Source(title, origin, graph, graph, classes=named if fits else ())
 
 
 def _with_data(source: Source, data: Iterable[tuple[Any, ...]]) -> Source:

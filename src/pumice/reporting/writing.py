@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,20 @@ def report(
         write_page(target, found)
         return found
     other = found_of(compare, kept)
+    found, other = _told_apart(found, other)
     write_page(target, found, other, same_samples=_same_samples(found, other, kept is not None))
     return found
+
+
+def _told_apart(found: Findings, other: Findings) -> tuple[Findings, Findings]:
+    """Networks of one name get letters."""
+    if found.source.title != other.source.title:
+        return found, other
+    renamed = [
+        replace(f, source=replace(f.source, title=f"{f.source.title} ({letter})"))
+        for f, letter in ((found, "A"), (other, "B"))
+    ]
+    return renamed[0], renamed[1]
 
 
 def _same_samples(found: Findings, other: Findings, is_given: bool) -> bool:

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 from pumice import models, nn
 from pumice.data import DirectEncoder, load_digits
-from pumice.report.style import save
+from pumice.reporting.style import save
 
 LIF = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75}
 BATCH = 32

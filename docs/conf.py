@@ -1,6 +1,8 @@
 """Settings of Sphinx: `uv run --group docs sphinx-build -W docs build/docs`."""
 
 import re
+import sys
+from pathlib import Path
 
 from pumice import __version__
 
@@ -46,6 +48,15 @@ def as_restructured_text(app, what, name, obj, options, lines) -> None:  # noqa:
             lines[index] = MARKS.sub(marked, line)
 
 
+def write_tutorials(app, config) -> None:
+    """Pages and notebooks of `tutorials/*.py`, before Sphinx looks for pages."""
+    sys.path.insert(0, str(Path(app.srcdir).parent / "scripts"))
+    import tutorial_pages
+
+    tutorial_pages.write(Path(app.srcdir) / "tutorials")
+
+
 def setup(app) -> None:
     """Behind napoleon, which reads Args, Returns and Raises."""
+    app.connect("config-inited", write_tutorials)
     app.connect("autodoc-process-docstring", as_restructured_text, priority=900)

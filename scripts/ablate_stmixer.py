@@ -22,7 +22,7 @@ import numpy as np
 from pumice.data import load_dataset
 from pumice.errors import PumiceWarning
 from pumice.pipeline import run_pipeline
-from pumice.report.style import BLUE, ORANGE, figure, save, styled
+from pumice.reporting.style import BLUE, ORANGE, figure, save, styled
 from pumice.train import find_recipe
 from pumice.train.recipe import Recipe
 

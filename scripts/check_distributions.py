@@ -13,7 +13,8 @@ NEEDED = (
     "pumice/py.typed",
     "pumice/netx/FORMAT.md",
     "pumice/cli/template/recipe.toml",
-    "pumice/report/template.html",
+    "pumice/reporting/page.css",
+    "pumice/reporting/page.js",
 )
 FORBIDDEN = re.compile(r"(^|/)(tests|benchmarks|runs|\.venv|__pycache__|uv\.lock|\.git)(/|$)")
 

@@ -1,12 +1,12 @@
-"""Draw a training's loss and errors over its epochs, as in the demo's report, from its checkpoint.
+"""Draw a training's loss and errors over its epochs, from its checkpoint, as a figure.
 
 Run: uv run python scripts/plot_training.py runs/NAME/checkpoint.pt -o curve.svg
 """
 
 import argparse
 
-from pumice.report.figures import draw_learning_curve
-from pumice.report.style import save, styled
+from pumice.reporting.figures import draw_learning_curve
+from pumice.reporting.style import save, styled
 from pumice.train import load_checkpoint
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pumice.nir import to_nir as to_nir
     from pumice.planner import plan as plan
     from pumice.quantization import quantize_ as quantize_
+    from pumice.reporting import report as report
 
 __version__ = "0.2.0"
 
@@ -38,6 +39,7 @@ _LAZY = {
     "lower": "pumice.lowering",
     "plan": "pumice.planner",
     "quantize_": "pumice.quantization",
+    "report": "pumice.reporting",
     "run": "pumice.backends",
     "save": "pumice.netx",
     "to_nir": "pumice.nir",
@@ -55,6 +57,7 @@ __all__ = [
     "lower",
     "plan",
     "quantize_",
+    "report",
     "run",
     "save",
     "to_nir",

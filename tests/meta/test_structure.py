@@ -49,6 +49,7 @@ TOPICS = {
     "nn/test_state.py": "copies and checkpoints of every block",
     "pipeline/test_readout.py": "answers by numbers",
     "testing/test_documentation.py": "the battery as its documentation says",
+    "reporting/test_browser.py": "the page in a browser",
     "test_scripts.py": "scripts/",
     "train/losses/test_losses.py": "all losses",
     "train/test_doors.py": "networks, losses, optimisers ... of one's own",

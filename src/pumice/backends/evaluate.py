@@ -44,6 +44,7 @@ class Evaluation:
             own last one.
         spikes: For the input and each population, events (spikes, or non-zero values) per sample, shape (n,); also
             those behind a shorter sample's end, which a chip computes and pays for.
+        neuron_spikes: The same per neuron over all samples, shape (size,) in C order.
         synaptic_events: For each synapse "source -> target", weights that were used per sample, shape (n,): each
             event counts once for every non-zero weight that it meets.
         checked: For each other backend, on how many values it was found equal.
@@ -61,6 +62,7 @@ class Evaluation:
     seconds: float = 0.0
     prepare_seconds: float = 0.0
     lengths: npt.NDArray[np.int64] | None = None
+    neuron_spikes: Mapping[str, IntArray] = field(default_factory=dict)
 
     @property
     def accuracy(self) -> float:
@@ -202,6 +204,7 @@ class Evaluator:
             seconds=seconds,
             prepare_seconds=self.prepare_seconds,
             lengths=None if all_count else counted,
+            neuron_spikes=totals.neuron_spikes,
         )
 
     def _padded(self, x: IntArray) -> npt.NDArray[np.int32]:

@@ -55,7 +55,7 @@ def sample_batches(
     size = max(1, BATCH_VALUES // ((graph.timing.lead_steps + graph.timing.period_steps) * graph.input.size))
 
     def checked() -> Iterator[tuple[IntArray, Any, int]]:
-        for index, (stream, label, *length) in enumerate(_items(dataset), first):
+        for index, (stream, label, *length) in enumerate(items(dataset), first):
             try:
                 sample = checked_input(graph, stream)
                 if len(sample) != steps:
@@ -96,7 +96,7 @@ def _class_or_target(label: Any, n_classes: int) -> Any:
         ) from error
 
 
-def _items(dataset: Any) -> Iterator[tuple[Any, ...]]:
+def items(dataset: Any) -> Iterator[tuple[Any, ...]]:
     """Datasets of torch only know their length and their items."""
     if hasattr(dataset, "__iter__"):
         yield from dataset

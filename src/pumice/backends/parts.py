@@ -19,7 +19,17 @@ from pumice.ir import Graph
 from pumice.ir.digest import graph_digests
 
 PART_SAMPLES = 64
-_ARRAYS = ("digest", "labels", "predictions", "lengths", "spikes", "spike_names", "events", "event_names")
+_ARRAYS = (
+    "digest",
+    "labels",
+    "predictions",
+    "lengths",
+    "spikes",
+    "spike_names",
+    "events",
+    "event_names",
+    "neuron_spikes",
+)
 
 
 def evaluate_in_parts(
@@ -141,6 +151,7 @@ class _Runner:
             "spike_names": np.array([*result.spikes]),
             "events": np.stack([*result.synaptic_events.values()]),
             "event_names": np.array([*result.synaptic_events]),
+            "neuron_spikes": np.concatenate([*result.neuron_spikes.values()]),
         }
         write_npz(path, arrays)
 
@@ -170,14 +181,18 @@ def _joined(parts: list[dict[str, Any]], graph: Graph, checked: dict[str, int], 
         np.concatenate([part[name] for part in parts]) for name in ("labels", "predictions", "lengths")
     )
     spikes, events = (np.concatenate([part[name] for part in parts], axis=1) for name in ("spikes", "events"))
+    names = [str(name) for name in parts[0]["spike_names"]]
+    of_neurons = sum(part["neuron_spikes"] for part in parts)
+    ends = np.cumsum([int(np.prod(graph.shape_of(name))) for name in names])
     all_count = graph.timing is None or bool((lengths == graph.timing.sample_steps).all())
     return Evaluation(
         labels=labels,
         predictions=predictions,
-        spikes=dict(zip(map(str, parts[0]["spike_names"]), spikes, strict=True)),
+        spikes=dict(zip(names, spikes, strict=True)),
         synaptic_events=dict(zip(map(str, parts[0]["event_names"]), events, strict=True)),
         checked=checked,
         seconds=runner.seconds,
         prepare_seconds=runner.prepare_seconds,
         lengths=None if all_count else lengths,
+        neuron_spikes=dict(zip(names, np.split(of_neurons, ends[:-1]), strict=True)),
     )

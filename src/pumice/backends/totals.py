@@ -26,6 +26,7 @@ class Totals:
         outputs: For each batch, what the first output sent, (n, steps, size).
         spikes: For the input and each population, for each batch, events of each sample.
         synaptic_events: For each synapse, likewise.
+        neuron_spikes: For the input and each population, events of each neuron in all samples, (size,).
     """
 
     def __init__(self, graph: Graph, wanted: Wanted) -> None:
@@ -36,6 +37,8 @@ class Totals:
         self.outputs: list[IntArray] = []
         self.spikes: dict[str, list[IntArray]] = {name: [] for name in wanted.counted}
         self.synaptic_events: dict[str, list[IntArray]] = {_label(synapse): [] for synapse in graph.synapses}
+        sizes = {graph.input.name: graph.input.size} | {p.name: p.size for p in graph.populations}
+        self.neuron_spikes = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
 
     def add(self, found: Counted, lengths: npt.NDArray[np.int64]) -> None:
         """Take a batch, of whose samples (n,) steps count."""
@@ -49,6 +52,7 @@ class Totals:
         self.outputs.append(found.sent)
         for name, count in found.events.items():
             self.spikes[name].append(count.sum(1, dtype=np.int64))
+            self.neuron_spikes[name] += count.sum(0, dtype=np.int64)
         events = {label: np.zeros(n, np.int64) for label in self.synaptic_events}
         for synapse, fan_out in self._fan_out:
             events[_label(synapse)] += found.events[synapse.source].astype(np.int64) @ fan_out

@@ -27,6 +27,7 @@ from pumice.cli.install_lava import install_lava
 from pumice.cli.lower import lower
 from pumice.cli.new import new
 from pumice.cli.plan import plan
+from pumice.cli.report import report
 from pumice.cli.run import run
 from pumice.cli.sweep import sweep
 from pumice.cli.train import train
@@ -47,6 +48,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "inspect": inspect,
     "plan": plan,
+    "report": report,
     "audit": audit,
     "doctor": doctor,
     "install-lava": install_lava,

@@ -31,9 +31,10 @@ def demo(
 ) -> None:
     """Train on real digits, lower, write a .net file, run it on Lava, prove it exact, write a report."""
     with training_extra():
+        import pumice.reporting.training  # noqa: F401
         from pumice.data import load_dataset
         from pumice.pipeline import run_pipeline
-        from pumice.report import write_report
+        from pumice.reporting import report as write_report
         from pumice.train import PRESETS, total_batches
         from pumice.train.folders import make_folder
     recipe = PRESETS["digits"].overridden(settings or [])
@@ -49,7 +50,9 @@ def demo(
             on_epoch=progress.epoch,
             on_batch=progress.batch,
         )
-        page = write_report(result, report / "report.html")
+        progress.stage("write the report")
+        page = report / "report.html"
+        write_report(result, page, samples=len(dataset.test))
     print(json.dumps(result.summary()) if as_json else _text(result, page))
     if not result.is_exact:
         raise CheckFailedError(

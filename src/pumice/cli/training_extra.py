@@ -12,7 +12,7 @@ from pumice.errors import MissingExtraError
 
 _PACKAGES = frozenset(
     {
-        *("torch", "torchvision", "lava", "sklearn", "pydantic", "matplotlib", "jinja2", "scipy"),
+        *("torch", "torchvision", "lava", "sklearn", "pydantic", "matplotlib", "scipy"),
         *("lightning_fabric", "tensorboard"),
     }
 )

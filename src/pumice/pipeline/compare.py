@@ -1,4 +1,4 @@
-"""Layer by layer: how many integers of two runs differ."""
+"""The whole test split through a graph, held against the network that it came from."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.backends import Record, run
+from pumice.backends.compare import LayerComparison
 from pumice.backends.labelled import own_steps
 from pumice.ir import Graph, from_stream, latencies, remembers, to_stream, torch_to_lava
 from pumice.lowering.blocks import undelayed
@@ -25,52 +26,6 @@ BATCH_VALUES = 16_000_000
 """So many values of each quantity are recorded at a time."""
 
 
-@dataclass(frozen=True)
-class LayerComparison:
-    """How many values of one population differ between two runs.
-
-    Attributes:
-        population: Its name.
-        compared: Values of each quantity that were compared.
-        s: Spikes that differ (of a read-out or relay, values).
-        u: Currents that differ, or None if they were not compared.
-        v: Voltages that differ, or None if they were not compared.
-        other: Values of other states that differ: relays have some.
-        quantities: How many quantities were compared, s among them.
-    """
-
-    population: str
-    compared: int
-    s: int
-    u: int | None = None
-    v: int | None = None
-    other: int = 0
-    quantities: int = 1
-
-    @property
-    def states(self) -> int:
-        """Currents, voltages and other states that differ.
-
-        Example:
-            >>> LayerComparison("conv1", compared=100, s=0, u=2, v=3).states
-            5
-        """
-        return (self.u or 0) + (self.v or 0) + self.other
-
-
-def compare_records(expected: dict[str, Record], got: dict[str, Record]) -> tuple[LayerComparison, ...]:
-    """Compare two recorded runs of one graph on one stream: s and all states of every neuron at every step."""
-    found = []
-    for name, record in expected.items():
-        other = got[name].values()
-        counts = {key: int(np.count_nonzero(values != other[key])) for key, values in record.values().items()}
-        s, u, v = counts.pop("s"), counts.pop("u", None), counts.pop("v", None)
-        found.append(
-            LayerComparison(name, record.s.size, s, u, v, sum(counts.values()), quantities=1 + len(record.states))
-        )
-    return tuple(found)
-
-
 @dataclass(frozen=True, eq=False)
 class TestRun:
     """What a graph made of a whole test split, batch by batch, held against the network it came from.
@@ -79,18 +34,12 @@ class TestRun:
         predictions: Class of each sample, shape (n,), by its own steps where samples are of unequal length.
         comparison: Spikes that differ from those of the deployed torch network; clocks and relays, which it does not
             have, are listed with nothing compared.
-        firing_rates: Mean over all neurons, samples and steps, for each population that spikes.
-        samples: The first batch as it entered, shape (n, T, x, y, channel).
-        records: s and states of every population during the first batch.
     """
 
     __test__: ClassVar[bool] = False  # not one of pytest's
 
     predictions: IntArray
     comparison: tuple[LayerComparison, ...]
-    firing_rates: dict[str, float]
-    samples: IntArray
-    records: dict[str, Record]
 
 
 def run_test_split(graph: Graph, trained: Trained, backend: str) -> TestRun:
@@ -103,8 +52,7 @@ def run_test_split(graph: Graph, trained: Trained, backend: str) -> TestRun:
     """
     predictions: list[IntArray] = []
     differing = dict.fromkeys((p.name for p in graph.populations), 0)
-    compared, fired, total = dict(differing), dict(differing), dict(differing)
-    first: tuple[IntArray, dict[str, Record]] | None = None
+    compared = dict(differing)
     lengths, start = trained.steps_of(trained.dataset.test), 0
     for samples, expected in _torch_batches(trained, _batch_size(graph)):
         records = run(graph, to_stream(graph, samples), backend=backend, record=True).records
@@ -115,22 +63,12 @@ def run_test_split(graph: Graph, trained: Trained, backend: str) -> TestRun:
             answers = answers * own.reshape(*own.shape, *[1] * (answers.ndim - 2))
         predictions.append(predict(answers.sum(1)))
         start += len(samples)
-        for name in spikes:
-            total[name] += spikes[name].size
-            fired[name] += int(np.count_nonzero(spikes[name]))
         for name, in_torch in expected.items():
             compared[name] += in_torch.size
             differing[name] += int(np.count_nonzero(in_torch != spikes[name]))
-        first = first or (samples, records)
-    assert first is not None
     return TestRun(
         predictions=np.concatenate(predictions),
         comparison=tuple(LayerComparison(name, compared[name], count) for name, count in differing.items()),
-        firing_rates={
-            p.name: fired[p.name] / total[p.name] for p in graph.populations if total[p.name] and not p.sends_values
-        },
-        samples=first[0],
-        records=first[1],
     )
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pumice.backends.compare import LayerComparison
 from pumice.ir import Graph
-from pumice.pipeline.compare import LayerComparison, TestRun
+from pumice.pipeline.compare import TestRun
 from pumice.train import Trained
 
 IntArray = npt.NDArray[np.integer[Any]]

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from pumice.backends import run
+from pumice.backends.compare import LayerComparison, compare_records
 from pumice.data import Dataset
 from pumice.errors import InputError
 from pumice.hardware import LOIHI2, ChipLimits
 from pumice.ir import Graph, to_stream
 from pumice.netx import load, save
 from pumice.netx.writer import network_path
-from pumice.pipeline.compare import LayerComparison, compare_records, run_test_split
+from pumice.pipeline.compare import run_test_split
 from pumice.pipeline.lowered import encoded_test, lower_trained
 from pumice.pipeline.result import PipelineResult
 from pumice.train import Checkpoint, EpochRecord, Recipe, Trained, train

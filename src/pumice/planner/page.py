@@ -21,6 +21,7 @@ GAP = 4
 PALE, DEEP = (238, 242, 247), (31, 95, 168)
 HOT = "#b3500f"
 _STYLE = """
+svg { max-width: 100%; height: auto; }
 body { font: 15px/1.5 "DejaVu Sans", Verdana, sans-serif; color: #1d2733; max-width: 76em; margin: 2em auto; }
 pre { font: 12px/1.45 "DejaVu Sans Mono", monospace; overflow-x: auto; }
 svg text { font: 11px "DejaVu Sans", Verdana, sans-serif; text-anchor: middle; pointer-events: none; }
@@ -55,9 +56,10 @@ def write_page(plan: Plan, folder: str | os.PathLike[str]) -> Path:
 def as_page(plan: Plan) -> str:
     """The page."""
     title = html.escape(f"{plan.network} on {plan.board.title}")
-    body = "\n".join([*_pictures(plan), *_legend(plan)])
+    body = "\n".join([*pictures(plan), *legend(plan)])
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
         f"<style>{_STYLE}</style></head>\n<body>\n<h1>{title}</h1>\n{body}\n"
         f"<pre>{html.escape(str(plan))}</pre>\n</body></html>\n"
     )
@@ -73,11 +75,13 @@ def core_loads(plan: Plan) -> tuple[Floats, str]:
     return words, "words of memory in use"
 
 
-def _pictures(plan: Plan) -> Iterator[str]:
+def pictures(plan: Plan, *, level: int = 2) -> Iterator[str]:
+    """Each chip's cores as SVG, each with a heading of this level, and below what is seen."""
     loads, what = core_loads(plan)
     for chip in range(plan.chips):
         first = chip * plan.chip_cores
-        yield f"<h2>Chip {chip}</h2>" if plan.chips > 1 else "<h2>Cores</h2>"
+        title = f"Chip {chip}" if plan.chips > 1 else "Cores"
+        yield f"<h{level}>{title}</h{level}>"
         yield _chip(plan, loads, range(first, first + plan.chip_cores))
     hot = f"; the core with the orange frame sets the time: {_hot_spot(plan)}" if plan.time is not None else ""
     yield f'<p class="note">The number is the population\'s; the darker, the more {html.escape(what)}{hot}.</p>'
@@ -118,7 +122,8 @@ def _hot_spot(plan: Plan) -> str:
     return html.escape(f"core {plan.time.core} ({plan.time.population}), {plan.time.term}")
 
 
-def _legend(plan: Plan) -> Iterator[str]:
+def legend(plan: Plan) -> Iterator[str]:
+    """A table of what the numbers in the cores stand for."""
     yield "<table><tr><th></th><th>population</th><th>neurons</th><th>cores</th><th>first core</th></tr>"
     for i, row in enumerate(plan.layers):
         name = html.escape(row.population)

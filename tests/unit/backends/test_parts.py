@@ -37,7 +37,9 @@ def _small_parts(monkeypatch):
 
 def figures(result):
     of_samples = [result.labels, result.predictions, result.lengths, *result.spikes.values()]
-    return [array.tolist() for array in (*of_samples, *result.synaptic_events.values())], [*result.spikes]
+    of_neurons = result.neuron_spikes
+    arrays = (*of_samples, *result.synaptic_events.values(), *of_neurons.values())
+    return [array.tolist() for array in arrays], [*result.spikes], [*of_neurons]
 
 
 def in_parts(folder, rank=0, world=1, samples=SAMPLES, graph=GRAPH, **options):

@@ -7,28 +7,8 @@ import pytest
 import torch
 
 import pumice
-from pumice.ir.builder import chain
 from pumice.pipeline import compare
-from pumice.pipeline.compare import LayerComparison, compare_records, run_test_split
-
-
-@pytest.fixture(scope="module")
-def records():
-    return pumice.run(chain((4,), [3, 2], seed=1), np.ones((6, 4), int), record=True).records
-
-
-@pytest.mark.parametrize("quantity", ["s", "u", "v"])
-def test_one_wrong_value_is_counted(records, quantity):
-    wrong = getattr(records["dense1"], quantity).copy()
-    wrong[5, 1] += 1
-    record = records["dense1"]
-    changed = {"s": wrong} if quantity == "s" else {"states": {**record.states, quantity: wrong}}
-    other = {**records, "dense1": replace(record, **changed)}
-    expected = {"s": 0, "u": 0, "v": 0, quantity: 1}
-    assert compare_records(records, other) == (
-        LayerComparison("dense0", 18, 0, 0, 0, quantities=3),
-        LayerComparison("dense1", 12, **expected, quantities=3),
-    )
+from pumice.pipeline.compare import run_test_split
 
 
 @pytest.mark.lava
@@ -63,9 +43,6 @@ def test_batches_and_backends_make_no_difference(tiny_result, monkeypatch):
         found = run_test_split(tiny_result.graph, tiny_result.trained, backend)
         np.testing.assert_array_equal(found.predictions, tiny_result.predictions)
         assert found.comparison == tiny_result.torch_comparison
-        assert found.firing_rates == tiny_result.on_test.firing_rates
-        assert len(found.samples) == 7
-    assert all(0 < rate < 1 for rate in found.firing_rates.values())
 
 
 @pytest.mark.lava

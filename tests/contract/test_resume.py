@@ -3,10 +3,8 @@
 import errno
 import json
 import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -36,20 +34,25 @@ SETTINGS = [
 ]
 
 # Imports once, then forks a child for each attempt, kills it some checkpoints and moments later; the last one
-# finishes.
+# finishes. Then the same from the command line, killed at its first checkpoint.
 KILLER = """
 import json, os, signal, sys, time
 from pathlib import Path
+from pumice.cli import entry_point
 from pumice.data import load_digits
 from pumice.train import PRESETS, load_checkpoint, train
 import lightning_fabric, tonic
-path, settings, kills = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
-recipe, digits, killed = PRESETS["digits"].overridden(settings), load_digits(), 0
-for checkpoints, moment in [*kills, (None, None)]:
+settings, kills = json.loads(sys.argv[2]), json.loads(sys.argv[3])
+
+def forked(work):
     child = os.fork()
     if not child:
-        train(recipe, digits, checkpoint_path=path, resume_from=load_checkpoint(path) if path.exists() else None)
+        work()
         os._exit(0)
+    return child
+
+def attempt(path, work, checkpoints, moment):
+    child = forked(work)
     seen, before, status = 0, path.stat().st_ino if path.exists() else 0, (0, 0)
     while checkpoints is not None and seen < checkpoints and not status[0]:
         now = path.stat().st_ino if path.exists() else 0
@@ -58,8 +61,29 @@ for checkpoints, moment in [*kills, (None, None)]:
     if checkpoints is not None and not status[0]:
         time.sleep(moment)
         os.kill(child, signal.SIGKILL)
-    killed += os.WIFSIGNALED((status if status[0] else os.waitpid(child, 0))[1])
-print(killed)
+    return (status if status[0] else os.waitpid(child, 0))[1]
+
+path = Path(sys.argv[1]) / "run" / "checkpoint.pt"
+recipe, digits = PRESETS["digits"].overridden(settings), load_digits()
+
+def resume():
+    train(recipe, digits, checkpoint_path=path, resume_from=load_checkpoint(path) if path.exists() else None)
+
+killed = sum(os.WIFSIGNALED(attempt(path, resume, *kill)) for kill in [*kills, (None, None)])
+
+by_command = Path(sys.argv[1]) / "command" / "checkpoint.pt"
+command = ["pumice", "train", "digits", "--resume", "-o", str(by_command)]
+
+def call():
+    sys.argv = command + [word for setting in settings for word in ("--set", setting)]
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    entry_point()
+
+first = attempt(by_command, call, 1, 0)
+steps = forked(lambda: os._exit(min(255, load_checkpoint(by_command).position.steps)))
+steps = os.waitstatus_to_exitcode(os.waitpid(steps, 0)[1])
+second = attempt(by_command, call, None, None)
+print(json.dumps({"killed": killed, "steps": steps, "first": os.WIFSIGNALED(first), "second": second}))
 """
 
 
@@ -105,33 +129,33 @@ def assert_same_bits(got, want):
         assert got == want
 
 
-def test_killed_at_random_times(uninterrupted, tmp_path):
+@pytest.fixture(scope="module")
+def killer(tmp_path_factory):
+    """The folder of the runs that were killed, and what `KILLER` says about them."""
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed of the times: {seed}")
     times = random.Random(seed)
     kills = [(times.randint(1, 8), times.uniform(0, 0.05)) for _ in range(5)]
-    path = tmp_path / "run" / "checkpoint.pt"
-    command = [sys.executable, "-c", KILLER, str(path), json.dumps(SETTINGS), json.dumps(kills)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    folder = tmp_path_factory.mktemp("killed")
+    command = [sys.executable, "-c", KILLER, str(folder), json.dumps(SETTINGS), json.dumps(kills)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout.split()[-1]) >= 1, "every attempt finished before it was killed"
-    assert_same_run(path, uninterrupted)
-    assert sorted(p.name for p in path.parent.iterdir()) == ["checkpoint.pt", "epochs.csv", "steps.csv"]
+    return folder, json.loads(done.stdout.splitlines()[-1])
 
 
-def test_the_command_line_resumes(uninterrupted, tmp_path):
-    expected = uninterrupted
-    path = tmp_path / "checkpoint.pt"
-    command = [sys.executable, "-c", "from pumice.cli import entry_point; entry_point()", "train", "digits"]
-    command += ["--resume", "-o", str(path)] + [word for setting in SETTINGS for word in ("--set", setting)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
-        while not path.exists() and first.poll() is None:
-            time.sleep(0.001)
-        first.send_signal(signal.SIGKILL)
-    assert load_checkpoint(path).position.steps < load_checkpoint(expected).position.steps
-    second = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert second.returncode == 0, second.stderr
-    assert_same_run(path, expected)
+def test_killed_at_random_times(uninterrupted, killer):
+    folder, seen = killer
+    assert seen["killed"] >= 1, "every attempt finished before it was killed"
+    assert_same_run(folder / "run/checkpoint.pt", uninterrupted)
+    assert sorted(p.name for p in (folder / "run").iterdir()) == ["checkpoint.pt", "epochs.csv", "steps.csv"]
+
+
+def test_the_command_line_resumes(uninterrupted, killer):
+    folder, seen = killer
+    assert seen["first"]
+    assert seen["second"] == 0
+    assert 0 < seen["steps"] < load_checkpoint(uninterrupted).position.steps
+    assert_same_run(folder / "command/checkpoint.pt", uninterrupted)
 
 
 def test_how_often_checkpoints_are_written_changes_nothing(recipe, uninterrupted, digits, tmp_path):

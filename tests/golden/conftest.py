@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -37,8 +38,44 @@ def shared():
     return root
 
 
+class Stock:
+    """A process that runs stock netx: started once, since what it imports takes longer than what it runs."""
+
+    def __init__(self, folder):
+        self._printed = folder / "stderr.txt"
+        with self._printed.open("w") as printed:
+            self._process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).parent / "stock_run.py")],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=printed, text=True,
+            )  # fmt: skip
+
+    def run(self, jobs, timeout):
+        """What it printed about these jobs; it is killed if it takes too long."""
+        lines, alarm = [], threading.Timer(timeout, self._process.kill)
+        alarm.start()
+        try:
+            self._process.stdin.write(f"{jobs}\n")
+            self._process.stdin.flush()
+            while (line := self._process.stdout.readline()) != "done\n":
+                assert line, self._printed.read_text()
+                lines.append(line)
+        finally:
+            alarm.cancel()
+        return lines
+
+    def close(self):
+        self._process.communicate()
+
+
+@pytest.fixture(scope="session")
+def stock(tmp_path_factory):
+    process = Stock(tmp_path_factory.mktemp("stock"))
+    yield process
+    process.close()
+
+
 @pytest.fixture
-def run_stock(tmp_path):
+def run_stock(stock, tmp_path):
     """Function: run stock netx on [(network path, stream, arguments)], give each output, or the error's text."""
 
     def run(cases, timeout=900):
@@ -48,19 +85,10 @@ def run_stock(tmp_path):
             np.save(paths["input"], np.asarray(x))
             jobs.append({"net": str(net), "arguments": arguments, **paths})
         (tmp_path / "jobs.json").write_text(json.dumps(jobs))
-        done = subprocess.run(
-            [sys.executable, str(Path(__file__).parent / "stock_run.py"), str(tmp_path / "jobs.json")],
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        errors = {
-            e["net"]: e["error"] for e in map(json.loads, filter(lambda t: t[:1] == "{", done.stdout.splitlines()))
-        }
+        printed = stock.run(tmp_path / "jobs.json", timeout)
+        errors = {e["net"]: e["error"] for e in map(json.loads, filter(lambda t: t[:1] == "{", printed))}
         return [
-            np.load(job["output"]) if Path(job["output"]).exists() else errors.get(job["net"], done.stderr)
+            np.load(job["output"]) if Path(job["output"]).exists() else errors.get(job["net"], "".join(printed))
             for job in jobs
         ]
 

@@ -1,7 +1,8 @@
-"""Run stock netx on network files, in a process of its own: `python stock_run.py JOBS.json`.
+"""Run stock netx on network files, in a process of its own, which is told on its standard input what to run.
 
-Each job names a network, an input (.npy, shape (T, *input shape)), an output (.npy to write) and arguments of
-stock `Network`. The output has shape (T, *output shape).
+Each line there is the path of a JSON file of jobs; what failed is printed, then "done". Each job names a network, an
+input (.npy, shape (T, *input shape)), an output (.npy to write) and arguments of stock `Network`. The output has
+shape (T, *output shape).
 """
 
 import contextlib
@@ -40,10 +41,12 @@ def run(job):
 if __name__ == "__main__":
     import pumice  # noqa: F401  (before lava: see README)
 
-    with open(sys.argv[1]) as file:
-        jobs = json.load(file)
-    for job in jobs:
-        try:
-            run(job)
-        except Exception as error:
-            print(json.dumps({"net": job["net"], "error": f"{type(error).__name__}: {error}"}))
+    for line in sys.stdin:
+        with open(line.strip()) as file:
+            jobs = json.load(file)
+        for job in jobs:
+            try:
+                run(job)
+            except Exception as error:
+                print(json.dumps({"net": job["net"], "error": f"{type(error).__name__}: {error}"}))
+        print("done", flush=True)

@@ -147,11 +147,6 @@ def test_other_modules_are_not_ours_to_find():
     assert finder.find_spec("dataclasses", None) is None
 
 
-@pytest.mark.lava
-def test_whole_stack_imports():
-    python("import pumice, lava.lib.dl.slayer, lava.lib.dl.netx")
-
-
 def test_hashable_dataclass_keeps_an_own_hash():
     @lava_compat.hashable_dataclass(frozen=True)
     class Frozen:
@@ -167,17 +162,23 @@ def test_hashable_dataclass_keeps_an_own_hash():
 
 
 def test_what_lava_imports_for_nothing_is_imported_when_it_is_used():
+    """The whole stack imports, without what is slow; the builder of kernels, too, is found when it is called."""
     out = python("""
         import sys
         import pumice.nn, pumice.backends.lava
+        import lava.lib.dl.netx
         from lava.lib.dl import slayer
         from lava.proc.conv import utils
         slow = {"torchvision", "cv2", "matplotlib.pyplot", "torch._dynamo", "setuptools", "scipy.signal"}
         print(sorted(slow & set(sys.modules)))
         figure = slayer.utils.stats.plt.figure()
         print(slayer.io.animation.FuncAnimation.__name__, figure.number, utils.signal.fftconvolve([1.0, 2.0], [3.0]))
+        from lava.lib.dl.slayer.neuron.dynamics import leaky_integrator
+        import torch.utils.cpp_extension as real
+        real.load = lambda *args, **kwargs: (args, kwargs)
+        print(leaky_integrator.load("name", sources=[]))
     """)
-    assert out.splitlines() == ["[]", "FuncAnimation 1 [3. 6.]"]
+    assert out.splitlines() == ["[]", "FuncAnimation 1 [3. 6.]", "(('name',), {'sources': []})"]
 
 
 @pytest.mark.slow
@@ -195,17 +196,6 @@ def test_lava_dls_object_detection_is_imported_when_it_is_used():
     assert lines[-1] == "YOLOLoss APstats"
 
 
-def test_the_builder_of_kernels_is_found_when_it_is_called():
-    out = python("""
-        import pumice
-        from lava.lib.dl.slayer.neuron.dynamics import leaky_integrator
-        import torch.utils.cpp_extension as real
-        real.load = lambda *args, **kwargs: (args, kwargs)
-        print(leaky_integrator.load("name", sources=[]))
-    """)
-    assert out == "(('name',), {'sources': []})"
-
-
 def test_names_of_numpy_1_are_rewritten():
     tree = ast.parse("a = int(b[0]) + np.trapz(c)\nd = partial(np.reshape, newshape=e)\ndef conv(x, w, s): return s")
     numpy2 = lava_compat._Numpy2()
@@ -220,40 +210,16 @@ def test_names_of_numpy_1_are_rewritten():
     assert numpy2.ours == {"integer", "with_python_numbers"}
 
 
-def test_lava_computes_on_this_numpy_as_on_numpy_1():
-    out = python("""
-        import numpy as np
-        import pumice
-        from lava.lib.dl.netx.hdf5 import Network
-        from lava.lib.dl.slayer.object_detection.boundingbox import metrics
-        from lava.magma.core.process.ports.ports import ReshapePort
-        from lava.proc.conv import utils
-
-        port = ReshapePort((2, 3), (6,))
-        print(port.get_transform_func_fwd()(np.arange(6)).shape, port.get_transform_func_bwd()(np.ones((2, 3))).shape)
-        neuron = {"type": "CUBA", "vThMant": 5, "iDecay": 0, "vDecay": 0}
-        config = {"shape": np.array([4]), "neuron": neuron, "weight": np.array([3]), "bias": np.array([-2])}
-        print(Network.create_input(config)[0].transform)
-
-        # Wider than 127 and of more than 128 channels; parameters of 8 bits, as Lava's models hold them.
-        x, weight = np.ones((200, 3, 130)), np.ones((2, 3, 1, 65), np.int32)
-        parameters = [np.array(v, np.int8) for v in ((3, 1), (2, 1), (1, 0), (2, 1), 2)]
-        y = utils.conv(x, weight, *parameters)
-        print(y.shape, y.sum(), y.dtype)
-        print(round(float(metrics.compute_ap(np.array([0.5, 1.0]), np.array([1.0, 0.5]))), 3))
-    """)
-    lines = out.splitlines()
-    assert lines[:2] == ["(2, 3) (6,)", "{'weight': 3, 'bias': -2}"]
-    assert lines[2] == "(99, 3, 2) 115440 int32"
-    assert lines[-1] == "0.515"
-
-
-def test_the_users_numpy_is_untouched(tmp_path):
-    (tmp_path / "users.py").write_text("import numpy as np\ndef conv(x, w, s): return int(s)\n")
-    out = python(f"""
+@pytest.fixture(scope="module")
+def in_lava(tmp_path_factory):
+    """What is printed by one process about the user's NumPy, then about Lava's computations."""
+    folder = tmp_path_factory.mktemp("users")
+    (folder / "users.py").write_text("import numpy as np\ndef conv(x, w, s): return int(s)\n")
+    return (
+        python(f"""
         import sys
         import numpy as np
-        sys.path.insert(0, {str(tmp_path)!r})
+        sys.path.insert(0, {str(folder)!r})
         np.lib  # some of NumPy loads its parts when they are first asked for
         def names(): return {{n: id(v) for n, v in vars(np).items() if not n.startswith("__")}}
         before, reshape = names(), np.reshape
@@ -268,10 +234,37 @@ def test_the_users_numpy_is_untouched(tmp_path):
                 return call()
             except (TypeError, AttributeError, OverflowError) as error:
                 return type(error).__name__
-        print(changed, np.reshape is reshape, users.conv.__module__, hasattr(users, "_pumice_integer"))
+        print("user:", changed, np.reshape is reshape, users.conv.__module__, hasattr(users, "_pumice_integer"))
         print(outcome(lambda: np.reshape([1, 2], newshape=(2, 1)).shape), hasattr(np, "trapz"))
+
+        from lava.magma.core.process.ports.ports import ReshapePort
+        port = ReshapePort((2, 3), (6,))
+        print(port.get_transform_func_fwd()(np.arange(6)).shape, port.get_transform_func_bwd()(np.ones((2, 3))).shape)
+        neuron = {{"type": "CUBA", "vThMant": 5, "iDecay": 0, "vDecay": 0}}
+        config = {{"shape": np.array([4]), "neuron": neuron, "weight": np.array([3]), "bias": np.array([-2])}}
+        print(hdf5.Network.create_input(config)[0].transform)
+
+        # Wider than 127 and of more than 128 channels; parameters of 8 bits, as Lava's models hold them.
+        x, weight = np.ones((200, 3, 130)), np.ones((2, 3, 1, 65), np.int32)
+        parameters = [np.array(v, np.int8) for v in ((3, 1), (2, 1), (1, 0), (2, 1), 2)]
+        y = utils.conv(x, weight, *parameters)
+        print(y.shape, y.sum(), y.dtype)
+        print(round(float(metrics.compute_ap(np.array([0.5, 1.0]), np.array([1.0, 0.5]))), 3))
     """)
-    first, second = out.splitlines()
+        .partition("user: ")[2]
+        .splitlines()
+    )
+
+
+def test_lava_computes_on_this_numpy_as_on_numpy_1(in_lava):
+    lines = in_lava[2:]
+    assert lines[:2] == ["(2, 3) (6,)", "{'weight': 3, 'bias': -2}"]
+    assert lines[2] == "(99, 3, 2) 115440 int32"
+    assert lines[-1] == "0.515"
+
+
+def test_the_users_numpy_is_untouched(in_lava):
+    first, second = in_lava[:2]
     assert first == "set() True users False"
     has_old_names = np.lib.NumpyVersion(np.__version__) < "2.4.0"
     assert second == ("(2, 1) True" if has_old_names else "TypeError False")

@@ -130,8 +130,14 @@ class BackendBattery:
 
     @pytest.mark.parametrize("group", GROUPS)
     def test_equals_the_reference(self, group: str) -> None:
-        """Every state and every output of every neuron at every step."""
-        self._compare(*_group(group))
+        """Every state and every output of every neuron at every step.
+
+        Only what is delayed for long is run for long.
+        """
+        cases, x, truth = _group(group)
+        late = {name: graph for name, graph in cases.items() if _longest_delay(graph) >= STEPS}
+        self._compare({name: graph for name, graph in cases.items() if name not in late}, x[:STEPS], truth)
+        self._compare(late, x, truth)
 
     @pytest.mark.parametrize("edge", EDGES)
     def test_edges_of_the_input(self, edge: str) -> None:
@@ -227,7 +233,8 @@ class BackendBattery:
         kept = {name: graph for name, graph in cases.items() if not self._is_refused(name, graph)}
         if kept:
             graph = packed(kept)
-            self._expect(kept, self._records(graph, x), {p.name: truth[p.name] for p in graph.populations})
+            expected = {p.name: _first_steps(truth[p.name], len(x)) for p in graph.populations}
+            self._expect(kept, self._records(graph, x), expected)
 
     @staticmethod
     def _expect(cases: Iterable[str], got: dict[str, Record], expected: dict[str, Record]) -> None:
@@ -277,6 +284,14 @@ def _edge(name: str) -> tuple[Cases, IntArray, dict[str, Record]]:
 
 def _truth(graph: Graph, x: IntArray) -> dict[str, Record]:
     return dict(get_backend("reference").run(graph, x, record=True).records)
+
+
+def _first_steps(record: Record, n: int) -> Record:
+    return Record(record.s[:n], {state: values[:n] for state, values in record.states.items()})
+
+
+def _longest_delay(graph: Graph) -> int:
+    return max((synapse.max_delay_steps for synapse in graph.synapses), default=0)
 
 
 def _kinds(graph: Graph) -> set[type]:

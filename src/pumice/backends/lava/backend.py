@@ -12,6 +12,7 @@ import numpy.typing as npt
 from lava.magma.core.process.process import AbstractProcess
 
 from pumice.backends.base import AbstractBackend, Record, RunResult
+from pumice.backends.lava.compiling import import_convolutions
 from pumice.backends.lava.execute import execute
 from pumice.backends.lava.footprint import arrays_bytes, processes_bytes
 from pumice.backends.lava.memory import require, shared_array
@@ -22,7 +23,7 @@ from pumice.backends.lava.supervise import Stall, supervise
 from pumice.backends.lava.synapses import needs_binary_input
 from pumice.backends.lava.threads import execute_in_threads
 from pumice.errors import BackendError
-from pumice.ir import Accumulator, Graph, Population
+from pumice.ir import Accumulator, Conv, Graph, Population
 
 Int32Array = npt.NDArray[np.int32]
 
@@ -71,6 +72,8 @@ class LavaBackend(AbstractBackend):
         recorded = traced | {n: (n_steps, *graph.population(n).shape) for n in graph.outputs if n not in traced}
         n_bytes = arrays_bytes(recorded.values()) + (0 if self._one_process else processes_bytes(graph))
         require(n_bytes, f"a Lava run of {n_steps} steps")
+        if any(isinstance(synapse, Conv) for synapse in graph.synapses) and not self._one_process:
+            import_convolutions()
         steps_done = shared_array((1,), np.int64)
         arrays = {name: shared_array(shape, np.int32) for name, shape in recorded.items()}
         traces = {name: arrays[name] for name in traced}

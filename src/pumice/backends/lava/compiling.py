@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import lava.magma.compiler.compiler  # noqa: F401  # else each run's child would import it anew
@@ -9,6 +10,11 @@ from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs
 from lava.magma.compiler.executable import Executable
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import RunConfig
+
+
+def import_convolutions() -> None:
+    """Import what Lava's convolutions compute with: a second, which each run's child would take anew."""
+    import_module("scipy.signal")
 
 
 def compiled(process: AbstractProcess, run_cfg: RunConfig) -> Executable:

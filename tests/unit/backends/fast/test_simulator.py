@@ -66,9 +66,11 @@ def test_clear_begins_anew():
     np.testing.assert_array_equal(simulator.sent("b"), first)
 
 
-@pytest.mark.parametrize(("n", "steps"), [(1, 1), (257, 3), (1, 10_000)])
+@pytest.mark.parametrize(
+    ("n", "steps"), [(1, 1), (257, 3), (1, 1000), pytest.param(1, 10_000, marks=pytest.mark.slow)]
+)
 def test_sizes(n, steps):
-    """A batch of 257, a single step, and 10,000 of them."""
+    """A batch of 257, a single step, and many of them."""
     graph = loop_with_delays()
     x = (np.random.default_rng(1).random((n, steps, 3)) < 0.2).astype(np.int64)
     result = FastBackend().run_batch(graph, x, record=True)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from pumice.data import load_digits
 from pumice.errors import InputError
@@ -26,6 +27,7 @@ SETTINGS = [
     "training.accumulate=2",
     "training.clip_norm=1.0",
     "training.lr=1e-3",
+    "training.sample_boosting=0.5",
     'training.regularizers={"synaptic_events": {}}',
 ]
 SCRIPT = """
@@ -172,6 +174,8 @@ def test_two_processes_give_the_network_of_one(one, tmp_path):
         assert (mine.train_accuracy, mine.test_accuracy) == (theirs.train_accuracy, theirs.test_accuracy)
         assert mine.loss == pytest.approx(theirs.loss, rel=TOLERANCE)
         assert mine.firing_rates == pytest.approx(theirs.firing_rates, rel=TOLERANCE)
+    assert (one.position.samples.weights > 1).any()
+    assert torch.equal(one.position.samples.weights, two.position.samples.weights)
     log = (tmp_path / "steps.csv").read_text().splitlines()
     assert len(log) == 1 + two.position.steps  # written by one process
 

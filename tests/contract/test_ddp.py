@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from pumice.data import load_digits
 from pumice.errors import InputError
@@ -27,6 +28,7 @@ SETTINGS = [
     "training.accumulate=2",
     "training.clip_norm=1.0",
     "training.lr=1e-3",
+    "training.sample_boosting=0.5",
     'training.regularizers={"synaptic_events": {}}',
 ]
 SCRIPT = Path(__file__).with_name("two_processes.py")
@@ -80,6 +82,8 @@ def test_two_processes_give_the_network_of_one(one, two):
         assert (mine.train_accuracy, mine.test_accuracy) == (theirs.train_accuracy, theirs.test_accuracy)
         assert mine.loss == pytest.approx(theirs.loss, rel=TOLERANCE)
         assert mine.firing_rates == pytest.approx(theirs.firing_rates, rel=TOLERANCE)
+    assert (one.position.samples.weights > 1).any()
+    assert torch.equal(one.position.samples.weights, two.position.samples.weights)
     log = (folder / "steps.csv").read_text().splitlines()
     assert len(log) == 1 + two.position.steps  # written by one process
 

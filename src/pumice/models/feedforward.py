@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -33,6 +34,7 @@ def feedforward(
     dropout: float = 0.0,
     thresholds: Sequence[float] | None = None,
     weight_scale: float | Sequence[float] = 1.0,
+    lateral_inhibition: float | None = None,
 ) -> torch.nn.Sequential:
     """A chain such as "12c5-2a-64c5-2a", with a dense layer of one neuron per class at its end.
 
@@ -49,6 +51,8 @@ def feedforward(
         thresholds: Of each layer, the output's last, in place of the one of `neuron_params`.
         weight_scale: What the first weights, PyTorch's, are multiplied by; one for all layers, or one for each, the
             output's last. For networks without a norm; pooling has weights of its own.
+        lateral_inhibition: Weight with which each output neuron inhibits all others a step later, > 0
+            (`pumice.nn.LateralInhibition`); None: they do not know of each other.
 
     Returns:
         (batch, channel, height, width, time) -> (batch, n_classes, time), spikes 0 or 1.
@@ -107,7 +111,8 @@ def feedforward(
     params, options = each[-1]
     if "gradient" in params:
         params = {**params, "gradient": find_gradient(params["gradient"]).of_output()}
-    blocks["output"] = nn.Dense(params, _size(shape), n_classes, **options)
+    kind = nn.Dense if lateral_inhibition is None else partial(nn.LateralInhibition, strength=lateral_inhibition)
+    blocks["output"] = kind(params, _size(shape), n_classes, **options)
     return torch.nn.Sequential(blocks)
 
 

@@ -12,6 +12,7 @@ from pumice.nn.blocks.channel_mixer import ChannelMixerBlock
 from pumice.nn.blocks.current import Current
 from pumice.nn.blocks.decoder import ConvT, Upsample
 from pumice.nn.blocks.gradient import set_gradient_
+from pumice.nn.blocks.lateral_inhibition import LateralInhibition
 from pumice.nn.blocks.layers import Conv, Dense, Flatten, Pool, Recurrent
 from pumice.nn.blocks.leaky_readout import LeakyReadout
 from pumice.nn.blocks.linear_readout import LinearReadout
@@ -59,6 +60,7 @@ __all__ = [
     "Flatten",
     "Gradient",
     "IdentitySynapse",
+    "LateralInhibition",
     "LeakyReadout",
     "LinearReadout",
     "LinearSynapse",

@@ -19,6 +19,7 @@ from pumice.errors import LoweringError, PumiceWarning
 from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.nn.blocks import sigma_delta as sd
 from pumice.nn.blocks.activation import Neurons
+from pumice.nn.blocks.lateral_inhibition import LateralInhibition
 from pumice.nn.blocks.layers import OneSynapse, Recurrent
 from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.nn.blocks.merge import Merge
@@ -34,7 +35,7 @@ from pumice.quantization.trace import Call
 
 _BLOCKS = (
     *(cuba.Dense, cuba.Conv, cuba.Pool, cuba.ConvT, cuba.Unpool, cuba.Recurrent),
-    *(slayer_sd.Output, OneSynapse, Recurrent, Merge, Neurons, LinearReadout, sd.Input),
+    *(slayer_sd.Output, OneSynapse, Recurrent, LateralInhibition, Merge, Neurons, LinearReadout, sd.Input),
 )
 _NEURONS = (slayer_cuba.Neuron, CubaNeuron, SigmaDeltaNeuron, slayer_sd_neuron.Neuron)
 _FIXED_NORMS = (MeanOnlyBatchNorm, WgtScaleBatchNorm)

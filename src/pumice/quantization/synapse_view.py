@@ -92,12 +92,12 @@ def synapse_owners(call: Call) -> list[Any]:
 
 def synapse_views(block: Any) -> list[SynapseView]:
     """A block's only synapse, and a recurrent one where there is one."""
-    if isinstance(block, cuba.Recurrent):
-        forward, back = block.input_synapse, block.recurrent_synapse
-        return [SynapseView(forward, block.neuron), SynapseView(back, block.neuron, recurrent=True)]
     if isinstance(block, sd.Input):
         return []
-    return [SynapseView(block.synapse, block.neuron)]
+    forward = block.input_synapse if isinstance(block, cuba.Recurrent) else block.synapse
+    back = getattr(block, "recurrent_synapse", None)
+    behind = [] if back is None else [SynapseView(back, block.neuron, recurrent=True)]
+    return [SynapseView(forward, block.neuron), *behind]
 
 
 def synapse_name(names: Mapping[int, str], call: Call, synapse: SynapseView) -> str:

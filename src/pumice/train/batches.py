@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,23 @@ from pumice.train.trained import Trained
 
 Noise = npt.NDArray[np.float64]
 Item = tuple[int, Noise | None]  # a sample's index, and what is added to it
-Sample = tuple[npt.NDArray[Any], Any, Any]  # as it enters the network, its label or target, its own steps
+Sample = tuple[npt.NDArray[Any], Any, Any, int]  # as it enters the network, its label or target, its own steps, index
 
-Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
-"""Samples, their labels, and the steps of each that count, where they are of unequal length."""
+
+class Batch(NamedTuple):
+    """Samples of a batch, encoded.
+
+    Attributes:
+        x: As they enter the network, (batch, channel, height, width, time).
+        labels: Classes (batch,), or targets.
+        lengths: Steps of each that count, (batch,), where they are of unequal length; else None.
+        samples: Which of the training samples they are, (batch,).
+    """
+
+    x: torch.Tensor
+    labels: torch.Tensor
+    lengths: torch.Tensor | None
+    samples: torch.Tensor
 
 
 def batch_sizes(n_samples: int, batch_size: int) -> list[int]:
@@ -38,9 +51,7 @@ def batch_sizes(n_samples: int, batch_size: int) -> list[int]:
 
 
 class Batches:
-    """Encoded samples (n, channel, height, width, time) and labels (n,), batch by batch.
-
-    Where samples are of unequal length, also the steps of each that count, (n,); else None.
+    """Encoded samples with their labels, batch by batch.
 
     Order and chance follow from the recipe's seed, the stream and the sample alone: neither the number of
     workers or processes nor where a run was interrupted changes them.
@@ -62,9 +73,9 @@ class Batches:
             world: Processes that share each batch.
         """
         plan = Plan(self.trained, stream, first, rank, world)
-        for samples, labels, lengths in self.loaded(_Prepared(self.trained, stream), _collate, plan):
+        for x, labels, lengths, samples in self.loaded(_Prepared(self.trained, stream), _collate, plan):
             own = None if lengths is None else torch.from_numpy(lengths)
-            yield to_tensor(samples), torch.from_numpy(labels), own
+            yield Batch(to_tensor(x), torch.from_numpy(labels), own, torch.from_numpy(samples))
 
     def loaded(self, samples: Any, collate: Any, plan: Plan) -> Iterator[Any]:
         """What the items of a plan give, batch by batch, from worker processes if there are any."""
@@ -137,7 +148,7 @@ class _Prepared(Dataset[Any]):
         return self._item(self._encoder.encode(sample[None], rng)[0], index)
 
     def _item(self, x: npt.NDArray[Any], index: int) -> Sample:
-        return x, self._split.labels[index], None if self._lengths is None else self._lengths[index]
+        return x, self._split.labels[index], None if self._lengths is None else self._lengths[index], index
 
 
 def typed(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -145,11 +156,12 @@ def typed(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return labels.astype(np.float32 if is_target(labels) else np.int64)
 
 
-def _collate(samples: list[Sample | InputError]) -> tuple[Any, Any, Any] | InputError:
+def _collate(samples: list[Sample | InputError]) -> tuple[Any, Any, Any, Any] | InputError:
     good: list[Sample] = []
     for sample in samples:
         if isinstance(sample, InputError):
             return sample
         good.append(sample)
-    x, labels, lengths = (list(part) for part in zip(*good, strict=True))
-    return np.stack(x), typed(np.stack(labels)), None if lengths[0] is None else np.array(lengths, np.int64)
+    x, labels, lengths, index = (list(part) for part in zip(*good, strict=True))
+    own = None if lengths[0] is None else np.array(lengths, np.int64)
+    return np.stack(x), typed(np.stack(labels)), own, np.array(index, np.int64)

@@ -63,7 +63,8 @@ class BatchesOnDevice(Batches):
             chosen = torch.from_numpy(batch).to(self._device, non_blocking=True)
             index = chosen[:, 0]
             images = self._augment.changed(self._images[index], chosen[:, 1:])
-            yield images.float()[..., None].expand(*images.shape, self._steps), self._labels[index], None
+            x = images.float()[..., None].expand(*images.shape, self._steps)
+            yield Batch(x, self._labels[index], None, index)
 
 
 class _Draws(Dataset[Any]):

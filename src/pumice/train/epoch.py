@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from pumice.data import Dataset
-from pumice.train.batches import batch_sizes
+from pumice.train.batches import Batch, batch_sizes
 from pumice.train.history import EpochRecord
 from pumice.train.position import EpochSums
 from pumice.train.recipe import Recipe
@@ -43,17 +43,22 @@ def train_epoch(run: Run, phase: str, epoch: int) -> EpochRecord:
     step = Step(run, phase, epoch)
     train_mode_(trained.model, trained.recipe.training.freeze)
     with step.watching(), _random_stream(run, stream):
-        for index, (x, labels, lengths) in enumerate(batches, start=position.batches):
-            own = None if lengths is None else fabric.to_device(lengths)
-            stepped = step(index, fabric.to_device(x), fabric.to_device(labels), own)
+        for index, batch in enumerate(batches, start=position.batches):
+            own = None if batch.lengths is None else fabric.to_device(batch.lengths)
+            x, labels, samples = map(fabric.to_device, (batch.x, batch.labels, batch.samples))
+            stepped = step(index, Batch(x, labels, own, samples))
             position.batches = index + 1
             every = settings.checkpoint_every_steps
             if stepped and every and position.steps % every == 0 and position.batches < step.n_batches:
                 step.gather()
+                if step.boosting is not None:
+                    step.boosting.share()
                 position.torch_rng = _rng_state(run)
                 run.save()
             run.on_batch()
         step.gather()
+    if step.boosting is not None:
+        step.boosting.end_epoch()
     sums = position.sums
     record = EpochRecord(
         phase,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import torch
+
+from pumice.train.boosting import SampleWeights
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Position:
         sums: Of the current epoch.
         torch_rng: State of torch's generator within the epoch (dropout), one row per process; None between epochs.
         log_bytes: Length of the step log.
+        samples: How much each training sample counts, where the recipe boosts them.
     """
 
     batches: int = 0
@@ -50,10 +53,16 @@ class Position:
     sums: EpochSums = field(default_factory=EpochSums)
     torch_rng: torch.Tensor | None = None
     log_bytes: int = 0
+    samples: SampleWeights | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values and tensors, as a checkpoint stores them."""
-        return {**asdict(self), "torch_rng": self.torch_rng}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["sums"] = asdict(self.sums)
+        if self.samples is None:
+            del values["samples"]  # as a pumice writes it that knows of none
+            return values
+        return {**values, "samples": self.samples.to_dict()}
 
     def copy(self) -> Position:
         """A position of its own, which a run may move."""
@@ -72,7 +81,8 @@ class Position:
             >>> Position.from_dict(Position(steps=3).to_dict()).steps
             3
         """
-        position = cls(**{**values, "sums": EpochSums(**values["sums"])})
+        samples = None if values.get("samples") is None else SampleWeights.from_dict(values["samples"])
+        position = cls(**{**values, "sums": EpochSums(**values["sums"]), "samples": samples})
         counts = (position.batches, position.steps, position.log_bytes, position.sums.samples)
         if not all(isinstance(n, int) and 0 <= n < 2**62 for n in counts):
             raise ValueError(f"batches, steps, bytes of the log and samples must be counts, got {counts}")

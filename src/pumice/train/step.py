@@ -15,6 +15,7 @@ from pumice.nn.padding import padded_
 from pumice.nn.probes.firing import FiringRates, watch_firing
 from pumice.train.answer import Reader, watch_answer
 from pumice.train.batches import Batch, batch_sizes
+from pumice.train.boosting import SampleBoosting
 from pumice.train.build import build_loss
 from pumice.train.finite import LARGEST, FiniteCheck
 from pumice.train.history import FLOAT
@@ -79,6 +80,7 @@ class Step:
         self._sizes = batch_sizes(len(run.trained.dataset.train), recipe.training.batch_size)
         self.n_batches = len(self._sizes)
         self.loss_of = build_loss(recipe, run.trained.dataset)
+        self.boosting = None if recipe.training.sample_boosting is None else SampleBoosting(run)
         self._penalties = []
         if recipe.training.regularizers:
             example = run.fabric.to_device(run.trained.example)
@@ -99,6 +101,7 @@ class Step:
         for refused, why in (
             (training.accumulate > 1, "training.accumulate is 1"),
             (run.fabric.world_size > 1, "compute.devices is 1"),
+            (self.boosting is not None, "samples are not weighed (training.sample_boosting)"),
             (type(self.loss_of).at is not AbstractLoss.at, "the loss does not change while it trains"),
             (
                 any(getattr(module, "persistent_state", False) for module in run.trained.model.modules()),
@@ -120,7 +123,7 @@ class Step:
         ):
             yield
 
-    def __call__(self, index: int, x: torch.Tensor, labels: torch.Tensor, lengths: torch.Tensor | None) -> bool:
+    def __call__(self, index: int, given: Batch) -> bool:
         """Take batch `index`; return whether the optimiser made a step."""
         run, position = self._run, self._run.position
         # The batches of one step count by their samples, and so do the processes' shares of a batch.
@@ -128,10 +131,10 @@ class Step:
         group = self._sizes[first : first + run.trained.recipe.training.accumulate]
         is_due = index + 1 - first == len(group)
         batch = _Figures(index, self._set_progress(index))
-        if self._graphs is not None and lengths is None:
-            batch.figures, batch.sizes = self._graphs.run(self._recorded_passes, x, labels)
+        if self._graphs is not None and given.lengths is None:
+            batch.figures, batch.sizes = self._graphs.run(self._recorded_passes, given.x, given.labels)
         else:
-            self._passes(batch, (x, labels, lengths), sum(group), is_due=is_due)
+            self._passes(batch, given, sum(group), is_due=is_due)
         if is_due:
             self._step(batch)
             position.steps += 1
@@ -146,14 +149,18 @@ class Step:
 
     def _passes(self, batch: _Figures, given: Batch, n_together: int, *, is_due: bool) -> None:
         """Forward and backward pass of a batch, one of those that are `n_together` samples."""
-        run, fabric, (x, labels, lengths) = self._run, self._run.fabric, given
+        run, fabric, (x, labels, lengths, samples) = self._run, self._run.fabric, given
         self._firing.lengths = lengths
         with (
             fabric.no_backward_sync(run.model, enabled=not is_due),
             padded_(run.trained.model, lengths, x.shape[-1]),  # also backwards, where checkpointing computes again
         ):
             output = run.model(x)
-            loss = self.loss_of.of_batch(self._answer_of(output), labels, lengths)
+            answer = self._answer_of(output)
+            if self.boosting is not None:
+                self.boosting.note(output, labels, lengths, samples)
+                answer = self.boosting.scaled(answer, samples)
+            loss = self.loss_of.of_batch(answer, labels, lengths)
             for penalty in self._penalties:
                 spikes = {name: layer.float() for name, layer in self._firing.latest.items()}
                 loss = loss + one_number(penalty(spikes), "a regularizer of training.regularizers")
@@ -176,7 +183,7 @@ class Step:
     def _recorded_passes(self, x: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, dict[str, int]]:
         """The passes of a batch that is a step of its own: figures, and the blocks' sizes."""
         batch = _Figures(0, 0.0)
-        self._passes(batch, (x, labels, None), len(labels), is_due=True)
+        self._passes(batch, Batch(x, labels, None, labels), len(labels), is_due=True)  # nobody asks which they are
         assert batch.figures is not None
         return batch.figures, batch.sizes
 

@@ -19,6 +19,10 @@ NETS = {
     "dense": (lambda: Sequential(nn.Dense(CUBA, 20, 16, weight_scale=2), nn.Dense(LIF, 16, 10)), DENSE),
     "delays": (lambda: Sequential(nn.Dense(CUBA, 20, 16, delay=True), nn.Dense(LIF, 16, 10)), DENSE),
     "recurrent": (lambda: Sequential(nn.Recurrent(CUBA, 20, 16, weight_scale=2), nn.Dense(LIF, 16, 10)), DENSE),
+    "inhibited": (
+        lambda: Sequential(nn.LateralInhibition(CUBA, 20, 16, weight_scale=4), nn.Dense(LIF, 16, 10)),
+        DENSE,
+    ),
     "stbp": (
         lambda: nn.set_gradient_(Sequential(nn.Dense(TDBN, 20, 16), nn.Dense(LIF, 16, 10, weight_scale=4)), "stbp"),
         DENSE,

@@ -52,6 +52,7 @@ NETWORKS = {
     "dense": (lambda: torch.nn.Sequential(nn.Dense(SLOW, 6, 4, weight_scale=3), nn.Dense(LIF, 4, 2)), ROW),
     "conv": (lambda: torch.nn.Sequential(nn.Conv({**LIF, "norm": nn.TDBN}, 2, 4, 3), nn.Pool(LIF, (3, 2))), IMAGE),
     "recurrent": (lambda: torch.nn.Sequential(nn.Recurrent(LIF, 6, 4)), ROW),
+    "inhibited": (lambda: torch.nn.Sequential(nn.LateralInhibition(LIF, 6, 4)), ROW),
     "of lava-dl": (
         lambda: torch.nn.Sequential(
             slayer.Dense({**LIF, "norm": MeanOnlyBatchNorm}, 6, 4, delay_shift=False),

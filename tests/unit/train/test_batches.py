@@ -28,14 +28,16 @@ def trained(recipe, digits):
 
 def assert_equal(got, expected):
     assert len(got) == len(expected)
-    for (x, labels, _), (x2, labels2, _) in zip(got, expected, strict=True):
-        assert torch.equal(x, x2)
-        assert torch.equal(labels, labels2)
+    for batch, other in zip(got, expected, strict=True):
+        assert torch.equal(batch.x, other.x)
+        assert torch.equal(batch.labels, other.labels)
+        assert torch.equal(batch.samples, other.samples)
 
 
 def test_every_sample_once(trained, digits):
-    labels = torch.cat([labels for _, labels, _ in Batches(trained).epoch(1)])
-    assert sorted(labels.tolist()) == sorted(digits.train.labels[:50].tolist())
+    labels, samples = (torch.cat(part) for part in list(zip(*Batches(trained).epoch(1), strict=True))[1::2])
+    assert labels.tolist() == digits.train.labels[samples.numpy()].tolist()
+    assert sorted(samples.tolist()) == list(range(50))
     assert [len(x) for x, *_ in Batches(trained).epoch(1)] == [13, 13, 12, 12]
 
 
@@ -52,10 +54,11 @@ def test_what_is_left_of_an_epoch(trained, first):
 
 def test_processes_share_each_batch(trained):
     shares = [list(Batches(trained).epoch(2, rank=rank, world=3)) for rank in range(3)]
-    for index, (x, labels, _) in enumerate(Batches(trained).epoch(2)):
+    for index, (x, labels, _, samples) in enumerate(Batches(trained).epoch(2)):
         for rank in range(3):
-            assert torch.equal(shares[rank][index][0], x[rank::3])
-            assert torch.equal(shares[rank][index][1], labels[rank::3])
+            assert torch.equal(shares[rank][index].x, x[rank::3])
+            assert torch.equal(shares[rank][index].labels, labels[rank::3])
+            assert torch.equal(shares[rank][index].samples, samples[rank::3])
 
 
 @pytest.mark.parametrize("encoding", ["direct", "rate"])
@@ -101,7 +104,7 @@ def event_run(workers, *overrides, late=()):
 def test_what_a_spawned_worker_is_sent_pickles(trained):
     for run, item in ((trained, (3, None)), (event_run(1), (3, None))):
         prepared = _Prepared(run, 1)
-        (x, label, _), (x2, label2, _) = prepared[item], pickle.loads(pickle.dumps(prepared))[item]
+        (x, label, *_), (x2, label2, *_) = prepared[item], pickle.loads(pickle.dumps(prepared))[item]
         np.testing.assert_array_equal(x, x2)
         assert label == label2
 

@@ -29,11 +29,10 @@ def test_equal_those_made_one_by_one(augment):
     for stream in (1, 2):
         pairs = list(zip(on_device.epoch(stream, 1), Batches(run).epoch(stream, 1), strict=True))
         assert len(pairs) == 3
-        for (x, labels, _), (wanted, wanted_labels, _) in pairs:
-            assert torch.equal(x, wanted)
-            assert torch.equal(labels, wanted_labels)
-            assert x.dtype == wanted.dtype
-            assert labels.dtype == wanted_labels.dtype
+        for ours, wanted in pairs:
+            for name in ("x", "labels", "samples"):
+                assert torch.equal(getattr(ours, name), getattr(wanted, name))
+                assert getattr(ours, name).dtype == getattr(wanted, name).dtype
 
 
 def test_changes_differ_from_epoch_to_epoch():
@@ -51,9 +50,10 @@ def test_colours_and_processes_share_alike():
     run = start(recipe, data)
     for rank in range(2):
         ours = BatchesOnDevice(run, torch.device("cpu")).epoch(1, 0, rank, 2)
-        for (x, labels, _), (wanted, wanted_labels, _) in zip(ours, Batches(run).epoch(1, 0, rank, 2), strict=True):
-            assert torch.equal(x, wanted)
-            assert torch.equal(labels, wanted_labels)
+        for batch, wanted in zip(ours, Batches(run).epoch(1, 0, rank, 2), strict=True):
+            assert torch.equal(batch.x, wanted.x)
+            assert torch.equal(batch.labels, wanted.labels)
+            assert torch.equal(batch.samples, wanted.samples)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,6 @@ def test_targets_stay_numbers():
     recipe = Recipe(data={"steps": 2}, training={"batch_size": 8, "loss": "mean_squared_error"})
     run = Trained(recipe, data, torch.nn.Identity())
     ours, wanted = BatchesOnDevice(run, torch.device("cpu")).epoch(1), Batches(run).epoch(1)
-    for (_, labels, _), (_, expected, _) in zip(ours, wanted, strict=True):
+    for (_, labels, *_), (_, expected, *_) in zip(ours, wanted, strict=True):
         assert torch.equal(labels, expected)
         assert labels.dtype == torch.float32

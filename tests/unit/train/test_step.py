@@ -55,6 +55,7 @@ def test_gradients_too_large_for_their_squares_are_found_late():
     [
         ({"accumulate": 2}, "training.accumulate is 1"),
         ({"accumulate": 1, "loss": "surrogate_module"}, "the loss does not change"),
+        ({"accumulate": 1, "sample_boosting": 0.05}, "samples are not weighed"),
     ],
 )
 def test_graphs_are_refused_where_they_cannot_replay(training, why):

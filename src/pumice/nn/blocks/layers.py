@@ -56,7 +56,7 @@ def make_synapses_fast_(block: Any, *, in_place: bool = False) -> None:
             setattr(block, name, fast(getattr(block, name), block.neuron, in_place=in_place))
 
 
-def _behind_neurons(block: Any, spikes: torch.Tensor) -> Any:
+def behind_neurons(block: Any, spikes: torch.Tensor) -> Any:
     """What SLAYER's blocks do with their neurons' spikes."""
     if block.delay_shift:
         spikes = delay(spikes, 1)
@@ -100,7 +100,7 @@ class OneSynapse(_Exporting):
         if (mask := getattr(self, "mask", None)) is not None:
             self.synapse.weight.data *= mask
         spikes = rule.layer_spikes(self.synapse, self.neuron, x)
-        return _behind_neurons(self, spikes if self.neuron.drop is None else self.neuron.drop(spikes))
+        return behind_neurons(self, spikes if self.neuron.drop is None else self.neuron.drop(spikes))
 
 
 class Dense(OneSynapse, slayer.Dense):
@@ -235,7 +235,7 @@ class Recurrent(_Exporting, slayer.Recurrent):
         matrix = weight.flatten(1) if hook is None else hook(weight.flatten(1))
         spikes = recur(z if self.bias is None else z + self.bias, self.neuron, matrix)
         self.neuron.reset_state()  # the last batch's is nobody's
-        return _behind_neurons(self, spikes)
+        return behind_neurons(self, spikes)
 
 
 def rest(block: Any, _args: Any) -> None:

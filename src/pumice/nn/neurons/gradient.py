@@ -83,6 +83,18 @@ class LayerRule(Gradient):
     def layer_spikes(self, synapse: torch.nn.Module, neuron: CubaNeuron, x: torch.Tensor) -> torch.Tensor:
         """The layer's spikes for spikes (batch, ..., time), before dropout and delay, with this rule's gradient."""
 
+    def inhibited_spikes(
+        self, synapse: torch.nn.Module, neuron: CubaNeuron, x: torch.Tensor, matrix: torch.Tensor
+    ) -> torch.Tensor:
+        """The same of neurons that inhibit each other a step later, with weights (out, out).
+
+        Raises:
+            InputError: The rule has no gradient for them.
+        """
+        raise InputError(
+            f'the gradient "{self.name}" is not defined for lateral inhibition; use "slayer", "stbp" or "hm2bp" there'
+        )
+
 
 @dataclass(frozen=True)
 class Slayer(Gradient):

@@ -14,6 +14,7 @@ from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.nn.kernels import operators
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.gradient import LayerRule
+from pumice.nn.neurons.inhibition import inhibited_spikes
 from pumice.nn.neurons.psp import TIMINGS, Credit, Membrane, credit
 from pumice.nn.neurons.slayer_state import decays_q12
 
@@ -26,6 +27,8 @@ SILENT_RATIO = 1.0
 """e / o_j where one of both never fires, for the error of the layer before."""
 SILENT_SELF_RATIO = 0.5
 """e / o_i of a neuron that never fires, for its own S."""
+LARGEST_LATERAL_EFFECT = 10.0
+"""Beyond it, output neurons that inhibit each other stand on an edge where their linear response means nothing."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,14 @@ class HM2BP(LayerRule):
     No single objective has this gradient: the weights' has the effect of a neuron's own firing on its PSPs, to first
     order, S, and the error of the layer before does not.
 
+    Neurons that inhibit each other with weights -c a step later (`pumice.nn.LateralInhibition`) change each other's
+    counts, and so their own again. The gradient of their weights is multiplied by
+
+    .. math:: \Big(1 - c^2 \sum_{l \ne i} \frac{e_{li}}{o_i} \frac{e_{il}}{o_l} d_l d_i\Big)^{-1}
+
+    with d = 1 / threshold of neurons that fire or should (their error is negative), else 0, and e / o = 1 where one
+    of both never fires.
+
     Any loss will do whose gradient is one of spike counts; HM2-BP's own is `pumice.train.losses.CountMarginLoss`.
     The loss's gradient may depend on time: a neuron's error is its mean at the neuron's spikes. It is evaluated as
     products over time, as backpropagation through time, and never holds a number for each pair of neurons.
@@ -61,6 +72,8 @@ class HM2BP(LayerRule):
         refractory: T_ref, steps: 0. Lava has a refractory neuron in floating point only.
         least_self_effect: Lower bound of 1 + S, which falls below 1, and below 0, where the weights of a silent
             neuron are negative; None for the paper's equation.
+        largest_lateral_effect: Upper bound of that factor, which has a pole and is negative behind it; None for the
+            paper's equation.
         stand_in: Of an output neuron that never fires, and whose count should grow, spikes in every so many steps
             stand in for its own in the backward pass: the authors take floor(T / desired count). None: e is 0.1.
         is_output: Whether it is the output layer's; the models of recipes say it of theirs.
@@ -83,6 +96,7 @@ class HM2BP(LayerRule):
     timing: str = "neuron"
     refractory: int = 0
     least_self_effect: float | None = 1.0
+    largest_lateral_effect: float | None = LARGEST_LATERAL_EFFECT
     stand_in: int | None = None
     is_output: bool = False
 
@@ -94,6 +108,10 @@ class HM2BP(LayerRule):
                 f"HM2BP: refractory must be 0, got {self.refractory}: no backend has a refractory period, as Lava "
                 "has none in fixed point (LIFRefractory is a model in floating point); use 0, and a higher threshold "
                 "for fewer spikes"
+            )
+        if self.largest_lateral_effect is not None and not self.largest_lateral_effect >= 1:
+            raise InputError(
+                f"HM2BP: largest_lateral_effect must be a factor >= 1, or None, got {self.largest_lateral_effect}"
             )
         if self.stand_in is not None and self.stand_in < 1:
             raise InputError(f"HM2BP: stand_in must be >= 1 step between two spikes, or None, got {self.stand_in}")
@@ -117,8 +135,17 @@ class HM2BP(LayerRule):
 
     def layer_spikes(self, synapse: Any, neuron: CubaNeuron, x: torch.Tensor) -> torch.Tensor:
         """The layer's spikes, with the class's gradient."""
+        return self._spikes(synapse, neuron, x, None)
+
+    def inhibited_spikes(
+        self, synapse: Any, neuron: CubaNeuron, x: torch.Tensor, matrix: torch.Tensor
+    ) -> torch.Tensor:
+        """The same where the neurons inhibit each other."""
+        return self._spikes(synapse, neuron, x, matrix)
+
+    def _spikes(self, synapse: Any, neuron: CubaNeuron, x: torch.Tensor, matrix: torch.Tensor | None) -> torch.Tensor:
         weights = [parameter for parameter in synapse.parameters() if parameter.requires_grad]
-        spikes: torch.Tensor = _Layer.apply(x, synapse, neuron, self, *weights)
+        spikes: torch.Tensor = _Layer.apply(x, synapse, neuron, self, matrix, *weights)
         return spikes
 
 
@@ -130,8 +157,14 @@ class _Layer(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, x: torch.Tensor, synapse: Any, neuron: CubaNeuron, rule: HM2BP, *weights: torch.Tensor
+    def forward(  # noqa: PLR0917 -- autograd passes by position
+        ctx: Any,
+        x: torch.Tensor,
+        synapse: Any,
+        neuron: CubaNeuron,
+        rule: HM2BP,
+        matrix: torch.Tensor | None,
+        *weights: torch.Tensor,
     ) -> torch.Tensor:
         """As the class says."""
         source = x.detach().requires_grad_(ctx.needs_input_grad[0])
@@ -146,8 +179,9 @@ class _Layer(torch.autograd.Function):
         ctx.weights = [weight for weight in synapse.parameters() if weight.requires_grad]
         ctx.graphs = source, pair, current, of_active
         current = current.detach().expand(*current.shape[:-1], x.shape[-1])
-        spikes = neuron.spikes_by_slayer(current)
+        spikes = neuron.spikes_by_slayer(current) if matrix is None else inhibited_spikes(neuron, current, matrix)
         ctx.save_for_backward(current, spikes)
+        ctx.matrix = matrix
         ctx.rule, ctx.membrane = rule, Membrane.of(neuron, rule.timing)
         ctx.threshold = float(neuron.vth_mant) if neuron.is_deployed else float(neuron.threshold)
         ctx.tau_s = DECAY_ONE / float(decays_q12(neuron)[0][0])
@@ -168,6 +202,8 @@ class _Layer(torch.autograd.Function):
         silent = found.count == 0
         delta = found.error / ctx.threshold
         factor = _self_effect(ctx, found, time_major(of_active.detach())[0].flatten())
+        if ctx.matrix is not None:
+            factor = factor * _lateral_effect(ctx, found, s)
 
         def as_current(per_step: torch.Tensor) -> torch.Tensor:
             return slayer_order(per_step.view(-1, *shape[1:]))
@@ -193,7 +229,7 @@ class _Layer(torch.autograd.Function):
             g_source = _joined(g_source, of_pair, pair.detach())
             if ctx.window != 1:
                 g_source.div_(ctx.window)
-        return g_source, None, None, None, *g_weights
+        return g_source, None, None, None, None, *g_weights
 
 
 def _with_stand_ins(s: torch.Tensor, g: torch.Tensor, every: int) -> torch.Tensor:
@@ -210,6 +246,22 @@ def _self_effect(ctx: Any, found: Credit, of_active: torch.Tensor) -> torch.Tens
     own = torch.where(found.count == 0, at_rest, found.potential / found.count.clamp(min=1)) / ctx.threshold
     least = ctx.rule.least_self_effect
     return 1 + own if least is None else (1 + own).clamp(min=least)
+
+
+def _lateral_effect(ctx: Any, found: Credit, s: torch.Tensor) -> torch.Tensor:
+    """The factor of a neuron's weights for what the others, which it inhibits, send back to it: (batch * neuron,)."""
+    steps, n = len(s), len(ctx.matrix)
+    before = torch.zeros_like(s)
+    before[1:] = s[:-1]  # what was sent a step before
+    count = found.count.view(-1, n)
+    effect = torch.einsum("tbl,tbj->blj", found.per_step.view(steps, -1, n), before.view(steps, -1, n))
+    one_is_silent = (count[:, :, None] == 0) | (count[:, None, :] == 0)
+    ratio = torch.where(one_is_silent, SILENT_RATIO * ctx.tau_s, effect / count[:, None, :].clamp(min=1))
+    slope = ((count > 0) | (found.error.view(-1, n) < 0)).to(s.dtype) / ctx.threshold
+    weights = (ctx.matrix * ctx.matrix.T).to(s.dtype)  # 0 on the diagonal
+    loop = slope * (weights * ratio * ratio.mT * slope[:, None, :]).sum(2)
+    most = ctx.rule.largest_lateral_effect
+    return 1 / (1 - (loop if most is None else loop.clamp(max=1 - 1 / most)).flatten())
 
 
 def _joined(g_source: torch.Tensor, of_pair: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:

@@ -189,6 +189,8 @@ class TrainingSection(Section):
         loss_args: The loss's own keyword arguments.
         class_weights: How much each class counts in the loss: one number per class, or "balanced" (inversely to its
             share of the training samples); None counts all samples alike.
+        sample_boosting: HM2-BP's: after each epoch, samples that were answered wrong in it count exp(this * their
+            class's error) times as much (there 0.05), for any loss; None weighs none.
         regularizers: Name in `pumice.train.regularizers`, or "package.module:Class" of your own -> its keyword
             arguments.
         freeze: Names of parameters that do not learn, with * and ?: ["body.*"]. A block frozen as a whole keeps its
@@ -218,6 +220,7 @@ class TrainingSection(Section):
     loss: Annotated[str, _named(LOSSES, "loss")] = "spike_count_cross_entropy"
     loss_args: dict[str, Any] = {}
     class_weights: Literal["balanced"] | list[Annotated[float, Field(gt=0)]] | None = None
+    sample_boosting: Annotated[float | None, Field(gt=0, le=1)] = None
     regularizers: Annotated[dict[str, dict[str, Any]], Name(_as_it_is)] = {}
     freeze: list[str] = []
     early_stopping: EarlyStoppingSection | None = None

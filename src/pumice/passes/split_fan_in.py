@@ -77,20 +77,28 @@ def _split(graph: Graph, name: str, cores: Cores) -> Graph | None:
     later = _not_before(graph, name)
     dense = [s for s in graph.into(name) if isinstance(s, (Dense, Sparse)) and s.source not in later]
     for s in sorted(dense, key=lambda s: -int(np.prod(graph.shape_of(s.source)))):
-        n, _, made = min(_placed(graph, s, cores), key=lambda found: found[:2], default=(0, 0, graph))
-        before, after = cores(graph, name), cores(made, name)
-        if before is None or (after is not None and n + after < before):
+        before = cores(graph, name)
+        found = min(_placed(graph, s, cores), key=lambda way: way[:3], default=None)
+        if found is None:
+            continue
+        none_yet, n, _, made = found
+        if before is None or (not none_yet and n < before):
             graph = made
     return graph if cores(graph, name) is not None else None
 
 
-def _placed(graph: Graph, s: Synapse, cores: Cores) -> Iterator[tuple[int, int, Graph]]:
-    """Cores and sums of each way that is exact and fits, and the graph with it; one at a time, they may be large."""
+def _placed(graph: Graph, s: Synapse, cores: Cores) -> Iterator[tuple[bool, int, int, Graph]]:
+    """Each way that is exact and fits, one at a time, because they may be large.
+
+    Yields:
+        Whether the target still fits no core; cores of the relays and of the target; how many sums; the graph.
+    """
     for shape, first in _ways(graph, s):
         part, made = _with_part(graph, s, shape, first)
         n = cores(made, part) if _is_exact(made, part) else None
         if n is not None:
-            yield n, int(np.prod(shape)), made
+            target = cores(made, s.target)
+            yield target is None, n + (target or 0), int(np.prod(shape)), made
 
 
 def _not_before(graph: Graph, name: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 from pumice.planner.planning import plan
 from pumice.planner.plans import LayerRow, Plan, Sample
+from pumice.planner.remedy import fit_cores
 from pumice.planner.split import Compiler
 
-__all__ = ["Compiler", "LayerRow", "Plan", "Sample", "plan"]
+__all__ = ["Compiler", "LayerRow", "Plan", "Sample", "fit_cores", "plan"]

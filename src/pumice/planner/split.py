@@ -160,7 +160,7 @@ def _one_neuron(layer: Layer, rules: Rules) -> Violation | None:
         "pool of axon-in, synapses and axon map" if name == "pool" else name.replace("_", "-"),
         f"{alone[name]:,} words on a core with a single neuron, for {inputs:,} inputs",
         f"{rules.limit(name):,}",
-        f"A layer of single weights can have at most about {pool // 2:,} inputs, however it is split: let relays sum "
-        f"them in parts, at the price of one more step (pumice.lower for the chip does, from up to {pool:,} inputs of "
-        "one dimension and from images; planner.remedy for a graph), or sum tokens or pixels by a pool before it.",
+        f"A layer of single weights can have at most about {pool // 2:,} inputs, however it is split: let "
+        f"relays sum them in parts, at the price of one more step (pumice.lower for the chip does, from images and "
+        f"from up to {pool:,} inputs of one dimension; planner.fit_cores for a graph), or pool before it.",
     )

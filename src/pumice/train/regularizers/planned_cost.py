@@ -54,17 +54,13 @@ def core_operations(model: torch.nn.Module, example_input: torch.Tensor) -> Core
         example_input: A batch as in training.
 
     Raises:
-        LoweringError: The network cannot be lowered.
-        InputError: A population of it fits no core (see `pumice.plan`).
+        LoweringError: The network cannot be lowered, or some population fits no core, with relays either.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PumiceWarning)  # of a network that is not trained yet
-        graph = lower(copy.deepcopy(model).eval(), example_input, residual="synapses", chip=None)
+        graph = lower(copy.deepcopy(model).eval(), example_input, residual="synapses")
     constants = load_constants()
     placement = place(graph, Rules(constants), constants.board(BOARD))
-    if not placement.complete:
-        listed = "; ".join(map(str, placement.violations))
-        raise InputError(f"planned_cost: the network's populations do not all fit cores, so it has no plan: {listed}")
     neurons, cost = neuron_updates(placement, constants)
     calls = [call for call in trace(model, example_input) if isinstance(call.block, SYNAPTIC)]
     blocks = {population_name(call): call.name for call in calls}
@@ -113,8 +109,8 @@ class PlannedCost:
     maximum over cores (all wait for the slowest one) whose gradient also sees the cores that are nearly as busy.
     Which core holds a neuron, and what its spike costs there, is what `pumice.plan` says of the network that the
     model would be lowered to when training begins. Spikes that enter the network are not counted, they are not its
-    choice; nor are messages. Nominal constants; that the slowest core sets the time is the model of arXiv 2601.10035
-    (see docs/plan.md).
+    choice; nor are messages and what relays send. Constants are the nominal ones; that the slowest core sets the time
+    is the model of arXiv 2601.10035 (see docs/plan.md).
 
     Args:
         model: The network.
@@ -124,8 +120,8 @@ class PlannedCost:
         sharpness: p, >= 1.
 
     Raises:
-        InputError: A value does not fit, or the network has no plan.
-        LoweringError: The network cannot be lowered.
+        InputError: A value does not fit.
+        LoweringError: The network cannot be lowered, or some population fits no core, with relays either.
 
     Example:
         >>> from pumice import nn
@@ -174,7 +170,8 @@ class PlannedCost:
             known.per_spike[name] = known.per_spike[name].to(device)
             operations = operations + torch.mv(known.per_spike[name], rate)
         busy = torch.cat([operations * (value["t_synapse"] / NS_PER_US), updates])
-        time = value["t_sync"] + torch.linalg.vector_norm(busy, self.sharpness)
+        largest = busy.detach().max().clamp_min(1e-9)  # powers of small numbers vanish
+        time = value["t_sync"] + largest * torch.linalg.vector_norm(busy / largest, self.sharpness)
         if self.of == "time":
             return time
         power = value["p_static_chip"] + value["p_floor"]

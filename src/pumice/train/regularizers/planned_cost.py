@@ -27,7 +27,7 @@ Cost = Literal["time", "energy"]
 BOARD = "hala-point"
 """Large enough for whatever is trained here; which board it is does not change what a core holds."""
 _CONSTANTS = ("t_sync", "t_synapse", "e_synapse", "p_static_chip", "p_floor")
-ROWS = 1 << 24
+ROWS = 10_000_000
 """Entries of the table of one synapse that are made at a time."""
 
 

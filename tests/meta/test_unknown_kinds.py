@@ -42,6 +42,8 @@ from pumice.passes.prune_dead import prune_dead
 from pumice.passes.schedule_resets import schedule_resets
 from pumice.passes.share_currents import share_currents
 from pumice.passes.sparsify import sparsify
+from pumice.passes.split_fan_in import split_fan_in
+from pumice.passes.unschedule import unschedule
 from pumice.planner.placement import unplaceable
 from pumice.planner.split import Rules
 
@@ -127,6 +129,8 @@ OF_THE_PACKAGE = {
     "run_passes": lambda graph: run_passes(graph, 5),
     "plan": pumice.plan,
     "unplaceable": lambda graph: unplaceable(graph, Rules(load_constants())),
+    "split_fan_in": lambda graph: split_fan_in(graph, lambda graph, name: None),
+    "unschedule": lambda graph: unschedule(graph.replace(timing=Timing(5, 8))),
     "sparsify": lambda graph: sparsify(graph, 0.5),
     "evaluate": lambda graph: evaluate(graph.replace(timing=Timing(5, 8)), [(X, 1)]),
     "reference": lambda graph: get_backend("reference").run(graph, X),

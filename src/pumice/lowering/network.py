@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from functools import partial
 from typing import get_args
 
 import numpy as np
@@ -32,7 +32,7 @@ from pumice.passes.check_ranges import check_ranges
 from pumice.passes.cost import graph_cost
 from pumice.passes.order import Settings, run_passes
 from pumice.passes.share_currents import Residual
-from pumice.planner.placement import unplaceable
+from pumice.planner.placement import cores_needed, unplaceable
 from pumice.planner.split import Rules
 from pumice.quantization.compiled import original
 from pumice.quantization.quantize import quantize_, undisturbed, value_range
@@ -75,9 +75,10 @@ def lower(
         sparse_below: Layers with a smaller share of weights that are not 0, of pruned networks, become sparse
             synapses (see `pumice.passes.sparsify`).
         keep: Names of blocks that the model calls and does not return, to be outputs behind those that it returns.
-        chip: What the graph is for: a network of which some population fits no core is refused (see `pumice.plan`,
-            which also says whether the whole fits a board). None: it is lowered all the same, and
-            `graph.info["chip"]` says so; its integers still fit the registers of Loihi 2.
+        chip: What the graph is for: a population with more inputs than a core can read gets relays that sum them in
+            parts, one step more (see `pumice.passes.split_fan_in`); a network of which some population fits no core
+            with them, either, is refused (see `pumice.plan`, which also says whether the whole fits a board). None:
+            it is lowered as it is, and `graph.info["chip"]` says so; its integers still fit the registers of Loihi 2.
 
     Returns:
         The graph, verified, and equal to the network on the example's first samples at every layer and step. Its
@@ -99,7 +100,8 @@ def lower(
         raise LoweringError(f"residual must be one of {', '.join(get_args(Residual))}, got {residual!r}")
     if not isinstance(sparse_below, (int, float)) or not 0 <= sparse_below <= 1:
         raise LoweringError(f"sparse_below must be a share of the weights, 0 to 1, got {sparse_below!r}")
-    options = Settings(int(example_input.shape[-1]), period_steps, residual, sparse_below)
+    cores = None if chip is None else partial(cores_needed, rules=Rules(load_constants()))
+    options = Settings(int(example_input.shape[-1]), period_steps, residual, sparse_below, cores)
     input_range = value_range(example_input, input_range)
     model = original(model)
     with undisturbed(model, example_input) as example:
@@ -119,7 +121,7 @@ def _lower(
     traced = trace_model(model, example_input)
     calls = traced.calls
     try:
-        graph = run_passes(_assemble(traced, keep, example_input, input_range), **asdict(options))
+        graph = run_passes(_assemble(traced, keep, example_input, input_range), **vars(options))
     except GraphError as error:
         raise LoweringError(str(error)) from error
     if broken := violations(graph, chip or LOIHI2):

@@ -18,6 +18,7 @@ from pumice.passes.prune_dead import prune_dead
 from pumice.passes.schedule_resets import schedule_resets
 from pumice.passes.share_currents import Residual, share_currents
 from pumice.passes.sparsify import sparsify
+from pumice.passes.split_fan_in import Cores, split_fan_in
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,14 @@ class Settings:
         period_steps: See `schedule_resets`.
         residual: See `share_currents`.
         sparse_below: See `sparsify`.
+        cores: See `split_fan_in`.
     """
 
     sample_steps: int
     period_steps: int | None = None
     residual: Residual = "auto"
     sparse_below: float = 0.0
+    cores: Cores | None = None
 
 
 Check = Callable[[Graph], object]
@@ -83,6 +86,13 @@ PASSES = (
         ensures=check_unscheduled,
     ),
     Pass(
+        "split_fan_in",
+        lambda graph, settings: split_fan_in(graph, settings.cores),
+        "Of synapses in their last form; parts lengthen the paths through them, which are balanced after it.",
+        requires=check_unscheduled,
+        ensures=check_unscheduled,
+    ),
+    Pass(
         "balance_latency",
         lambda graph, _: balance_latency(graph),
         "Latencies must be equal before anything refers to them.",
@@ -112,6 +122,8 @@ def run_passes(
     period_steps: int | None = None,
     residual: Residual = "auto",
     sparse_below: float = 0.0,
+    *,
+    cores: Cores | None = None,
 ) -> Graph:
     """Turn the graph of a quantized network into one that runs on a chip, samples back to back: `PASSES`.
 
@@ -121,6 +133,7 @@ def run_passes(
         period_steps: See `schedule_resets`.
         residual: See `share_currents`.
         sparse_below: See `sparsify`.
+        cores: See `split_fan_in`.
 
     Returns:
         The graph, verified.
@@ -133,7 +146,7 @@ def run_passes(
         >>> run_passes(chain((4,), [3, 2], seed=0), sample_steps=5).timing.period_steps
         8
     """
-    settings = Settings(sample_steps, period_steps, residual, sparse_below)
+    settings = Settings(sample_steps, period_steps, residual, sparse_below, cores)
     for step in PASSES:
         graph = _run(step, graph, settings)
     return graph

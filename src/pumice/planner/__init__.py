@@ -3,6 +3,7 @@
 from pumice.planner.measured import CellDifference, Comparison, Quantity, compare
 from pumice.planner.planning import plan
 from pumice.planner.plans import LayerRow, Plan, Sample
+from pumice.planner.remedy import fit_cores
 from pumice.planner.split import Compiler
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "Quantity",
     "Sample",
     "compare",
+    "fit_cores",
     "plan",
 ]

@@ -29,6 +29,15 @@ class Assumption(NamedTuple):
     holds_for: Callable[[Placed], bool]
 
 
+SEEN_KERNEL = 7
+"""Columns or rows of a kernel, up to which nothing speaks against the rules; printed networks have 1 to 5."""
+
+
+def _large_kernels(placed: Placed) -> bool:
+    shared = [i.synapse.weights.shape[1:3] for i in placed.layer.incoming if i.synapse.shares_weights]
+    return any(max(kernel, default=0) > SEEN_KERNEL for kernel in shared)
+
+
 def _kinds_with_groups(placed: Placed) -> bool:
     synapses = [i.synapse for i in placed.layer.incoming if i.synapse.shares_weights]
     return any(getattr(s, "groups", 1) != 1 or set(getattr(s, "dilation", (1,))) != {1} for s in synapses)
@@ -59,6 +68,9 @@ ASSUMPTIONS = (
         lambda placed: placed.repeats is not None,
     ),
     Assumption("groups or dilation: never seen in a printed network", _kinds_with_groups),
+    Assumption(
+        f"a kernel of more than {SEEN_KERNEL} columns or rows: never seen in a printed network", _large_kernels
+    ),
     Assumption(
         "concatenation: only the channels that a synapse feeds are stored",
         lambda placed: any(i.synapse.target_channels is not None for i in placed.layer.incoming),

@@ -48,10 +48,11 @@ class Layer:
 
 def layers_of(graph: Graph) -> tuple[Layer, ...]:
     """One layer for each population, in the graph's order."""
-    return tuple(_layer(graph, p) for p in graph.populations)
+    return tuple(layer_of(graph, p) for p in graph.populations)
 
 
-def _layer(graph: Graph, p: Population) -> Layer:
+def layer_of(graph: Graph, p: Population) -> Layer:
+    """One population of a graph with the synapses into it."""
     incoming = tuple(_incoming(graph, s) for s in graph.into(p.name))
     readers = [s.shares_weights for s in graph.out_of(p.name)]
     is_output = p.name in graph.outputs

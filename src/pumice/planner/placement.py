@@ -11,7 +11,7 @@ from pumice.hardware import register_violations, reset_violations
 from pumice.hardware.constants import Board
 from pumice.hardware.violation import Violation
 from pumice.ir import Conv, Graph, check_known, latencies
-from pumice.planner.layers import Layer, layers_of, with_relays
+from pumice.planner.layers import Layer, layer_of, layers_of, with_relays
 from pumice.planner.split import Rules, Split, split
 
 
@@ -95,6 +95,19 @@ def unplaceable(graph: Graph, rules: Rules) -> tuple[Violation, ...]:
         GraphError: A kind of population or synapse that is not known.
     """
     return tuple(_place_layers(graph, rules)[1])
+
+
+def cores_needed(graph: Graph, name: str, rules: Rules) -> int | None:
+    """How many cores one population of a graph takes; None if it fits none, however it is split.
+
+    Args:
+        graph: A valid graph.
+        name: Of the population.
+        rules: Budgets and compiler.
+    """
+    expanded, _ = with_relays(graph)
+    found = split(layer_of(expanded, expanded.population(name)), rules)
+    return None if isinstance(found, Violation) else found.blocks.n
 
 
 def _place_layers(graph: Graph, rules: Rules) -> tuple[tuple[Placed, ...], list[Violation]]:

@@ -97,14 +97,16 @@ def registers(layer: Layer, blocks: Blocks, constants: Constants) -> Registers:
 
 
 def _row_words(stored: Stored, incoming: Incoming, constants: Constants) -> IntArray:
-    counts, place = np.unique(stored.rows, return_inverse=True)
+    counts = np.flatnonzero(np.bincount(stored.rows.reshape(-1), minlength=1))  # of millions of rows, few lengths
     header, index = constants.words("row_header_bits"), constants.words("index_bits")
     if incoming.synapse.shares_weights:
         words = [_shared_row_words(int(n), incoming.weight_bits, header) for n in counts]
     else:
         bits = incoming.weight_bits + index + incoming.delay_bits
         words = [-(-(int(n) * bits + header) // WORD_BITS) if n else 0 for n in counts]
-    return np.array(words, np.int64)[place].reshape(stored.rows.shape)
+    of_length = np.zeros(counts.max(initial=0) + 1, np.int64)
+    of_length[counts] = words
+    return of_length[stored.rows]
 
 
 def _shared_row_words(n: int, bits: int, header: int) -> int:

@@ -160,7 +160,7 @@ def _one_neuron(layer: Layer, rules: Rules) -> Violation | None:
         "pool of axon-in, synapses and axon map" if name == "pool" else name.replace("_", "-"),
         f"{alone[name]:,} words on a core with a single neuron, for {inputs:,} inputs",
         f"{rules.limit(name):,}",
-        f"A layer of single weights can have at most about {pool // 2:,} inputs, however it is split: sum tokens or "
-        f"pixels by a fixed pool before it, or read at most {pool // 2:,} inputs each by relays that it sums, at "
-        "the price of one more step.",
+        f"A layer of single weights can have at most about {pool // 2:,} inputs, however it is split: let "
+        f"relays sum them in parts, at the price of one more step (pumice.lower for the chip does, from images and "
+        f"from up to {pool:,} inputs of one dimension; planner.fit_cores for a graph), or pool before it.",
     )

@@ -14,12 +14,12 @@ def mlp(n_in, n_out=3):
 
 
 def test_what_no_core_can_hold_is_refused_with_the_remedy():
-    model, x = mlp(8100)
+    model, x = mlp(16_100)
     with pytest.raises(LoweringError) as caught:
         pumice.lower(model, x)
     message = str(caught.value)
     assert message.startswith("no core of the chip can hold this network:\n  population dense0: pool")
-    assert "8,100 inputs" in message
+    assert "16,100 inputs" in message
     assert "at most about 8,000 inputs" in message
     assert "chip=None" in message
 
@@ -33,6 +33,14 @@ def test_for_no_chip_it_is_lowered_and_the_file_says_so(tmp_path):
     assert not pumice.plan(graph).fits
 
 
+def test_what_no_core_can_read_at_once_is_summed_in_parts():
+    """Lowering proves every layer and step."""
+    graph = pumice.lower(*mlp(8100))
+    assert [p.name for p in graph.populations] == ["input_dense0_part", "dense0"]
+    assert graph.latency == 2
+    assert pumice.plan(graph).fits
+
+
 def test_what_fits_says_nothing():
     graph = pumice.lower(*mlp(7900))
     assert "chip" not in graph.info
@@ -40,7 +48,7 @@ def test_what_fits_says_nothing():
 
 
 def test_a_refused_network_stays_as_it_was():
-    model, x = mlp(8100)
+    model, x = mlp(16_100)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     with pytest.raises(LoweringError):
         pumice.lower(model, x)

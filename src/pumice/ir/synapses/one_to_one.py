@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from pumice.fixedpoint import to_int32
+from pumice.ir.blocks import Blocks, Stored, Traffic
 from pumice.ir.synapses.base import (
     WEIGHT_LIMITS,
     Entries,
@@ -72,3 +74,18 @@ class OneToOne(Synapse):
     def connections(self, source: Shape, target: Shape) -> int:
         """One for each neuron."""
         return int(np.prod(source))
+
+    def stored(self, source: Shape, blocks: Blocks) -> Stored:
+        """A row of one weight for each neuron of the block: as many as the powers of two of their number say."""
+        held = np.bincount(blocks.numbers()[self._is_there(source)], minlength=blocks.n)
+        powers = np.arange(int(held.max(initial=1)).bit_length())
+        return Stored(held >> powers[:, None] & 1, 1 << powers, held)
+
+    def traffic(self, sent: npt.NDArray[np.bool_], blocks: Blocks) -> Traffic:
+        """A spike meets one weight, on one core."""
+        place, there = blocks.numbers().reshape(-1), self._is_there(sent.shape[1:])
+        arriving = np.array([np.bincount(place, (step & there).reshape(-1), blocks.n) for step in sent])
+        return Traffic(arriving, arriving)
+
+    def _is_there(self, source: Shape) -> npt.NDArray[np.bool_]:
+        return np.broadcast_to(np.asarray(self.weight) != 0, source)

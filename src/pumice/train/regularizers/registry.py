@@ -11,6 +11,7 @@ from pumice import names
 from pumice.train.regularizers.activity import Activity
 from pumice.train.regularizers.exponential_weights import ExponentialWeights
 from pumice.train.regularizers.fan_out import fan_out
+from pumice.train.regularizers.planned_cost import PlannedCost
 from pumice.train.regularizers.synaptic_events import SynapticEvents
 
 Regulariser = Callable[[Mapping[str, torch.Tensor]], torch.Tensor]
@@ -46,6 +47,7 @@ def _synaptic_events(model: torch.nn.Module, example_input: torch.Tensor, weight
 _REGULARISERS: dict[str, Callable[..., Regulariser]] = {
     "activity": Activity,
     "exponential_weights": ExponentialWeights,
+    "planned_cost": PlannedCost,
     "synaptic_events": _synaptic_events,
 }
 REGULARISER_NAMES = tuple(_REGULARISERS)

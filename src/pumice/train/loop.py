@@ -17,6 +17,7 @@ from pumice.files.lock import locked_folder
 from pumice.files.write import remove_left_over
 from pumice.nn import synchronize_norms_
 from pumice.nn.blocks.surrogate_module import freeze_surrogates_
+from pumice.quantization.trace import SYNAPTIC
 from pumice.train.batches import batch_sizes
 from pumice.train.batches_on_device import batches_on
 from pumice.train.build import deploy, example_input, prepare_data
@@ -100,6 +101,7 @@ def train(
     recipe = with_given_network(recipe, model)
     if resume_from is None:
         trained = start(recipe, dataset, model)
+        _check_phases(recipe, trained.model)
     else:
         trained = _resumed(recipe, dataset, model, resume_from, extend=extend)
     position = Position() if resume_from is None else resume_from.position.copy()
@@ -143,6 +145,16 @@ def train(
     _release(run)
     trained.model.cpu().eval()
     return trained
+
+
+def _check_phases(recipe: Recipe, model: torch.nn.Module) -> None:
+    """Refuse, before the first epoch and not behind the last, to fine-tune the integers of what has none."""
+    epochs = recipe.training.finetune_epochs
+    if epochs and not any(isinstance(module, SYNAPTIC) for module in model.modules()):
+        raise InputError(
+            f"training.finetune_epochs={epochs}: {recipe.network.name} is no spiking network, so that it has no "
+            "integers to be fine-tuned; set training.finetune_epochs=0"
+        )
 
 
 @contextmanager

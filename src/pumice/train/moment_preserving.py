@@ -184,8 +184,12 @@ class _Layer:
         some = (
             1e-9 * self.threshold**2 * torch.eye(len(covariance), dtype=torch.float64)
         )  # in steps without input, too
-        decays = {"voltage_decay": self.voltage_decay, "current_decay": self.current_decay}
-        return spike_moments(covariance + some, threshold=self.threshold, **decays)
+        return spike_moments(
+            covariance + some,
+            threshold=self.threshold,
+            voltage_decay=self.voltage_decay,
+            current_decay=self.current_decay,
+        )
 
     def check_weights(self) -> None:
         """Refuse what SLAYER's 8 bits do not hold."""

@@ -62,6 +62,6 @@ def test_ablations_of_a_mixer_are_exact(script, tmp_path, capsys):
     settings = [part for setting in few for part in ("--set", setting)]
     script("scripts/ablate_stmixer.py", "digits-stmixer", *settings, "--plot", tmp_path / "ablation.svg")
     rows = capsys.readouterr().out.splitlines()[1:]
-    assert len(rows) == 5
+    assert len(rows) == 6
     assert all(row.split()[-2] == "0" for row in rows)
     assert (tmp_path / "ablation.svg").exists()

@@ -46,7 +46,9 @@ class TrainingProgress:
             score = f"accuracy {100 * record.train_accuracy:.1f} % (test {100 * record.test_accuracy:.1f} %)"
         else:
             score = f"error {record.train_error:.4g} (test {record.test_error:.4g})"
-        figures = f"{record.phase} {record.epoch}: loss {record.loss:.4f}, {score}, firing {rates} %"
+        figures = f"{record.phase} {record.epoch}: loss {record.loss:.4f}, {score}"
+        if rates:  # an artificial network has none
+            figures += f", firing {rates} %"
         self._bar.update(self._task, figures=figures)
         if not self._console.is_terminal:
             self._console.print(figures, highlight=False, markup=False, soft_wrap=True)

@@ -12,12 +12,14 @@ from pumice.errors import InputError
 from pumice.models.convnet import convnet
 from pumice.models.feedforward import feedforward
 from pumice.models.resnet import resnet
+from pumice.models.self_normalizing import self_normalizing
 from pumice.models.stmixer import stmixer
 
 _MODELS: dict[str, Callable[..., torch.nn.Module]] = {
     "convnet": convnet,
     "feedforward": feedforward,
     "resnet": resnet,
+    "self_normalizing": self_normalizing,
     "stmixer": stmixer,
 }
 MODEL_NAMES = tuple(_MODELS)

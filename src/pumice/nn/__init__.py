@@ -19,6 +19,7 @@ from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.nn.blocks.merge import Merge
 from pumice.nn.blocks.patch_splitting import SpikingPatchSplitting
 from pumice.nn.blocks.residual import Bottleneck, ResidualBlock
+from pumice.nn.blocks.self_normalizing import SelfNormalizing
 from pumice.nn.blocks.surrogate_module import SurrogateModule, surrogate_encoders
 from pumice.nn.blocks.token_mixer import TokenMixerBlock
 from pumice.nn.neurons.cuba import CubaNeuron
@@ -70,6 +71,7 @@ __all__ = [
     "Recurrent",
     "ResidualBlock",
     "SRMNeuron",
+    "SelfNormalizing",
     "SigmaDeltaNeuron",
     "SpikingPatchSplitting",
     "SurrogateModule",

@@ -199,7 +199,10 @@ class _Watcher:
     def outputs(self, returned: dict[str, torch.Tensor]) -> dict[str, str]:
         """The blocks whose outputs are returned; what a model computes behind them would be missing in the graph."""
         if not any(isinstance(call.block, SYNAPTIC) for call in self.calls):
-            raise LoweringError(f"the model calls no block that can be lowered; use {_supported()}")
+            raise LoweringError(
+                f"the model is no spiking network{self._made_of()}: it calls no block that can be lowered; use "
+                f"{_supported()}"
+            )
         origins = [(name, self._maker(x)) for name, x in returned.items()]
         if not origins or origins[0][1] in {None, INPUT}:
             if not origins:
@@ -220,6 +223,11 @@ class _Watcher:
             message = "what the model returns beside its blocks' outputs is not lowered"
             warnings.warn(message, PumiceWarning, stacklevel=3)
         return found
+
+    def _made_of(self) -> str:
+        """Kinds of the modules that are no blocks."""
+        kinds = dict.fromkeys(name.split()[0] for name in self._others.values())
+        return f" ({', '.join(kinds)})" if kinds else ""
 
     def _remember(self, name: str, tensor: torch.Tensor) -> None:
         self._origins[id(tensor)] = name, tensor, tensor._version

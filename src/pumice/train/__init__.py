@@ -20,6 +20,7 @@ from pumice.train.losses import (
     SurrogateModuleLoss,
     VanRossumLoss,
 )
+from pumice.train.moment_preserving import LayerMoments, moment_preserving_
 from pumice.train.predict import encode, predict, predict_counts
 from pumice.train.recipe import Recipe, load_recipe, make_recipe
 from pumice.train.recipe.presets import PRESETS, find_recipe
@@ -32,6 +33,7 @@ __all__ = [
     "Checkpoint",
     "EpochRecord",
     "Isometry",
+    "LayerMoments",
     "MeanSquaredErrorLoss",
     "MembraneCrossEntropyLoss",
     "Recipe",
@@ -51,6 +53,7 @@ __all__ = [
     "load_checkpoint",
     "load_recipe",
     "make_recipe",
+    "moment_preserving_",
     "predict",
     "predict_counts",
     "restore",

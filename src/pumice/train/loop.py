@@ -17,6 +17,7 @@ from pumice.files.lock import locked_folder
 from pumice.files.write import remove_left_over
 from pumice.nn import synchronize_norms_
 from pumice.nn.blocks.surrogate_module import freeze_surrogates_
+from pumice.quantization.trace import SYNAPTIC
 from pumice.train.batches import batch_sizes
 from pumice.train.batches_on_device import batches_on
 from pumice.train.build import deploy, example_input, prepare_data
@@ -25,6 +26,7 @@ from pumice.train.epoch import batches_per_epoch, train_epoch
 from pumice.train.history import FINETUNE, FLOAT, EpochRecord
 from pumice.train.initialize import initialize_by_data_
 from pumice.train.logs import RunLogs
+from pumice.train.moment_preserving import moment_preserving_
 from pumice.train.next_epoch import kept_record, next_epoch, stops_early
 from pumice.train.optimizer import make_optimizer
 from pumice.train.position import Position
@@ -100,6 +102,7 @@ def train(
     recipe = with_given_network(recipe, model)
     if resume_from is None:
         trained = start(recipe, dataset, model)
+        _check_phases(recipe, trained.model)
     else:
         trained = _resumed(recipe, dataset, model, resume_from, extend=extend)
     position = Position() if resume_from is None else resume_from.position.copy()
@@ -111,11 +114,8 @@ def train(
         if resume_from is None and recipe.network.weights is not None:
             begin_with_(trained.model, recipe.network.weights)
         freeze_(trained.model, recipe.training.freeze)  # before anything sets weights
-        if resume_from is None and recipe.training.initial_rate is not None:
-            batch = example_input(recipe, trained.dataset, recipe.training.batch_size)
-            lengths = trained.steps_of(trained.dataset.train)
-            own = None if lengths is None else torch.from_numpy(lengths[: len(batch)])
-            initialize_by_data_(trained.model, batch, recipe.training.initial_rate, own)
+        if resume_from is None:
+            _initialize_(trained)
         while (following := next_epoch(recipe, trained.history)) is not None:
             phase, epoch = following
             if (phase, epoch, position.batches) == (FINETUNE, 1, 0):
@@ -143,6 +143,32 @@ def train(
     _release(run)
     trained.model.cpu().eval()
     return trained
+
+
+def _initialize_(trained: Trained) -> None:
+    """The first weights, where the recipe wants others than those drawn."""
+    recipe, training = trained.recipe, trained.recipe.training
+    if training.initial_current is None and training.initial_rate is None:
+        return
+    batch = example_input(recipe, trained.dataset, training.batch_size)
+    if training.initial_current is not None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            moment_preserving_(trained.model, batch, training.initial_current)
+    if training.initial_rate is not None:
+        lengths = trained.steps_of(trained.dataset.train)
+        own = None if lengths is None else torch.from_numpy(lengths[: len(batch)])
+        initialize_by_data_(trained.model, batch, training.initial_rate, own)
+
+
+def _check_phases(recipe: Recipe, model: torch.nn.Module) -> None:
+    """Refuse, before the first epoch and not behind the last, to fine-tune the integers of what has none."""
+    epochs = recipe.training.finetune_epochs
+    if epochs and not any(isinstance(module, SYNAPTIC) for module in model.modules()):
+        raise InputError(
+            f"training.finetune_epochs={epochs}: {recipe.network.name} is no spiking network, so that it has no "
+            "integers to be fine-tuned; set training.finetune_epochs=0"
+        )
 
 
 @contextmanager

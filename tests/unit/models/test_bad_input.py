@@ -13,6 +13,7 @@ SMALL = {
     "convnet": {"channels": [4], "strides": [2]},
     "feedforward": {"layers": "8"},
     "resnet": {"layers": 18, "width": 1 / 16},
+    "self_normalizing": {"layers": 2, "width": 8},
     "stmixer": {"embed_dim": 16, "depth": 1, "heads": 2},
 }
 

@@ -64,6 +64,15 @@ class Recipe(Section):
                 raise ValueError(f"{key}={monitor} needs a part to validate on: set data.validation, 0.1 say")
         return self
 
+    @model_validator(mode="after")
+    def _check_initial(self) -> Recipe:
+        if self.training.initial_current is not None and self.training.initial_rate is not None:
+            raise ValueError(
+                "training.initial_current and training.initial_rate both say how large the first weights are; leave "
+                "one out"
+            )
+        return self
+
     def record(self) -> dict[str, Any]:
         """The recipe as a network's file keeps it: what came after the first release only where it is used.
 

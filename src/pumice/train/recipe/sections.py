@@ -170,6 +170,9 @@ class TrainingSection(Section):
         accumulate: Batches whose mean gradient makes one step of the optimiser.
         initial_rate: Spikes per neuron and step to which every layer is brought before the first epoch, on the first
             `batch_size` training samples (`initialize_by_data_`); None leaves the weights as drawn.
+        initial_current: Standard deviation of every layer's currents, in its thresholds, for which weights are drawn
+            (`moment_preserving_`; 1 is tdBN's), for chains of dense and convolution layers without a norm; the first
+            layer's on the first `batch_size` training samples.
         threads: CPU threads of torch; part of the recipe because sums in another order give other bits. One is
             fastest for small networks (and on a busy machine); None leaves torch's own choice.
         optimizer: "adamw", "adam" or "sgd"; or any other as "package.module:Class" ("torch.optim:RAdam").
@@ -205,6 +208,7 @@ class TrainingSection(Section):
     batch_size: Annotated[int, Field(ge=2)] = 64
     accumulate: Annotated[int, Field(ge=1)] = 1
     initial_rate: Annotated[float | None, Field(gt=0, lt=1)] = None
+    initial_current: Annotated[float | None, Field(gt=0)] = None
     threads: Annotated[int | None, Field(ge=1, le=MOST_THREADS)] = 1
     optimizer: Annotated[str, _named(OPTIMIZERS, "optimiser")] = "adamw"
     optimizer_args: dict[str, Any] = {}

@@ -1,5 +1,6 @@
 """Oracles e5 of the self-normalising networks."""
 
+import itertools
 from functools import partial
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from pumice.errors import InputError
-from pumice.nn.blocks.selu import ALPHA, LAMBDA, alpha_dropout_affine, self_normalizing_
+from pumice.nn.blocks.selu import ALPHA, LAMBDA, alpha_dropout_affine, self_normalizing_, selu_moments
 
 Z = torch.linspace(-12, 12, 400_001, dtype=torch.float64)
 DENSITY = torch.exp(-(Z**2) / 2) / (2 * torch.pi) ** 0.5
@@ -41,6 +42,55 @@ def test_mean_0_and_variance_1_are_an_attracting_fixed_point():
     assert float(torch.linalg.matrix_norm(jacobian, 2)) == pytest.approx(0.787673, abs=1e-6)
 
 
+@pytest.mark.parametrize(("mean", "variance"), [(0.0, 1.0), (0.1, 1.5), (-0.3, 0.4), (2.0, 3.0), (-1.0, 5.0)])
+@pytest.mark.parametrize("weights", [(0.7, -0.7, 0.1, -0.1), (0.9, 0.5, -0.2), (-0.4, -0.3)])
+def test_the_closed_form_is_the_integral(mean, variance, weights):
+    weights = torch.tensor(weights, dtype=torch.float64)
+    found = selu_moments(
+        mean, variance, weight_sum=weights.sum().item(), weight_square_sum=weights.square().sum().item()
+    )
+    expected = moments(torch.tensor([mean, variance], dtype=torch.float64), weights)
+    np.testing.assert_allclose(found, expected, atol=1e-7)
+
+
+def corners(n):
+    axes = np.linspace(-0.1, 0.1, n), np.linspace(0.8, 1.5, n), np.linspace(-0.1, 0.1, n), np.linspace(0.95, 1.1, n)
+    return itertools.product(*axes)
+
+
+def test_theorem_1_the_intervals_are_mapped_into_themselves():
+    """Its own bounds: the mean within [-.03106, .06773], the variance within [.80009, 1.48617]."""
+    found = np.array([selu_moments(m, v, weight_sum=w, weight_square_sum=t) for m, v, w, t in corners(7)])
+    low, high = found.min(0), found.max(0)
+    np.testing.assert_allclose((low[0], high[0]), (-0.03106, 0.06773), atol=1e-5)
+    assert 0.80009 <= low[1] < 0.805
+    assert 1.48 < high[1] <= 1.48617
+
+
+def test_the_map_contracts_over_the_intervals():
+    """By the largest singular value of its Jacobian, from differences."""
+    step = 1e-4
+    for mean, variance, weight_sum, square_sum in corners(4):
+        g = partial(selu_moments, weight_sum=weight_sum, weight_square_sum=square_sum)
+        by_mean = np.subtract(g(mean + step, variance), g(mean - step, variance)) / (2 * step)
+        by_variance = np.subtract(g(mean, variance + step), g(mean, variance - step)) / (2 * step)
+        assert np.linalg.norm(np.stack([by_mean, by_variance], 1), 2) < 1
+
+
+def test_moments_of_nothing_are_refused():
+    with pytest.raises(InputError, match=r"must be > 0, got 0.0 and 1.0"):
+        selu_moments(0.0, 0.0)
+
+
+def test_torchs_gain_for_selu_is_not_the_papers():
+    """Weights of variance 9/16 / n leave the interval; its fixed point of the variance is .03, not 1."""
+    gain = torch.nn.init.calculate_gain("selu")
+    mean, variance = 0.0, 1.0
+    for _ in range(40):
+        mean, variance = selu_moments(mean, variance, weight_square_sum=gain**2)
+    assert variance == pytest.approx(0.0314, abs=1e-3)
+
+
 def test_a_deep_network_keeps_its_moments_and_another_initialisation_does_not():
     torch.manual_seed(0)
     x = torch.randn(200, 256)
@@ -62,6 +112,17 @@ def test_alpha_dropout(keep, a, b):
     # torch's layer, on ones: kept units become A + B, dropped ones A alpha' + B.
     found = torch.nn.AlphaDropout(1 - keep)(torch.ones(1000, dtype=torch.float64)).unique()
     np.testing.assert_allclose(found, [b - a * LAMBDA * ALPHA, a + b], atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.1, 0.5])
+def test_torchs_alpha_dropout_keeps_both_moments_and_dropout_does_not(rate):
+    torch.manual_seed(0)
+    x = torch.randn(200_000, dtype=torch.float64)
+    for module, keeps in ((torch.nn.AlphaDropout(rate), True), (torch.nn.Dropout(rate), False)):
+        y = module(x)
+        assert abs(y.mean().item()) < 0.02
+        assert (y.var().item() == pytest.approx(1, abs=0.02)) is keeps
+    assert torch.equal(torch.nn.AlphaDropout(rate).eval()(x), x)
 
 
 def test_a_keep_that_is_no_probability_is_refused():

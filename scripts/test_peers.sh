@@ -26,4 +26,7 @@ for peer in "${peers[@]}"; do
   PYTHONPATH="$folders/$peer${PYTHONPATH:+:$PYTHONPATH}" "$python" -m pytest -n 0 -m "slow or not slow" \
     -W ignore::FutureWarning -W ignore::UserWarning -W default::pumice.errors.PumiceWarning \
     "tests/unit/frameworks/test_$peer.py" tests/peers "$@"
+  for tutorial in tutorials/*_from_"$peer".py; do
+    [ ! -e "$tutorial" ] || PYTHONPATH="$folders/$peer${PYTHONPATH:+:$PYTHONPATH}" "$python" "$tutorial"
+  done
 done

@@ -20,8 +20,7 @@ def dense_network(i_decay, v_decay, low=-20, vth=31):
     """Even weights and odd thresholds, so that no voltage without a leak meets its threshold."""
     rng = np.random.default_rng(3)
     populations = [
-        Cuba(name, (n,), vth_mant=vth, i_decay_q12=i_decay, v_decay_q12=v_decay)
-        for name, n in zip("ab", sizes[1:], strict=False)
+        Cuba(name, (n,), vth_mant=vth, i_decay_q12=i_decay, v_decay_q12=v_decay) for name, n in (("a", 8), ("b", 4))
     ]
     synapses = [
         Dense(source, target, weight=2 * rng.integers(low, 40, shape))

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from pumice.fixedpoint.formats import DECAY_ONE
+from pumice.frameworks.clocks import clock_of, without_bias_
 from pumice.frameworks.expressions import INPUT, Op, Term
 from pumice.frameworks.facts import NeuronFacts, plain, refusal
 from pumice.frameworks.linear import Linear, combined
@@ -68,7 +69,13 @@ class Builder:
         params, rows = self._params(path, facts, features)
         synapses = [self._synapse(path, linear, rows, params["threshold"], len(parts)) for _, linear in parts]
         _add_drive(path, facts, synapses, params["current_decay"])
-        name = self._add(path, Merge(params, *synapses), [source for source, _ in parts])
+        sources = [source for source, _ in parts]
+        if _remembers(params["current_decay"]) and (added := without_bias_(synapses)) is not None:
+            clock, from_clock = clock_of(synapses[0], added, image=len(features) > 1)
+            sources.append(self._add(f"{path}_clock", clock, sources[:1]))
+            synapses.append(from_clock)
+            self.notes.append(f"{path}: a bias in front of a current with memory comes from neurons that always fire")
+        name = self._add(path, Merge(params, *synapses), sources)
         self.names[path], self._features[name] = name, features
 
     def readout(self, path: str, facts: NeuronFacts, terms: Sequence[Term]) -> None:
@@ -83,28 +90,28 @@ class Builder:
         if linear.weight is None or linear.is_conv or linear.norm is not None:
             raise refusal(path, "a read-out must read a Linear without a norm", "put a Linear in front of it")
         decay, current = plain(facts.voltage_decay), plain(facts.current_decay)
-        if current != 1:
-            raise refusal(
-                path,
-                f"a read-out's current must have no memory, got a current that keeps {1 - current:.4g} a step",
-                "make its synaptic time constant as short as a step, or use neurons that fire",
-            )
-        if isinstance(decay, torch.Tensor) or decay * DECAY_ONE < 0.5:
-            raise refusal(
-                path,
-                f"a read-out must have one leak of at least 1/{DECAY_ONE} a step, got {decay}",
-                "give all its neurons one decay above 0",
-            )
+        for name, share in (("voltage", decay), ("current", current)):
+            if isinstance(share, torch.Tensor) or share * DECAY_ONE < 0.5:
+                raise refusal(
+                    path,
+                    f"a read-out's {name} must lose one share of at least 1/{DECAY_ONE} a step, got {share}",
+                    "give all its neurons one decay above 0",
+                )
+            if abs(share * DECAY_ONE - round(share * DECAY_ONE)) > 1e-3:
+                rounded = round(share * DECAY_ONE)
+                self.notes.append(f"{path}: its {name}'s decay {share:.6g} is rounded to {rounded}/{DECAY_ONE}")
+        if current != 1 and linear.bias is not None:
+            raise refusal(path, "a read-out whose current has a memory must have no bias", "use Linear(bias=False)")
         outputs, inputs = linear.weight.shape
-        block = LeakyReadout(inputs, outputs, bias=linear.bias is not None, voltage_decay=decay)
+        block = LeakyReadout(
+            inputs, outputs, bias=linear.bias is not None, voltage_decay=decay, current_decay=current
+        )
         with torch.no_grad():
             block.readout.linear.weight.copy_(linear.weight * facts.gain)
             if linear.bias is not None:
                 block.readout.linear.bias.copy_(linear.bias * facts.gain + facts.drive)
         if linear.bias is None and facts.drive:
             raise refusal(path, f"a leak to {facts.drive:.4g} needs a bias in front of it", "use Linear(bias=True)")
-        if abs(decay * DECAY_ONE - round(decay * DECAY_ONE)) > 1e-3:
-            self.notes.append(f"{path}: its decay {decay:.6g} is rounded to {round(decay * DECAY_ONE)}/{DECAY_ONE}")
         self.names[path] = self._add(path, block, [source])
 
     def _source_and_map(self, term: Term) -> tuple[str, Linear]:
@@ -286,6 +293,10 @@ def _features_out(linear: Linear) -> tuple[int, ...]:
         *(linear.features[1:], linear.weight.shape[2:], linear.stride, linear.padding, linear.dilation), strict=True
     )
     return (len(linear.weight), *((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in numbers))
+
+
+def _remembers(current_decay: Any) -> bool:
+    return isinstance(current_decay, torch.Tensor) or current_decay != 1
 
 
 def _along(rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -23,8 +23,8 @@ def from_norse(module: Any, example: Any, *, approximate: bool = False) -> Conve
         v = v_{reset} \text{ where } s, \quad i = i - \frac{dt}{\tau_{syn}} i
 
     `LIFCell`, `LIF` and `LIFBoxCell` are the chip's neurons: voltages are counted from `v_reset`, and the factor
-    :math:`dt / \tau_{mem}` of the current scales the threshold instead. `LIBoxCell` at the end is a read-out, as are
-    `LICell` and `LI` whose current has no memory (:math:`dt / \tau_{syn} = 1`).
+    :math:`dt / \tau_{mem}` of the current scales the threshold instead. `LIBoxCell`, `LICell` and `LI` at the end
+    are read-outs.
 
     Args:
         module: A `torch.nn.Module` with Norse's neurons and torch's layers, such as a `SequentialState`.

@@ -166,7 +166,7 @@ def _layer(call: Call, vth_mant: int | None, synapses: tuple[SynapsePlan, ...], 
     if isinstance(block, LinearReadout):
         scale = block.integer_scale if old else block.fitting_scale(call.terms)
         rows = [(block.real_weight(term), peak) for term, peak in zip(call.terms, peaks, strict=True)]
-        bias, decays = block.real_bias(call.terms), [DECAY_ONE, block.voltage_decay_q12]
+        bias, decays = block.real_bias(call.terms), [block.current_decay_q12, block.voltage_decay_q12]
     else:
         assert vth_mant is not None
         scale = vth_mant / float(block.neuron.threshold)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+import pumice
 from pumice.errors import InputError
 from pumice.frameworks import from_norse
 
@@ -74,6 +75,22 @@ def test_what_is_lifted_over_time():
         expected = network(x)[0].movedim(0, -1)
     assert expected.any()
     assert torch.equal(from_norse(network, x)(x.movedim(0, -1)), expected)
+
+
+def test_a_read_out_to_a_graph():
+    torch.manual_seed(0)
+    network = norse.SequentialState(nn.Linear(6, 8), norse.LIFCell(), nn.Linear(8, 3, bias=False), norse.LICell())
+    louder(network, 20)
+    x, state, out = (torch.rand(3, 6, 20) < 0.4).float(), None, []
+    with torch.no_grad():
+        for step in x.unbind(-1):
+            y, state = network(step, state)
+            out.append(y)
+    found, expected = from_norse(network, x[..., 0]), torch.stack(out, -1)
+    torch.testing.assert_close(found(x), expected, rtol=2e-3, atol=2e-3)  # its decays are rounded
+    graph = pumice.lower(found, x)  # which proves it on the example
+    assert len(graph.populations) == 3  # with the neurons that bring the bias
+    assert found(x).abs().max() > 0
 
 
 @pytest.mark.parametrize(

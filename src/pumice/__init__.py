@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from pumice.backends.evaluate import evaluate as evaluate
     from pumice.backends.verify import certify as certify
     from pumice.backends.verify import verify as verify
+    from pumice.frameworks import from_norse as from_norse
+    from pumice.frameworks import from_sinabs as from_sinabs
+    from pumice.frameworks import from_snntorch as from_snntorch
+    from pumice.frameworks import from_spikingjelly as from_spikingjelly
     from pumice.ir import Graph as Graph
     from pumice.lowering import lower as lower
     from pumice.netx import load as load
@@ -35,6 +39,10 @@ _LAZY = {
     "certify": "pumice.backends.verify",
     "evaluate": "pumice.backends.evaluate",
     "from_nir": "pumice.nir",
+    "from_norse": "pumice.frameworks",
+    "from_sinabs": "pumice.frameworks",
+    "from_snntorch": "pumice.frameworks",
+    "from_spikingjelly": "pumice.frameworks",
     "load": "pumice.netx",
     "lower": "pumice.lowering",
     "plan": "pumice.planner",
@@ -53,6 +61,10 @@ __all__ = [
     "certify",
     "evaluate",
     "from_nir",
+    "from_norse",
+    "from_sinabs",
+    "from_snntorch",
+    "from_spikingjelly",
     "load",
     "lower",
     "plan",

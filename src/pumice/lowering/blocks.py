@@ -73,7 +73,11 @@ def _readout(
         bias: IntArray = block.integer_bias(call.terms).numpy(force=True).astype(np.int32)
         weights = [block.integers(term).numpy(force=True).astype(np.int32) for term in call.terms]
     population = Accumulator(
-        name, bias.shape, v_decay_q12=block.voltage_decay_q12, bias_mant=bias if bias.any() else 0
+        name,
+        bias.shape,
+        i_decay_q12=block.current_decay_q12,
+        v_decay_q12=block.voltage_decay_q12,
+        bias_mant=bias if bias.any() else 0,
     )
     synapses = [
         with_delay(Dense(**ends_of(source, name, network_input), weight=weight), source)

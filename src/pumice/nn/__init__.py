@@ -23,6 +23,7 @@ from pumice.nn.blocks.self_normalizing import SelfNormalizing
 from pumice.nn.blocks.surrogate_module import SurrogateModule, surrogate_encoders
 from pumice.nn.blocks.token_mixer import TokenMixerBlock
 from pumice.nn.neurons.cuba import CubaNeuron
+from pumice.nn.neurons.floating import FloatCubaNeuron
 from pumice.nn.neurons.gradient import Gradient
 from pumice.nn.neurons.hm2bp import HM2BP
 from pumice.nn.neurons.sigma_delta import SigmaDeltaNeuron
@@ -59,6 +60,7 @@ __all__ = [
     "Dense",
     "DenseSynapse",
     "Flatten",
+    "FloatCubaNeuron",
     "Gradient",
     "IdentitySynapse",
     "LateralInhibition",

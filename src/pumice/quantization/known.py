@@ -24,11 +24,11 @@ from pumice.nn.blocks.layers import OneSynapse, Recurrent
 from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.nn.blocks.merge import Merge
 from pumice.nn.neurons.cuba import CubaNeuron
+from pumice.nn.neurons.floating import FloatCubaNeuron
 from pumice.nn.neurons.sigma_delta import SigmaDeltaNeuron
 from pumice.nn.neurons.slayer_state import decays_q12
 from pumice.nn.norms.tdbn import TDBN
 from pumice.nn.synapses.base import AbstractSynapse
-from pumice.nn.synapses.linear import LinearSynapse
 from pumice.quantization.slayer_changes import check_slayers, is_changes_neuron, is_slayers
 from pumice.quantization.synapse_view import synapse_owners
 from pumice.quantization.trace import Call
@@ -37,7 +37,7 @@ _BLOCKS = (
     *(cuba.Dense, cuba.Conv, cuba.Pool, cuba.ConvT, cuba.Unpool, cuba.Recurrent),
     *(slayer_sd.Output, OneSynapse, Recurrent, LateralInhibition, Merge, Neurons, LinearReadout, sd.Input),
 )
-_NEURONS = (slayer_cuba.Neuron, CubaNeuron, SigmaDeltaNeuron, slayer_sd_neuron.Neuron)
+_NEURONS = (slayer_cuba.Neuron, CubaNeuron, FloatCubaNeuron, SigmaDeltaNeuron, slayer_sd_neuron.Neuron)
 _FIXED_NORMS = (MeanOnlyBatchNorm, WgtScaleBatchNorm)
 _PACKAGES = ("pumice.", "lava.", "torch.")
 _QUANTIZERS = (slayer_base.Neuron.quantize_8bit, CubaNeuron.quantize_8bit)
@@ -162,7 +162,7 @@ def own_synapses(call: Call) -> list[Any]:
 
 def adds_bias(synapse: Any) -> bool:
     """Whether a synapse adds something to the current in every step."""
-    return synapse.norm is not None or isinstance(synapse, LinearSynapse)
+    return synapse.norm is not None or synapse.bias is not None
 
 
 def fires_at_threshold(neuron: Any) -> bool:

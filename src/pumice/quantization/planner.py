@@ -14,6 +14,7 @@ from pumice.errors import LoweringError
 from pumice.fixedpoint.formats import BIAS_MANT, DECAY_ONE, EXACT_FLOAT32, MIXED_WEIGHT, STATE_EXP, VTH_MANT
 from pumice.nn.blocks.current import sum_of_offsets
 from pumice.nn.blocks.linear_readout import LinearReadout
+from pumice.nn.neurons.floating import FloatCubaNeuron
 from pumice.nn.neurons.folding import offset_of
 from pumice.nn.neurons.slayer_state import decays_q12
 from pumice.nn.norms.tdbn import TDBN
@@ -78,7 +79,9 @@ def is_rescaled(call: Call) -> bool:
     """Whether the layer's scale is free: nothing in it was trained on SLAYER's own grid alone."""
     if isinstance(call.block, LinearReadout) or sends_changes(call.block):
         return True
-    return call.reads_current or any(map(adds_bias, own_synapses(call))) or isinstance(call.block.neuron.norm, TDBN)
+    if isinstance(call.block.neuron, FloatCubaNeuron) or isinstance(call.block.neuron.norm, TDBN):
+        return True
+    return call.reads_current or any(map(adds_bias, own_synapses(call)))
 
 
 def _peaks(calls: Sequence[Call], largest_input: int) -> dict[str, list[int]]:
@@ -163,7 +166,7 @@ def _layer(call: Call, vth_mant: int | None, synapses: tuple[SynapsePlan, ...], 
     if isinstance(block, LinearReadout):
         scale = block.integer_scale if old else block.fitting_scale(call.terms)
         rows = [(block.real_weight(term), peak) for term, peak in zip(call.terms, peaks, strict=True)]
-        bias, decays = block.real_bias(call.terms), [DECAY_ONE, block.voltage_decay_q12]
+        bias, decays = block.real_bias(call.terms), [block.current_decay_q12, block.voltage_decay_q12]
     else:
         assert vth_mant is not None
         scale = vth_mant / float(block.neuron.threshold)

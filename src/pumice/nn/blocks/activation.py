@@ -9,7 +9,9 @@ import torch
 
 from pumice.errors import InputError
 from pumice.nn.blocks.current import Current, check_current
+from pumice.nn.checks import check_choice
 from pumice.nn.neurons.cuba import CubaNeuron
+from pumice.nn.neurons.floating import FloatCubaNeuron
 
 NeuronLayer = Callable[[], torch.nn.Module]
 """Makes a layer that takes a `Current` and gives a tensor: `Neurons` or `Activation`."""
@@ -21,10 +23,11 @@ def make_neuron(where: str, neuron_params: dict[str, Any]) -> CubaNeuron:
 
     Args:
         where: The block.
-        neuron_params: SLAYER's dictionary, without a norm.
+        neuron_params: SLAYER's dictionary, without a norm; or, with "dynamics": "float", the arguments of a
+            `FloatCubaNeuron`.
 
     Raises:
-        InputError: There is a norm, or a number is missing.
+        InputError: There is a norm, a number is missing, or there are no such dynamics.
 
     Example:
         >>> make_neuron("Merge", {})
@@ -36,7 +39,10 @@ def make_neuron(where: str, neuron_params: dict[str, Any]) -> CubaNeuron:
     if any(name not in neuron_params for name in _NEEDED):
         found = ", ".join(neuron_params) or "nothing"
         raise InputError(f"{where}: neuron_params must have {', '.join(_NEEDED)}, got {found}")
-    return CubaNeuron(**neuron_params)
+    params = {name: value for name, value in neuron_params.items() if name != "dynamics"}
+    dynamics = neuron_params.get("dynamics", "slayer")
+    check_choice(where, "neuron_params['dynamics']", dynamics, ("slayer", "float"))
+    return FloatCubaNeuron(**params) if dynamics == "float" else CubaNeuron(**params)
 
 
 class Neurons(torch.nn.Module):

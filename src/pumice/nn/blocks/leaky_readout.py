@@ -25,6 +25,8 @@ class LeakyReadout(torch.nn.Module):
         n_classes: Numbers of the answer.
         bias: Whether there is a b.
         voltage_decay: d, above 0 to 1, rounded to a multiple of 1/4096; 1 keeps nothing from step to step.
+        current_decay: Below 1, what is read passes a leaky integrator of its own first (NIR's `CubaLI`); without
+            bias.
 
     Shape:
         (batch, channel, ..., time) -> (batch, n_classes, time), real numbers.
@@ -39,10 +41,19 @@ class LeakyReadout(torch.nn.Module):
         [[[1.0, 0.5, 1.25]]]
     """
 
-    def __init__(self, channels: int, n_classes: int, *, bias: bool = True, voltage_decay: float = 0.1) -> None:
+    def __init__(
+        self,
+        channels: int,
+        n_classes: int,
+        *,
+        bias: bool = True,
+        voltage_decay: float = 0.1,
+        current_decay: float = 1.0,
+    ) -> None:
         super().__init__()
         self.synapse = IdentitySynapse(channels)
-        self.readout = LinearReadout(channels, n_classes, bias=bias, voltage_decay=voltage_decay)
+        decays = {"voltage_decay": voltage_decay, "current_decay": current_decay}
+        self.readout = LinearReadout(channels, n_classes, bias=bias, **decays)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """The synapse was called `arm` in 0.1."""

@@ -50,14 +50,16 @@ class LinearReadout(torch.nn.Module):
         bias: Whether there is a b.
         voltage_decay: d, above 0 to 1: what each step takes of the voltage, rounded to a multiple of 1/4096; 1 keeps
             nothing.
+        current_decay: The same of a current into which y goes first; below 1 there is no b, which the chip adds to
+            the voltage.
 
     Shape:
         A `Current` of (batch, channel, ..., time) -> (batch, n_classes, time), real numbers. Their sum over time
         decides, as the spike counts of a layer of neurons would.
 
     Raises:
-        InputError: A size is below 1, a decay not above 0 to 1, or what enters is no `Current` of `channels`
-            channels.
+        InputError: A size is below 1, a decay not above 0 to 1, a bias meets a current with memory, or what enters is
+            no `Current` of `channels` channels.
 
     Example:
         >>> from pumice.nn import ConvSynapse
@@ -67,14 +69,22 @@ class LinearReadout(torch.nn.Module):
 
     deployed_scale: torch.Tensor
 
-    def __init__(self, channels: int, n_classes: int, *, bias: bool = True, voltage_decay: float = 1.0) -> None:
+    def __init__(
+        self,
+        channels: int,
+        n_classes: int,
+        *,
+        bias: bool = True,
+        voltage_decay: float = 1.0,
+        current_decay: float = 1.0,
+    ) -> None:
         super().__init__()
         check_sizes("LinearReadout", channels=channels, n_classes=n_classes)
-        is_number = isinstance(voltage_decay, (int, float)) and math.isfinite(voltage_decay)
-        self.voltage_decay_q12 = round(voltage_decay * DECAY_ONE) if is_number else 0
-        if not 0 < self.voltage_decay_q12 <= DECAY_ONE:
+        self.voltage_decay_q12 = _decay_q12("voltage_decay", voltage_decay)
+        self.current_decay_q12 = _decay_q12("current_decay", current_decay)
+        if bias and self.current_decay_q12 < DECAY_ONE:
             raise InputError(
-                f"LinearReadout: voltage_decay must lie above 0 (1/4096 at least) and up to 1, got {voltage_decay!r}"
+                "LinearReadout: a bias needs current_decay=1, as the chip adds it to the voltage; bias=False"
             )
         self.linear = torch.nn.Linear(channels, n_classes, bias=bias)
         self.delay = None
@@ -142,13 +152,16 @@ class LinearReadout(torch.nn.Module):
 
     @property
     def _leaks(self) -> bool:
-        return self.voltage_decay_q12 < DECAY_ONE
+        return min(self.voltage_decay_q12, self.current_decay_q12) < DECAY_ONE
 
     def _held(self, growth: torch.Tensor) -> torch.Tensor:
         """The voltage of a leaky integrator in real numbers, shape (batch, time, n) as what it receives."""
-        keep, voltage, found = 1 - self.voltage_decay_q12 / DECAY_ONE, torch.zeros_like(growth[:, 0]), []
+        keep, keep_current = (1 - q12 / DECAY_ONE for q12 in (self.voltage_decay_q12, self.current_decay_q12))
+        voltage = current = torch.zeros_like(growth[:, 0])
+        found = []
         for added in growth.unbind(1):
-            voltage = keep * voltage + added
+            current = keep_current * current + added
+            voltage = keep * voltage + current
             found.append(voltage)
         return torch.stack(found, 1)
 
@@ -158,6 +171,9 @@ class LinearReadout(torch.nn.Module):
         current = straight_through(wrap24(wrap_int32(sums.detach() * scale)) / scale, sums)
         decay = torch.full_like(sums[:, 0], float(self.voltage_decay_q12))
         rest = torch.zeros_like(sums[:, 0])
+        if self.current_decay_q12 < DECAY_ONE:
+            decay_u = torch.full_like(rest, float(self.current_decay_q12))
+            current = ChipIntegrate.apply(sums.movedim(1, -1), decay_u, rest, None).movedim(-1, 1)
         x = (current + bias).movedim(1, -1)
         voltage: torch.Tensor = ChipIntegrate.apply(x, decay, rest, float(NEVER_FIRES_VTH_MANT))
         return voltage.movedim(-1, 1)
@@ -208,6 +224,14 @@ class LinearReadout(torch.nn.Module):
     def _rows(self) -> tuple[torch.Tensor, ...]:
         bias = self.linear.bias
         return (self.linear.weight,) if bias is None else (self.linear.weight, bias)
+
+
+def _decay_q12(name: str, decay: float) -> int:
+    is_number = isinstance(decay, (int, float)) and math.isfinite(decay)
+    q12 = round(decay * DECAY_ONE) if is_number else 0
+    if not 0 < q12 <= DECAY_ONE:
+        raise InputError(f"LinearReadout: {name} must lie above 0 (1/4096 at least) and up to 1, got {decay!r}")
+    return q12
 
 
 def _warn_of_rounding(rounded: torch.Tensor, sums: torch.Tensor, reason: str) -> None:

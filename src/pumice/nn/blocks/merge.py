@@ -14,6 +14,7 @@ from pumice.errors import InputError, PumiceWarning
 from pumice.nn.blocks.activation import make_neuron
 from pumice.nn.blocks.current import Term
 from pumice.nn.checks import check_same_shape
+from pumice.nn.neurons.floating import FloatCubaNeuron
 from pumice.nn.neurons.slayer_state import draw_decays
 from pumice.nn.synapses.base import AbstractSynapse, synapse_list
 from pumice.nn.synapses.delay import Delay
@@ -33,7 +34,8 @@ class Merge(torch.nn.Module):
     its own gives a `PumiceWarning`.
 
     Args:
-        neuron_params: SLAYER's dictionary; a norm belongs to each synapse, not here.
+        neuron_params: SLAYER's dictionary; a norm belongs to each synapse, not here. With "dynamics": "float" the
+            neurons are `FloatCubaNeuron`, and weights are not rounded before the network is quantized.
         *synapses: One or more (`ConvSynapse`, `DenseSynapse`, `IdentitySynapse`, `TokenMixingSynapse`), one for each
             input.
         concat: Put the synapses' channels side by side instead of summing them.
@@ -68,9 +70,9 @@ class Merge(torch.nn.Module):
         if not concat:
             _warn_of_variance(synapses)
         for synapse in synapses:
-            if synapse.norm is None:
+            if synapse.norm is None and not isinstance(self.neuron, FloatCubaNeuron):
                 synapse.weight_hook = self.neuron.quantize_8bit
-            elif synapse.norm.threshold is None:
+            elif synapse.norm is not None and synapse.norm.threshold is None:
                 synapse.norm.threshold = float(self.neuron.threshold)
 
     def forward(self, *xs: torch.Tensor) -> torch.Tensor:

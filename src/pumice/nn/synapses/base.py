@@ -52,6 +52,7 @@ class AbstractSynapse(torch.nn.Module, ABC):
     takes_images = False
     """Whether the input has a height and a width."""
     weight: torch.Tensor
+    bias: torch.nn.Parameter | None
     weight_hook: Callable[[torch.Tensor], torch.Tensor] | None
     """What the weight is replaced by in the forward pass: SLAYER's quantiser, or the deployed integers."""
 
@@ -66,6 +67,7 @@ class AbstractSynapse(torch.nn.Module, ABC):
             self.norm.set_features(out_channels)
         self.weight_hook = None
         self.is_deployed = False
+        self.bias: torch.nn.Parameter | None = None
 
     @exactly_if_deployed
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -73,7 +75,11 @@ class AbstractSynapse(torch.nn.Module, ABC):
         self._check(x)
         weight = self.weight if self.weight_hook is None else self.weight_hook(self.weight)
         z = self.linear(x.to(weight.dtype) if self.is_deployed else x, weight)  # fixed point may need float64
-        return z if self.norm is None or self.is_deployed else self.norm(z)
+        if self.is_deployed:
+            return z
+        if self.bias is not None:
+            z = z + self.bias.reshape(-1, *[1] * (z.ndim - 2))
+        return z if self.norm is None else self.norm(z)
 
     def held(self, sums: torch.Tensor) -> torch.Tensor:
         """The sums of a convolution; deployed, as Lava's process holds them, in 24 bits."""
@@ -102,9 +108,21 @@ class AbstractSynapse(torch.nn.Module, ABC):
         )
 
     def offset(self) -> torch.Tensor:
-        """What the norm adds in every step, per channel (0 without a norm)."""
+        """What the norm, or the bias, adds in every step, per channel (0 without)."""
+        if self.bias is not None:
+            return self.bias
         zeros = torch.zeros(self.out_channels, dtype=self.weight.dtype, device=self.weight.device)
         return zeros if self.norm is None else self.norm.offset()
+
+    def add_bias_(self) -> None:
+        """Learn what is added to the current in every step, per channel, 0 at first.
+
+        Raises:
+            InputError: There is a norm, which does the same.
+        """
+        if self.norm is not None:
+            raise InputError(f"{type(self).__name__}: a norm has a shift of its own; leave out norm or bias")
+        self.bias = torch.nn.Parameter(self.weight.new_zeros(self.out_channels))
 
     def rows(self, weight: torch.Tensor) -> torch.Tensor:
         """The weights that can meet in one target neuron: shape (out_channels, n)."""

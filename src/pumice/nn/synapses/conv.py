@@ -13,9 +13,9 @@ from pumice.nn.synapses.slayer import convolve_steps
 
 
 class ConvSynapse(AbstractSynapse):
-    r"""A convolution, without bias; initialised like STBP-tdBN's (Kaiming normal, fan out).
+    r"""A convolution; initialised like STBP-tdBN's (Kaiming normal, fan out).
 
-    .. math:: c_k(t) = \mathrm{norm}_k\Big(\sum_j W_{kj} * s_j(t)\Big)
+    .. math:: c_k(t) = \mathrm{norm}_k\Big(\sum_j W_{kj} * s_j(t)\Big) + b_k
 
     The convolution, followed by tdBN, of Zheng et al., AAAI 2021; the same in every step.
 
@@ -28,6 +28,7 @@ class ConvSynapse(AbstractSynapse):
         dilation: One number or (height, width).
         groups: Blocks of channels that are connected with each other only.
         norm: A `TDBN`, or a function that makes one, or None.
+        bias: Whether there is a b, 0 at first; a norm has one already.
 
     Shape:
         (batch, in_features, height, width, time) -> (batch, out_features, height', width', time).
@@ -53,6 +54,7 @@ class ConvSynapse(AbstractSynapse):
         dilation: Pair = 1,
         groups: int = 1,
         norm: TDBN | Callable[[], TDBN] | None = None,
+        bias: bool = False,
     ) -> None:
         check_sizes("ConvSynapse", in_features=in_features, out_features=out_features, groups=groups)
         check_divides("ConvSynapse", "groups", groups, in_features, out_features)
@@ -63,6 +65,8 @@ class ConvSynapse(AbstractSynapse):
         self.dilation = checked_pair("ConvSynapse", "dilation", dilation)
         self.groups = groups
         self.weight = kernel_weight(out_features, in_features // groups, *kernel, 1)
+        if bias:
+            self.add_bias_()
 
     def linear(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """A convolution over height and width, the same in every step."""

@@ -16,7 +16,7 @@ from pumice.nn.synapses.base import AbstractSynapse
 class DenseSynapse(AbstractSynapse):
     r"""Fully connected.
 
-    .. math:: c_k(t) = \mathrm{norm}_k\Big(\sum_j W_{kj} \, s_j(t)\Big)
+    .. math:: c_k(t) = \mathrm{norm}_k\Big(\sum_j W_{kj} \, s_j(t)\Big) + b_k
 
     Of SLAYER (Shrestha and Orchard, NeurIPS 2018), with the norm of Zheng et al., AAAI 2021; initialised like
     `torch.nn.Linear`, without bias.
@@ -25,22 +25,33 @@ class DenseSynapse(AbstractSynapse):
         in_neurons: Number of inputs.
         out_neurons: Number of outputs.
         norm: A `TDBN`, or a function that makes one, or None.
+        bias: Whether there is a b, 0 at first; a norm has one already.
 
     Shape:
         (batch, in_neurons, time) -> (batch, out_neurons, time).
 
     Raises:
-        InputError: A size is below 1, `norm` is no norm, or the input has another number of neurons.
+        InputError: A size is below 1, `norm` is no norm, there are norm and bias, or the input has another
+            number of neurons.
 
     Example:
         >>> DenseSynapse(3, 2)(torch.ones(1, 3, 5)).shape
         torch.Size([1, 2, 5])
     """
 
-    def __init__(self, in_neurons: int, out_neurons: int, norm: TDBN | Callable[[], TDBN] | None = None) -> None:
+    def __init__(
+        self,
+        in_neurons: int,
+        out_neurons: int,
+        norm: TDBN | Callable[[], TDBN] | None = None,
+        *,
+        bias: bool = False,
+    ) -> None:
         check_sizes("DenseSynapse", in_neurons=in_neurons, out_neurons=out_neurons)
         super().__init__(out_neurons, norm, in_channels=in_neurons)
         self.weight = torch.nn.Parameter(torch.nn.Linear(in_neurons, out_neurons, bias=False).weight.data)
+        if bias:
+            self.add_bias_()
 
     def linear(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """A matrix product over the neurons."""

@@ -50,7 +50,7 @@ class LinearSynapse(AbstractSynapse):
             return super().forward(x)
         self._check(x)
         # SLAYER's grid of weights is for sums; it would be too coarse for an average.
-        return self.linear(x, self.weight) / self.positions + self.bias[:, None]
+        return self.linear(x, self.weight) / self.positions + self.offset()[:, None]
 
     def linear(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """A matrix product with the sum over positions."""
@@ -66,10 +66,6 @@ class LinearSynapse(AbstractSynapse):
     def gain(self) -> torch.Tensor:
         """What turns the sum into an average."""
         return self.weight.new_full((1,), 1 / self.positions)
-
-    def offset(self) -> torch.Tensor:
-        """The bias."""
-        return self.bias
 
     def rows(self, weight: torch.Tensor) -> torch.Tensor:
         """Each weight once for each position."""

@@ -1,0 +1,77 @@
+"""A bias that passes through a current's memory, as spikes of neurons that fire in every step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from pumice.nn.blocks.merge import Merge
+from pumice.nn.synapses.base import AbstractSynapse
+from pumice.nn.synapses.conv import ConvSynapse
+from pumice.nn.synapses.dense import DenseSynapse
+
+
+def without_bias_(synapses: Sequence[AbstractSynapse]) -> torch.Tensor | None:
+    """Take biases and norms out of synapses, in place; gains of norms go into the weights.
+
+    Returns:
+        What they add in every step, per channel; None if nothing.
+
+    Example:
+        >>> synapse = DenseSynapse(2, 3, bias=True)
+        >>> without_bias_([synapse]).tolist(), synapse.bias
+        ([0.0, 0.0, 0.0], None)
+    """
+    offsets = []
+    with torch.no_grad():
+        for synapse in synapses:
+            if synapse.norm is None and synapse.bias is None:
+                continue
+            offsets.append(synapse.offset().clone())
+            if synapse.norm is not None:
+                gain = synapse.gain()
+                synapse.weight.data = synapse.weight * gain.reshape(-1, *[1] * (synapse.weight.ndim - 1))
+                synapse.norm = None
+            synapse.bias = None
+    return torch.stack(offsets).sum(0) if offsets else None
+
+
+def clock_of(synapse: AbstractSynapse, added: torch.Tensor, *, image: bool) -> tuple[Merge, AbstractSynapse]:
+    """Neurons that always fire, at the places of a synapse's targets, and the synapse from them that is a bias.
+
+    On the chip a bias acts on the voltage. One that must pass through the current's memory first is the spikes of
+    such neurons, which are there from a sample's first step on, as the bias is.
+
+    Args:
+        synapse: The one in front of the neurons that have the bias; its weights are not looked at.
+        added: The bias, per channel.
+        image: Whether the neurons are an image.
+
+    Example:
+        >>> clock, bias = clock_of(DenseSynapse(4, 3), torch.tensor([1.0, 2.0, 3.0]), image=False)
+        >>> bias(clock(torch.zeros(1, 4, 2))).tolist()
+        [[[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]]
+    """
+    always, bias = _shaped_like(synapse, len(added), image)
+    always.add_bias_()
+    assert always.bias is not None
+    with torch.no_grad():
+        always.weight.zero_()
+        always.bias.fill_(1.0)
+        bias.weight.data = added.reshape(bias.weight.shape).clone()
+    for parameter in always.parameters():
+        parameter.requires_grad_(False)
+    params = {"dynamics": "float", "threshold": 0.5, "current_decay": 1.0, "voltage_decay": 1.0}
+    return Merge(params, always), bias
+
+
+def _shaped_like(synapse: AbstractSynapse, out: int, image: bool) -> tuple[AbstractSynapse, AbstractSynapse]:
+    if isinstance(synapse, ConvSynapse):
+        channels, (height, width) = int(synapse.in_channels or 1), synapse.weight.shape[2:4]
+        geometry = {"stride": synapse.stride, "padding": synapse.padding, "dilation": synapse.dilation}
+        always = ConvSynapse(channels, 1, (height, width), **geometry)
+        return always, ConvSynapse(1, out, 1)
+    if image:  # one to one
+        return ConvSynapse(synapse.in_channels, 1, 1), ConvSynapse(1, out, 1)
+    return DenseSynapse(int(synapse.in_channels or 1), 1), DenseSynapse(1, out)

@@ -1,0 +1,137 @@
+"""What a framework's module is, in pumice's terms: the same words for snnTorch, SpikingJelly, Norse and sinabs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import torch
+
+from pumice.errors import InputError
+from pumice.nn.surrogate import Arctan, Surrogate
+
+Time: TypeAlias = Literal["calls", "time first", "batch first", "time in batch"]
+"""Where a tensor has its steps: a call for each, (time, batch, ...), (batch, time, ...), (batch * time, ...)."""
+
+GAIN_STAYS = "its decay goes on learning; the scale of its input does not follow it"
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronFacts:
+    r"""One step of a framework's neurons.
+
+    .. math::
+        u &\leftarrow (1 - \alpha_u) u + x \\
+        v &\leftarrow (1 - \alpha_v) v + g u + b \\
+        s &= H(v - \vartheta), \qquad v \leftarrow 0 \text{ where } s
+
+    with voltages counted from where the reset puts them.
+
+    Attributes:
+        threshold: :math:`\vartheta`, one or one per channel.
+        current_decay: :math:`\alpha_u`; 1 where the current has no memory.
+        voltage_decay: :math:`\alpha_v`.
+        gain: g.
+        drive: b, a constant in each step, of a leak that is not to the reset voltage.
+        fires_at_threshold: Whether H(0) is 1.
+        learns_decays: Whether the framework trains a decay.
+        surrogate: For the gradient.
+        time: Where the neurons expect the steps.
+        batch_size: Samples, where time is in the batch; None if `n_steps` tells it.
+        n_steps: Steps, likewise.
+        reads_out: Whether they never fire, so that their voltage is an output.
+        voltage_place: Which of the tensors that the module returns is the voltage, of neurons that never fire.
+        nearly: What is only nearly the same, a line each.
+        notes: What else the user should know, a line each.
+    """
+
+    threshold: Any = 1.0
+    current_decay: Any = 1.0
+    voltage_decay: Any = 0.0
+    gain: Any = 1.0
+    drive: float = 0.0
+    fires_at_threshold: bool = False
+    learns_decays: bool = False
+    surrogate: Surrogate = Arctan()  # noqa: RUF009 -- frozen
+    time: Time = "calls"
+    batch_size: int | None = None
+    n_steps: int | None = None
+    reads_out: bool = False
+    voltage_place: int = 0
+    nearly: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Framework:
+    """How one framework's modules are read.
+
+    Attributes:
+        name: As its users write it.
+        package: Its top module.
+        neuron: Facts of a module of the framework's, or None if it is no neuron; refuses what cannot be represented.
+        to_rest: Puts the states of all modules to their start.
+        again: Calls a network for its next step: the network, its arguments, what the step before gave.
+        layers: Where the package defines layers, which are taken as a whole; what others compute is looked into.
+        transparent: Names of layers that are looked into all the same, as they only call what they contain.
+        containers: Names of layers that hand every step to what they contain, as if it had no steps.
+    """
+
+    name: str
+    package: str
+    neuron: Callable[[str, torch.nn.Module], NeuronFacts | None]
+    to_rest: Callable[[torch.nn.Module], None]
+    again: Callable[[torch.nn.Module, tuple[Any, ...], Any], Any] = lambda module, args, before: module(*args)
+    layers: tuple[str, ...] = ()
+    transparent: frozenset[str] = frozenset()
+    containers: frozenset[str] = frozenset()
+
+    def is_layer(self, module: torch.nn.Module) -> bool:
+        """Whether a module is a layer of the framework's own."""
+        name = type(module).__name__
+        return type(module).__module__.startswith(self.layers) and name not in self.transparent
+
+
+def kind_of(module: torch.nn.Module, package: str) -> str | None:
+    """The name of a module's class, if it is one of a package's own, else None.
+
+    Example:
+        >>> kind_of(torch.nn.Linear(1, 1), "torch")
+        'Linear'
+    """
+    kind = type(module)
+    return kind.__name__ if kind.__module__.partition(".")[0] == package else None
+
+
+def refusal(path: str, found: str, remedy: str) -> InputError:
+    """The error of what cannot be represented.
+
+    Args:
+        path: The module's name in its network.
+        found: What is allowed against what was found.
+        remedy: What to do.
+
+    Example:
+        >>> refusal("net.lif1", "reset must be to zero, got 'subtract'", "train with 'zero'")
+        InputError("module 'net.lif1': reset must be to zero, got 'subtract'; train with 'zero'")
+    """
+    return InputError(f"module {path!r}: {found}; {remedy}")
+
+
+def plain(value: Any) -> Any:
+    """A parameter's value: a number, or a tensor of one per channel, detached.
+
+    Example:
+        >>> plain(torch.tensor(0.5)), plain(torch.tensor([0.5, 0.25])).tolist()
+        (0.5, [0.5, 0.25])
+    """
+    if not isinstance(value, torch.Tensor):
+        return float(value)
+    value = value.detach()
+    return value.item() if value.numel() == 1 else value.clone()
+
+
+def learns(*values: Any) -> bool:
+    """Whether one of these is trained."""
+    return any(isinstance(value, torch.Tensor) and value.requires_grad for value in values)

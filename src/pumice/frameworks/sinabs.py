@@ -1,0 +1,117 @@
+"""Networks of sinabs (SynSense)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from pumice.frameworks.converting import convert
+from pumice.frameworks.facts import GAIN_STAYS, Framework, NeuronFacts, Time, kind_of, plain, refusal
+from pumice.frameworks.network import ConvertedNetwork
+
+_PACKAGE = "sinabs"
+_SPIKING, _READOUTS = ("IAF", "LIF"), ("ExpLeak",)
+_KINDS = [f"{kind}{form}" for kind in (*_SPIKING, *_READOUTS) for form in ("", "Squeeze")]
+
+
+def from_sinabs(module: Any, example: Any, *, approximate: bool = False) -> ConvertedNetwork:
+    r"""A network of sinabs as one of `pumice.nn`, with the same spikes.
+
+    .. math::
+        i = \alpha_{syn} (i + x), \quad v = \alpha v + (1 - \alpha) i, \quad s = [v \ge \vartheta], \quad
+        v = 0 \text{ where } s, \qquad \alpha = e^{-1 / \tau}
+
+    `IAF`, `LIF` and their squeezed forms with ``spike_fn=SingleSpike`` and ``reset_fn=MembraneReset()`` are the
+    chip's neurons: the factors :math:`1 - \alpha` (`norm_input`) and :math:`\alpha_{syn}` scale the threshold
+    instead. `ExpLeak` at the end is a read-out. sinabs' own default, several spikes a step and reset by
+    subtraction, is only nearly the same.
+
+    Args:
+        module: A `torch.nn.Module` with sinabs' neurons and torch's layers.
+        example: What its forward takes, as in training: (batch, time, ...), or (batch * time, ...) of squeezed
+            layers.
+        approximate: Take several spikes a step as one, resets by subtraction as resets to zero, and a smallest
+            voltage as none; the report counts the spikes that change.
+
+    Returns:
+        A network that takes what entered the first layer, with time last: (batch, ..., time). `report` says what was
+        read, and how many spikes of each layer differ. Quantized, neurons fire above their threshold, not at it.
+
+    Raises:
+        InputError: Something has no equal on the chip; the message names the module, what is allowed against what was
+            found, and the remedy.
+
+    Example:
+        >>> from sinabs.activation import MembraneReset, SingleSpike  # doctest: +SKIP
+        >>> from sinabs.layers import LIF  # doctest: +SKIP
+        >>> lif = LIF(tau_mem=10.0, spike_fn=SingleSpike, reset_fn=MembraneReset())  # doctest: +SKIP
+        >>> network = torch.nn.Sequential(torch.nn.Linear(4, 2), lif)  # doctest: +SKIP
+        >>> from_sinabs(network, torch.ones(1, 10, 4))(torch.ones(1, 4, 10)).shape  # doctest: +SKIP
+        torch.Size([1, 2, 10])
+    """
+    return convert(module, example, _SINABS, approximate=approximate)
+
+
+def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
+    kind = kind_of(module, _PACKAGE)
+    if kind is None or not hasattr(module, "alpha_mem_calculated"):
+        return None
+    layer: Any = module
+    if kind not in _KINDS:
+        raise refusal(path, f"neurons must be {', '.join(_KINDS)}, got {kind}", "use one of these")
+    reads_out = kind.startswith(_READOUTS)
+    alpha, alpha_syn = plain(layer.alpha_mem_calculated), layer.alpha_syn_calculated
+    gain = 1 - alpha if layer.norm_input else 1.0
+    if alpha_syn is not None:
+        gain = gain * plain(alpha_syn)
+    time: Time = "time in batch" if kind.endswith("Squeeze") else "batch first"
+    given = [getattr(layer, name, None) for name in ("batch_size", "num_timesteps")]
+    batch_size, n_steps = (None if n is None or n < 0 else int(n) for n in given)
+    learned = [p for p in layer.parameters(recurse=False) if p.requires_grad]
+    return NeuronFacts(
+        threshold=1.0 if reads_out else plain(layer.spike_threshold),
+        current_decay=1.0 if alpha_syn is None else 1 - plain(alpha_syn),
+        voltage_decay=1 - alpha,
+        gain=gain,
+        fires_at_threshold=True,
+        learns_decays=bool(learned),
+        time=time,
+        batch_size=batch_size,
+        n_steps=n_steps,
+        reads_out=reads_out,
+        nearly=() if reads_out else tuple(_nearly(path, layer)),
+        notes=(GAIN_STAYS,) if learned and gain != 1 else (),
+    )
+
+
+def _nearly(path: str, layer: Any) -> list[str]:
+    found = []
+    spike_fn, reset_fn = layer.spike_fn, layer.reset_fn
+    fires = getattr(spike_fn, "__name__", type(spike_fn).__name__)
+    if fires != "SingleSpike" and getattr(spike_fn, "max_num_spikes_per_bin", None) != 1:
+        found.append(f"spike_fn must be SingleSpike (one spike a step), got {fires}; train with SingleSpike")
+    if type(reset_fn).__name__ != "MembraneReset":
+        found.append(
+            "reset_fn must be MembraneReset() (the chip's neurons are set to 0 when they fire), got "
+            f"{type(reset_fn).__name__}; train with MembraneReset()"
+        )
+    elif reset_fn.reset_value != 0:
+        raise refusal(
+            path,
+            f"reset_value must be 0, got {reset_fn.reset_value} (sinabs adds it in every step, to all neurons)",
+            "use MembraneReset()",
+        )
+    if layer.min_v_mem is not None:
+        found.append(f"min_v_mem must be None, got {plain(layer.min_v_mem)}; train without it")
+    return found
+
+
+def _to_rest(module: torch.nn.Module) -> None:
+    parts: list[Any] = [part for part in module.modules() if kind_of(part, _PACKAGE) is not None]
+    for part in parts:
+        if hasattr(part, "reset_states") and part.is_state_initialised():
+            part.reset_states(randomize=False)
+
+
+_SINABS = Framework("sinabs", _PACKAGE, _neuron, _to_rest, layers=("sinabs.layers",))

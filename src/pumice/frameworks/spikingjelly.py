@@ -1,0 +1,110 @@
+"""Networks of SpikingJelly (Fang et al., Science Advances 2023)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from pumice.frameworks.converting import convert
+from pumice.frameworks.facts import GAIN_STAYS, Framework, NeuronFacts, kind_of, plain, refusal
+from pumice.frameworks.network import ConvertedNetwork
+from pumice.nn.surrogate import Arctan
+
+_PACKAGE = "spikingjelly"
+_NEURONS = ("IFNode", "LIFNode", "ParametricLIFNode", "CUBALIFNode")
+_BASE = f"{_PACKAGE}.activation_based"
+
+_SOFT = "v_reset must be a number (the chip's neurons are set to 0 when they fire), got None; train with v_reset=0.0"
+
+
+def from_spikingjelly(module: Any, example: Any, *, approximate: bool = False) -> ConvertedNetwork:
+    r"""A network of SpikingJelly as one of `pumice.nn`, with the same spikes.
+
+    .. math::
+        v = v + \frac{1}{\tau} (x - (v - v_{reset})), \quad s = [v \ge \vartheta], \quad
+        v = v_{reset} \text{ where } s
+
+    `IFNode`, `LIFNode`, `ParametricLIFNode` (its decay goes on learning) and `CUBALIFNode` with a hard reset are the
+    chip's neurons: voltages are counted from `v_reset`, and an input that is scaled by :math:`1 / \tau` scales the
+    threshold instead. Batch norms, `ThresholdDependentBatchNorm` too, become `pumice.nn.TDBN` with their statistics;
+    both step modes are read. A neuron with `v_threshold=float("inf")` is a read-out of its voltage.
+
+    Args:
+        module: A `torch.nn.Module` with SpikingJelly's neurons and layers, or torch's.
+        example: What its forward takes, as in training: (batch, ...) for step mode "s", (time, batch, ...) for "m".
+        approximate: Take soft resets (`v_reset=None`) as hard ones; the report counts the spikes that change.
+
+    Returns:
+        A network that takes what entered the first layer, with time last: (batch, ..., time). `report` says what was
+        read, and how many spikes of each layer differ. Quantized, neurons fire above their threshold, not at it.
+
+    Raises:
+        InputError: Something has no equal on the chip; the message names the module, what is allowed against what was
+            found, and the remedy.
+
+    Example:
+        >>> from spikingjelly.activation_based import layer, neuron  # doctest: +SKIP
+        >>> network = torch.nn.Sequential(layer.Linear(4, 2), neuron.LIFNode(tau=2.0))  # doctest: +SKIP
+        >>> from_spikingjelly(network, torch.ones(1, 4))(torch.ones(1, 4, 10)).shape  # doctest: +SKIP
+        torch.Size([1, 2, 10])
+    """
+    return convert(module, example, _SPIKINGJELLY, approximate=approximate)
+
+
+def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
+    if kind_of(module, _PACKAGE) is None or not type(module).__module__.startswith(f"{_BASE}.neuron"):
+        return None
+    kind, found = type(module).__name__, module
+    if kind not in _NEURONS:
+        raise refusal(path, f"neurons must be {', '.join(_NEURONS)}, got {kind}", "use one of these")
+    node: Any = found
+    soft = node.v_reset is None
+    rest = 0.0 if soft else node.v_reset
+    current_decay, voltage_decay, gain, drive = 1.0, 0.0, 1.0, 0.0
+    if kind == "LIFNode":
+        voltage_decay = 1 / node.tau
+    elif kind == "ParametricLIFNode":
+        voltage_decay = plain(node.w.sigmoid())
+    elif kind == "CUBALIFNode":
+        current_decay, voltage_decay = 1 - node.c_decay, 1 - node.v_decay
+        drive = -voltage_decay * rest
+    if kind in {"LIFNode", "ParametricLIFNode"} and node.decay_input:
+        gain = voltage_decay
+    surrogate = node.surrogate_function
+    slope = plain(surrogate.alpha) if type(surrogate).__name__ == "ATan" else 2.0
+    reads_out = math.isinf(node.v_threshold)
+    learns_decay = kind == "ParametricLIFNode" and node.w.requires_grad
+    return NeuronFacts(
+        threshold=1.0 if reads_out else node.v_threshold - rest,
+        current_decay=current_decay,
+        voltage_decay=voltage_decay,
+        gain=gain,
+        drive=drive,
+        fires_at_threshold=True,
+        learns_decays=learns_decay,
+        surrogate=Arctan(slope),
+        time="time first" if node.step_mode == "m" else "calls",
+        reads_out=reads_out,
+        voltage_place=1,
+        nearly=(_SOFT,) if soft and not reads_out else (),
+        notes=(GAIN_STAYS,) if learns_decay and gain != 1 else (),
+    )
+
+
+def _to_rest(module: torch.nn.Module) -> None:
+    parts: list[Any] = list(module.modules())
+    for part in parts:
+        if hasattr(part, "_memories") and hasattr(part, "reset"):
+            part.reset()
+
+
+_SPIKINGJELLY = Framework(
+    "SpikingJelly",
+    _PACKAGE,
+    _neuron,
+    _to_rest,
+    layers=(f"{_BASE}.layer", f"{_BASE}.neuron"),
+    containers=frozenset({"SeqToANNContainer"}),
+)

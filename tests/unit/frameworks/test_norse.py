@@ -1,0 +1,109 @@
+"""Random networks against Norse itself; `scripts/test_peers.sh` has it."""
+
+import pytest
+import torch
+from torch import nn
+
+import pumice
+from pumice.errors import InputError
+from pumice.frameworks import from_norse
+
+pytest.importorskip("norse")
+import norse.torch as norse
+from norse.torch.functional.lif import LIFParameters
+from norse.torch.functional.lif_box import LIFBoxParameters
+
+
+def number(x):
+    return torch.tensor(x)
+
+
+CELLS = [
+    norse.LIFCell,
+    lambda: norse.LIFCell(LIFParameters(tau_mem_inv=number(300.0), tau_syn_inv=number(1000.0), v_th=number(0.5))),
+    lambda: norse.LIFBoxCell(dt=0.002),
+    lambda: norse.LIFBoxCell(LIFBoxParameters(v_leak=number(-0.5), v_reset=number(-0.5))),
+    norse.IAFCell,
+]
+
+
+def louder(network, by):
+    with torch.no_grad():
+        for part in network.modules():
+            if isinstance(part, (nn.Linear, nn.Conv2d)):
+                part.weight *= by
+    return network
+
+
+@pytest.mark.parametrize("kind", range(len(CELLS)))
+def test_cells(kind):
+    torch.manual_seed(kind)
+    network = norse.SequentialState(
+        *(nn.Conv2d(1, 4, 3), CELLS[kind](), nn.AvgPool2d(2), nn.Flatten()),
+        *(nn.Linear(36, 12), CELLS[kind](), nn.Linear(12, 4), CELLS[kind]()),
+    )
+    louder(network, {3: 90, 4: 3}.get(kind, 30))
+    x, state, out = (torch.rand(3, 1, 8, 8, 20) < 0.3).float(), None, []
+    with torch.no_grad():
+        for step in x.unbind(-1):
+            y, state = network(step, state)
+            out.append(y)
+    expected = torch.stack(out, -1)
+    assert expected.any()
+    assert torch.equal(from_norse(network, x[..., 0])(x), expected)
+
+
+def test_layers_over_time():
+    torch.manual_seed(0)
+    network = norse.SequentialState(nn.Linear(6, 8), norse.LIF(), nn.Linear(8, 4), norse.LIF())
+    louder(network, 30)
+    x = (torch.rand(25, 3, 6) < 0.4).float()
+    with torch.no_grad():
+        expected = network(x)[0].movedim(0, -1)
+    assert expected.any()
+    assert torch.equal(from_norse(network, x)(x.movedim(0, -1)), expected)
+
+
+def test_what_is_lifted_over_time():
+    torch.manual_seed(0)
+    network = norse.SequentialState(
+        norse.Lift(nn.Conv2d(1, 3, 3)), norse.LIF(), nn.Flatten(2), nn.Linear(48, 4), norse.LIF()
+    )
+    louder(network, 30)
+    x = (torch.rand(25, 2, 1, 6, 6) < 0.4).float()
+    with torch.no_grad():
+        expected = network(x)[0].movedim(0, -1)
+    assert expected.any()
+    assert torch.equal(from_norse(network, x)(x.movedim(0, -1)), expected)
+
+
+def test_a_read_out_to_a_graph():
+    torch.manual_seed(0)
+    network = norse.SequentialState(nn.Linear(6, 8), norse.LIFCell(), nn.Linear(8, 3, bias=False), norse.LICell())
+    louder(network, 20)
+    x, state, out = (torch.rand(3, 6, 20) < 0.4).float(), None, []
+    with torch.no_grad():
+        for step in x.unbind(-1):
+            y, state = network(step, state)
+            out.append(y)
+    found, expected = from_norse(network, x[..., 0]), torch.stack(out, -1)
+    torch.testing.assert_close(found(x), expected, rtol=2e-3, atol=2e-3)  # its decays are rounded
+    graph = pumice.lower(found, x)  # which proves it on the example
+    assert len(graph.populations) == 3  # with the neurons that bring the bias
+    assert found(x).abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        (
+            lambda: norse.LIFBoxCell(LIFBoxParameters(v_reset=number(-0.5))),
+            r"module '1': v_leak, where voltages start",
+        ),
+        (norse.LSNNCell, "neurons must be LIFCell, .*, got LSNNCell"),
+        (lambda: norse.LIFCell(dt=0.1), r"dt \* tau_mem_inv must lie in 0..1, got 10"),
+    ],
+)
+def test_what_has_no_equal_is_refused_by_name(cell, message):
+    with pytest.raises(InputError, match=message):
+        from_norse(norse.SequentialState(nn.Linear(6, 4), cell()), torch.ones(2, 6))

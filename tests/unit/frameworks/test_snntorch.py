@@ -1,0 +1,119 @@
+"""Random networks against snnTorch itself; `scripts/test_peers.sh` has it."""
+
+import pytest
+import torch
+from torch import nn
+
+import pumice
+from pumice.errors import InputError
+from pumice.frameworks import from_snntorch
+
+snn = pytest.importorskip("snntorch")
+ZERO = {"reset_mechanism": "zero", "reset_delay": False}
+
+
+def hidden(seed):
+    torch.manual_seed(seed)
+    kind = [
+        lambda: snn.Leaky(float(torch.rand(())), init_hidden=True, reset_mechanism="zero"),
+        lambda: snn.Leaky(torch.rand(8), threshold=0.5 + torch.rand(8), init_hidden=True, **ZERO),
+        lambda: snn.Synaptic(0.3, float(torch.rand(())), init_hidden=True, learn_beta=True, **ZERO),
+    ][seed % 3]
+    network = nn.Sequential(
+        *(nn.Linear(6, 8, bias=seed % 2 == 0), kind(), nn.Linear(8, 8), snn.Leaky(1.0, init_hidden=True, **ZERO)),
+        *(nn.Linear(8, 4), snn.Leaky(0.5, learn_beta=True, init_hidden=True, reset_mechanism="zero")),
+    )
+    with torch.no_grad():
+        for layer in network[::2]:
+            layer.weight *= 4
+    return network
+
+
+def run(network, x):
+    for part in network.modules():
+        if hasattr(part, "reset_mem"):
+            part.reset_mem()
+    with torch.no_grad():
+        return torch.stack([network(step) for step in x.unbind(-1)], -1)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_hidden_states(seed):
+    network, x = hidden(seed), (torch.rand(4, 6, 25) < 0.4).float()
+    expected = run(network, x)
+    assert expected.any()
+    assert torch.equal(from_snntorch(network, x[..., 0])(x), expected)
+
+
+class Loop(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4)
+        self.lif1 = snn.Leaky(0.8, reset_mechanism="zero")
+        self.fc, self.lif2 = nn.Linear(4 * 9, 5), snn.Synaptic(0.0, 0.9, **ZERO)
+
+    def forward(self, x):
+        mem1 = self.lif1.reset_mem()
+        syn, mem2 = self.lif2.reset_mem()
+        out = []
+        for step in range(x.size(0)):
+            spk, mem1 = self.lif1(self.norm(self.conv(x[step])), mem1)
+            pooled = torch.nn.functional.max_pool2d(spk, 2)
+            spk, syn, mem2 = self.lif2(self.fc(pooled.flatten(1)), syn, mem2)
+            out.append(spk)
+        return torch.stack(out), mem2
+
+
+def test_a_loop_over_images_to_a_graph():
+    torch.manual_seed(1)
+    network, x = Loop().eval(), (torch.rand(6, 2, 2, 6, 6) < 0.4).float()
+    with torch.no_grad():
+        network.conv.weight *= 4
+        network.fc.weight *= 4
+        network.norm.running_mean.normal_()
+        expected = network(x)[0].movedim(0, -1)
+    found, ours = from_snntorch(network, x), x.movedim(0, -1)
+    assert expected.any()
+    assert torch.equal(found(ours), expected)
+    graph = pumice.lower(found, ours)
+    assert graph.latency == 3
+
+
+def test_neurons_without_reset_are_read_out():
+    torch.manual_seed(0)
+    out = snn.Leaky(0.75, reset_mechanism="none", init_hidden=True, output=True)
+    network = nn.Sequential(
+        nn.Linear(6, 8), snn.Leaky(0.5, init_hidden=True, reset_mechanism="zero"), nn.Linear(8, 3), out
+    )
+    x = (torch.rand(4, 6, 12) < 0.4).float()
+    found = from_snntorch(network, x[..., 0])
+    network[1].reset_mem(), out.reset_mem()
+    with torch.no_grad():
+        expected = torch.stack([network(step)[1] for step in x.unbind(-1)], -1)
+    torch.testing.assert_close(found(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("neuron", "message"),
+    [
+        (lambda: snn.Leaky(0.9), r"module '1': reset_mechanism must be 'zero' .*got 'subtract'; train with"),
+        (lambda: snn.Synaptic(0.5, 0.9, reset_mechanism="zero"), r"a reset must be at once"),
+        (lambda: snn.Lapicque(0.9, reset_mechanism="zero"), r"a reset must be at once.*use Leaky"),
+        (lambda: snn.Alpha(0.9, 0.8), "neurons must be Leaky, Synaptic, Lapicque, got Alpha"),
+        (lambda: snn.Leaky(0.9, graded_spikes_factor=2.0), "graded_spikes_factor must be 1, got 2"),
+        (lambda: snn.Leaky(0.9, state_quant=lambda x: x), "state_quant must be False"),
+    ],
+)
+def test_what_has_no_equal_is_refused_by_name(neuron, message):
+    with pytest.raises(InputError, match=message):
+        from_snntorch(nn.Sequential(nn.Linear(6, 4), neuron()), torch.ones(2, 6))
+
+
+def test_a_soft_reset_is_nearly_the_same_where_asked():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(6, 8), snn.Leaky(0.9, init_hidden=True))
+    with torch.no_grad():
+        network[0].weight *= 6
+    report = from_snntorch(network, torch.ones(2, 6), approximate=True).report
+    assert "got 'subtract'" in report
+    assert "1: 0 of" not in report

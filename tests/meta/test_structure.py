@@ -38,6 +38,8 @@ TOPICS = {
     "netx/test_graph_form.py": "the graph form",
     "netx/test_values.py": "every value at its ends",
     "nir/test_files.py": "files that other tools wrote",
+    "nir/test_refusals.py": "graphs that NIR cannot say",
+    "nir/test_round_trip.py": "what goes out and comes back",
     "nn/blocks/test_mixers.py": "token and channel mixers",
     "nn/neurons/test_cuba_deployed.py": "CubaNeuron, quantized",
     "nn/neurons/test_cuba_fused.py": "CubaNeuron's compiled loops",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -12,6 +10,7 @@ from pumice.backends.fast import FastBackend
 from pumice.errors import FileFormatError, GraphError, InputError
 from pumice.hardware import violations
 from pumice.ir import Graph, latencies, verify_graph
+from pumice.nir.in_memory import NirSource, source_name
 from pumice.nir.integers import InputScale, graph_order, to_graph
 from pumice.nir.layers import Network, read_network
 from pumice.nir.maps import FloatArray
@@ -31,7 +30,7 @@ REPORT = "nir_report"
 
 
 def from_nir(
-    path: str | os.PathLike[str],
+    source: NirSource,
     *,
     dt: float = 1e-4,
     decay: Decay = "euler",
@@ -59,7 +58,7 @@ def from_nir(
     the other arguments are not needed then, and change nothing.
 
     Args:
-        path: The file.
+        source: The file's path, or a `nir.NIRGraph` in memory (the `nir` package itself is not needed).
         dt: Time step, in the unit of the file's time constants (most files: seconds; sinabs: steps, dt=1).
         decay: How a time constant becomes a decay: as snnTorch, SpikingJelly and Norse do, or as sinabs does.
         reset: A NIR file cannot say how its neurons are reset; only "hard" can be represented.
@@ -89,21 +88,22 @@ def from_nir(
     entering = _input_scale(input_range, input_scale)
     if weights not in get_args(Weights):
         raise InputError(f"weights must be one of {', '.join(get_args(Weights))}, got {weights!r}")
-    file = read_nir(Path(path))
-    exported = read_exported(Path(path), file)
+    file = read_nir(source)
+    exported = read_exported(source, file)
     if isinstance(exported, Graph):
         return exported
     network = read_network(file, dt, decay)
     data = None if calibrate is None else _checked_data(calibrate, network, entering)
     if sample_steps is None and data is not None:
         sample_steps = data.shape[1]
+    path = source_name(source)
     _check_steps(sample_steps, network, path)
     activity = {} if data is None else simulate(network, np.rint(data * entering.scale) / entering.scale)
     v_low = {name: found.v_low for name, found in activity.items()}
     graph, layers = to_graph(network, weights, entering, v_low, streams=sample_steps is not None)
     graph = _on_chip(graph, sample_steps, path)
     deviations = [] if data is None else _compare(graph, network, data, activity, entering)
-    heading = Heading(str(path), dt, decay, weights, exported)
+    heading = Heading(path, dt, decay, weights, exported)
     text = report_text(heading, layers, deviations, check_ranges(graph))
     return graph.replace(info={**graph.info, REPORT: text})
 

@@ -46,7 +46,8 @@ def lower_block(call: Call, sources: Sequence[Call | None], network_input: Input
     if sends_changes(block):
         return lower_changes(call, sources, network_input)
     neuron = block.neuron
-    if neuron.persistent_state and not isinstance(block, slayer.Recurrent):
+    recurs = isinstance(block, slayer.Recurrent) or getattr(block, "recurrent", None) is not None
+    if neuron.persistent_state and not recurs:
         raise LoweringError(
             f"block {call.name!r}: persistent_state=True, and a graph's populations are reset before every sample; "
             "set block.neuron.persistent_state = False, and give a stream as one long sample"

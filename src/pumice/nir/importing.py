@@ -85,7 +85,7 @@ def from_nir(
         pumice.errors.InputError: reset must be 'hard', got 'subtract': the chip's neurons are set to 0 when they ...
     """
     check_arguments(dt, decay, reset)
-    entering = _input_scale(input_range, input_scale)
+    entering = input_scale_of(input_range, input_scale)
     if weights not in get_args(Weights):
         raise InputError(f"weights must be one of {', '.join(get_args(Weights))}, got {weights!r}")
     file = read_nir(source)
@@ -93,7 +93,7 @@ def from_nir(
     if isinstance(exported, Graph):
         return exported
     network = read_network(file, dt, decay)
-    data = None if calibrate is None else _checked_data(calibrate, network, entering)
+    data = None if calibrate is None else checked_data(calibrate, network, entering)
     if sample_steps is None and data is not None:
         sample_steps = data.shape[1]
     path = source_name(source)
@@ -108,7 +108,12 @@ def from_nir(
     return graph.replace(info={**graph.info, REPORT: text})
 
 
-def _input_scale(input_range: tuple[int, int], input_scale: float) -> InputScale:
+def input_scale_of(input_range: tuple[int, int], input_scale: float) -> InputScale:
+    """What the integers of the input mean, if the arguments make sense.
+
+    Raises:
+        InputError: They do not.
+    """
     whole = all(isinstance(n, (int, np.integer)) for n in input_range)
     if len(input_range) != 2 or not whole or not input_range[0] <= 0 < input_range[1]:
         raise InputError(f"input_range must be integers (low <= 0, high > 0), got {input_range!r}")
@@ -129,7 +134,12 @@ def _check_steps(sample_steps: int | None, network: Network, path: Any) -> None:
         )
 
 
-def _checked_data(calibrate: Any, network: Network, entering: InputScale) -> FloatArray:
+def checked_data(calibrate: Any, network: Network, entering: InputScale) -> FloatArray:
+    """The user's data, (n, T, *shape), in units of the file's input.
+
+    Raises:
+        InputError: Its shape or values do not fit.
+    """
     data = np.asarray(calibrate, np.float64)
     shape = network.input_shape
     if data.shape[1:] == shape:

@@ -75,15 +75,19 @@ __all__ = [
     "TokenMixingSynapse",
     "Upsample",
     "UpsampleSynapse",
+    "from_nir",
     "set_gradient_",
     "sigma_delta",
     "surrogate_encoders",
     "synchronize_norms_",
 ]
 
-__getattr__ = names.renamed(  # those of 0.1, until 0.3
+__getattr__ = names.renamed(
     __name__,
     {
+        # In a higher row: it reads files, and quantizes.
+        "from_nir": "pumice.train.from_nir:from_nir",
+        # Names of 0.1, until 0.3.
         "deploy": "pumice.quantization:quantize_",
         "is_deployed": "pumice.quantization:is_quantized",
         "set_gradient": "pumice.nn:set_gradient_",

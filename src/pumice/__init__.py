@@ -16,6 +16,7 @@ lava_compat.install()
 if TYPE_CHECKING:
     from pumice.backends import run as run
     from pumice.backends.evaluate import evaluate as evaluate
+    from pumice.backends.metrics import metrics as metrics
     from pumice.backends.verify import certify as certify
     from pumice.backends.verify import verify as verify
     from pumice.ir import Graph as Graph
@@ -36,6 +37,7 @@ _LAZY = {
     "from_nir": "pumice.nir",
     "load": "pumice.netx",
     "lower": "pumice.lowering",
+    "metrics": "pumice.backends.metrics",
     "plan": "pumice.planner",
     "quantize_": "pumice.quantization",
     "run": "pumice.backends",
@@ -53,6 +55,7 @@ __all__ = [
     "from_nir",
     "load",
     "lower",
+    "metrics",
     "plan",
     "quantize_",
     "run",

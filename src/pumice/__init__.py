@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pumice.ir import Graph as Graph
     from pumice.lowering import lower as lower
     from pumice.netx import load as load
+    from pumice.netx import load_named as load_named
     from pumice.netx import save as save
     from pumice.nir import from_nir as from_nir
     from pumice.nir import to_nir as to_nir
@@ -36,6 +37,7 @@ _LAZY = {
     "evaluate": "pumice.backends.evaluate",
     "from_nir": "pumice.nir",
     "load": "pumice.netx",
+    "load_named": "pumice.netx",
     "lower": "pumice.lowering",
     "metrics": "pumice.backends.metrics",
     "plan": "pumice.planner",
@@ -54,6 +56,7 @@ __all__ = [
     "evaluate",
     "from_nir",
     "load",
+    "load_named",
     "lower",
     "metrics",
     "plan",

@@ -39,6 +39,7 @@ TOPICS = {
     "netx/test_values.py": "every value at its ends",
     "nir/test_files.py": "files that other tools wrote",
     "nir/test_refusals.py": "graphs that NIR cannot say",
+    "nir/test_float_models.py": "models before quantization, written",
     "nir/test_training.py": "files as models that train",
     "nir/test_round_trip.py": "what goes out and comes back",
     "nn/blocks/test_mixers.py": "token and channel mixers",

@@ -58,8 +58,8 @@ def lower_block(call: Call, sources: Sequence[Call | None], network_input: Input
         name,
         shape_of(call),
         vth_mant=neuron.vth_mant,
-        i_decay_q12=_channel_last(neuron.cx_current_decay),
-        v_decay_q12=_channel_last(neuron.cx_voltage_decay),
+        i_decay_q12=channel_last(neuron.cx_current_decay),
+        v_decay_q12=channel_last(neuron.cx_voltage_decay),
         bias_mant=bias if bias.any() else 0,
     )
     return population, synapses_into(call, sources, network_input, population)
@@ -105,6 +105,7 @@ def undelayed(call: Call) -> IntArray:
     return sent.reshape(*sent.shape[:2], *sent.shape[2:] if isinstance(call.block, LinearReadout) else shape_of(call))
 
 
-def _channel_last(decay_q12: Any) -> int | IntArray:
+def channel_last(decay_q12: Any) -> int | IntArray:
+    """One number, or one per channel."""
     values = np.atleast_1d(np.asarray(decay_q12)).astype(np.int32)
     return int(values[0]) if np.all(values == values[0]) else values

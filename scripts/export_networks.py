@@ -3,7 +3,7 @@
 Nothing else writes there. Run: uv run python scripts/export_networks.py [--data-root DIR] [NAME ...]
 From the networks as they are, without training: --renew writes certificates and seals anew, about the same runs;
 --fit puts relays in where no core can hold a population (passes.split_fan_in), held to the network before on the
-reference, fast and Lava; and --plans writes the row of `pumice plan` in the cards.
+reference, fast and Lava; --plans writes the row of `pumice plan` in the cards, --metrics that of `pumice metrics`.
 A training that was interrupted goes on from its checkpoint in runs/exports/. For the spread in a card, see
 scripts/cross_validate.py.
 """
@@ -21,7 +21,7 @@ import numpy as np
 
 import pumice
 from pumice.data import load_dataset
-from pumice.ir import Certificate, Graph, latencies
+from pumice.ir import Certificate, Graph, latencies, recorded_samples
 from pumice.pipeline import PipelineResult, run_pipeline
 from pumice.planner.remedy import fit_cores
 from pumice.planner.text import as_line
@@ -40,6 +40,7 @@ LARGE = 1000
 LAVA_SAMPLES = {"cifar10-resnet": 20, "cifar10-stmixer": 20, "cifar10-resnet19": 0}
 """How many test samples run on Lava; 100 of the others. A step of the largest takes Lava minutes."""
 
+METRICS = "| NeuroBench's metrics (`pumice metrics`) |"
 PLAN = "| on a Loihi 2, estimated (`pumice plan`) |"
 
 CARD = """# {name}
@@ -59,6 +60,7 @@ to a recorded run of {certificate_samples} samples.
 {compared:,} integers compared, {differing} differ |
 {folds}| read-out | {readout} |
 {plan}
+{metrics}
 | command | `uv run python scripts/export_networks.py {options}{name}` |
 | versions | {versions} |
 | SHA-256 | `{sha256}` |
@@ -96,6 +98,7 @@ def card(name: str, result: PipelineResult) -> str:
         differing=result.differing_spikes + result.differing_states,
         readout=graph.info["readout"],
         plan=plan_row(graph),
+        metrics=metrics_row(graph),
         versions=graph.info["versions"],
         sha256=hashlib.sha256(result.path.read_bytes()).hexdigest(),
     )
@@ -109,11 +112,23 @@ def plan_row(graph: Graph) -> str:
     return f"{PLAN} {as_line(pumice.plan(graph))} |"
 
 
-def rewrite_plan(path: Path, graph: Graph) -> None:
-    """Put the row of the plan, which needs no training, into a card, in place of the old one if there is one."""
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(PLAN)]
-    after = next(i for i, line in enumerate(lines) if line.startswith("| read-out |"))
-    lines.insert(after + 1, plan_row(graph))
+def metrics_row(graph: Graph) -> str:
+    """Of the samples that the certificate records, so that no data are needed."""
+    found = pumice.metrics(graph, [(sample, 0) for sample in recorded_samples(graph)])
+    work = found.synaptic_operations
+    return (
+        f"{METRICS} footprint {found.footprint:,} bytes; connection sparsity {found.connection_sparsity:.4f}; on the "
+        f"{found.samples} recorded samples: activation sparsity {found.activation_sparsity:.4f}, "
+        f"{work['Effective_ACs']:,.0f} ACs and {work['Effective_MACs']:,.0f} MACs a sample (dense "
+        f"{work['Dense']:,.0f}), {found.membrane_updates:,.0f} membrane updates |"
+    )
+
+
+def put_row(path: Path, row: str, begins: str, behind: str) -> None:
+    """Put a row that needs no training into a card, in place of the old one if there is one, behind another row."""
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(begins)]
+    after = next(i for i, line in enumerate(lines) if line.startswith(behind))
+    lines.insert(after + 1, row)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -158,7 +173,8 @@ def fit(folder: Path) -> None:
         f"were, on {', '.join(values)}, 0 differ",
     )
     rewrite_row(folder, "SHA-256", f"`{hashlib.sha256(path.read_bytes()).hexdigest()}`")
-    rewrite_plan(folder / "CARD.md", fitted)
+    put_row(folder / "CARD.md", plan_row(fitted), PLAN, "| read-out |")
+    put_row(folder / "CARD.md", metrics_row(fitted), METRICS, PLAN)
 
 
 def equal_values(graph: Graph, fitted: Graph, backend: str) -> int:
@@ -205,13 +221,18 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(NETWORKS)}; all by default")
     parser.add_argument("--data-root", help="folder with the data, for networks whose data are not bundled")
     parser.add_argument("--renew", action="store_true", help="only write certificates and seals anew, runs unchanged")
+    parser.add_argument("--metrics", action="store_true", help="only write the cards' row of `pumice metrics` anew")
     parser.add_argument("--plans", action="store_true", help="only write the cards' row of `pumice plan` anew")
     parser.add_argument("--fit", action="store_true", help="only put relays in where no core can hold a population")
     options = parser.parse_args()
     for name in options.names or NETWORKS:
         folder = FOLDER / name
-        if options.plans:
-            rewrite_plan(folder / "CARD.md", pumice.load(folder / "network.net"))
+        if options.plans or options.metrics:
+            graph = pumice.load(folder / "network.net")
+            if options.plans:
+                put_row(folder / "CARD.md", plan_row(graph), PLAN, "| read-out |")
+            if options.metrics:
+                put_row(folder / "CARD.md", metrics_row(graph), METRICS, PLAN)
             continue
         if options.renew:
             renew(folder)

@@ -16,6 +16,7 @@ lava_compat.install()
 if TYPE_CHECKING:
     from pumice.backends import run as run
     from pumice.backends.evaluate import evaluate as evaluate
+    from pumice.backends.metrics import metrics as metrics
     from pumice.backends.verify import certify as certify
     from pumice.backends.verify import verify as verify
     from pumice.frameworks import from_norse as from_norse
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pumice.ir import Graph as Graph
     from pumice.lowering import lower as lower
     from pumice.netx import load as load
+    from pumice.netx import load_named as load_named
     from pumice.netx import save as save
     from pumice.nir import from_nir as from_nir
     from pumice.nir import to_nir as to_nir
@@ -44,7 +46,9 @@ _LAZY = {
     "from_snntorch": "pumice.frameworks",
     "from_spikingjelly": "pumice.frameworks",
     "load": "pumice.netx",
+    "load_named": "pumice.netx",
     "lower": "pumice.lowering",
+    "metrics": "pumice.backends.metrics",
     "plan": "pumice.planner",
     "quantize_": "pumice.quantization",
     "report": "pumice.reporting",
@@ -66,7 +70,9 @@ __all__ = [
     "from_snntorch",
     "from_spikingjelly",
     "load",
+    "load_named",
     "lower",
+    "metrics",
     "plan",
     "quantize_",
     "report",

@@ -7,6 +7,7 @@ import copy
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -113,5 +114,6 @@ def train_both(shared, alone):
 if __name__ == "__main__":
     distributed.init_process_group("gloo")
     for task, *arguments in json.loads(sys.argv[1]):
-        {"train": train_network, "norms": compare_norms, "loop": own_loop}[task](*arguments)
+        tasks: dict[str, Any] = {"train": train_network, "norms": compare_norms, "loop": own_loop}
+        tasks[task](*arguments)
         print(f"done: {task}", flush=True)

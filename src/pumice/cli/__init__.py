@@ -25,6 +25,7 @@ from pumice.cli.import_nir import import_nir
 from pumice.cli.inspect import inspect
 from pumice.cli.install_lava import install_lava
 from pumice.cli.lower import lower
+from pumice.cli.metrics import metrics
 from pumice.cli.new import new
 from pumice.cli.plan import plan
 from pumice.cli.report import report
@@ -47,6 +48,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "verify": verify,
     "evaluate": evaluate,
     "inspect": inspect,
+    "metrics": metrics,
     "plan": plan,
     "report": report,
     "audit": audit,

@@ -69,9 +69,9 @@ def clock_of(synapse: AbstractSynapse, added: torch.Tensor, *, image: bool) -> t
 def _shaped_like(synapse: AbstractSynapse, out: int, image: bool) -> tuple[AbstractSynapse, AbstractSynapse]:
     if isinstance(synapse, ConvSynapse):
         channels, (height, width) = int(synapse.in_channels or 1), synapse.weight.shape[2:4]
-        geometry = {"stride": synapse.stride, "padding": synapse.padding, "dilation": synapse.dilation}
-        always = ConvSynapse(channels, 1, (height, width), **geometry)
+        stride, padding, dilation = synapse.stride, synapse.padding, synapse.dilation
+        always = ConvSynapse(channels, 1, (height, width), stride=stride, padding=padding, dilation=dilation)
         return always, ConvSynapse(1, out, 1)
     if image:  # one to one
-        return ConvSynapse(synapse.in_channels, 1, 1), ConvSynapse(1, out, 1)
+        return ConvSynapse(int(synapse.in_channels or 1), 1, 1), ConvSynapse(1, out, 1)
     return DenseSynapse(int(synapse.in_channels or 1), 1), DenseSynapse(1, out)

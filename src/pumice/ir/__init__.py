@@ -10,7 +10,7 @@ from pumice.ir.own_kinds import register_kind, unregister_kind
 from pumice.ir.populations import Accumulator, Cuba, Delta, Population, Resonator, Sigma, SigmaDelta
 from pumice.ir.reset import Reset
 from pumice.ir.schedule import latencies, remembers, with_reset_schedule, without_resets
-from pumice.ir.stream import from_stream, to_stream
+from pumice.ir.stream import from_stream, recorded_samples, to_stream
 from pumice.ir.synapses import Conv, ConvTranspose, Dense, Direct, Entries, OneToOne, Sparse, Synapse, TokenMixing
 from pumice.ir.verify import verify_graph
 
@@ -42,6 +42,7 @@ __all__ = [
     "graph_digests",
     "latencies",
     "lava_to_torch",
+    "recorded_samples",
     "register_kind",
     "remembers",
     "to_stream",

@@ -78,3 +78,20 @@ def from_stream(graph: Graph, stream: npt.NDArray[Any], n: int, latency: int | N
             f"the stream has {len(stream)} steps, and {n} samples need {needed}; it holds at most {held} samples"
         )
     return np.stack([stream[first + i * timing.period_steps :][: timing.sample_steps] for i in range(n)])
+
+
+def recorded_samples(graph: Graph) -> npt.NDArray[np.int32]:
+    """The samples in the stream of a graph's certificate, (n, T, *input shape); none without one or a timing.
+
+    Example:
+        >>> from pumice.ir.builder import chain
+        >>> recorded_samples(chain((4,), [3, 2], seed=0)).shape
+        (0, 1, 4)
+    """
+    timing, certificate = graph.timing, graph.certificate
+    if timing is None or certificate is None:
+        return np.zeros((0, 1, *graph.input.shape), np.int32)
+    x = np.asarray(certificate.x, np.int32)
+    n = max(0, (len(x) - graph.latency - timing.lead_steps) // timing.period_steps)
+    starts = timing.lead_steps + timing.period_steps * np.arange(n)
+    return x[starts[:, None] + np.arange(timing.sample_steps)]

@@ -46,7 +46,8 @@ def lower_block(call: Call, sources: Sequence[Call | None], network_input: Input
     if sends_changes(block):
         return lower_changes(call, sources, network_input)
     neuron = block.neuron
-    if neuron.persistent_state and not isinstance(block, slayer.Recurrent):
+    recurs = isinstance(block, slayer.Recurrent) or getattr(block, "recurrent", None) is not None
+    if neuron.persistent_state and not recurs:
         raise LoweringError(
             f"block {call.name!r}: persistent_state=True, and a graph's populations are reset before every sample; "
             "set block.neuron.persistent_state = False, and give a stream as one long sample"
@@ -57,8 +58,8 @@ def lower_block(call: Call, sources: Sequence[Call | None], network_input: Input
         name,
         shape_of(call),
         vth_mant=neuron.vth_mant,
-        i_decay_q12=_channel_last(neuron.cx_current_decay),
-        v_decay_q12=_channel_last(neuron.cx_voltage_decay),
+        i_decay_q12=channel_last(neuron.cx_current_decay),
+        v_decay_q12=channel_last(neuron.cx_voltage_decay),
         bias_mant=bias if bias.any() else 0,
     )
     return population, synapses_into(call, sources, network_input, population)
@@ -108,6 +109,7 @@ def undelayed(call: Call) -> IntArray:
     return sent.reshape(*sent.shape[:2], *sent.shape[2:] if isinstance(call.block, LinearReadout) else shape_of(call))
 
 
-def _channel_last(decay_q12: Any) -> int | IntArray:
+def channel_last(decay_q12: Any) -> int | IntArray:
+    """One number, or one per channel."""
     values = np.atleast_1d(np.asarray(decay_q12)).astype(np.int32)
     return int(values[0]) if np.all(values == values[0]) else values

@@ -105,7 +105,7 @@ def _weight(view: SynapseView) -> IntArray:
 def _dense(view: SynapseView, x: torch.Tensor, ends: dict[str, Any]) -> Dense:
     weight = _weight(view)
     # A SLAYER dense layer over an image holds one kernel as large as the image: (out, channel, y, x, 1).
-    return Dense(**ends, weight=weight.reshape(len(weight), -1))
+    return Dense(**ends, weight=weight.reshape(len(weight), -1) >> view.weight_exp, weight_exp=view.weight_exp)
 
 
 def _linear(view: SynapseView, x: torch.Tensor, ends: dict[str, Any]) -> Dense:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import h5py
 import numpy as np
 
 from pumice.errors import FileFormatError, GraphError, InputError
+from pumice.files.limits import Budget
 from pumice.files.write import replace_atomically
 from pumice.ir import Graph, verify_graph
 from pumice.netx.extension import put_graph, read_graph
@@ -29,6 +32,27 @@ def write_tree(path: Path, tree: Mapping[str, Any]) -> None:
     """
     with replace_atomically(path) as temporary, h5py.File(temporary, "w") as file:
         _put(file, tree)
+
+
+@contextmanager
+def opened_tree(tree: Mapping[str, Any], where: str) -> Iterator[Node]:
+    """Read a tree as the file that `write_tree` would make of it, without one.
+
+    Args:
+        tree: As for `write_tree`.
+        where: What it is, for messages.
+
+    Raises:
+        InputError: Something in it cannot be written.
+    """
+    buffer = io.BytesIO()
+    try:
+        with h5py.File(buffer, "w") as file:
+            _put(file, tree)
+    except (TypeError, ValueError, OSError, RuntimeError) as error:  # whatever h5py makes of an object or a name
+        raise InputError(f"{where}: cannot be stored as HDF5 ({error})") from error
+    with h5py.File(buffer, "r") as file:
+        yield Node(file, where, Budget(where, buffer.getbuffer().nbytes))
 
 
 def read_embedded(node: Node) -> Graph:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -12,6 +10,7 @@ from pumice.backends.fast import FastBackend
 from pumice.errors import FileFormatError, GraphError, InputError
 from pumice.hardware import violations
 from pumice.ir import Graph, latencies, verify_graph
+from pumice.nir.in_memory import NirSource, source_name
 from pumice.nir.integers import InputScale, graph_order, to_graph
 from pumice.nir.layers import Network, read_network
 from pumice.nir.maps import FloatArray
@@ -31,7 +30,7 @@ REPORT = "nir_report"
 
 
 def from_nir(
-    path: str | os.PathLike[str],
+    source: NirSource,
     *,
     dt: float = 1e-4,
     decay: Decay = "euler",
@@ -59,7 +58,7 @@ def from_nir(
     the other arguments are not needed then, and change nothing.
 
     Args:
-        path: The file.
+        source: The file's path, or a `nir.NIRGraph` in memory (the `nir` package itself is not needed).
         dt: Time step, in the unit of the file's time constants (most files: seconds; sinabs: steps, dt=1).
         decay: How a time constant becomes a decay: as snnTorch, SpikingJelly and Norse do, or as sinabs does.
         reset: A NIR file cannot say how its neurons are reset; only "hard" can be represented.
@@ -86,29 +85,35 @@ def from_nir(
         pumice.errors.InputError: reset must be 'hard', got 'subtract': the chip's neurons are set to 0 when they ...
     """
     check_arguments(dt, decay, reset)
-    entering = _input_scale(input_range, input_scale)
+    entering = input_scale_of(input_range, input_scale)
     if weights not in get_args(Weights):
         raise InputError(f"weights must be one of {', '.join(get_args(Weights))}, got {weights!r}")
-    file = read_nir(Path(path))
-    exported = read_exported(Path(path), file)
+    file = read_nir(source)
+    exported = read_exported(source, file)
     if isinstance(exported, Graph):
         return exported
     network = read_network(file, dt, decay)
-    data = None if calibrate is None else _checked_data(calibrate, network, entering)
+    data = None if calibrate is None else checked_data(calibrate, network, entering)
     if sample_steps is None and data is not None:
         sample_steps = data.shape[1]
+    path = source_name(source)
     _check_steps(sample_steps, network, path)
     activity = {} if data is None else simulate(network, np.rint(data * entering.scale) / entering.scale)
     v_low = {name: found.v_low for name, found in activity.items()}
     graph, layers = to_graph(network, weights, entering, v_low, streams=sample_steps is not None)
     graph = _on_chip(graph, sample_steps, path)
     deviations = [] if data is None else _compare(graph, network, data, activity, entering)
-    heading = Heading(str(path), dt, decay, weights, exported)
+    heading = Heading(path, dt, decay, weights, exported)
     text = report_text(heading, layers, deviations, check_ranges(graph))
     return graph.replace(info={**graph.info, REPORT: text})
 
 
-def _input_scale(input_range: tuple[int, int], input_scale: float) -> InputScale:
+def input_scale_of(input_range: tuple[int, int], input_scale: float) -> InputScale:
+    """What the integers of the input mean, if the arguments make sense.
+
+    Raises:
+        InputError: They do not.
+    """
     whole = all(isinstance(n, (int, np.integer)) for n in input_range)
     if len(input_range) != 2 or not whole or not input_range[0] <= 0 < input_range[1]:
         raise InputError(f"input_range must be integers (low <= 0, high > 0), got {input_range!r}")
@@ -129,7 +134,12 @@ def _check_steps(sample_steps: int | None, network: Network, path: Any) -> None:
         )
 
 
-def _checked_data(calibrate: Any, network: Network, entering: InputScale) -> FloatArray:
+def checked_data(calibrate: Any, network: Network, entering: InputScale) -> FloatArray:
+    """The user's data, (n, T, *shape), in units of the file's input.
+
+    Raises:
+        InputError: Its shape or values do not fit.
+    """
     data = np.asarray(calibrate, np.float64)
     shape = network.input_shape
     if data.shape[1:] == shape:

@@ -35,6 +35,7 @@ from pumice.nir.scales import (
     row_sums,
 )
 
+CLOCK = "bias_clock"
 MAX_SPARSE = 1 << 21
 """Single weights that a convolution may be written out as."""
 
@@ -108,17 +109,15 @@ def to_graph(
         v_low: Lowest voltage that the user's data caused, in thresholds, by layer; empty without data.
         streams: Whether samples will follow each other.
     """
-    clock = _free_name("bias_clock", network)
+    clock = free_name(CLOCK, network)
     populations: list[Population] = []
     synapses: list[Synapse] = []
     reports = []
-    blanked = {
-        t.source for layer in network.layers for t in layer.terms if t.source == layer.name or np.any(t.delay_steps)
-    }
+    held = blanked(network)
     kinds = {layer.name: layer for layer in network.layers}
     for layer in network.layers:
-        made = _Quantizer(layer, network, weights, entering, clock)
-        population, into, report = made.build(v_low.get(layer.name), streams and layer.name in blanked)
+        made = Quantizer(layer, network, weights, entering, clock)
+        population, into, report = made.build(v_low.get(layer.name), streams and layer.name in held)
         populations.append(population)
         synapses += into
         reports.append(report)
@@ -132,15 +131,28 @@ def to_graph(
     return Graph(source, tuple(populations), tuple(synapses), network.outputs, info=info), reports
 
 
-def _free_name(wanted: str, network: Network) -> str:
+def blanked(network: Network) -> set[str]:
+    """Layers whose spikes would reach the next sample, if nothing held them below threshold between samples."""
+    return {
+        t.source for layer in network.layers for t in layer.terms if t.source == layer.name or np.any(t.delay_steps)
+    }
+
+
+def free_name(wanted: str, network: Network) -> str:
+    """A name like the wanted one that no layer has."""
     taken = {network.input_name, *(layer.name for layer in network.layers)}
     while wanted in taken:
         wanted += "_"
     return wanted
 
 
-class _Quantizer:
-    """One layer: its maps in thresholds, its scale, its integers."""
+class Quantizer:
+    """One layer: its maps in thresholds, its scale, its integers.
+
+    Attributes:
+        terms: What is added up, with weights in thresholds; a filtered bias is one of them, from the clock.
+        bias: What is added to the voltage in each step, in thresholds.
+    """
 
     def __init__(self, layer: Layer, network: Network, weights: Weights, entering: InputScale, clock: str) -> None:
         self.layer, self.weights, self.entering, self.clock = layer, weights, entering, clock
@@ -178,13 +190,7 @@ class _Quantizer:
         """The population, the synapses into it, and what they deviate by."""
         cell, name, shape = self.layer.neurons, self.layer.name, self.layer.shape
         maps = [term.linear for term in self.terms]
-        scale = choose_scale(maps, self._reach(v_low, blanked), self.weights, self._natural())
-        if scale < 1:
-            raise FileFormatError(
-                f"layer {name!r}: what may arrive in one step is so large against its threshold "
-                f"that the current would "
-                "leave its 24 bits at any scale; use a smaller input_range, smaller weights or a larger threshold"
-            )
+        scale = self.scale(v_low, blanked)
         mantissa, bias_exp = round_bias(self.bias, scale, name)
         i_decay, v_decay = round_decay(cell.i_decay), round_decay(cell.v_decay)
         parameters: dict[str, Any] = {
@@ -218,6 +224,26 @@ class _Quantizer:
             )
         report = LayerReport(name, type(population).__name__, population.size, scale, error, drift, tuple(notes))
         return population, synapses, report
+
+    def scale(self, v_low: float | None, blanked: bool) -> int:
+        """Integers per threshold.
+
+        Args:
+            v_low: Lowest voltage that the user's data caused, in thresholds; None without data.
+            blanked: Whether a clock must hold the layer below threshold between samples.
+
+        Raises:
+            FileFormatError: There is none.
+        """
+        maps = [term.linear for term in self.terms]
+        scale = choose_scale(maps, self._reach(v_low, blanked), self.weights, self._natural())
+        if scale < 1:
+            raise FileFormatError(
+                f"layer {self.layer.name!r}: what may arrive in one step is so large against its threshold "
+                "that the current would leave its 24 bits at any scale; use a smaller input_range, smaller weights "
+                "or a larger threshold"
+            )
+        return scale
 
     def _natural(self) -> float:
         rows = self.layer.neurons.gain / self.layer.neurons.threshold

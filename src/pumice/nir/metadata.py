@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pumice.errors import FileFormatError
 from pumice.ir import Graph, graph_digests
-from pumice.netx.fields import Node, open_file
+from pumice.netx.fields import Node
 from pumice.netx.tree import read_embedded
+from pumice.nir.in_memory import NirSource, opened
 from pumice.nir.reader import GRAPH, NirFile, NirNode
 
 VERSION = 1
@@ -30,17 +30,17 @@ def file_tree(file: NirFile, graph: Graph, dt: float) -> dict[str, Any]:
     return {"version": NIR_VERSION, "node": tree}
 
 
-def read_exported(path: Path, file: NirFile) -> Graph | str:
+def read_exported(source: NirSource, file: NirFile) -> Graph | str:
     """The graph that `to_nir` wrote into a file, if the file's nodes are still those of this graph.
 
     Args:
-        path: The file.
+        source: The file, or the object.
         file: Its nodes.
 
     Returns:
         The graph; else why there is none, for the report: a line, or nothing where pumice did not write the file.
     """
-    with open_file(path) as root:
+    with opened(source) as root:
         node = root.child("node")
         if "metadata" not in node or not node.is_group("metadata") or KEY not in node.child("metadata"):
             return ""

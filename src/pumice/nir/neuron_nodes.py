@@ -54,7 +54,9 @@ def voltage_bias(p: Population, flat: bool) -> FloatArray:
     return nir_order(effective_bias(p.bias_mant, p.bias_exp) / (1 << STATE_EXP), p.shape, flat)
 
 
-def draw_neurons(drawing: Drawing, p: Population, name: str, flat: bool, drive: Drive) -> str:
+def draw_neurons(
+    drawing: Drawing, p: Population, name: str, flat: bool, drive: Drive, *, threshold: float | None = None
+) -> str:
     r"""Draw the nodes of a population.
 
     With u and v in units of the synaptic sum, and decays :math:`a = d / 4096`, Loihi's step is Euler's of CubaLIF for
@@ -68,6 +70,7 @@ def draw_neurons(drawing: Drawing, p: Population, name: str, flat: bool, drive: 
         name: Of the node that sends its spikes.
         flat: Whether an image is drawn as one dimension.
         drive: What acts in each step.
+        threshold: In floating point; the population's integer if not given.
 
     Returns:
         The node at which what enters the population arrives.
@@ -84,7 +87,8 @@ def draw_neurons(drawing: Drawing, p: Population, name: str, flat: bool, drive: 
         pieces.append(_add_constant(drawing, p, f"{name}_constant", drive.constant))
     fires = {}
     if isinstance(p, Cuba):
-        fires = {"v_threshold": np.full(shape, float(p.vth_mant)), "v_reset": np.zeros(shape)}
+        limit = float(p.vth_mant) if threshold is None else threshold
+        fires = {"v_threshold": np.full(shape, limit), "v_reset": np.zeros(shape)}
     if is_filtered(p) and current is not None and voltage is not None:
         synapse = {"tau_syn": drawing.dt / current, "w_in": 1 / current}
         membrane = {"tau_mem": drawing.dt / voltage, "r": 1 / voltage, "v_leak": bias / voltage}

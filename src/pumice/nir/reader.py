@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pumice.errors import FileFormatError
-from pumice.netx.fields import MAX_VALUES, Node, open_file
+from pumice.netx.fields import MAX_VALUES, Node
+from pumice.nir.in_memory import NirSource, opened
 
 FloatArray = npt.NDArray[np.float64]
 MAX_NODES = 10_000
@@ -118,8 +118,8 @@ class NirFile:
         return sources, targets
 
 
-def read_nir(path: Path) -> NirFile:
-    """Read a NIR file (HDF5) with NetX's hardened reader.
+def read_nir(source: NirSource) -> NirFile:
+    """Read a NIR file (HDF5), or an object of the `nir` package, with NetX's hardened reader.
 
     Node names with a slash, which HDF5 takes for nested groups, are put together again, with _ in its place: names
     of populations hold no separators.
@@ -127,13 +127,13 @@ def read_nir(path: Path) -> NirFile:
     Raises:
         FileFormatError: The file is missing, damaged, no NIR file, or holds a node or field that is not known.
     """
-    with open_file(path) as root:
+    with opened(source) as root:
         if "node" not in root:
             kind = "a NetX network (pumice.load reads it)" if "layer" in root or "pumice" in root else "no NIR file"
             raise root.error(f"has no group 'node': it is {kind}")
         nodes: dict[str, NirNode] = {}
         edges = _read_graph(root.child("node"), "", nodes, 0)
-        file = NirFile(f"{path}:", nodes, tuple(dict.fromkeys(edges)))
+        file = NirFile(root.where, nodes, tuple(dict.fromkeys(edges)))
     for edge in file.edges:
         for name in edge:
             if name not in nodes:

@@ -81,15 +81,21 @@ __all__ = [
     "TokenMixingSynapse",
     "Upsample",
     "UpsampleSynapse",
+    "from_nir",
     "set_gradient_",
     "sigma_delta",
     "surrogate_encoders",
     "synchronize_norms_",
+    "to_nir",
 ]
 
-__getattr__ = names.renamed(  # those of 0.1, until 0.3
+__getattr__ = names.renamed(
     __name__,
     {
+        # In higher rows: they read files, trace and quantize.
+        "from_nir": "pumice.train.from_nir:from_nir",
+        "to_nir": "pumice.lowering.float_nir:to_nir",
+        # Names of 0.1, until 0.3.
         "deploy": "pumice.quantization:quantize_",
         "is_deployed": "pumice.quantization:is_quantized",
         "set_gradient": "pumice.nn:set_gradient_",

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from pumice.fixedpoint.formats import STATE_LIMIT
 from pumice.ir import Conv, Dense, Graph, Population, Sparse, Synapse, check_known, flatten_whc
+from pumice.ir.relays import value_relay
 from pumice.passes.base import PassResult, check_unscheduled
 from pumice.passes.current_bounds import current_bounds
-from pumice.passes.insert_relays import value_relay
 
 IntArray = npt.NDArray[np.integer[Any]]
 Cores = Callable[[Graph, str], "int | None"]

@@ -39,7 +39,8 @@ class IntegerWeight:
         Raises:
             LoweringError: The largest sum is not exact.
         """
-        integers = self._neuron.integer_weight(weight, self._synapse.gain())
+        unit = 1 << self._synapse.weight_exp
+        integers = self._neuron.integer_weight(weight, self._synapse.gain() / unit) * unit
         largest = self._synapse.rows(integers.detach().abs()).sum(1).max() * self.max_input
         if torch.compiler.is_compiling():  # a graph cannot choose by a number
             torch._assert_async(largest < self._max_sum, self._bound())

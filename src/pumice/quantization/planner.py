@@ -81,7 +81,13 @@ def is_rescaled(call: Call) -> bool:
         return True
     if isinstance(call.block.neuron, FloatCubaNeuron) or isinstance(call.block.neuron.norm, TDBN):
         return True
-    return call.reads_current or any(map(adds_bias, own_synapses(call)))
+    return _given_vth_mant(call) is not None or call.reads_current or any(map(adds_bias, own_synapses(call)))
+
+
+def _given_vth_mant(call: Call) -> int | None:
+    """The integer threshold that a block was made with."""
+    given: int | None = getattr(call.block, "vth_mant", None)
+    return given
 
 
 def _peaks(calls: Sequence[Call], largest_input: int) -> dict[str, list[int]]:
@@ -103,6 +109,8 @@ def _vth_mants(layers: Sequence[Call], new: Sequence[Call], peaks: Mapping[str, 
 def _vth_mant(call: Call, max_inputs: list[int]) -> int:
     """The largest threshold that fits the block's own weights and bias."""
     neuron = call.block.neuron
+    if (given := _given_vth_mant(call)) is not None:
+        return given
     if not is_rescaled(call):
         return int(neuron.v_th_mant)
     synapses = with_peaks(call, max_inputs)
@@ -142,7 +150,8 @@ def _synapses(
             continue
         synapses = with_peaks(call, peaks[call.name])
         most = EXACT_FLOAT32 // (1 if _is_concat(call) else len(synapses))
-        firsts = [term.first_channel for term in call.terms] or [0] * len(synapses)
+        firsts = [term.first_channel for term in call.terms]
+        firsts += [0] * (len(synapses) - len(firsts))
         found[call.name] = [
             SynapsePlan(synapse_name(names, call, s), peak, most, first, s.folds is s.owner, s.recurrent)
             for (s, peak), first in zip(synapses, firsts, strict=True)
@@ -165,19 +174,20 @@ def _layer(call: Call, vth_mant: int | None, synapses: tuple[SynapsePlan, ...], 
     block, old = call.block, has_integers(call.block)
     if isinstance(block, LinearReadout):
         scale = block.integer_scale if old else block.fitting_scale(call.terms)
-        rows = [(block.real_weight(term), peak) for term, peak in zip(call.terms, peaks, strict=True)]
+        rows = [(block.real_weight(term), peak, 1) for term, peak in zip(call.terms, peaks, strict=True)]
         bias, decays = block.real_bias(call.terms), [block.current_decay_q12, block.voltage_decay_q12]
     else:
         assert vth_mant is not None
         scale = vth_mant / float(block.neuron.threshold)
-        rows = [(synapse.folded_rows(), peak) for synapse, peak in with_peaks(call, peaks)]
+        rows = [(s.folded_rows(), peak, 1 << s.weight_exp) for s, peak in with_peaks(call, peaks)]
         bias, decays = offset(call), [int(decay.min()) for decay in decays_q12(block.neuron)]
     wanted_bias = (bias.double() * scale).numpy(force=True)
     if not old and vth_mant is not None:
         _check_bias(call.name, wanted_bias)
         _check_vth(call, vth_mant)
-    scaled = [(2 * np.rint((weight.double() * scale / 2).numpy(force=True)), peak) for weight, peak in rows]
-    integers = [(weight.clip(*MIXED_WEIGHT), peak) for weight, peak in scaled]
+    in_units = [2 * np.rint((w.double() * (scale / unit) / 2).numpy(force=True)) for w, _, unit in rows]
+    scaled = [(w * unit, peak) for w, (_, peak, unit) in zip(in_units, rows, strict=True)]
+    integers = [(w.clip(*MIXED_WEIGHT) * unit, peak) for w, (_, peak, unit) in zip(in_units, rows, strict=True)]
     for (weight, _), synapse in zip(integers, synapses, strict=False):  # a read-out has none
         largest = float(np.abs(weight).sum(1).max(initial=0.0)) * synapse.max_input
         check_sum(call.name, largest, synapse.max_input, synapse.max_sum)

@@ -40,6 +40,11 @@ class SynapseView:
         weight: torch.Tensor = self.owner.weight
         return weight
 
+    @property
+    def weight_exp(self) -> int:
+        """Exponent of the integers, by which the sum is shifted left on the chip."""
+        return int(getattr(self.owner, "weight_exp", 0))
+
     def gain(self) -> torch.Tensor:
         """What the norm multiplies the weight by, per channel."""
         return self.folds.gain() if isinstance(self.folds, AbstractSynapse) else gain_of(self.folds)
@@ -76,18 +81,25 @@ class SynapseView:
 
 def call_synapses(call: Call) -> list[SynapseView]:
     """The synapses of a block in one of its calls: those of the sum that its neurons get, or `synapse_views`."""
-    return (
-        [SynapseView(term.synapse, term.synapse) for term in call.terms] if call.terms else synapse_views(call.block)
-    )
+    if not call.terms:
+        return synapse_views(call.block)
+    back = _recurrent(call.block)
+    forward = [SynapseView(term.synapse, term.synapse) for term in call.terms]
+    return forward + [SynapseView(synapse, synapse, recurrent=True) for synapse in back]
 
 
 def synapse_owners(call: Call) -> list[Any]:
     """The synapses, ours or SLAYER's, whose weights a block uses in one of its calls."""
     block = call.block
     if call.terms:
-        return [term.synapse for term in call.terms]
+        return [term.synapse for term in call.terms] + _recurrent(block)
     names = ("synapse", "input_synapse", "recurrent_synapse")
     return [getattr(block, name) for name in names if hasattr(block, name)]
+
+
+def _recurrent(block: Any) -> list[Any]:
+    """A block's synapse from its neurons to themselves, where the others are the terms of a sum."""
+    return [] if getattr(block, "recurrent", None) is None else [block.recurrent]
 
 
 def synapse_views(block: Any) -> list[SynapseView]:

@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pumice.errors import InputError, MissingExtraError, PumiceWarning
 from pumice.files.write import replace_atomically
 from pumice.train.folders import make_folder
 from pumice.train.history import EpochRecord
+from pumice.train.loggers import log_function
 from pumice.train.recipe import LoggingSection
 
 STEP_FIELDS = ("step", "phase", "epoch", "batch", "lr", "loss", "accuracy")
@@ -37,9 +38,22 @@ class RunLogs:
         wanted: Which logs.
         log_bytes: Length of `steps.csv` when the run was interrupted; 0 begins anew.
         steps: Steps that were done then.
+        logger: The user's, see `pumice.train.train`; it gets the figures that TensorBoard would get.
+
+    Raises:
+        InputError: The logger takes no figures.
     """
 
-    def __init__(self, folder: Path | None, wanted: LoggingSection, *, log_bytes: int = 0, steps: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        wanted: LoggingSection,
+        *,
+        log_bytes: int = 0,
+        steps: int = 0,
+        logger: Any = None,
+    ) -> None:
+        self._log = None if logger is None else log_function(logger)
         self._folder = folder
         self._csv = wanted.csv and folder is not None
         self._pending: list[str] = []
@@ -88,21 +102,14 @@ class RunLogs:
             self._pending.append(
                 _row((step, phase, epoch, batch, repr(lr), repr(loss), "" if accuracy is None else repr(accuracy)))
             )
-        if self._board is not None:
-            for name, value in (("lr", lr), ("loss", loss), ("accuracy", accuracy)):
-                if value is not None:
-                    self._board.add_scalar(f"step/{name}", value, step)
+        self._note({"step/lr": lr, "step/loss": loss, "step/accuracy": accuracy}, step)
 
     def epoch(self, history: Sequence[EpochRecord], step: int) -> None:
         """Write the table of epochs anew: it follows from the history."""
         self._begin()
-        if self._board is not None:
-            record = history[-1]
-            for name in (*EPOCH_FIELDS[2:], *ERROR_FIELDS):
-                if getattr(record, name) is not None:
-                    self._board.add_scalar(f"epoch/{name}", getattr(record, name), step)
-            for block, rate in record.firing_rates.items():
-                self._board.add_scalar(f"firing_rate/{block}", rate, step)
+        record = history[-1]
+        figures = {f"epoch/{name}": getattr(record, name) for name in (*EPOCH_FIELDS[2:], *ERROR_FIELDS)}
+        self._note({**figures, **{f"firing_rate/{block}": rate for block, rate in record.firing_rates.items()}}, step)
         if self._folder is None or not self._csv:
             return
         blocks = list(history[-1].firing_rates)
@@ -112,6 +119,14 @@ class RunLogs:
             rows.append((*(getattr(record, name) for name in names), *record.firing_rates.values()))
         with replace_atomically(self._folder / "epochs.csv") as temporary:
             temporary.write_text("".join(map(_row, rows)), encoding="utf-8")
+
+    def _note(self, figures: Mapping[str, float | None], step: int) -> None:
+        known = {name: value for name, value in figures.items() if value is not None}
+        if self._board is not None:
+            for name, value in known.items():
+                self._board.add_scalar(name, value, step)
+        if self._log is not None:
+            self._log(known, step=step)
 
     def flush(self) -> int:
         """Bring all notes to the disk; return the length of the step log, for the checkpoint.

@@ -25,6 +25,7 @@ from pumice.train.checkpoint import Checkpoint, excerpt, save_checkpoint
 from pumice.train.epoch import batches_per_epoch, train_epoch
 from pumice.train.history import FINETUNE, FLOAT, EpochRecord
 from pumice.train.initialize import initialize_by_data_
+from pumice.train.loggers import log_function
 from pumice.train.logs import RunLogs
 from pumice.train.moment_preserving import moment_preserving_
 from pumice.train.next_epoch import kept_record, next_epoch, stops_early
@@ -67,6 +68,7 @@ def train(
     extend: bool = False,
     on_epoch: Callable[[EpochRecord], None] = _ignore,
     on_batch: Callable[[], None] = _ignore,
+    logger: Any = None,
 ) -> Trained:
     """Train a network: `epochs` in real numbers, deploy it, then `finetune_epochs` through the chip's integers.
 
@@ -91,13 +93,18 @@ def train(
             phase, those before included.
         on_epoch: Called after every epoch, once its checkpoint is written.
         on_batch: Called after every batch.
+        logger: Also gets each step's and each epoch's figures: a run of Weights & Biases (`wandb.init(...)`), the
+            module `mlflow`, a logger of Lightning, or any object with `log(figures, step=)` or
+            `log_metrics(figures, step=)`. Of several processes, that of the first one is told.
 
     Raises:
-        InputError: A weight, a statistic, a gradient or the loss is not finite, a file cannot be written, another
-            run writes to the folder, the device is not there, or the checkpoint is of another recipe. The last
-            checkpoint is whole then.
+        InputError: The logger takes no figures, a weight, a statistic, a gradient or the loss is not finite, a file
+            cannot be written, another run writes to the folder, the device is not there, or the checkpoint is of
+            another recipe. The last checkpoint is whole then.
         LoweringError: The network cannot be deployed.
     """
+    if logger is not None:
+        log_function(logger)  # before the work
     keep_large_tensors()
     recipe = with_given_network(recipe, model)
     if resume_from is None:
@@ -124,7 +131,7 @@ def train(
                 deploy(trained.model.cpu(), recipe, trained.dataset)
                 optimizer_state = run = None
             if run is None:
-                run = _set_up(trained, phase, position, path=path, logs=logs, on_batch=on_batch)
+                run = _set_up(trained, phase, position, path=path, logs=logs, on_batch=on_batch, logger=logger)
                 logs = run.logs
                 _load_optimizer(run.optimizer, optimizer_state)
             record = train_epoch(run, phase, epoch)
@@ -203,6 +210,7 @@ def _set_up(
     path: Path | None,
     logs: RunLogs | None,
     on_batch: Callable[[], None],
+    logger: Any,
 ) -> Run:
     fabric = make_fabric(trained.recipe, phase)
     if fabric.world_size > 1:
@@ -214,7 +222,9 @@ def _set_up(
         freeze_surrogates_(trained.model)
     if logs is None:
         folder = path.parent if path is not None and fabric.global_rank == 0 else None
-        logs = RunLogs(folder, trained.recipe.logging, log_bytes=position.log_bytes, steps=position.steps)
+        told = logger if fabric.global_rank == 0 else None
+        so_far = {"log_bytes": position.log_bytes, "steps": position.steps}
+        logs = RunLogs(folder, trained.recipe.logging, **so_far, logger=told)
     optimizer = make_optimizer(trained.model, trained.recipe.training)
     with warnings.catch_warnings():
         # The successor of this option would still bring the buffers together once, whatever their shapes.

@@ -1,6 +1,8 @@
 """NIR files of a test's own, and a float simulation that walks a file node by node and composes nothing."""
 
+from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -8,8 +10,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from pumice import PumiceError, to_nir
 from pumice.backends import get_backend
-from pumice.ir import from_stream, to_stream
+from pumice.ir import Accumulator, Conv, Cuba, Dense, Graph, Input, from_stream, to_stream, with_reset_schedule
 
 NEURONS = ("IF", "LIF", "CubaLIF", "Threshold", "I", "LI", "CubaLI")
 
@@ -211,3 +214,97 @@ def run_graph():
 def spikes(rng):
     """Function: random input of 0 and 1."""
     return lambda *shape, rate=0.3: (rng.random(shape) < rate).astype(np.int64)
+
+
+def weights(*shape, seed=1, low=-4, high=14):
+    return np.random.default_rng(seed).integers(low, high, shape)
+
+
+def network(shape, *layers, value_range=(0, 1)):
+    """A chain: (population, synapse without ends) pairs; synapses may come in tuples, further ones as they are."""
+    populations, synapses, before = [], [], "input"
+    for population, into in layers:
+        own = [replace(s, source=s.source or before, target=population.name) for s in into]
+        populations.append(population)
+        synapses += own
+        before = population.name
+    return Graph(Input("input", shape, value_range), tuple(populations), tuple(synapses), (before,))
+
+
+def dense(n_out, n_in, source="", *, seed=1, **more):
+    return Dense(source, "", weight=weights(n_out, n_in, seed=seed), **more)
+
+
+def fine(n_out, n_in):
+    """Sums of which the fractions that decays drop are a small part."""
+    return dense(n_out, n_in, weight_exp=5)
+
+
+def conv(weight, **more):
+    return Conv("", "", weight=weight, **more)
+
+
+def cuba(name="a", shape=(5,), vth=16, i=4096, v=0, **more):
+    return Cuba(name, shape, vth_mant=vth, i_decay_q12=i, v_decay_q12=v, **more)
+
+
+@pytest.fixture(scope="session")
+def m():
+    """Makes graphs: `m.network(shape, (population, [synapses]), ...)`, and parts with few arguments."""
+    return SimpleNamespace(network=network, dense=dense, fine=fine, conv=conv, cuba=cuba, weights=weights)
+
+
+@pytest.fixture
+def exported(tmp_path):
+    return lambda graph, **options: to_nir(graph, tmp_path / "a.nir", **options)
+
+
+@pytest.fixture
+def stream(rng):
+    """Function: random input of a graph, in NIR's order."""
+
+    def draw_one(graph, n=3, steps=30):
+        low, high = graph.input.value_range
+        shape = (n, steps, *graph.input.shape[::-1])
+        return rng.integers(low, high + 1, shape) if high > 1 else (rng.random(shape) < 0.3).astype(int)
+
+    return draw_one
+
+
+def _compared(graph, run_graph, x):
+    """What the output sends, in NIR's units; biases begin with a sample's first input."""
+    unscheduled = graph.timing is None and not any(p.reset for p in graph.populations)
+    got = run_graph(with_reset_schedule(graph, 1000, offset=1) if unscheduled else graph, x)
+    got = got.reshape(*got.shape[:2], -1)
+    return got / 64 if isinstance(graph.output, Accumulator) else got
+
+
+def _difference(expected, got):
+    """Read-outs drop fractions in each decay."""
+    expected = expected.reshape(got.shape)
+    return np.abs(expected - got) > 2 / 64 if got.dtype.kind == "f" else expected != got
+
+
+@pytest.fixture
+def compared(run_graph):
+    """Function: (graph, x) -> what its output sends, in NIR's units."""
+    return lambda graph, x: _compared(graph, run_graph, x)
+
+
+@pytest.fixture
+def difference():
+    """Function: where a float simulation and integers are not the same."""
+    return _difference
+
+
+@pytest.fixture
+def exported_or_why(exported):
+    """Function: the file of a graph, or the message of its refusal."""
+
+    def export(graph):
+        try:
+            return exported(graph)
+        except PumiceError as error:
+            return str(error)
+
+    return export

@@ -5,6 +5,7 @@ import pytest
 
 from pumice import PumiceError, from_nir
 from pumice.ir import Conv, Dense, verify_graph
+from pumice.nir.reader import FIELDS
 
 N, T, DT = 3, 40, 1e-4
 
@@ -70,6 +71,13 @@ CHAINS = {
     "v_leak": ((6,), [linear(5, 6), lif(5, leak=0.5)], [SOFT, WRONG_DT]),
     "v_reset = v_leak": ((6,), [linear(5, 6), lif(5, leak=0.25, reset=0.25)], [SOFT, WRONG_DT]),
     "CubaLIF": ((6,), [linear(5, 6, size=0.3), cuba(5)], [SOFT, WRONG_DT]),
+    # Whole sums meet the threshold itself where nothing is left of the step before.
+    "LIF at its threshold": ((6,), [linear(5, 6), lif(5, tau=1.0, threshold=0.5)], [AT_THRESHOLD, WRONG_DT]),
+    "CubaLIF at its threshold": (
+        (6,),
+        [linear(5, 6), cuba(5, tau_syn=1.0, tau_mem=1.0, threshold=0.5)],
+        [AT_THRESHOLD, WRONG_DT],
+    ),
     "CubaLIF with bias": ((6,), [affine(5, 6, size=0.3), cuba(5)], [SOFT, WRONG_DT]),
     "Threshold": ((6,), [linear(5, 6), {"type": "Threshold", "threshold": np.full(5, 0.5)}], [AT_THRESHOLD]),
     "Scale": ((6,), [linear(5, 6), {"type": "Scale", "scale": np.array([1, 1, 0.5, 1, 1])}, if_(5)], [SOFT]),
@@ -150,6 +158,7 @@ def test_recurrence_is_one_step_late_and_does_not_leak_between_samples(
     got = run_graph(from_nir(path, dt=DT, sample_steps=T), x)
     np.testing.assert_array_equal(got, simulate(path, x, dt=DT))
     assert np.any(got != simulate(path, x, dt=DT, late=1))
+    assert np.any(got != simulate(path, x, dt=DT, **SOFT))
 
 
 def test_a_residual_edge_adds_up_what_is_of_one_step(write_nir, simulate, run_graph, spikes):
@@ -165,6 +174,7 @@ def test_a_residual_edge_adds_up_what_is_of_one_step(write_nir, simulate, run_gr
     path, x = write_nir({**ends, **inner, "o": if_(5)}, edges), spikes(N, T, 6)
     graph = from_nir(path, dt=DT, sample_steps=T)
     np.testing.assert_array_equal(run_graph(graph, x), simulate(path, x, dt=DT))
+    assert np.any(run_graph(graph, x) != simulate(path, x, dt=DT, **SOFT))
     unbalanced = graph.replace(
         synapses=tuple(
             s if (s.source, s.target) != ("l", "o") else type(s)(s.source, s.target, weight=s.weight, delay_steps=1)
@@ -184,6 +194,8 @@ def test_conv1d_is_a_convolution_of_one_row(chain_nir, simulate, run_graph, spik
     got = run_graph(graph, x)[:, :, :, 0]
     assert isinstance(graph.synapses[0], Conv)
     np.testing.assert_array_equal(got, simulate(path, x, dt=DT))
+    for defect in (AT_THRESHOLD, SOFT):
+        assert np.any(got != simulate(path, x, dt=DT, **defect)), defect
 
 
 @pytest.mark.parametrize("neuron", ["LI", "CubaLI", "I"])
@@ -193,23 +205,32 @@ def test_a_readout_gives_the_voltage_in_its_unit(neuron, chain_nir, simulate, ru
     }
     fields.pop("v_reset")
     if neuron == "I":
-        fields = {"r": np.ones(5)}
+        fields = {"r": np.full(5, 1 / DT)}
     path, x = chain_nir((6,), linear(5, 6), {**fields, "type": neuron}), spikes(N, T, 6)
     graph = from_nir(path, dt=DT, weights="split", sample_steps=T)
     voltage = run_graph(graph, x) * float(graph.info["unit"])
-    np.testing.assert_allclose(voltage, simulate(path, x, dt=DT), atol=2e-3)
+    expected = simulate(path, x, dt=DT)
+    np.testing.assert_allclose(voltage, expected, atol=2e-3)
+    for defect in (simulate(path, x, dt=0.5 * DT), np.roll(expected, 1, axis=1)):
+        assert np.abs(voltage - defect).max() > 0.1
 
 
 def test_a_linear_node_at_the_end_is_read_out(chain_nir, simulate, run_graph, spikes):
     path, x = chain_nir((6,), linear(5, 6), if_(5), linear(2, 5)), spikes(N, T, 6)
     graph = from_nir(path, dt=DT)
-    np.testing.assert_allclose(run_graph(graph, x) * float(graph.info["unit"]), simulate(path, x, dt=DT), atol=1e-6)
+    sent = run_graph(graph, x) * float(graph.info["unit"])
+    np.testing.assert_allclose(sent, simulate(path, x, dt=DT), atol=1e-6)
+    for defect in (AT_THRESHOLD, SOFT):
+        assert np.abs(sent - simulate(path, x, dt=DT, **defect)).max() > 0.01, defect
 
 
 def test_values_enter_by_an_input_scale(chain_nir, simulate, run_graph, rng):
     path, x = chain_nir((6,), linear(5, 6), if_(5)), rng.integers(-8, 9, size=(N, T, 6))
     graph = from_nir(path, dt=DT, input_range=(-8, 8), input_scale=4.0)
-    np.testing.assert_array_equal(run_graph(graph, x), simulate(path, x / 4, dt=DT))
+    got = run_graph(graph, x)
+    np.testing.assert_array_equal(got, simulate(path, x / 4, dt=DT))
+    assert np.any(got != simulate(path, x / 4, dt=DT, **SOFT))
+    assert np.any(got != simulate(path, x / 2, dt=DT))
 
 
 def test_split_weights_come_nearer_to_any_weights(chain_nir, simulate, run_graph, spikes, rng):
@@ -265,3 +286,11 @@ def test_what_cannot_be_is_refused_with_the_remedy(change, match, chain_nir):
 def test_biases_need_the_steps_of_a_sample(chain_nir):
     with pytest.raises(PumiceError, match="sample_steps=T"):
         from_nir(chain_nir((6,), affine(5, 6), lif(5)))
+
+
+def test_every_primitive_has_its_comparison_and_a_defect():
+    """Those of the chains above; the others have tests of their own."""
+    types = {node["type"] for _, nodes, _ in CHAINS.values() for node in nodes}
+    assert all(defects for *_, defects in CHAINS.values())
+    apart = {"Input", "Output", "Conv1d", "I", "LI", "CubaLI"}
+    assert types | apart == {*FIELDS}

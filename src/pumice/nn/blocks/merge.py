@@ -13,11 +13,14 @@ import torch
 from pumice.errors import InputError, PumiceWarning
 from pumice.nn.blocks.activation import make_neuron
 from pumice.nn.blocks.current import Term
+from pumice.nn.blocks.recurrent import recur
 from pumice.nn.checks import check_same_shape
 from pumice.nn.neurons.floating import FloatCubaNeuron
-from pumice.nn.neurons.slayer_state import draw_decays
+from pumice.nn.neurons.recurrent_integer import ChipRecurrent
+from pumice.nn.neurons.slayer_state import decays_q12, draw_decays
 from pumice.nn.synapses.base import AbstractSynapse, synapse_list
 from pumice.nn.synapses.delay import Delay
+from pumice.nn.synapses.dense import DenseSynapse
 
 
 class Merge(torch.nn.Module):
@@ -40,13 +43,17 @@ class Merge(torch.nn.Module):
             input.
         concat: Put the synapses' channels side by side instead of summing them.
         delay: Learn an axonal `Delay` per channel.
+        recurrent: From these neurons to themselves, one step late and before any delay; without a norm, and not for
+            images. Each call starts from rest.
+        vth_mant: The integer threshold that quantizing gives the neurons, 1 and up; chosen there if not given.
 
     Shape:
         One tensor (batch, channel, ..., time) for each synapse -> one of spikes.
 
     Raises:
         InputError: No synapses, synapses of different channels that are summed, a norm in `neuron_params` or a number
-            missing there, another number of inputs than synapses, or currents of different shapes.
+            missing there, another number of inputs than synapses, or currents of different shapes; a recurrent
+            synapse of other neurons or with a norm.
 
     Example:
         >>> from pumice.nn import ConvSynapse, IdentitySynapse
@@ -58,7 +65,13 @@ class Merge(torch.nn.Module):
     """
 
     def __init__(
-        self, neuron_params: dict[str, Any], *synapses: AbstractSynapse, concat: bool = False, delay: bool = False
+        self,
+        neuron_params: dict[str, Any],
+        *synapses: AbstractSynapse,
+        concat: bool = False,
+        delay: bool = False,
+        recurrent: DenseSynapse | None = None,
+        vth_mant: int | None = None,
     ) -> None:
         super().__init__()
         self.neuron: Any = make_neuron("Merge", neuron_params)
@@ -67,6 +80,11 @@ class Merge(torch.nn.Module):
         channels = self._channels()
         draw_decays(self.neuron, channels)
         self.delay = Delay(channels) if delay else None
+        self.recurrent, self.vth_mant = recurrent, vth_mant
+        if recurrent is not None:
+            _check_recurrent(recurrent, channels)
+            recurrent.weight_hook = self.neuron.quantize_8bit
+            self.neuron.persistent_state = True  # from step to step; each call starts from rest
         if not concat:
             _warn_of_variance(synapses)
         for synapse in synapses:
@@ -77,8 +95,23 @@ class Merge(torch.nn.Module):
 
     def forward(self, *xs: torch.Tensor) -> torch.Tensor:
         """Spikes for one input per synapse."""
-        spikes: torch.Tensor = self.neuron(self.current(*xs))
+        current = self.current(*xs)
+        spikes: torch.Tensor = self.neuron(current) if self.recurrent is None else self._recurring(current)
         return spikes if self.delay is None else self.delay(spikes)
+
+    def _recurring(self, current: torch.Tensor) -> torch.Tensor:
+        synapse, neuron = self.recurrent, self.neuron
+        assert synapse is not None
+        matrix = synapse.weight if synapse.weight_hook is None else synapse.weight_hook(synapse.weight)
+        if neuron.is_deployed:
+            numbers = neuron.integer_bias(), *decays_q12(neuron)
+            constants = float(neuron.vth_mant), neuron.integer_scale, neuron.surrogate
+            found: torch.Tensor = ChipRecurrent.apply(current, matrix, *numbers, *constants)
+            return found
+        neuron.reset_state()
+        found = recur(current, neuron, matrix)
+        neuron.reset_state()
+        return found
 
     def current(self, *xs: torch.Tensor) -> torch.Tensor:
         """What the neurons receive."""
@@ -116,6 +149,16 @@ class Merge(torch.nn.Module):
         sizes = [synapse.out_channels if self.concat else 0 for synapse in synapses]
         firsts = list(accumulate(sizes, initial=0))[:-1]
         return tuple(map(Term, synapses, xs, firsts))
+
+
+def _check_recurrent(recurrent: DenseSynapse, channels: int) -> None:
+    if not isinstance(recurrent, DenseSynapse) or recurrent.norm is not None:
+        raise InputError(f"Merge: recurrent must be a DenseSynapse without a norm, got {recurrent!r}")
+    if (recurrent.in_channels, recurrent.out_channels) != (channels, channels):
+        raise InputError(
+            f"Merge: the recurrent synapse goes from {recurrent.in_channels} to {recurrent.out_channels} neurons, "
+            f"and must go from {channels} to {channels}"
+        )
 
 
 def _warn_of_variance(synapses: Sequence[AbstractSynapse]) -> None:

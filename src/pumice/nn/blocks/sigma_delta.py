@@ -127,7 +127,7 @@ class Merge(CubaMerge):
             channels=self._channels() if neuron_params.get("bias", True) else 0,
             sends_changes=self.sends_changes,
         )
-        self.delay = None
+        self.delay = self.recurrent = self.vth_mant = None
 
 
 class Dense(Merge):

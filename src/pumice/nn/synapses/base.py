@@ -51,6 +51,8 @@ class AbstractSynapse(torch.nn.Module, ABC):
 
     takes_images = False
     """Whether the input has a height and a width."""
+    weight_exp = 0
+    """Quantized, the weights are multiples of 2^weight_exp of their 8-bit integers."""
     weight: torch.Tensor
     bias: torch.nn.Parameter | None
     weight_hook: Callable[[torch.Tensor], torch.Tensor] | None

@@ -1,0 +1,218 @@
+"""`pumice.nn.to_nir`: a floating-point network goes out as a NIR file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from lava.lib.dl.slayer import synapse as slayer_synapse
+
+from pumice.errors import InputError, LoweringError
+from pumice.ir import Accumulator, Cuba
+from pumice.lowering.blocks import channel_last
+from pumice.lowering.synapses import population_name, shape_of
+from pumice.netx.tree import write_tree
+from pumice.nir.drawing import Drawing, nir_order, nir_shape
+from pumice.nir.exporting import nir_path
+from pumice.nir.metadata import NIR_VERSION
+from pumice.nir.neuron_nodes import Drive, draw_neurons
+from pumice.nir.reader import GRAPH
+from pumice.nn.blocks.current import sum_of_offsets
+from pumice.nn.blocks.linear_readout import LinearReadout
+from pumice.nn.neurons.folding import offset_of
+from pumice.nn.neurons.slayer_state import decays_q12
+from pumice.nn.synapses.conv import ConvSynapse
+from pumice.nn.synapses.dense import DenseSynapse
+from pumice.nn.synapses.identity import IdentitySynapse
+from pumice.nn.synapses.linear import LinearSynapse
+from pumice.quantization.known import check_known
+from pumice.quantization.quantize import is_quantized, undisturbed
+from pumice.quantization.sigma_delta import sends_changes
+from pumice.quantization.synapse_view import SynapseView, call_synapses
+from pumice.quantization.trace import INPUT, SYNAPTIC, Call, trace_model
+
+FloatArray = npt.NDArray[np.float64]
+_DENSE = (DenseSynapse, slayer_synapse.Dense)
+_CONV = (ConvSynapse, slayer_synapse.Conv)
+
+
+def to_nir(
+    model: torch.nn.Module, example_input: torch.Tensor, path: str | os.PathLike[str], *, dt: float = 1e-4
+) -> Path:
+    r"""Write a network before quantization as a NIR file (Pedersen et al., Nature Communications 2024).
+
+    Norms are folded into weights and biases, weights are those of the forward pass (on SLAYER's grid, where the block
+    has it), and each neuron is the node whose Euler step of :math:`\Delta t` is SLAYER's without its rounding:
+
+    .. math:: \tau = \Delta t \cdot 4096 / d, \qquad r = w_\text{in} = 4096 / d
+
+    A floating-point simulation of the file gives the model's spikes, up to what SLAYER drops in each decay: multiples
+    of 1/64 toward zero. A quantized model is lowered first (`pumice.lower`); `pumice.to_nir` writes the graph.
+
+    Args:
+        model: As for `pumice.lower`: `pumice.nn` blocks, or lava-dl's CUBA blocks.
+        example_input: A batch, (batch, *shape, time).
+        path: The file, `*.nir`; an existing one is replaced.
+        dt: Length of a step, in seconds.
+
+    Returns:
+        The path.
+
+    Raises:
+        LoweringError: A block has no node; the message names it. The model is quantized.
+        InputError: An argument does not fit, or the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from pumice import nn
+        >>> params = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}
+        >>> model = torch.nn.Sequential(nn.Dense(params, 3, 2))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = to_nir(model, torch.ones(1, 3, 5), Path(folder) / "a.nir")
+        ...     list(dict(nn.from_nir(file).named_children()))
+        ['dense0']
+    """
+    file_path = nir_path(path)
+    if not isinstance(dt, (int, float)) or not 0 < dt < np.inf:
+        raise InputError(f"dt must be a time > 0, in seconds, got {dt!r}")
+    if is_quantized(model):
+        raise LoweringError(
+            "the model is quantized: write its integers, pumice.to_nir(pumice.lower(model, example_input), path), or "
+            "export a copy from before quantize_"
+        )
+    with undisturbed(model, example_input) as example, torch.no_grad():
+        writer = _Writer(dt, example)
+        traced = trace_model(model, example)
+        for call in traced.calls:
+            writer.add(call)
+        for name in traced.outputs:
+            writer.end(name)
+    file = writer.drawing.file()
+    nodes = {name: {"type": node.type, **node.fields} for name, node in file.nodes.items()}
+    write_tree(
+        file_path, {"version": NIR_VERSION, "node": {"type": GRAPH, "nodes": nodes, "edges": list(file.edges)}}
+    )
+    return file_path
+
+
+class _Writer:
+    """Draws call by call; remembers of each what sends its spikes."""
+
+    def __init__(self, dt: float, example: torch.Tensor) -> None:
+        self.drawing = Drawing("pumice.nn.to_nir", dt)
+        shape = tuple(example.shape[1:-1])
+        self.drawing.put(self.drawing.reserve(INPUT), "Input", shape=np.array(shape))
+        self.nodes, self.shapes = {INPUT: INPUT}, {INPUT: tuple(shape[::-1])}
+        self.calls: dict[str, Call] = {}
+
+    def add(self, call: Call) -> None:
+        """A block, or a flatten, which is drawn where it is needed."""
+        if not isinstance(call.block, SYNAPTIC):
+            (source,) = call.sources
+            self.nodes[call.name], self.shapes[call.name] = self.nodes[source], self.shapes[source]
+            if source in self.calls:
+                self.calls[call.name] = self.calls[source]
+            return
+        check_known(call)
+        if sends_changes(call.block):
+            raise LoweringError(
+                f"block {call.name!r}: NIR has no sigma-delta neurons; lower it and keep the .net file"
+            )
+        shape = tuple(int(n) for n in call.y.shape[1:2]) if isinstance(call.block, LinearReadout) else shape_of(call)
+        node = self.drawing.reserve(population_name(call))
+        self.nodes[call.name], self.shapes[call.name], self.calls[call.name] = node, shape, call
+        flat = len(shape) == 1
+        if isinstance(call.block, LinearReadout):
+            self._readout(call, node, shape)
+            return
+        neuron, channels = call.block.neuron, call.y.shape[1]
+        through = sum_of_offsets(call.terms, channels) if call.terms else torch.zeros(channels)
+        offset = torch.zeros(channels) if call.terms else offset_of(neuron).expand(channels)
+        decays = [channel_last(decay.numpy()) for decay in decays_q12(neuron)]
+        p = Cuba(node, shape, vth_mant=1, i_decay_q12=decays[0], v_decay_q12=decays[1])
+        constant, bias = (self._of_neurons(values, shape, flat) for values in (through, offset))
+        entry = draw_neurons(self.drawing, p, node, flat, Drive(constant, bias), threshold=float(neuron.threshold))
+        for index, view in enumerate(call_synapses(call)):
+            if view.recurrent:
+                self._dense(node, "", shape, entry, _used(view))
+                continue
+            source = call.sources[index]
+            self._synapse(call, view, source, entry)
+
+    def end(self, name: str) -> None:
+        """An output."""
+        shape = nir_shape(self.shapes[name], len(self.shapes[name]) == 1)
+        self.drawing.add(self.nodes[name], "output", "Output", shape=np.array(shape))
+
+    @staticmethod
+    def _of_neurons(values: torch.Tensor, shape: tuple[int, ...], flat: bool) -> FloatArray:
+        return nir_order(values.double().numpy(), shape, flat)
+
+    def _readout(self, call: Call, node: str, shape: tuple[int, ...]) -> None:
+        block = call.block
+        p = Accumulator(node, shape, v_decay_q12=block.voltage_decay_q12)
+        bias = block.real_bias(call.terms).double().numpy()
+        entry = draw_neurons(self.drawing, p, node, True, Drive(np.zeros(shape), bias))
+        for source, term in zip(call.sources, call.terms, strict=True):
+            self._dense(
+                self.nodes[source], source, self.shapes[source], entry, block.real_weight(term).double().numpy()
+            )
+
+    def _synapse(self, call: Call, view: SynapseView, source: str, entry: str) -> None:
+        owner, shape, weight = view.owner, self.shapes[source], _used(view)
+        if isinstance(owner, LinearSynapse):
+            weight = np.repeat(weight, owner.positions, axis=1)
+        if isinstance(owner, (*_DENSE, LinearSynapse)):
+            self._dense(self.nodes[source], source, shape, entry, weight)
+            return
+        node = self._delayed(self.nodes[source], source, shape)
+        name = f"{self.nodes[source]}_{entry}"
+        if isinstance(owner, IdentitySynapse):
+            flat = len(shape) == 1
+            self.drawing.connect(self.drawing.add(node, name, "Scale", scale=nir_order(weight, shape, flat)), entry)
+        elif isinstance(owner, (*_CONV, slayer_synapse.Pool)):
+            self.drawing.connect(self._convolution(node, name, owner, weight, shape), entry)
+        else:
+            raise LoweringError(
+                f"block {call.name!r}: NIR has no {type(owner).__name__}; lower the network, pumice.to_nir writes "
+                "its graph"
+            )
+
+    def _convolution(self, node: str, name: str, owner: Any, weight: FloatArray, shape: tuple[int, ...]) -> str:
+        pairs = {
+            key: np.array([int(n) for n in getattr(owner, key)[:2]]) for key in ("stride", "padding", "dilation")
+        }
+        kernel, groups = weight[..., 0], int(owner.groups)
+        if isinstance(owner, slayer_synapse.Pool):
+            kernel, groups = np.repeat(kernel, shape[-1], axis=0), shape[-1]
+        fields = {"input_shape": np.array(shape[1::-1]), "weight": kernel, "bias": np.zeros(len(kernel))}
+        return self.drawing.add(node, name, "Conv2d", **fields, **pairs, groups=groups)
+
+    def _dense(self, node: str, source: str, shape: tuple[int, ...], entry: str, weight: FloatArray) -> None:
+        name = f"{node}_{entry}"
+        before = self._delayed(node, source, shape)
+        if len(shape) > 1:
+            image = np.array(nir_shape(shape, flat=False))
+            before = self.drawing.add(before, f"{name}_flatten", "Flatten", start_dim=0, end_dim=-1, input_type=image)
+        self.drawing.connect(self.drawing.add(before, name, "Linear", weight=weight.reshape(len(weight), -1)), entry)
+
+    def _delayed(self, node: str, source: str, shape: tuple[int, ...]) -> str:
+        delay = self.calls[source].block.delay if source in self.calls else None
+        if delay is None:
+            return node
+        steps = nir_order(delay.steps().numpy(), shape, len(shape) == 1)
+        return (
+            self.drawing.add(node, f"{node}_delay", "Delay", delay=steps * self.drawing.dt) if steps.any() else node
+        )
+
+
+def _used(view: SynapseView) -> FloatArray:
+    """The weight of the forward pass, times the gain of its norm."""
+    hook, weight = view.hook(), view.weight()
+    used = (weight if hook is None else hook(weight)) * view.gain().reshape(-1, *[1] * (weight.ndim - 1))
+    found: FloatArray = used.detach().double().numpy(force=True)
+    return found

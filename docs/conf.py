@@ -6,17 +6,21 @@ from pathlib import Path
 
 from pumice import __version__
 
+sys.path.insert(0, str(Path(__file__).parent))  # mathml.py
 MARKS = re.compile(r":\w+:`[^`]*`|``[^`]*``|`(?P<code>[^`]+)`|(?<!\\)(?P<sign>[*|])")
 
 project = "pumice"
-author = "the pumice authors"
+author = copyright = "the pumice authors"
 release = version = __version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "sphinx_copybutton"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "sphinx_copybutton"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["results/**"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 html_theme = "furo"
+html_math_renderer = "mathml"
+html_static_path = ["static"]
+html_css_files = ["pages.css"]
 html_title = f"pumice {__version__}"
 templates_path: list[str] = []
 

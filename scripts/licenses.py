@@ -75,7 +75,7 @@ def license_of(name: str) -> str:
     text = next((line.strip() for line in found.get("License", "").splitlines() if line.strip()), "")
     return (
         expression
-        or (text if 0 < len(text) < 60 and not text.startswith("Copyright") else "")
+        or (text if any(map(str.isalpha, text)) and len(text) < 60 and not text.startswith("Copyright") else "")
         or ", ".join(classified)
         or "see the package"
     )

@@ -29,7 +29,7 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
 
     Example:
         >>> ticks(0, 0.93), ticks(1, 12)
-        ([0.0, 0.2, 0.4, 0.6, 0.8], [2.0, 4.0, 6.0, 8.0, 10.0, 12.0])
+        ([0.0, 0.2, 0.4, 0.6, 0.8], [5.0, 10.0])
     """
     if not high > low:
         return [low]

@@ -59,7 +59,7 @@ def percent(value: float) -> str:
 
     Example:
         >>> percent(0.98765), percent(0.00042), percent(0.0)
-        ('98.77 %', '0.042 %', '0 %')
+        ('98.77 %', '0.042 %', '0.00 %')
     """
     return f"{100 * value:.2f} %" if value >= 0.001 or not value else f"{100 * value:.2g} %"
 

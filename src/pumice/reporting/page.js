@@ -64,7 +64,7 @@
       if (!this.isImage) {
         this.map.width = this.viewer.steps;
         this.map.height = this.size;
-        this.map.style.width = "min(100%, 40rem)";
+        this.map.style.width = this.viewer.width;
         this.map.style.height = Math.round(Math.min(Math.max(this.size * 14, 24), 220)) + "px";
         return;
       }
@@ -84,6 +84,7 @@
       this.wide = this.viewer.steps > 80 ? 1 : 8;
       this.strip.width = this.viewer.steps * this.wide;
       this.strip.height = 34;
+      this.strip.style.width = this.viewer.width;
     }
 
     colorInput() {
@@ -255,6 +256,7 @@
     constructor(root, data) {
       this.steps = data.steps;
       this.step = 0;
+      this.width = "min(100%, " + Math.min(640, 64 * data.steps) + "px)";
       this.timer = null;
       const find = name => root.querySelector(name);
       this.slider = find(".step"); this.output = find(".at"); this.play = find(".play");

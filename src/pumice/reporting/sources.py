@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pumice.backends.labelled import items
 from pumice.errors import InputError, MissingExtraError
 from pumice.files.seal import HDF5
-from pumice.ir import Graph, Timing
+from pumice.ir import Graph, Timing, latencies
 from pumice.netx import load
 from pumice.reporting.findings import Source
 
@@ -162,11 +162,12 @@ def without_labels(source: Source, reason: str) -> Source:
 
 
 def certificate_samples(graph: Graph) -> IntArray:
-    """A certificate's stream cut into samples, shape (n, T, *input shape); the rest of a sample is silence."""
+    """A certificate's stream cut into samples, shape (n, T, *input shape), without the silence behind the last."""
     assert graph.timing is not None
     assert graph.certificate is not None
     t, x = graph.timing, graph.certificate.x
-    n = max(1, (len(x) - t.lead_steps) // t.period_steps)
+    steps = latencies(graph)
+    n = max(1, (len(x) - t.lead_steps - max(steps[name] for name in graph.outputs)) // t.period_steps)
     samples = np.zeros((n, t.sample_steps, *graph.input.shape), np.int32)
     for i, sample in enumerate(samples):
         part = x[t.lead_steps + i * t.period_steps :][: t.sample_steps]

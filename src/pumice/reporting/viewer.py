@@ -31,7 +31,8 @@ def viewer_data(found: Findings) -> dict[str, Any]:
     the first in the lowest; other values the smallest of 1, 2 and 4 bytes with sign, little-endian.
     """
     graph = found.source.graph
-    names = shown_layers([layer.name for layer in found.layers if layer.name in found.shown[0].spikes])
+    reached = [layer.name for layer in found.layers if layer.name in found.shown[0].spikes]
+    names = shown_layers(reached)
     shapes = {name: shown_shape(graph.shape_of(name)) for name in names}
     samples = list(found.shown)
     steps = min(SHOWN_STEPS, len(samples[0].spikes[graph.input.name]))
@@ -45,7 +46,7 @@ def viewer_data(found: Findings) -> dict[str, Any]:
         "allSteps": len(found.shown[0].spikes[graph.input.name]),
         "samples": [sample.title for sample in samples],
         "layers": [_layer(found, graph, name, shapes[name], samples, steps, kinds[name], states) for name in names],
-        "hidden": len(found.layers) - len(names),
+        "hidden": len(reached) - len(names),
     }
 
 

@@ -35,9 +35,10 @@ def test_networks_are_told_from_checkpoints_by_their_bytes(tmp_path, digits_net)
     assert is_network(tmp_path / "missing.net")
 
 
-def test_the_certificate_is_cut_into_the_samples_that_it_was_made_of(rng):
-    graph = chain((4,), [3], seed=0).replace(timing=Timing(sample_steps=5, period_steps=8, lead_steps=2))
-    samples = rng.integers(0, 2, (3, 5, 4))
+@pytest.mark.parametrize("timing", [Timing(5, 8, lead_steps=2), Timing(1, 2)])
+def test_the_certificate_is_cut_into_the_samples_that_it_was_made_of(rng, timing):
+    graph = chain((4,), [3, 3, 3, 3, 3], seed=0).replace(timing=timing)
+    samples = rng.integers(0, 2, (3, timing.sample_steps, 4))
     graph = pumice.certify(graph, to_stream(graph, samples))
     np.testing.assert_array_equal(certificate_samples(graph), samples)
     found = opened(graph)

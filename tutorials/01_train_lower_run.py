@@ -117,9 +117,9 @@ assert small or accuracy > 0.9
 # %% [markdown]
 # ## Other learning rules
 # How a neuron's gradient is made is an object that it holds: SLAYER's, STBP's or HM2-BP's (`gradient` in its
-# parameters); spikes do not depend on it, so that all are lowered alike. The three on the same network, a layer of 256
-# neurons without norm or bias, on N-MNIST's small subset and on spoken digits, two seeds each (lines: the mean, bands:
-# both seeds):
+# parameters); spikes do not depend on it, so that all are lowered alike. The three on the same network, a layer of
+# 256 neurons without norm or bias, on N-MNIST's small subset and on spoken digits, two seeds each (lines: the mean,
+# bands: both seeds):
 #
 # `uv run python scripts/compare_rules.py nmnist=DIR fsdd=DIR --seeds 2 --plot tutorials/figures/rules.svg`
 #

@@ -55,6 +55,20 @@ def test_the_gpu_script_runs_to_its_end_without_one(script, tmp_path, capsys):
     assert sum(tensor.numel() for tensor in weights.values()) > 50_000
 
 
+def test_three_rules_on_the_same_network(script, tmp_path, capsys):
+    few = ("data.max_train=96", "data.max_test=20", "training.epochs=1", "data.steps=6")
+    settings = [part for setting in few for part in ("--set", setting)]
+    script("scripts/compare_rules.py", "digits", *settings, "--plot", tmp_path / "rules.svg")
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [row[:2] for row in rows] == [["digits", "SLAYER"], ["digits", "STBP"], ["digits", "HM2-BP"]]
+    differ, milliseconds, spikes = ([float(row[column]) for row in rows] for column in (-4, -3, -2))
+    assert differ == [0, 0, 0]
+    assert min(milliseconds) > 0
+    assert all(0 < n < 6 * 266 for n in spikes)
+    assert len({row[2] for row in rows} | {row[-2] for row in rows}) > 2  # they are three trainings
+    assert (tmp_path / "rules.svg").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.lava
 def test_ablations_of_a_mixer_are_exact(script, tmp_path, capsys):

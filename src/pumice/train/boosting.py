@@ -116,7 +116,7 @@ class SampleBoosting:
                 f"has {len(train)} to train with; resume it with its own data"
             )
         self._rate, self._labels, self._fabric = rate, torch.tensor(train.labels, dtype=torch.int64), run.fabric
-        self._weights = run.fabric.to_device(self._samples.weights)
+        self._weights = run.fabric.to_device(self._samples.weights.float())
         self._missed = run.fabric.to_device(self._samples.missed.clone())
 
     def scaled(self, answer: Any, samples: torch.Tensor) -> Any:

@@ -22,6 +22,7 @@ for peer in "${peers[@]}"; do
   echo "== ${packages[$peer]}"
   # shellcheck disable=SC2086 -- several packages
   uv pip install --quiet --python "$python" --target "$folders/$peer" --no-deps ${packages[$peer]}
+  PYTHONPATH="$folders/$peer" "$python" -W ignore -c "import $peer"  # or its tests would be skipped
   # The frameworks' own warnings are theirs.
   PYTHONPATH="$folders/$peer${PYTHONPATH:+:$PYTHONPATH}" "$python" -m pytest -n 0 -m "slow or not slow" \
     -W ignore::FutureWarning -W ignore::UserWarning -W default::pumice.errors.PumiceWarning \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -67,11 +68,11 @@ def clock_of(synapse: AbstractSynapse, added: torch.Tensor, *, image: bool) -> t
 
 
 def _shaped_like(synapse: AbstractSynapse, out: int, image: bool) -> tuple[AbstractSynapse, AbstractSynapse]:
+    channels = int(synapse.in_channels or 1)
     if isinstance(synapse, ConvSynapse):
-        channels, (height, width) = int(synapse.in_channels or 1), synapse.weight.shape[2:4]
-        stride, padding, dilation = synapse.stride, synapse.padding, synapse.dilation
-        always = ConvSynapse(channels, 1, (height, width), stride=stride, padding=padding, dilation=dilation)
-        return always, ConvSynapse(1, out, 1)
+        height, width = synapse.weight.shape[2:4]
+        geometry: dict[str, Any] = {name: getattr(synapse, name) for name in ("stride", "padding", "dilation")}
+        return ConvSynapse(channels, 1, (height, width), **geometry), ConvSynapse(1, out, 1)
     if image:  # one to one
-        return ConvSynapse(int(synapse.in_channels or 1), 1, 1), ConvSynapse(1, out, 1)
-    return DenseSynapse(int(synapse.in_channels or 1), 1), DenseSynapse(1, out)
+        return ConvSynapse(channels, 1, 1), ConvSynapse(1, out, 1)
+    return DenseSynapse(channels, 1), DenseSynapse(1, out)

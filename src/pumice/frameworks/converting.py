@@ -208,7 +208,8 @@ def _compared(  # noqa: PLR0917 -- all that is known
             values[builder.names[name]] = ours(voltages)
     network.eval().to(x.device, x.dtype if x.is_floating_point() else torch.float32)
     x = x if x.is_floating_point() else x.to(torch.float32)
-    return compare(network, x, spikes, values, exact=not builder.nearly)
+    nearly = {builder.names[name] for name, found in facts.items() if found.nearly}
+    return compare(network, x, spikes, values, nearly=nearly)
 
 
 def _time_last(

@@ -54,7 +54,7 @@ class Recording(TorchFunctionMode):
         >>> model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Flatten())
         >>> recording = Recording(model, lambda name, module: isinstance(module, torch.nn.Linear))
         >>> with recording.watching():
-        ...     y = model(recording.enter(torch.ones(1, 2)))
+        ...     y = model(recording.enter(torch.ones(1, 1, 2)))
         >>> made = recording.maker(y)
         >>> made.function.__name__, made.inputs[0].by
         ('flatten', '0')

@@ -20,6 +20,7 @@ def louder(network, by=4.0):
                 part.running_mean.normal_(0, 0.3)
                 part.running_var.uniform_(0.3, 1.5)
                 part.weight.uniform_(0.5, 1.5)
+                part.bias.normal_(0, 0.3)
     return network.eval()
 
 

@@ -43,7 +43,10 @@ BEGINNINGS: dict[str, list[str]] = {
 
 
 def recipe_of(beginning: str, layers: int, options: argparse.Namespace) -> Recipe:
-    """Neurons of the tdBN paper, in units of their threshold; graded pixels need a larger one in the first layer."""
+    """Neurons of the tdBN paper, in units of their threshold; graded pixels need a larger one in the first layer.
+
+    The loss asks for rates: cross-entropy of counts lets the output fall silent first, where no gradient comes from.
+    """
     recipe = Recipe(
         name="chain",
         seed=options.seed,
@@ -53,7 +56,13 @@ def recipe_of(beginning: str, layers: int, options: argparse.Namespace) -> Recip
             "name": "feedforward",
             "args": {"layers": "-".join([str(options.width)] * layers), "thresholds": [2.0] + [1.0] * layers},
         },
-        training={"epochs": max(1, options.epochs), "finetune_epochs": 0, "lr": options.lr, "weight_decay": 1e-4},
+        training={
+            "epochs": max(1, options.epochs),
+            "finetune_epochs": 0,
+            "lr": options.lr,
+            "weight_decay": 1e-4,
+            "loss": "spike_rate",
+        },
     )
     return recipe.overridden([*BEGINNINGS[beginning], *options.set])
 

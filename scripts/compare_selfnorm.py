@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--depths", type=int, nargs="+", default=[2, 8, 32], help="hidden layers")
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--folds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=200, help="of the optimiser")
+    parser.add_argument("--steps", type=int, default=100, help="of the optimiser")
     parser.add_argument("--dropout", type=float, default=0.05, help="alpha dropout for SELU")
     parser.add_argument("--data", nargs="+", default=list(LOADERS), choices=list(LOADERS))
     parser.add_argument("--seed", type=int, default=0)

@@ -6,6 +6,7 @@ Called by torchrun with a list of [name, defect, argument ...]; prints the names
 import copy
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -110,8 +111,10 @@ def train_both(shared, alone):
             optimizer.step()
 
 
+TASKS: dict[str, Callable[..., None]] = {"train": train_network, "norms": compare_norms, "loop": own_loop}
+
 if __name__ == "__main__":
     distributed.init_process_group("gloo")
     for task, *arguments in json.loads(sys.argv[1]):
-        {"train": train_network, "norms": compare_norms, "loop": own_loop}[task](*arguments)
+        TASKS[task](*arguments)
         print(f"done: {task}", flush=True)

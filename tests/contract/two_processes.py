@@ -6,8 +6,8 @@ Called by torchrun with a list of [name, defect, argument ...]; prints the names
 import copy
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -111,9 +111,10 @@ def train_both(shared, alone):
             optimizer.step()
 
 
+TASKS: dict[str, Callable[..., None]] = {"train": train_network, "norms": compare_norms, "loop": own_loop}
+
 if __name__ == "__main__":
     distributed.init_process_group("gloo")
     for task, *arguments in json.loads(sys.argv[1]):
-        tasks: dict[str, Any] = {"train": train_network, "norms": compare_norms, "loop": own_loop}
-        tasks[task](*arguments)
+        TASKS[task](*arguments)
         print(f"done: {task}", flush=True)

@@ -8,15 +8,12 @@ import numpy as np
 import pytest
 
 import pumice
-from pumice.backends.lava import LavaBackend
 from pumice.data import load_digits
 from pumice.ir import from_stream, to_stream, torch_to_lava
 
 FOLDERS = sorted(p for p in (Path(__file__).parents[2] / "netx_exports").iterdir() if p.is_dir())
 LARGE = [p for p in FOLDERS if p.name.startswith("cifar10")]
-SMALL = [p for p in FOLDERS if p.name in ("digits", "mnist", "mnist-hm2bp")]
-ON_LAVAS_MODELS = [pytest.param(p, marks=pytest.mark.slow if p in LARGE else (), id=p.name) for p in FOLDERS]
-UNDER_LAVA = [pytest.param(p, marks=() if p in SMALL else pytest.mark.slow, id=p.name) for p in FOLDERS]
+UNDER_LAVA = [pytest.param(p, marks=pytest.mark.slow if p in LARGE else (), id=p.name) for p in FOLDERS]
 
 
 def test_there_are_exports():
@@ -31,23 +28,15 @@ def test_pumices_own_backends_hold_the_certificate(folder):
 
 @pytest.mark.lava
 @pytest.mark.filterwarnings("ignore:the certificate is of an older pumice")
-@pytest.mark.parametrize("folder", ON_LAVAS_MODELS)
-def test_every_backend_holds_the_certificate(folder):
-    """Lava's models, in threads: the same integers as under its runtime, without a process for each model."""
-    holds(folder, ("reference", "fast", LavaBackend(in_threads=True)))
-
-
-@pytest.mark.lava
-@pytest.mark.filterwarnings("ignore:the certificate is of an older pumice")
 @pytest.mark.parametrize("folder", UNDER_LAVA)
-def test_lavas_runtime_holds_the_certificate(folder):
-    holds(folder, ("lava",))
+def test_every_backend_holds_the_certificate(folder):
+    holds(folder, ("reference", "fast", "lava"))
 
 
 def holds(folder, backends):
     graph = pumice.load(folder / "network.net")
     values = len(graph.certificate.x) * sum((1 + len(p.states)) * p.size for p in graph.populations)
-    assert list(pumice.verify(graph, backends).values()) == [values] * len(backends)
+    assert pumice.verify(graph, backends) == dict.fromkeys(backends, values)
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)

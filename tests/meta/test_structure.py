@@ -14,7 +14,7 @@ import pumice
 ROOT = Path(__file__).parents[2]
 SRC, UNIT = Path(pumice.__file__).parent, ROOT / "tests/unit"
 MOST_LINES = 350
-MOST_LEVELS = 10
+MOST_LEVELS = 11
 
 TOPICS = {
     "backends/test_doors.py": "backends of a user's own, through every door",
@@ -65,7 +65,10 @@ TOPICS = {
 }
 """Tests about several modules; every other file is about the module or package of its name."""
 
-OPTIONAL = {"torchvision", "PIL", "sklearn", "matplotlib", "lightning_fabric", "torch", "lz4", "zstandard"}
+OPTIONAL = {
+    *("torchvision", "PIL", "sklearn", "matplotlib", "lightning_fabric", "torch"),
+    *("lz4", "zstandard", "optuna", "submitit"),
+}
 """Packages of an extra, which only some functions of a module need."""
 
 

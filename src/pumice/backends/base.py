@@ -192,6 +192,8 @@ def _memory(graph: Graph, n_steps: int, record: bool) -> Iterator[None]:
     check_memory(f"a run of {n_steps:,} steps", estimate)
     try:
         yield
+    except ResourceError:
+        raise
     except MemoryError as error:
         raise ResourceError(
             f"there is not enough memory for a run of {n_steps:,} steps (about {estimate:,} bytes); run fewer steps "

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pumice.errors import FileFormatError, InputError, ResourceError
-from pumice.machine import machine_bytes
+from pumice.machine import available_bytes, size_of
 
 READ_VARIABLE: Final = "PUMICE_READ_BYTES"
 RUN_VARIABLE: Final = "PUMICE_RUN_BYTES"
@@ -25,6 +25,8 @@ EXPANSION = 16
 """... from where on it is so many: 8-byte integers made of compressed bytes."""
 RUN_BYTES = 1 << 32
 """One step of a network from a file, and the streams of one of its samples, may take 4 GiB."""
+HEADROOM = 0.9
+"""Of what is available, so much may be used."""
 
 
 @dataclass(frozen=True)
@@ -148,15 +150,22 @@ def check_run_bytes(where: str, estimate: int) -> None:
         )
 
 
-def check_memory(what: str, estimate: int) -> None:
-    """Refuse to start what this machine has no memory for, in place of being killed on the way.
+def check_memory(what: str, n_bytes: int) -> None:
+    """Refuse to start what could only end in the system's killing a process. The only such check.
+
+    Args:
+        what: Named in the error.
+        n_bytes: What will be used at the least.
 
     Raises:
-        ResourceError: The estimate is larger than the machine's memory.
+        ResourceError: It is more than nine tenths of what is available.
+
+    Example:
+        >>> check_memory("a run", 1000)
     """
-    available = machine_bytes()
-    if available is not None and estimate > available:
+    available = available_bytes()
+    if available is not None and n_bytes > HEADROOM * available:
         raise ResourceError(
-            f"{what} would take about {estimate:,} bytes, and there are {available:,}; run fewer steps or samples at "
-            "once, or do not record"
+            f"{what} would take about {size_of(n_bytes)}, and {size_of(available)} of memory are available; run "
+            "fewer steps or samples at once, or do not record"
         )

@@ -15,7 +15,7 @@ from pumice.backends.base import AbstractBackend, Record, RunResult
 from pumice.backends.lava.compiling import import_convolutions
 from pumice.backends.lava.execute import execute
 from pumice.backends.lava.footprint import arrays_bytes, processes_bytes
-from pumice.backends.lava.memory import require, shared_array
+from pumice.backends.lava.memory import shared_array
 from pumice.backends.lava.one_process import OneProcessCfg
 from pumice.backends.lava.processes.graph_process import GraphProcess
 from pumice.backends.lava.processes.stream import Source, SpikeRecorder, StateRecorder
@@ -23,6 +23,7 @@ from pumice.backends.lava.supervise import Stall, supervise
 from pumice.backends.lava.synapses import needs_binary_input
 from pumice.backends.lava.threads import execute_in_threads
 from pumice.errors import BackendError
+from pumice.files.limits import check_memory
 from pumice.ir import Accumulator, Conv, Graph, Population
 
 Int32Array = npt.NDArray[np.int32]
@@ -71,7 +72,7 @@ class LavaBackend(AbstractBackend):
         }
         recorded = traced | {n: (n_steps, *graph.population(n).shape) for n in graph.outputs if n not in traced}
         n_bytes = arrays_bytes(recorded.values()) + (0 if self._one_process else processes_bytes(graph))
-        require(n_bytes, f"a Lava run of {n_steps} steps")
+        check_memory(f"a Lava run of {n_steps:,} steps", n_bytes)
         if any(isinstance(synapse, Conv) for synapse in graph.synapses) and not self._one_process:
             import_convolutions()
         steps_done = shared_array((1,), np.int64)

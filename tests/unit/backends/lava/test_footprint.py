@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from pumice.backends.lava import LavaBackend, backend, memory
+from pumice.backends.lava import LavaBackend, backend
 from pumice.backends.lava.footprint import processes_bytes
-from pumice.errors import BackendError
+from pumice.errors import ResourceError
+from pumice.files import limits
 from pumice.ir import Conv, Cuba, Dense, Graph, Input, OneToOne
-from pumice.ir.builder import chain
 
 pytestmark = pytest.mark.lava
 
@@ -29,8 +29,9 @@ def test_weights_and_channels(graph, weights, values):
 
 
 def test_a_run_that_no_memory_holds_is_refused_before_it_starts(monkeypatch):
-    graph, x = chain((2,), [3], seed=0), np.zeros((1000, 2), int)
-    monkeypatch.setattr(memory, "available_bytes", lambda: 40_000)
+    """For a delay Lava has a matrix of weights for each step: more than the graph itself takes."""
+    graph = one(Dense("input", "a", weight=np.ones((50, 50), int), delay_steps=62), (50,), (50,))
+    monkeypatch.setattr(limits, "available_bytes", lambda: 300_000)
     monkeypatch.setattr(backend, "supervise", lambda *_: pytest.fail("it was started"))
-    with pytest.raises(BackendError, match=r"a Lava run of 1000 steps needs at least .* record less"):
-        LavaBackend().run(graph, x, record=True)
+    with pytest.raises(ResourceError, match=r"a Lava run of 10 steps would take about .* do not record"):
+        LavaBackend().run(graph, np.zeros((10, 50), int), record=True)

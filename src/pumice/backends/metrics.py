@@ -19,7 +19,7 @@ from pumice.ir import Graph, Population, Synapse, latencies, verify_graph
 Array = npt.NDArray[Any]
 STATE_BYTES = 3
 """A state has 24 bits."""
-BATCH_VALUES = 1 << 23
+BATCH_VALUES = 10_000_000
 """So many states are held at a time."""
 _OF_ALL = {f.name for f in fields(Population)}
 

@@ -25,7 +25,7 @@ SATURATED = 0.95
 """A neuron that fires in a larger share of all steps says next to nothing."""
 CANDIDATES = 32
 """So many of the first samples are kept, to choose from what is shown."""
-KEPT_VALUES = 1 << 23
+KEPT_VALUES = 10_000_000
 HISTOGRAM_PARTS = 24
 COMPARED_SYNAPSES = 3e8
 """So many connections and steps of the reference, which is slow, are waited for."""

@@ -11,6 +11,7 @@ import typer
 import pumice
 from pumice.backends.verify import certify
 from pumice.cli.arrays import read_stream
+from pumice.files.arrays import read_npy
 from pumice.ir import Graph
 from pumice.netx import save
 from pumice.netx.writer import network_path
@@ -39,6 +40,9 @@ def import_nir(
         Path | None,
         typer.Option(metavar="X.npy", help="Integers, (T, *shape) or (n, T, *shape), shape in the file's order."),
     ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="Y.npy", help="Of --calibrate, a class for each sample: says the accuracy.")
+    ] = None,
 ) -> None:
     """Read FILE.nir as an integer network, print what changed, and write it, certified, to FILE.net."""
     network_path(output)  # before the work
@@ -53,6 +57,7 @@ def import_nir(
         input_range=input_range,
         input_scale=input_scale,
         calibrate=data,
+        labels=None if labels is None else read_npy(labels),
     )
     save(certify(graph, _random_stream(graph)), output)
     print(graph.info.get(pumice.nir.REPORT, f"{file}: written by pumice; its integers are read as they were."))

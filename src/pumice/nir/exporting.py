@@ -54,7 +54,8 @@ def to_nir(graph: Graph | str | os.PathLike[str], path: str | os.PathLike[str], 
 
     Raises:
         GraphError: NIR has no exact form of a population or synapse; the message names it and the remedy.
-        InputError: An argument does not fit, or the file cannot be written.
+        InputError: An argument does not fit, or the file cannot be written. A model before quantization is written by
+            `pumice.nn.to_nir`.
 
     Example:
         >>> import tempfile

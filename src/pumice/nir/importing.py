@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from pumice.backends.fast import FastBackend
 from pumice.errors import FileFormatError, GraphError, InputError
@@ -17,7 +18,7 @@ from pumice.nir.maps import FloatArray
 from pumice.nir.metadata import read_exported
 from pumice.nir.neurons import Decay, check_arguments
 from pumice.nir.reader import read_nir
-from pumice.nir.report import Deviation, Heading, report_text
+from pumice.nir.report import Answers, Deviation, Heading, report_text
 from pumice.nir.scales import Weights
 from pumice.nir.simulation import Activity, simulate
 from pumice.passes.balance_latency import balance_latency
@@ -27,6 +28,8 @@ from pumice.passes.order import run_passes
 
 REPORT = "nir_report"
 """Key of `Graph.info` under which the report is kept."""
+
+IntArray: TypeAlias = npt.NDArray[np.integer[Any]]
 
 
 def from_nir(
@@ -40,6 +43,7 @@ def from_nir(
     input_range: tuple[int, int] = (0, 1),
     input_scale: float = 1.0,
     calibrate: Any = None,
+    labels: Any = None,
 ) -> Graph:
     r"""Read a NIR file (HDF5, Pedersen et al. 2024) as an integer graph, and say what changed on the way.
 
@@ -70,6 +74,8 @@ def from_nir(
         calibrate: The user's own data, (T, *shape) or (n, T, *shape) in NIR's order, (C, H, W) or (features,):
             voltages seen there bound the scales, and each layer's spikes are compared with a float simulation of
             the file.
+        labels: Of `calibrate`, a class for each sample, (n,): how many are right, in floating point and in integers
+            (the output neuron with the most spikes, or the largest sum of voltages; of equal ones the first).
 
     Returns:
         The graph; `graph.info["nir_report"]` is the report to print.
@@ -94,6 +100,7 @@ def from_nir(
         return exported
     network = read_network(file, dt, decay)
     data = None if calibrate is None else checked_data(calibrate, network, entering)
+    classes = None if labels is None else _checked_labels(labels, data)
     if sample_steps is None and data is not None:
         sample_steps = data.shape[1]
     path = source_name(source)
@@ -102,9 +109,11 @@ def from_nir(
     v_low = {name: found.v_low for name, found in activity.items()}
     graph, layers = to_graph(network, weights, entering, v_low, streams=sample_steps is not None)
     graph = _on_chip(graph, sample_steps, path)
-    deviations = [] if data is None else _compare(graph, network, data, activity, entering)
+    sent = {} if data is None else _sent(graph, network, data, entering)
+    deviations = _deviations(network, sent, activity)
+    answers = None if classes is None else _answers(graph, network, sent, activity, classes)
     heading = Heading(path, dt, decay, weights, exported)
-    text = report_text(heading, layers, deviations, check_ranges(graph))
+    text = report_text(heading, layers, deviations, check_ranges(graph), answers)
     return graph.replace(info={**graph.info, REPORT: text})
 
 
@@ -168,10 +177,18 @@ def _on_chip(graph: Graph, sample_steps: int | None, path: Any) -> Graph:
     return graph
 
 
-def _compare(
-    graph: Graph, network: Network, data: FloatArray, activity: dict[str, Activity], entering: InputScale
-) -> list[Deviation]:
-    """Each layer's integers on the user's data beside the float simulation."""
+def _checked_labels(labels: Any, data: FloatArray | None) -> IntArray:
+    found = np.asarray(labels)
+    n = 0 if data is None else len(data)
+    if found.shape != (n,) or not np.issubdtype(found.dtype, np.integer):
+        raise InputError(
+            f"labels must be {n} integers, one for each sample of calibrate, got {found.dtype} of shape {found.shape}"
+        )
+    return found
+
+
+def _sent(graph: Graph, network: Network, data: FloatArray, entering: InputScale) -> dict[str, IntArray]:
+    """What each layer of the graph sends on the user's data, (n, T, *shape) in Lava's order."""
     steps, backend = latencies(graph), FastBackend()
     length = data.shape[1]
     alone = graph.replace(timing=None)
@@ -184,12 +201,33 @@ def _compare(
         records = backend.run(alone, np.concatenate([silence[0], sample, silence[1]]), record=True).records
         for name, parts in found.items():
             parts.append(records[name].s[lead + steps[name] :][:length])
+    return {name: np.stack(parts) for name, parts in found.items()}
+
+
+def _deviations(network: Network, sent: dict[str, IntArray], activity: dict[str, Activity]) -> list[Deviation]:
+    """Each spiking layer's integers beside the float simulation."""
     deviations = []
     for layer in network.layers:
-        if layer.name in found and layer.neurons.spiking:
-            got = np.stack(found[layer.name])
+        if layer.name in sent and layer.neurons.spiking:
+            got = sent[layer.name]
             expected = graph_order(activity[layer.name].sent, layer.shape, lead=2)
             deviations.append(
                 Deviation(layer.name, int(np.sum(got != expected)), got.size, int(expected.sum()), int(got.sum()))
             )
     return deviations
+
+
+def _answers(
+    graph: Graph,
+    network: Network,
+    sent: dict[str, IntArray],
+    activity: dict[str, Activity],
+    classes: IntArray,
+) -> Answers:
+    """How many samples the first output answers right, in floating point and in integers."""
+    output = next((layer for layer in network.layers if layer.name == graph.outputs[0]), None)
+    if output is None or output.name not in sent:
+        raise InputError(f"labels: the output {graph.outputs[0]!r} is no layer of the file's; leave them out")
+    both = graph_order(activity[output.name].sent, output.shape, lead=2), sent[output.name]
+    right = [int(np.sum(x.reshape(*x.shape[:2], -1).sum(1).argmax(1) == classes)) for x in both]
+    return Answers(len(classes), *right)

@@ -46,8 +46,27 @@ class Deviation:
     got: int
 
 
+@dataclass(frozen=True)
+class Answers:
+    """How many of the user's samples are answered right.
+
+    Attributes:
+        samples: How many there are.
+        expected: Right in a float simulation of the file.
+        got: Right in the graph.
+    """
+
+    samples: int
+    expected: int
+    got: int
+
+
 def report_text(
-    heading: Heading, layers: Sequence[LayerReport], deviations: Sequence[Deviation], ranges: Sequence[str]
+    heading: Heading,
+    layers: Sequence[LayerReport],
+    deviations: Sequence[Deviation],
+    ranges: Sequence[str],
+    answers: Answers | None = None,
 ) -> str:
     """All of it, as lines to print."""
     lines = [
@@ -71,6 +90,11 @@ def report_text(
         lines.append(
             f"  {d.name}: {d.differ} of {d.entries} differ ({share:.3%}); spikes {d.got} for {d.expected}, "
             f"rate {d.got / d.entries:.4f}"
+        )
+    if answers is not None:
+        got, expected, n = answers.got, answers.expected, answers.samples
+        lines.append(
+            f"Answered right: {got} of {n} ({got / n:.2%}); {expected} ({expected / n:.2%}) in floating point."
         )
     lines += [f"Range: {line}" for line in ranges]
     return "\n".join(lines)

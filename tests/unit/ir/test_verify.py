@@ -114,7 +114,7 @@ def test_a_model_and_a_number_are_no_graphs():
     class Model:
         state_dict = None
 
-    with pytest.raises(InputError, match=r"got a model \(Model\); pumice\.lower makes a graph of it"):
+    with pytest.raises(InputError, match=r"got a model \(Model\); pumice\.lower makes one of it"):
         verify_graph(Model())
     with pytest.raises(InputError, match=r"a Graph is needed, got int"):
         verify_graph(3)

@@ -261,6 +261,19 @@ def test_the_report_counts_what_differs_from_a_float_simulation(chain_nir, simul
     assert graph.timing.sample_steps == 100
 
 
+def test_the_report_says_how_many_are_right(chain_nir, simulate, run_graph, spikes, rng):
+    path = chain_nir((20,), {"type": "Linear", "weight": rng.normal(0.02, 0.3, (4, 20))}, lif(4))
+    x, labels = spikes(40, 100, 20), rng.integers(0, 4, 40)
+    graph = from_nir(path, dt=DT, calibrate=x, labels=labels)
+    right = [int(np.sum(s.sum(1).argmax(1) == labels)) for s in (run_graph(graph, x), simulate(path, x, dt=DT))]
+    text = (
+        f"Answered right: {right[0]} of 40 ({right[0] / 40:.2%}); {right[1]} ({right[1] / 40:.2%}) in floating point."
+    )
+    assert text in graph.info["nir_report"]
+    with pytest.raises(PumiceError, match="labels must be 40 integers, one for each sample"):
+        from_nir(path, dt=DT, calibrate=x, labels=labels[:3])
+
+
 @pytest.mark.parametrize(
     ("change", "match"),
     [

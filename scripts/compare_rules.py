@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from pumice.report.style import BLUE, INK, ORANGE, figure, save, styled
 
 from pumice.data import load_dataset
 from pumice.errors import PumiceWarning
 from pumice.nn.probes.firing import watch_firing
 from pumice.pipeline import run_pipeline
+from pumice.reporting.style import BLUE, INK, ORANGE, figure, save, styled
 from pumice.train import find_recipe
 from pumice.train.build import build_loss
 from pumice.train.predict import encode, to_tensor

@@ -11,7 +11,7 @@ import torch
 from pumice.backends.fast.program import Program
 from pumice.backends.metrics import LayerActivity, activity, footprint, multiplies
 from pumice.errors import InputError
-from pumice.ir import Conv, Dense, Graph, Synapse, verify_graph
+from pumice.ir import Conv, Dense, Graph, Synapse, flatten_whc, verify_graph
 
 Answer = Literal["class", "spikes"]
 
@@ -134,7 +134,8 @@ class _SynapseRecord:
         self._shape = shape
         if isinstance(synapse, Dense):
             self.layer: torch.nn.Module = torch.nn.Linear(synapse.weight.shape[1], len(synapse.weight), bias=False)
-            weight = synapse.weight
+            weight = np.empty_like(synapse.weight)  # its columns in the order in which activity is kept
+            weight[:, flatten_whc(np.arange(weight.shape[1]).reshape(shape))] = synapse.weight
         elif isinstance(synapse, Conv):
             pairs: Any = {k: getattr(synapse, k)[::-1] for k in ("stride", "padding", "dilation")}
             weight = synapse.weight.transpose(0, 3, 2, 1)

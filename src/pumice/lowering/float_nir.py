@@ -12,8 +12,8 @@ import torch
 from lava.lib.dl.slayer import synapse as slayer_synapse
 
 from pumice.errors import InputError, LoweringError
+from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.ir import Accumulator, Cuba
-from pumice.lowering.blocks import channel_last
 from pumice.lowering.synapses import population_name, shape_of
 from pumice.netx.tree import write_tree
 from pumice.nir.drawing import Drawing, nir_order, nir_shape
@@ -23,6 +23,7 @@ from pumice.nir.neuron_nodes import Drive, draw_neurons
 from pumice.nir.reader import GRAPH
 from pumice.nn.blocks.current import sum_of_offsets
 from pumice.nn.blocks.linear_readout import LinearReadout
+from pumice.nn.neurons.floating import FloatCubaNeuron
 from pumice.nn.neurons.folding import offset_of
 from pumice.nn.neurons.slayer_state import decays_q12
 from pumice.nn.synapses.conv import ConvSynapse
@@ -132,7 +133,7 @@ class _Writer:
         neuron, channels = call.block.neuron, call.y.shape[1]
         through = sum_of_offsets(call.terms, channels) if call.terms else torch.zeros(channels)
         offset = torch.zeros(channels) if call.terms else offset_of(neuron).expand(channels)
-        decays = [channel_last(decay.numpy()) for decay in decays_q12(neuron)]
+        decays: Any = [decay.numpy() if decay.numel() > 1 else float(decay) for decay in _decays(neuron)]
         p = Cuba(node, shape, vth_mant=1, i_decay_q12=decays[0], v_decay_q12=decays[1])
         constant, bias = (self._of_neurons(values, shape, flat) for values in (through, offset))
         entry = draw_neurons(self.drawing, p, node, flat, Drive(constant, bias), threshold=float(neuron.threshold))
@@ -146,7 +147,8 @@ class _Writer:
     def end(self, name: str) -> None:
         """An output."""
         shape = nir_shape(self.shapes[name], len(self.shapes[name]) == 1)
-        self.drawing.add(self.nodes[name], "output", "Output", shape=np.array(shape))
+        node = self._delayed(self.nodes[name], name, self.shapes[name])
+        self.drawing.add(node, "output", "Output", shape=np.array(shape))
 
     @staticmethod
     def _of_neurons(values: torch.Tensor, shape: tuple[int, ...], flat: bool) -> FloatArray:
@@ -201,13 +203,21 @@ class _Writer:
         self.drawing.connect(self.drawing.add(before, name, "Linear", weight=weight.reshape(len(weight), -1)), entry)
 
     def _delayed(self, node: str, source: str, shape: tuple[int, ...]) -> str:
-        delay = self.calls[source].block.delay if source in self.calls else None
+        delay = getattr(self.calls[source].block, "delay", None) if source in self.calls else None
         if delay is None:
             return node
         steps = nir_order(delay.steps().numpy(), shape, len(shape) == 1)
         return (
             self.drawing.add(node, f"{node}_delay", "Delay", delay=steps * self.drawing.dt) if steps.any() else node
         )
+
+
+def _decays(neuron: Any) -> list[torch.Tensor]:
+    """Current's and voltage's, of 4096; those of a neuron in floating point are not rounded."""
+    if isinstance(neuron, FloatCubaNeuron):
+        both = neuron.current_decay, neuron.voltage_decay
+        return [decay.detach().clamp(0, DECAY_ONE).double().view(-1) for decay in both]
+    return [*decays_q12(neuron)]
 
 
 def _used(view: SynapseView) -> FloatArray:

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.fixedpoint.formats import STATE_LIMIT
-from pumice.ir import Conv, Dense, Graph, Population, Sparse, Synapse, check_known, flatten_whc
+from pumice.ir import Conv, Dense, Graph, Population, Sparse, Synapse, check_known, flatten_whc, latencies
 from pumice.ir.relays import value_relay
+from pumice.passes.balance_latency import balance_latency
 from pumice.passes.base import PassResult, check_unscheduled
 from pumice.passes.current_bounds import current_bounds
 
@@ -93,12 +94,21 @@ def _placed(graph: Graph, s: Synapse, cores: Cores) -> Iterator[tuple[bool, int,
     Yields:
         Whether the target still fits no core; cores of the relays and of the target; how many sums; the graph.
     """
+    loops = _loop_steps(graph)
     for shape, first in _ways(graph, s):
         part, made = _with_part(graph, s, shape, first)
-        n = cores(made, part) if _is_exact(made, part) else None
+        n = cores(made, part) if _is_exact(made, part) and _loop_steps(made) == loops else None
         if n is not None:
             target = cores(made, s.target)
             yield target is None, n + (target or 0), int(np.prod(shape)), made
+
+
+def _loop_steps(graph: Graph) -> list[int]:
+    """By how much each synapse against the order leads back, once latencies are balanced: that is a loop's length."""
+    place = {p.name: k for k, p in enumerate(graph.populations)}
+    back = [s for s in graph.synapses if place.get(s.source, -1) > place[s.target]]
+    steps = latencies(balance_latency(graph).graph) if back else {}
+    return [steps.get(s.source, 0) - steps.get(s.target, 0) for s in back]
 
 
 def _not_before(graph: Graph, name: str) -> set[str]:

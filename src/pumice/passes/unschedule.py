@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pumice.errors import GraphError
 from pumice.ir import Graph, check_known
-from pumice.ir.schedule import without_resets
+from pumice.ir.schedule import is_autonomous, without_resets
 from pumice.passes.base import PassResult
 
 
@@ -22,7 +22,8 @@ def unschedule(graph: Graph) -> PassResult:
         The graph without a schedule; the same if it has none.
 
     Raises:
-        GraphError: The schedule has clocks, which a lowered network cannot lose; or a kind is not known.
+        GraphError: The schedule has clocks, or delays within loops, which a network cannot lose, or a kind is not
+            known.
 
     Example:
         >>> from pumice.ir.builder import chain
@@ -34,10 +35,12 @@ def unschedule(graph: Graph) -> PassResult:
     check_known(graph)
     if graph.timing is None:
         return PassResult(graph, False)
-    if graph.timing.lead_steps:
+    place = {p.name: k for k, p in enumerate(graph.populations)}
+    in_loops = any(s.balance_steps and place.get(s.source, -1) >= place[s.target] for s in graph.synapses)
+    if graph.timing.lead_steps or in_loops or any(p.reset and is_autonomous(graph, p) for p in graph.populations):
         raise GraphError(
-            "the schedule has clocks that hold delayed or recurrent spikes back between samples; lower the network "
-            "again from its checkpoint instead of changing its graph"
+            "the schedule has clocks, or delays within loops, that hold spikes back between samples; lower the "
+            "network again from its checkpoint instead of changing its graph"
         )
     synapses = tuple(replace(s, balance_steps=0) for s in graph.synapses)
     return PassResult(without_resets(graph).replace(synapses=synapses, timing=None, certificate=None), True)

@@ -53,6 +53,8 @@ class NirNetwork(torch.nn.Module):
         self._input = network.input_name
         self.calls: list[tuple[str, tuple[str, ...], str]] = []
         """For each block its name, the layers whose spikes it takes, and the name of what it sends."""
+        self.outputs = network.outputs
+        self._flattened: dict[str, str] = {}
         clock = free_name(CLOCK, network)
         delays = _delays(network)
         held = blanked(network)
@@ -63,7 +65,6 @@ class NirNetwork(torch.nn.Module):
                 self._add(clock, _clock(network.input_shape), (self._input,))
             scale = _training_scale(made, made.scale(v_low.get(layer.name), layer.name in held))
             self._add_layer(layer, made, scale, delays.get(layer.name))
-        self.outputs = network.outputs
 
     def forward(self, x: torch.Tensor) -> Any:
         """Spikes, or voltages of a read-out."""
@@ -84,11 +85,14 @@ class NirNetwork(torch.nn.Module):
         """The source as one dimension."""
         if len(self._shapes[source]) == 1:
             return source
-        name = f"{source}_flat"
-        if name not in self._shapes:
+        if source not in self._flattened:
+            name = f"{source}_flat"
+            while name in self._shapes:
+                name += "_"
+            self._flattened[source] = name
             self._shapes[name] = (int(np.prod(self._shapes[source])),)
             self._add(name, Flatten(), (source,))
-        return name
+        return self._flattened[source]
 
     def _add_layer(self, layer: Layer, made: Quantizer, scale: int, delay: FloatArray | None) -> None:
         if not layer.neurons.spiking:

@@ -7,7 +7,7 @@ import torch
 import pumice
 from pumice import PumiceError
 from pumice.backends.metrics import metrics
-from pumice.backends.neurobench import NeuroBenchGraph
+from pumice.backends.neurobench import NeuroBenchGraph, _SynapseRecord
 from pumice.ir import Conv, Cuba, Dense, Graph, Input, OneToOne, Timing, recorded_samples
 from pumice.ir.builder import chain
 from pumice.passes.order import run_passes
@@ -153,3 +153,15 @@ def test_the_runners_model_refuses_what_does_not_fit(small):
         NeuroBenchGraph(small, answer="counts")
     with pytest.raises(PumiceError, match="no sample length"):
         NeuroBenchGraph(chain((4,), [2], seed=0))
+
+
+def test_a_matrix_behind_an_image_has_its_columns_where_activity_is_kept():
+    weight = np.random.default_rng(0).integers(-3, 4, (3, 12))
+    neurons = Cuba("image", (2, 3, 2), vth_mant=1), Cuba("flat", (3,), vth_mant=1)
+    synapses = OneToOne("input", "image", weight=100), Dense("image", "flat", weight=weight)
+    graph = Graph(Input("input", (2, 3, 2), (0, 1)), neurons, synapses, ("flat",), timing=Timing(3, 3))
+    record = _SynapseRecord(graph, synapses[1])
+    sent = np.random.default_rng(1).integers(0, 2, (1, 1, 2, 3, 2)).astype(np.int32)
+    record.keep(sent.reshape(1, 1, 12))
+    expected = synapses[1].accumulate(sent[0, 0], 0, (3,))
+    assert record.layer(record.inputs[0][0])[0].tolist() == expected.tolist()

@@ -70,7 +70,8 @@ def event_driven_faults(graph):
             yield f"{place}: {type(synapse).__name__} has no weights"
         source = None if synapse.source == graph.input.name else graph.population(synapse.source)
         values = source is not None and source.sends_values
-        if values and not (is_value_relay(source) and isinstance(synapse, OneToOne) and synapse.weight == 1):
+        added = isinstance(synapse, (OneToOne, Sparse)) and {*np.unique(synapse.weights)} == {1}
+        if values and not (is_value_relay(source) and added):
             yield f"{place}: values are weighed"
         if synapse.graded and source is not None and not values:
             yield f"{place}: graded, but its source fires"

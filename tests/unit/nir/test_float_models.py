@@ -6,6 +6,7 @@ import torch
 
 import pumice
 from pumice import PumiceError, nn
+from pumice.nir.reader import read_nir
 
 T, DT = 24, 1e-4
 KEEPS = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.0}
@@ -49,6 +50,12 @@ def delayed():
     return model
 
 
+def delayed_output():
+    model = scaled(torch.nn.Sequential(nn.Dense(KEEPS, 6, 5, delay=True)))
+    model[0].delay.delay.data = torch.tensor([0.0, 3.2, 1.0, 0.0, 2.0])
+    return model
+
+
 SOFT, LATE, WRONG_DT = {"soft": True}, {"late": 1}, {"dt": 0.5 * DT}
 MODELS = {
     "dense": ((6,), lambda: scaled(torch.nn.Sequential(nn.Dense(KEEPS, 6, 5), nn.Dense(KEEPS, 5, 3))), SOFT),
@@ -66,6 +73,7 @@ MODELS = {
     ),
     "branches": ((2, 4, 6), lambda: scaled(Branches(), 1.0, 0.42), SOFT),
     "delays": ((6,), delayed, LATE),
+    "a delay of the output": ((6,), delayed_output, SOFT),
     "norm of neurons": ((6,), lambda: scaled(torch.nn.Sequential(nn.Dense({**KEEPS, "norm": nn.TDBN}, 6, 5))), SOFT),
     "recurrence": ((6,), lambda: scaled(torch.nn.Sequential(nn.Recurrent(KEEPS, 6, 5)), 0.5), LATE),
 }
@@ -95,6 +103,13 @@ def test_leaks_differ_by_what_slayer_drops(tmp_path, simulate, spikes):
         sent = model(entering).movedim(-1, 1).numpy()
     assert np.mean(simulate(path, x, dt=DT) != sent) < 0.04
     assert np.mean(simulate(path, x, **WRONG_DT) != sent) > 0.1
+
+
+def test_decays_of_neurons_in_floating_point_are_not_rounded(tmp_path):
+    block = nn.Merge({**LEAKS, "dynamics": "float", "voltage_decay": 0.1001}, nn.DenseSynapse(6, 5))
+    path = nn.to_nir(torch.nn.Sequential(block), torch.ones(1, 6, 5), tmp_path / "a.nir", dt=DT)
+    (node,) = [node for node in read_nir(path).nodes.values() if node.type == "CubaLIF"]
+    np.testing.assert_allclose(DT / node.fields["tau_mem"], 0.1001, rtol=1e-6)
 
 
 def test_a_leaky_read_out(tmp_path, simulate, spikes):

@@ -203,6 +203,30 @@ def test_what_no_block_does_is_refused_and_says_what_remains(name, chain_nir):
         nn.from_nir(path, dt=DT)
 
 
+def test_names_of_the_file_are_not_those_that_are_made_up(write_nir, run_graph, spikes):
+    """`c_flat` is a layer, and not `c` in one dimension; `outputs` is a layer, too."""
+    image = {"type": "Input", "shape": np.array([2, 2, 3])}
+    nodes = {
+        "input": image,
+        "c_in": conv(2, 2, 1, 1),
+        "c": neurons("IF", 2, 2, 3),
+        "f_in": FLATTEN,
+        "f_w": linear(12, 12),
+        "c_flat": neurons("IF", 12),
+        "d_in": FLATTEN,
+        "d_w": linear(5, 12, seed=2),
+        "d_w2": linear(5, 12, seed=3),
+        "outputs": neurons("IF", 5),
+        "output": {"type": "Output", "shape": [5]},
+    }
+    edges = [("input", "c_in"), ("c_in", "c"), ("c", "f_in"), ("f_in", "f_w"), ("f_w", "c_flat"), ("c", "d_in")]
+    edges += [("d_in", "d_w"), ("d_w", "outputs"), ("c_flat", "d_w2"), ("d_w2", "outputs"), ("outputs", "output")]
+    path, x = write_nir(nodes, edges), spikes(2, 12, 2, 2, 3)
+    expected = run_graph(pumice.from_nir(path, dt=DT), x)
+    assert expected.any()
+    np.testing.assert_array_equal(spikes_of(nn.from_nir(path, dt=DT), x), expected)
+
+
 def test_arguments_are_checked(chain_nir):
     path = chain_nir((6,), linear(5, 6), neurons("LIF", 5))
     for change, match in (

@@ -175,3 +175,27 @@ def test_a_part_that_would_leave_24_bits_is_not_taken():
     assert split_fan_in(alone, prefers((N,))).modified
     large = Input("image", graph.input.shape, (-(2**16), 2**16))
     assert not split_fan_in(alone.replace(input=large), prefers((N,))).modified
+
+
+def test_a_loop_through_what_is_split_keeps_its_length():
+    """A relay in front of u would make u later than t, and so the way back from u to t longer."""
+    names = ("x", "t", "u")
+    graph = Graph(
+        Input("input", (6,)),
+        tuple(Cuba(name, (6,), vth_mant=20, v_decay_q12=900) for name in names),
+        (
+            Dense("input", "x", weight=random(6, 6)),
+            Dense("input", "t", weight=random(6, 6)),
+            Dense("x", "u", weight=random(6, 6)),
+            Dense("t", "u", weight=random(6, 6)),
+            Dense("u", "t", weight=random(6, 6)),
+        ),
+        outputs=("u",),
+    )
+
+    def cores(made, name):
+        return None if name == "u" and any(s.source == "x" for s in made.into("u")) else 1
+
+    assert split_fan_in(graph, cores).graph is graph
+    without = graph.replace(synapses=graph.synapses[:-1])
+    assert split_fan_in(without, cores).modified

@@ -3,7 +3,7 @@ import pytest
 
 from pumice.backends.verify import certify
 from pumice.errors import GraphError
-from pumice.ir import OneToOne
+from pumice.ir import Cuba, OneToOne, Reset
 from pumice.ir.builder import chain, loop
 from pumice.passes.order import run_passes
 from pumice.passes.unschedule import unschedule
@@ -30,3 +30,13 @@ def test_without_a_schedule_nothing_changes():
 def test_clocks_stay():
     with pytest.raises(GraphError, match="lower the network again"):
         unschedule(run_passes(loop(), 4))
+
+
+def test_what_no_pass_would_give_back_stays():
+    scheduled = run_passes(chain((3,), [3, 3], seed=0), 5)
+    back = OneToOne("dense1", "dense0", weight=1, balance_steps=2)
+    with pytest.raises(GraphError, match="delays within loops"):
+        unschedule(scheduled.replace(synapses=(*scheduled.synapses, back)))
+    clock = Cuba("clock", (1,), vth_mant=1, bias_mant=100, reset=Reset(5, 0))
+    with pytest.raises(GraphError, match="has clocks"):
+        unschedule(scheduled.replace(populations=(clock, *scheduled.populations)))

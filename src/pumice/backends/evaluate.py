@@ -165,7 +165,7 @@ class Evaluator:
         first: int = 0,
     ) -> Evaluation:
         """See `evaluate`; `first` is the number of the first sample, for messages."""
-        wanted = _wanted(check)
+        wanted = wanted_checks(check)
         totals = Totals(self.graph, self._wanted)
         first_samples: list[IntArray] = []
         labels: list[Any] = []
@@ -215,7 +215,7 @@ class Evaluator:
         return padded
 
 
-def _wanted(check: Any) -> list[tuple[AbstractBackend, int]]:
+def wanted_checks(check: Any) -> list[tuple[AbstractBackend, int]]:
     """`check` as given by the user, before the work."""
     if check is None:
         return []

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pumice.backends.evaluate import Evaluation, Evaluator
+from pumice.backends.evaluate import Evaluation, Evaluator, wanted_checks
 from pumice.backends.ranks import Ranks
 from pumice.errors import InputError, PumiceError
 from pumice.files.arrays import read_npz, write_npz
@@ -77,6 +77,7 @@ def evaluate_in_parts(
         [20, 0]
     """
     ranks = Ranks.of_environment() if ranks is None else ranks
+    checks = dict(wanted_checks(check))
     if n < 1:
         raise InputError("the dataset holds no sample")
     try:
@@ -87,19 +88,29 @@ def evaluate_in_parts(
     count = -(-n // PART_SAMPLES)
     paths = [folder / f"part-{index:05d}-of-{count:05d}.npz" for index in range(count)]
     head: list[tuple[Any, ...]] = []
-    n_checked = max((wanted for wanted in (check or {}).values() if isinstance(wanted, int)), default=0)
+    n_checked = max(checks.values(), default=0)
+    digests: list[str] = []
     with ranks.together():
         for index, samples in enumerate(_parts(dataset, n)):
             if ranks.rank == 0:
                 head += samples[: max(n_checked - len(head), 0)]
             if index % ranks.world == ranks.rank:
                 runner.part(paths[index], samples, index * PART_SAMPLES)
+            if ranks.rank == 0:
+                digests.append(runner.digest(samples))
             if progress is not None:
                 progress(index * PART_SAMPLES + len(samples))
     if ranks.rank:
         return None
-    checked = dict(runner.evaluator()(head, check=check).checked) if check else {}
-    return _joined([_read(path) for path in paths], graph, checked, runner)
+    checked = dict(runner.evaluator()(head, check=checks).checked) if checks else {}
+    parts = [_read(path) for path in paths]
+    for path, part, digest in zip(paths, parts, digests, strict=True):
+        if str(part["digest"]) != digest:
+            raise InputError(
+                f"{path}: is of another evaluation that shares the folder, or the folder's file system is late; "
+                "run it again, or choose another folder"
+            )
+    return _joined(parts, graph, checked, runner)
 
 
 def _parts(dataset: Iterable[tuple[Any, ...]], n: int) -> Iterator[list[tuple[Any, ...]]]:
@@ -137,13 +148,13 @@ class _Runner:
             with suppress(
                 PumiceError, TypeError, ValueError
             ):  # damaged; or samples that are none, which are named below
-                if str(_read(path)["digest"]) == self._digest(samples):
+                if str(_read(path)["digest"]) == self.digest(samples):
                     return
         result = self.evaluator()(samples, first=first)
         self.seconds += result.seconds
         steps = self._graph.timing.sample_steps if self._graph.timing else 0
         arrays = {
-            "digest": np.array(self._digest(samples)),
+            "digest": np.array(self.digest(samples)),
             "labels": result.labels,
             "predictions": result.predictions,
             "lengths": np.full(len(samples), steps) if result.lengths is None else result.lengths,
@@ -155,17 +166,21 @@ class _Runner:
         }
         write_npz(path, arrays)
 
-    def _digest(self, samples: list[tuple[Any, ...]]) -> str:
-        """SHA-256 of the graph and of what enters."""
+    def digest(self, samples: list[tuple[Any, ...]]) -> str:
+        """SHA-256 of the graph and of what enters; "" of samples that are none, which whoever runs them names."""
         sha = hashlib.sha256(self._identity.encode())
-        for stream, *given in samples:
-            x = np.ascontiguousarray(stream, "<i8")
-            sha.update(f"{x.shape}".encode())
-            sha.update(x.tobytes())
-            for number in given:
-                value = np.ascontiguousarray(number, "<f8")
-                sha.update(f"{value.shape}".encode())
-                sha.update(value.tobytes())
+        try:
+            for stream, *given in samples:
+                found = np.asarray(stream)
+                x = np.ascontiguousarray(found, "<i8")
+                sha.update(f"{x.shape} {found.dtype.kind in 'iub'} {len(given)}".encode())
+                sha.update(x.tobytes())
+                for number in given:
+                    value = np.asarray(number, "<f8")
+                    sha.update(f"{value.shape}".encode())
+                    sha.update(value.tobytes())
+        except (TypeError, ValueError):
+            return ""
         return sha.hexdigest()
 
 

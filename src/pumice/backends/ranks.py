@@ -59,7 +59,14 @@ class Ranks:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Leave the context when all processes have done so well; torchrun has said where they meet."""
+        """Leave the context when all processes have done so well; torchrun has said where they meet.
+
+        Raises:
+            InputError: It has not.
+        """
+        missing = [name for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+        if self.world > 1 and missing:
+            raise InputError(f"there are {self.world} processes, but no {missing[0]}; start them with torchrun")
         yield
         if self.world == 1:
             return

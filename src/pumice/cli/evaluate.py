@@ -142,15 +142,16 @@ def _options(backend: str, device: str | None, threads: int | None, ranks: Ranks
         return {"threads": threads or max(1, available_cores() // ranks.local_world)}
     if threads is not None:
         raise InputError(f"--threads belongs to --backend fast, not to {backend}")
-    if device is None:
+    if backend != "torch":
         return {"backend": get_backend(backend)}
-    from pumice.backends.torch import TorchBackend
-
-    if device == "cuda" and ranks.world > 1:
+    with training_extra():
         import torch
 
+        from pumice.backends.torch import TorchBackend
+    wants_gpu = device == "cuda" or (device in {None, "auto"} and torch.cuda.is_available())
+    if ranks.world > 1 and wants_gpu:
         device = f"cuda:{ranks.local_rank % max(1, torch.cuda.device_count())}"
-    return {"backend": TorchBackend(device)}
+    return {"backend": TorchBackend(device or "auto")}
 
 
 @contextmanager
@@ -164,7 +165,8 @@ def _folder(graph: Graph, ranks: Ranks, parts: Path | None) -> Iterator[Path | N
             f"{ranks.world} processes on several machines need a folder that all of them see: give --parts DIR"
         )
     user = getattr(os, "getuid", lambda: 0)()
-    run = hashlib.sha256(repr([*graph_digests(graph).values(), sys.argv]).encode()).hexdigest()[:16]
+    of_torchrun = os.environ.get("TORCHELASTIC_RUN_ID", "")  # the same when it starts its processes again
+    run = hashlib.sha256(repr([*graph_digests(graph).values(), sys.argv, of_torchrun]).encode()).hexdigest()[:16]
     folder = Path(tempfile.gettempdir()) / f"pumice-evaluate-{user}-{run}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -172,7 +174,7 @@ def _folder(graph: Graph, ranks: Ranks, parts: Path | None) -> Iterator[Path | N
         raise InputError(f"{folder}: cannot be made ({error.strerror or error}); give --parts DIR") from error
     if folder.is_symlink() or getattr(folder.stat(), "st_uid", user) != user:
         raise InputError(f"{folder} belongs to somebody else; give --parts DIR")
-    yield folder
+    yield folder  # stays where it is if this fails: what is done is not done again
     if ranks.rank == 0:
         shutil.rmtree(folder, ignore_errors=True)
 

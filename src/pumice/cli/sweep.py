@@ -100,7 +100,8 @@ def _text(study: Sweep) -> str:
     ended = [trial for trial in study.trials() if trial.is_done]
     for trial in sorted(ended, key=lambda t: (t.value is None, t != best, t.number)):
         figure = trial.why if trial.value is None else f"{trial.value:.4f}" + " (best)" * (trial == best)
-        shown = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in trial.settings.values()]
+        values = [trial.settings.get(key, "") for key in study.space]
+        shown = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in values]
         table.add_row(str(trial.number), *shown, figure)
     console = Console(width=118)
     with console.capture() as captured:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from pumice.data import Dataset
 from pumice.errors import InputError, MissingExtraError, PumiceError
 from pumice.files.lock import locked_folder
@@ -99,7 +101,7 @@ class Sweep:
         )
         mine = {
             _RECIPE: json.dumps(self.recipe.record(), sort_keys=True),
-            _SPACE: repr(sorted(self.space.items())) + self._sampler,
+            _SPACE: repr([*self.space.items()]) + self._sampler,  # their order is the grid's
         }
         for name, text in mine.items():
             if study.user_attrs.setdefault(name, text) != text:
@@ -171,7 +173,9 @@ class Sweep:
         """The next trial: one that a process has left behind, or a new one; None if there are enough."""
         with _waited_for(self.folder / "claims" / "next"):
             for trial in self.trials():
-                if not trial.is_done and not self._is_running(trial):
+                if trial.is_done or self._is_running(trial):
+                    continue
+                if not self.trials()[trial.number].is_done:  # now that its process has let go of it
                     if trial.settings.keys() == self.space.keys():
                         return self._claimed(trial)
                     self._failed(trial, ABANDONED)
@@ -222,8 +226,8 @@ class Sweep:
             recipe = self.recipe.overridden([*settings, f"name={self.recipe.name}-{trial.number}"])
             before = load_checkpoint(path) if path.exists() else None
             trained = train(recipe, dataset_for(recipe), checkpoint_path=path, resume_from=before)
-        except PumiceError as error:
-            self._failed(trial, str(error))
+        except (PumiceError, MemoryError, torch.OutOfMemoryError) as error:
+            self._failed(trial, str(error) or "there is not enough memory")
         else:
             self._study.tell(trial.number, _figure(trained))
 

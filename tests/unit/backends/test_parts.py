@@ -86,6 +86,36 @@ def test_parts_of_something_else_are_run_again(what, tmp_path, monkeypatch):
     assert figures(found) == figures(pumice.evaluate(graph, samples, **options))
 
 
+def test_a_part_of_another_evaluation_is_not_added_up(tmp_path, monkeypatch):
+    other = chain((4,), [5, 3], seed=1).replace(timing=Timing(STEPS, STEPS))
+    part = parts._Runner.part
+
+    def replaced_meanwhile(self, path, samples, first):
+        part(self, path, samples, first)
+        if self._graph is GRAPH and first == 4:
+            in_parts(tmp_path, graph=other)
+
+    monkeypatch.setattr(parts._Runner, "part", replaced_meanwhile)
+    with pytest.raises(InputError, match="is of another evaluation"):
+        in_parts(tmp_path)
+
+
+@pytest.mark.parametrize("check", [["reference"], {"reference": 0}, {"abacus": 1}])
+def test_a_check_that_is_none_is_refused_before_the_work(check, tmp_path):
+    with pytest.raises(InputError):
+        in_parts(tmp_path / "new", check=check)
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_differs_in_kind_is_something_else(tmp_path):
+    runner = parts._Runner(GRAPH, None, {})
+    x = SAMPLES[0][0]
+    kinds = [(x, 1), (x, [1.0]), (x + 0.4, 1), (x, 1, 6), (x, [[1.0]])]
+    assert len({runner.digest([sample]) for sample in kinds}) == len(kinds)
+    assert runner.digest([(x, 1)]) == runner.digest([(x.astype(bool), np.int64(1))])
+    assert runner.digest([([[1], [1, 2]], 1)]) == ""
+
+
 def test_bad_samples_are_named_by_their_number(tmp_path):
     samples = [*SAMPLES[:9], (SAMPLES[9][0], 7, 6), *SAMPLES[10:]]
     with pytest.raises(InputError, match=r"sample 9: its label must lie in 0\.\.2"):

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import torch
 
 pytest.importorskip("optuna")
 
@@ -113,8 +114,32 @@ def test_what_cannot_be_swept(over, changes, options, words, tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
+def test_a_trial_without_memory_says_so(tmp_path, monkeypatch):
+    def too_large(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(study, "train", too_large)
+    found = sweep(tmp_path)
+    found.run(1, data)
+    assert found.trials()[0].why == "CUDA out of memory"
+
+
+def test_a_trial_that_ends_while_it_is_looked_at_is_not_taken(tmp_path, monkeypatch):
+    first, second = sweep(tmp_path), sweep(tmp_path)
+    trial = first._next(1)
+
+    def lets_go(_):
+        first._study.tell(0, 0.5)
+        return False
+
+    monkeypatch.setattr(second, "_is_running", lets_go)
+    assert second._next(1) is None
+    trial.__exit__(None, None, None)
+
+
 @pytest.mark.parametrize(
-    "other", [{"recipe": RECIPE.overridden(["seed=1"])}, {"over": SPACE[:1]}, {"sampler": "random"}]
+    "other",
+    [{"recipe": RECIPE.overridden(["seed=1"])}, {"over": SPACE[:1]}, {"over": SPACE[::-1]}, {"sampler": "random"}],
 )
 def test_another_sweep_in_the_folder_is_refused(other, tmp_path):
     sweep(tmp_path)

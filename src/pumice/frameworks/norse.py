@@ -77,16 +77,19 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
             "reset_method must be reset_value (the chip's neurons are set to 0 when they fire), got "
             f"{method.__name__}; train with reset_value"
         )
-    if reads_out and leak != 0:
+    if reads_out and bool((torch.as_tensor(leak) != 0).any()):
         raise refusal(
             path, f"a read-out must leak to 0, got v_leak {leak}", "add it to the answer outside of the network"
         )
+    drive = torch.as_tensor(0.0 if not nearly or reads_out else decay * (leak - rest)).reshape(-1)
+    if bool((drive != drive[0]).any()):
+        raise refusal(path, "a leak that is not to the reset voltage must be one for all neurons", "equate them")
     return NeuronFacts(
         threshold=1.0 if reads_out else plain(torch.as_tensor(p.v_th - torch.as_tensor(rest))),
         current_decay=current_decay,
         voltage_decay=decay,
         gain=decay if leaks else 1.0,
-        drive=0.0 if not nearly or reads_out else float(decay * (leak - rest)),
+        drive=float(drive[0]),
         learns_decays=learns(getattr(p, "tau_mem_inv", None), getattr(p, "tau_syn_inv", None)),
         time="calls" if kind.endswith("Cell") else "time first",
         reads_out=reads_out,

@@ -63,6 +63,8 @@ class Recording(TorchFunctionMode):
     def __init__(self, model: torch.nn.Module, is_layer: Callable[[str, torch.nn.Module], bool]) -> None:
         super().__init__()
         self._made: dict[int, Made] = {}
+        self._versions: dict[int, int] = {}  # a tensor that was changed in place is another one
+        self._entered: list[tuple[Made | None, ...]] = []
         self._depth = 0
         self._inside: list[str] = []
         self.calls: dict[str, list[tuple[Made, ...]]] = {}
@@ -74,7 +76,7 @@ class Recording(TorchFunctionMode):
         """Remember what is made until the context ends."""
         handles = []
         for name, module in self._modules.items():
-            handles.append(module.register_forward_pre_hook(self._entering(name)))
+            handles.append(module.register_forward_pre_hook(self._entering(name), with_kwargs=True))
             handles.append(module.register_forward_hook(self._leaving(name), with_kwargs=True))
         try:
             with self:
@@ -91,14 +93,15 @@ class Recording(TorchFunctionMode):
 
     def maker(self, tensor: Any) -> Made | None:
         """Where a tensor came from; None if nobody saw."""
-        made = self._made.get(id(tensor))
-        return made if made is not None and made.tensor is tensor else None
+        made, version = self._made.get(id(tensor)), self._versions.get(id(tensor))
+        return made if made is not None and made.tensor is tensor and version == _version(tensor) else None
 
     def _remember(self, made: Made) -> None:
-        self._made[id(made.tensor)] = made
+        self._made[id(made.tensor)], self._versions[id(made.tensor)] = made, _version(made.tensor)
 
     def _entering(self, name: str) -> Callable[..., None]:
-        def hook(module: torch.nn.Module, args: Any) -> None:
+        def hook(module: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
+            self._entered.append(tuple(self.maker(x) for x in tensors_of((args, kwargs))))
             self._inside.append(name)
             self._depth += name in self._layers
 
@@ -107,13 +110,13 @@ class Recording(TorchFunctionMode):
     def _leaving(self, name: str) -> Callable[..., None]:
         def hook(module: torch.nn.Module, args: Any, kwargs: dict[str, Any], result: Any) -> None:
             self._inside.pop()
+            inputs = self._entered.pop()  # as they were before the layer
             self._depth -= name in self._layers
             if name not in self._layers or self._depth:
                 return
             calls = self.calls.setdefault(name, [])
             found: list[Made] = []
             entered = list(tensors_of((args, kwargs)))
-            inputs = tuple(self.maker(x) for x in entered)
             for place, tensor in enumerate(tensors_of(result)):
                 found.append(Made(tensor, name, module, None, "", args, kwargs, inputs, len(calls), place))
                 if all(tensor is not other for other in (*entered, *(made.tensor for made in found[:-1]))):
@@ -124,16 +127,22 @@ class Recording(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        result = func(*args, **kwargs)
         if self._depth:
-            return result
+            return func(*args, **kwargs)
         entered = list(tensors_of((args, kwargs)))
-        inputs, inside = tuple(self.maker(x) for x in entered), self._inside[-1] if self._inside else ""
-        changes = getattr(func, "__name__", "").endswith("_")
+        inputs = tuple(self.maker(x) for x in entered)  # before some function changes them
+        before = [_version(x) for x in entered]
+        result = func(*args, **kwargs)
+        inside = self._inside[-1] if self._inside else ""
+        unchanged = [x for x, version in zip(entered, before, strict=True) if _version(x) == version]
         for tensor in tensors_of(result):
-            if changes or all(tensor is not x for x in entered):
+            if all(tensor is not x for x in unchanged):
                 self._remember(Made(tensor, "", None, func, inside, tuple(args), kwargs, inputs))
         return result
+
+
+def _version(x: torch.Tensor) -> int:
+    return 0 if x.is_inference() else x._version
 
 
 def tensors_of(x: Any) -> Iterator[torch.Tensor]:

@@ -199,6 +199,14 @@ def test_a_soft_reset_is_refused_or_counted(toy, spikes):
     ("make", "message"),
     [
         (lambda t: nn.Sequential(nn.Linear(6, 4), nn.ReLU(), t.Lif()), "module '2': what enters must .* got relu"),
+        (
+            lambda t: nn.Sequential(nn.Linear(6, 4), nn.ReLU(inplace=True), t.Lif()),
+            "module '2': what enters must .* got relu in the forward of '1'",
+        ),
+        (
+            lambda t: nn.Sequential(nn.Linear(6, 4), t.Lif(), nn.ReLU(True)),
+            "module '1': its spikes must stay as",
+        ),
         (lambda t: nn.Sequential(nn.Linear(6, 4), t.Odd(), t.Lif()), r"module '1': layers .*got toy.layers.Odd"),
         (
             lambda t: nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 4), t.Lif()),

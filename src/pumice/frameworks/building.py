@@ -68,7 +68,7 @@ class Builder:
         features = out.pop()
         params, rows = self._params(path, facts, features)
         synapses = [self._synapse(path, linear, rows, params["threshold"], len(parts)) for _, linear in parts]
-        _add_drive(path, facts, synapses, params["current_decay"])
+        _add_drive(path, facts, synapses, params["current_decay"], rows)
         sources = [source for source, _ in parts]
         if _remembers(params["current_decay"]) and (added := without_bias_(synapses)) is not None:
             clock, from_clock = clock_of(synapses[0], added, image=len(features) > 1)
@@ -241,7 +241,9 @@ def _norm(linear: Linear, rows: torch.Tensor | None, threshold: float) -> TDBN:
     return norm
 
 
-def _add_drive(path: str, facts: NeuronFacts, synapses: Sequence[Any], current_decay: Any) -> None:
+def _add_drive(
+    path: str, facts: NeuronFacts, synapses: Sequence[Any], current_decay: Any, rows: torch.Tensor | None
+) -> None:
     """A constant in each step is a bias of one of the synapses."""
     if not facts.drive:
         return
@@ -249,7 +251,7 @@ def _add_drive(path: str, facts: NeuronFacts, synapses: Sequence[Any], current_d
     if isinstance(current_decay, torch.Tensor) or current_decay != 1 or isinstance(gain, torch.Tensor):
         raise refusal(path, "a leak that is not to the reset voltage needs a current without memory", "equate them")
     first = synapses[0]
-    added = facts.drive / gain
+    added = facts.drive / gain * (1.0 if rows is None else rows)
     with torch.no_grad():
         if first.norm is not None:
             first.norm.shift += added

@@ -77,7 +77,7 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
             "reset_method must be reset_value (the chip's neurons are set to 0 when they fire), got "
             f"{method.__name__}; train with reset_value"
         )
-    if reads_out and leak != 0:
+    if reads_out and bool((torch.as_tensor(leak) != 0).any()):
         raise refusal(
             path, f"a read-out must leak to 0, got v_leak {leak}", "add it to the answer outside of the network"
         )
@@ -86,12 +86,24 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
         current_decay=current_decay,
         voltage_decay=decay,
         gain=decay if leaks else 1.0,
-        drive=0.0 if not nearly or reads_out else float(decay * (leak - rest)),
+        drive=_drive(path, torch.as_tensor(decay * (leak - rest))),
         learns_decays=learns(getattr(p, "tau_mem_inv", None), getattr(p, "tau_syn_inv", None)),
         time="calls" if kind.endswith("Cell") else "time first",
         reads_out=reads_out,
         nearly=tuple(nearly),
     )
+
+
+def _drive(path: str, found: torch.Tensor) -> float:
+    """What a leak that is not to the reset voltage adds in each step."""
+    first = found.flatten()[0]
+    if bool((found != first).any()):
+        raise refusal(
+            path,
+            f"dt * tau_mem_inv * (v_leak - v_reset) must be one number for all neurons, got {found.tolist()}",
+            "set v_reset to v_leak",
+        )
+    return float(first)
 
 
 def _to_rest(module: torch.nn.Module) -> None:

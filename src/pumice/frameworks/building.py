@@ -272,15 +272,18 @@ def _channels(path: str, name: str, value: Any, features: tuple[int, ...]) -> An
     if not isinstance(value, torch.Tensor):
         return value
     shape = tuple(value.shape)
-    per_channel = value.reshape(-1) if value.numel() == features[0] else None
+    # As torch aligns shapes: a shape (n,) on an image is one value for each column.
+    axis = -len(features)
+    by_channel = value.ndim >= len(features) and shape[axis] == features[0] == value.numel()
+    per_channel = value.reshape(-1) if by_channel else None
     if shape == features and len(features) > 1:
         first = value.reshape(features[0], -1)
         per_channel = first[:, 0] if bool((first == first[:, :1]).all()) else None
     if per_channel is None:
         raise refusal(
             path,
-            f"{name} must be one number or one per channel ({features[0]}), got shape {shape}",
-            "give each channel one value",
+            f"{name} must be one number or one per channel ({features[0]}), got shape {shape} at neurons {features}",
+            f"give each channel one value, in shape {(features[0], *[1] * (len(features) - 1))}",
         )
     return float(per_channel[0]) if bool((per_channel == per_channel[0]).all()) else per_channel.clone()
 

@@ -2,6 +2,8 @@ import pytest
 import torch
 from torch import nn
 
+from pumice.errors import InputError
+from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.frameworks.building import Builder
 from pumice.frameworks.expressions import INPUT, Op, Term
 from pumice.frameworks.facts import NeuronFacts
@@ -39,3 +41,22 @@ def test_a_drive_is_counted_in_each_neurons_threshold(then):
     assert torch.equal(block(x)[0], torch.stack(expected, -1))
     (synapse,) = block.synapses
     assert (synapse.offset() / 0.5).tolist() == pytest.approx([1.5, 0.375])
+
+
+def on_an_image(facts):
+    return built(facts, (2, 5, 3), Op("conv", "conv", (3, 5, 3), nn.Conv2d(2, 3, 3, padding=1)))
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 1), (1, 3, 1, 1)])
+def test_a_parameter_of_each_channel_of_an_image(shape):
+    decay = torch.tensor([0.25, 0.5, 0.75])
+    block = on_an_image(NeuronFacts(voltage_decay=decay.reshape(shape)))
+    assert (block.neuron.voltage_decay.flatten() / DECAY_ONE).tolist() == decay.tolist()
+
+
+@pytest.mark.parametrize("name", ["threshold", "current_decay", "voltage_decay"])
+@pytest.mark.parametrize("shape", [(3,), (1, 3), (3, 1), (1, 1, 3)])
+def test_a_parameter_of_each_column_or_row_of_an_image_is_refused(name, shape):
+    values = torch.tensor([0.25, 0.5, 0.75]).reshape(shape)
+    with pytest.raises(InputError, match=rf"'lif': {name} must be .* per channel .*, in shape \(3, 1, 1\)"):
+        on_an_image(NeuronFacts(**{name: values}))

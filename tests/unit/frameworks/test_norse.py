@@ -118,7 +118,7 @@ def test_a_read_out_to_a_graph():
         ),
         (
             lambda: norse.LIFBoxCell(LIFBoxParameters(v_leak=torch.tensor([0.0, 0.1, 0.2, 0.3]))),
-            r"module '1': dt \* tau_mem_inv \* .v_leak - v_reset. must be one number for all neurons, got \[0.0, 0.01",
+            r"module '1': dt \* tau_mem_inv \* .v_leak - v_reset. must be one number for all neurons, got \[0.0, ",
         ),
         (
             lambda: norse.LICell(LIParameters(v_leak=torch.tensor([0.0, 0.0, 0.0, 0.5]))),

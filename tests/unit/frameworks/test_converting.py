@@ -195,6 +195,18 @@ def test_a_soft_reset_is_refused_or_counted(toy, spikes):
     assert "1: 0 of" not in report
 
 
+def test_a_network_that_writes_into_its_input(toy, spikes):
+    class Doubles(nn.Sequential):
+        def forward(self, x):
+            x *= 2
+            return super().forward(x)
+
+    network, x = louder(Doubles(nn.Linear(6, 8), toy.Lif())), spikes(5, 6)
+    report = convert(network, x, toy.framework, approximate=False).report
+    assert torch.equal(x, spikes(5, 6))
+    assert "1: 0 of" in report
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -68,7 +68,7 @@ class Builder:
         features = out.pop()
         params, rows = self._params(path, facts, features)
         synapses = [self._synapse(path, linear, rows, params["threshold"], len(parts)) for _, linear in parts]
-        _add_drive(path, facts, synapses, params["current_decay"], 1.0 if rows is None else rows)
+        _add_drive(path, facts, synapses, params["current_decay"], rows)
         sources = [source for source, _ in parts]
         if _remembers(params["current_decay"]) and (added := without_bias_(synapses)) is not None:
             clock, from_clock = clock_of(synapses[0], added, image=len(features) > 1)
@@ -241,15 +241,17 @@ def _norm(linear: Linear, rows: torch.Tensor | None, threshold: float) -> TDBN:
     return norm
 
 
-def _add_drive(path: str, facts: NeuronFacts, synapses: Sequence[Any], current_decay: Any, rows: Any) -> None:
-    """A constant in each step is a bias of one of the synapses; in units of its threshold where they differ."""
+def _add_drive(
+    path: str, facts: NeuronFacts, synapses: Sequence[Any], current_decay: Any, rows: torch.Tensor | None
+) -> None:
+    """A constant in each step is a bias of one of the synapses."""
     if not facts.drive:
         return
     gain = plain(facts.gain)
     if isinstance(current_decay, torch.Tensor) or current_decay != 1 or isinstance(gain, torch.Tensor):
         raise refusal(path, "a leak that is not to the reset voltage needs a current without memory", "equate them")
     first = synapses[0]
-    added = facts.drive / gain * rows
+    added = facts.drive / gain * (1.0 if rows is None else rows)
     with torch.no_grad():
         if first.norm is not None:
             first.norm.shift += added
@@ -270,17 +272,18 @@ def _channels(path: str, name: str, value: Any, features: tuple[int, ...]) -> An
     if not isinstance(value, torch.Tensor):
         return value
     shape = tuple(value.shape)
-    # Of an image, torch takes a row of numbers for one per column.
-    by_channel = len(features) == 1 or (value.ndim >= 3 and shape[-3] == features[0])
-    per_channel = value.reshape(-1) if by_channel and value.numel() == features[0] else None
+    # As torch aligns shapes: a shape (n,) on an image is one value for each column.
+    axis = -len(features)
+    by_channel = value.ndim >= len(features) and shape[axis] == features[0] == value.numel()
+    per_channel = value.reshape(-1) if by_channel else None
     if shape == features and len(features) > 1:
         first = value.reshape(features[0], -1)
         per_channel = first[:, 0] if bool((first == first[:, :1]).all()) else None
     if per_channel is None:
         raise refusal(
             path,
-            f"{name} must be one number or one per channel ({features[0]}), got shape {shape}",
-            "give each channel one value",
+            f"{name} must be one number or one per channel ({features[0]}), got shape {shape} at neurons {features}",
+            f"give each channel one value, in shape {(features[0], *[1] * (len(features) - 1))}",
         )
     return float(per_channel[0]) if bool((per_channel == per_channel[0]).all()) else per_channel.clone()
 

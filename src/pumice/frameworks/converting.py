@@ -121,12 +121,16 @@ def _run(
             return False  # it hands its steps to neurons one by one
         return name in facts or is_plain_layer(part) or framework.is_layer(part)
 
+    def fresh() -> tuple[Any, ...]:
+        # The network may write into what it takes.
+        return recording.enter(tuple(x.clone() if isinstance(x, torch.Tensor) else x for x in args))
+
     recording = Recording(module, is_layer)
     with recording.watching():
-        returned = last = module(*recording.enter(args))
+        returned = last = module(*fresh())
         one_step = all(f.time == "calls" and len(recording.calls.get(name, ())) <= 1 for name, f in facts.items())
         for _ in range(STEPS - 1 if one_step else 0):
-            last = framework.again(module, recording.enter(args), last)
+            last = framework.again(module, fresh(), last)
     return recording, returned
 
 
@@ -138,6 +142,12 @@ def _checked_calls(name: str, calls: _Calls, recording: Recording, facts: Mappin
             name,
             f"all neurons must be called equally often, once in each step, got {found}",
             "give each place neurons of its own",
+        )
+    if not facts[name].reads_out and not all(call[0].is_as_made for call in calls):
+        raise refusal(
+            name,
+            "its spikes must stay as they are, got something that writes into them",
+            "write y = y + x for y += x",
         )
     return calls
 

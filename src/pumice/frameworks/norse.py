@@ -81,20 +81,29 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
         raise refusal(
             path, f"a read-out must leak to 0, got v_leak {leak}", "add it to the answer outside of the network"
         )
-    drive = torch.as_tensor(0.0 if not nearly or reads_out else decay * (leak - rest)).reshape(-1)
-    if bool((drive != drive[0]).any()):
-        raise refusal(path, "a leak that is not to the reset voltage must be one for all neurons", "equate them")
     return NeuronFacts(
         threshold=1.0 if reads_out else plain(torch.as_tensor(p.v_th - torch.as_tensor(rest))),
         current_decay=current_decay,
         voltage_decay=decay,
         gain=decay if leaks else 1.0,
-        drive=float(drive[0]),
+        drive=_drive(path, torch.as_tensor(decay * (leak - rest))),
         learns_decays=learns(getattr(p, "tau_mem_inv", None), getattr(p, "tau_syn_inv", None)),
         time="calls" if kind.endswith("Cell") else "time first",
         reads_out=reads_out,
         nearly=tuple(nearly),
     )
+
+
+def _drive(path: str, found: torch.Tensor) -> float:
+    """What a leak that is not to the reset voltage adds in each step."""
+    first = found.flatten()[0]
+    if bool((found != first).any()):
+        raise refusal(
+            path,
+            f"dt * tau_mem_inv * (v_leak - v_reset) must be one number for all neurons, got {found.tolist()}",
+            "set v_reset to v_leak",
+        )
+    return float(first)
 
 
 def _to_rest(module: torch.nn.Module) -> None:

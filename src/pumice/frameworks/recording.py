@@ -26,6 +26,7 @@ class Made:
         inputs: Where the tensors among these came from, None where nobody saw.
         call: Which call of its module, from 0.
         place: Which of the tensors that the module returned.
+        version: How often it had been written into; it is another tensor once this grows.
     """
 
     tensor: torch.Tensor
@@ -38,6 +39,15 @@ class Made:
     inputs: tuple[Made | None, ...] = ()
     call: int = 0
     place: int = 0
+    version: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.version = version_of(self.tensor)
+
+    @property
+    def is_as_made(self) -> bool:
+        """Whether nothing was written into the tensor since."""
+        return version_of(self.tensor) == self.version
 
 
 class Recording(TorchFunctionMode):
@@ -63,10 +73,9 @@ class Recording(TorchFunctionMode):
     def __init__(self, model: torch.nn.Module, is_layer: Callable[[str, torch.nn.Module], bool]) -> None:
         super().__init__()
         self._made: dict[int, Made] = {}
-        self._versions: dict[int, int] = {}  # a tensor that was changed in place is another one
-        self._entered: list[tuple[Made | None, ...]] = []
         self._depth = 0
         self._inside: list[str] = []
+        self._entered: list[list[_Entered]] = []
         self.calls: dict[str, list[tuple[Made, ...]]] = {}
         self._modules = {name: module for name, module in model.named_modules() if name or is_layer(name, module)}
         self._layers = {name for name, module in self._modules.items() if is_layer(name, module)}
@@ -92,16 +101,20 @@ class Recording(TorchFunctionMode):
         return x
 
     def maker(self, tensor: Any) -> Made | None:
-        """Where a tensor came from; None if nobody saw."""
-        made, version = self._made.get(id(tensor)), self._versions.get(id(tensor))
-        return made if made is not None and made.tensor is tensor and version == _version(tensor) else None
+        """Where a tensor came from; None if nobody saw, or something was written into it unseen."""
+        made = self._made.get(id(tensor))
+        return made if made is not None and made.tensor is tensor and made.is_as_made else None
 
     def _remember(self, made: Made) -> None:
-        self._made[id(made.tensor)], self._versions[id(made.tensor)] = made, _version(made.tensor)
+        self._made[id(made.tensor)] = made
+
+    def _seen(self, x: Any) -> list[_Entered]:
+        return [_Entered(tensor, version_of(tensor), self.maker(tensor)) for tensor in tensors_of(x)]
 
     def _entering(self, name: str) -> Callable[..., None]:
         def hook(module: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
-            self._entered.append(tuple(self.maker(x) for x in tensors_of((args, kwargs))))
+            # Before the forward, which may write into them.
+            self._entered.append(self._seen((args, kwargs)))
             self._inside.append(name)
             self._depth += name in self._layers
 
@@ -109,17 +122,18 @@ class Recording(TorchFunctionMode):
 
     def _leaving(self, name: str) -> Callable[..., None]:
         def hook(module: torch.nn.Module, args: Any, kwargs: dict[str, Any], result: Any) -> None:
+            entered = self._entered.pop()
             self._inside.pop()
-            inputs = self._entered.pop()  # as they were before the layer
             self._depth -= name in self._layers
             if name not in self._layers or self._depth:
                 return
             calls = self.calls.setdefault(name, [])
             found: list[Made] = []
-            entered = list(tensors_of((args, kwargs)))
+            inputs = tuple(x.made for x in entered)
+            others = [x.tensor for x in entered if not x.is_written]
             for place, tensor in enumerate(tensors_of(result)):
                 found.append(Made(tensor, name, module, None, "", args, kwargs, inputs, len(calls), place))
-                if all(tensor is not other for other in (*entered, *(made.tensor for made in found[:-1]))):
+                if all(tensor is not other for other in (*others, *(made.tensor for made in found[:-1]))):
                     self._remember(found[-1])
             calls.append(tuple(found))
 
@@ -129,20 +143,40 @@ class Recording(TorchFunctionMode):
         kwargs = kwargs or {}
         if self._depth:
             return func(*args, **kwargs)
-        entered = list(tensors_of((args, kwargs)))
-        inputs = tuple(self.maker(x) for x in entered)  # before some function changes them
-        before = [_version(x) for x in entered]
+        entered = self._seen((args, kwargs))
         result = func(*args, **kwargs)
-        inside = self._inside[-1] if self._inside else ""
-        unchanged = [x for x, version in zip(entered, before, strict=True) if _version(x) == version]
-        for tensor in tensors_of(result):
-            if all(tensor is not x for x in unchanged):
-                self._remember(Made(tensor, "", None, func, inside, tuple(args), kwargs, inputs))
+        inputs, inside = tuple(x.made for x in entered), self._inside[-1] if self._inside else ""
+        changes = getattr(func, "__name__", "").endswith("_")
+        new = [t for t in tensors_of(result) if changes or all(t is not x.tensor for x in entered)]
+        for tensor in (*new, *(x.tensor for x in entered if x.is_written)):
+            self._remember(Made(tensor, "", None, func, inside, tuple(args), kwargs, inputs))
         return result
 
 
-def _version(x: torch.Tensor) -> int:
-    return 0 if x.is_inference() else x._version
+@dataclass(frozen=True, eq=False)
+class _Entered:
+    """A tensor as it entered a layer or a function."""
+
+    tensor: torch.Tensor
+    version: int
+    made: Made | None
+
+    @property
+    def is_written(self) -> bool:
+        """Whether something was written into it since."""
+        return version_of(self.tensor) != self.version
+
+
+def version_of(tensor: torch.Tensor) -> int:
+    """How often a tensor was written into; 0 for tensors of inference mode, which do not count it.
+
+    Example:
+        >>> x = torch.ones(2)
+        >>> x[0] = 0
+        >>> version_of(x)
+        1
+    """
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def tensors_of(x: Any) -> Iterator[torch.Tensor]:

@@ -6,9 +6,7 @@ from torch import nn
 
 import pumice
 from pumice.errors import InputError, InternalError
-from pumice.frameworks import building
 from pumice.frameworks.converting import convert
-from pumice.frameworks.facts import NeuronFacts
 from pumice.nn import TDBN
 
 
@@ -197,13 +195,29 @@ def test_a_soft_reset_is_refused_or_counted(toy, spikes):
     assert "1: 0 of" not in report
 
 
+def test_a_network_that_writes_into_its_input(toy, spikes):
+    class Doubles(nn.Sequential):
+        def forward(self, x):
+            x *= 2
+            return super().forward(x)
+
+    network, x = louder(Doubles(nn.Linear(6, 8), toy.Lif())), spikes(5, 6)
+    report = convert(network, x, toy.framework, approximate=False).report
+    assert torch.equal(x, spikes(5, 6))
+    assert "1: 0 of" in report
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda t: nn.Sequential(nn.Linear(6, 4), nn.ReLU(), t.Lif()), "module '2': what enters must .* got relu"),
         (
             lambda t: nn.Sequential(nn.Linear(6, 4), nn.ReLU(inplace=True), t.Lif()),
-            "module '2': what enters must .*relu",
+            "module '2': what enters must .* got relu in the forward of '1'",
+        ),
+        (
+            lambda t: nn.Sequential(nn.Linear(6, 4), t.Lif(), nn.ReLU(True)),
+            "module '1': its spikes must stay as",
         ),
         (lambda t: nn.Sequential(nn.Linear(6, 4), t.Odd(), t.Lif()), r"module '1': layers .*got toy.layers.Odd"),
         (
@@ -228,22 +242,6 @@ def test_what_has_no_equal_is_refused_by_name(toy, spikes, make, message):
         network[1].forward = lambda x: x  # torch would refuse three decays of four neurons first
     with pytest.raises(InputError, match=message):
         convert(network, spikes(5, 6), toy.framework, approximate=False)
-
-
-def test_a_leaks_drive_is_in_units_of_each_threshold():
-    """v = 0.5 v + 0.5 (x + 0.75 / 0.5 ...): neurons with thresholds 1 and 4 settle at 1.5 and 0.375 of them."""
-    synapse = pumice.nn.DenseSynapse(3, 2)
-    facts = NeuronFacts(threshold=1.0, current_decay=1.0, voltage_decay=0.5, gain=0.5, drive=0.75)
-    building._add_drive("lif", facts, [synapse], 1.0, torch.tensor([1.0, 0.25]))
-    assert synapse.bias.tolist() == [1.5, 0.375]
-
-
-def test_a_row_of_numbers_is_no_number_per_channel_of_an_image():
-    row, channels = torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.0]).view(2, 1, 1)
-    assert building._channels("lif", "beta", row, (2,)).tolist() == [1, 2]
-    assert building._channels("lif", "beta", channels, (2, 3, 2)).tolist() == [1, 2]
-    with pytest.raises(InputError, match="one number or one per channel"):
-        building._channels("lif", "beta", row, (2, 3, 2))
 
 
 def test_arguments_are_checked(toy, spikes):

@@ -10,6 +10,7 @@ from pumice.frameworks import from_norse
 
 pytest.importorskip("norse")
 import norse.torch as norse
+from norse.torch.functional.leaky_integrator import LIParameters
 from norse.torch.functional.lif import LIFParameters
 from norse.torch.functional.lif_box import LIFBoxParameters
 
@@ -44,6 +45,21 @@ def test_cells(kind):
     )
     louder(network, {3: 90, 4: 3}.get(kind, 30))
     x, state, out = (torch.rand(3, 1, 8, 8, 20) < 0.3).float(), None, []
+    with torch.no_grad():
+        for step in x.unbind(-1):
+            y, state = network(step, state)
+            out.append(y)
+    expected = torch.stack(out, -1)
+    assert expected.any()
+    assert torch.equal(from_norse(network, x[..., 0])(x), expected)
+
+
+def test_leaks_of_each_neuron():
+    torch.manual_seed(0)
+    rest = torch.tensor([-0.5, 0.0, 0.25, 0.5])
+    cell = norse.LIFBoxCell(LIFBoxParameters(v_leak=rest, v_reset=rest))
+    network = louder(norse.SequentialState(nn.Linear(6, 4), cell), 30)
+    x, state, out = (torch.rand(3, 6, 20) < 0.3).float(), None, []
     with torch.no_grad():
         for step in x.unbind(-1):
             y, state = network(step, state)
@@ -99,6 +115,14 @@ def test_a_read_out_to_a_graph():
         (
             lambda: norse.LIFBoxCell(LIFBoxParameters(v_reset=number(-0.5))),
             r"module '1': v_leak, where voltages start",
+        ),
+        (
+            lambda: norse.LIFBoxCell(LIFBoxParameters(v_leak=torch.tensor([0.0, 0.1, 0.2, 0.3]))),
+            r"module '1': dt \* tau_mem_inv \* .v_leak - v_reset. must be one number for all neurons, got \[0.0, ",
+        ),
+        (
+            lambda: norse.LICell(LIParameters(v_leak=torch.tensor([0.0, 0.0, 0.0, 0.5]))),
+            r"module '1': a read-out must leak to 0, got v_leak tensor",
         ),
         (norse.LSNNCell, "neurons must be LIFCell, .*, got LSNNCell"),
         (lambda: norse.LIFCell(dt=0.1), r"dt \* tau_mem_inv must lie in 0..1, got 10"),

@@ -94,10 +94,11 @@ def evaluate_in_parts(
         for index, samples in enumerate(_parts(dataset, n)):
             if ranks.rank == 0:
                 head += samples[: max(n_checked - len(head), 0)]
-            if index % ranks.world == ranks.rank:
-                runner.part(paths[index], samples, index * PART_SAMPLES)
-            if ranks.rank == 0:
-                digests.append(runner.digest(samples))
+            is_mine = index % ranks.world == ranks.rank
+            digest = runner.digest(samples) if is_mine or ranks.rank == 0 else ""
+            digests.append(digest)
+            if is_mine:
+                runner.part(paths[index], samples, index * PART_SAMPLES, digest)
             if progress is not None:
                 progress(index * PART_SAMPLES + len(samples))
     if ranks.rank:
@@ -142,19 +143,17 @@ class _Runner:
         """What preparing took."""
         return 0.0 if self._evaluator is None else self._evaluator.prepare_seconds
 
-    def part(self, path: Path, samples: list[tuple[Any, ...]], first: int) -> None:
+    def part(self, path: Path, samples: list[tuple[Any, ...]], first: int, digest: str) -> None:
         """Run and write a part, unless it is there."""
         if path.exists():
-            with suppress(
-                PumiceError, TypeError, ValueError
-            ):  # damaged; or samples that are none, which are named below
-                if str(_read(path)["digest"]) == self.digest(samples):
+            with suppress(PumiceError):  # a damaged one
+                if str(_read(path)["digest"]) == digest:
                     return
         result = self.evaluator()(samples, first=first)
         self.seconds += result.seconds
         steps = self._graph.timing.sample_steps if self._graph.timing else 0
         arrays = {
-            "digest": np.array(self.digest(samples)),
+            "digest": np.array(digest),
             "labels": result.labels,
             "predictions": result.predictions,
             "lengths": np.full(len(samples), steps) if result.lengths is None else result.lengths,

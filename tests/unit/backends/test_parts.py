@@ -90,8 +90,8 @@ def test_a_part_of_another_evaluation_is_not_added_up(tmp_path, monkeypatch):
     other = chain((4,), [5, 3], seed=1).replace(timing=Timing(STEPS, STEPS))
     part = parts._Runner.part
 
-    def replaced_meanwhile(self, path, samples, first):
-        part(self, path, samples, first)
+    def replaced_meanwhile(self, path, samples, first, digest):
+        part(self, path, samples, first, digest)
         if self._graph is GRAPH and first == 4:
             in_parts(tmp_path, graph=other)
 
@@ -130,11 +130,11 @@ from pathlib import Path
 from pumice.backends import parts
 parts.PART_SAMPLES = 2
 run = parts._Runner.part
-def slow(self, path, samples, first):
+def slow(self, path, samples, first, digest):
     if os.environ["RANK"] == "1" and first > 4 and not Path("killed").exists():
         Path("waiting").write_text(str(os.getpid()))
         time.sleep(600)
-    run(self, path, samples, first)
+    run(self, path, samples, first, digest)
 parts._Runner.part = slow
 from pumice.cli import main
 sys.exit(main(sys.argv[1:]))

@@ -106,7 +106,7 @@ class Augmentation:
                 raise InputError(f"{name}: {error}") from error
         import torch
 
-        image = torch.from_numpy(np.ascontiguousarray(sample))
+        image = torch.tensor(np.ascontiguousarray(sample))  # a copy: RandomErasing(inplace=True) writes into it
         with seeded(seed):
             for step_name, step in self.steps.items():
                 image = _apply(step_name, step, image)
@@ -151,6 +151,8 @@ def _make(dataset: Dataset, name: str, arguments: dict[str, Any]) -> Callable[[A
     if is_dataclass(factory) and any(field.name == "sensor_size" for field in fields(factory)):
         polarities, height, width = dataset.sample_shape
         arguments.setdefault("sensor_size", (width, height, polarities))
+    if name == "RandomErasing":
+        _check_erased(dataset, arguments.get("value", 0))
     try:
         # Ranges are lists in a recipe; tonic tells them from numbers by their being tuples.
         ranges = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
@@ -158,6 +160,18 @@ def _make(dataset: Dataset, name: str, arguments: dict[str, Any]) -> Callable[[A
     except (AssertionError, TypeError, ValueError) as error:
         raise InputError(f"data.augment.{name}: {str(error) or 'an argument is out of range'}") from error
     return made
+
+
+def _check_erased(dataset: Dataset, value: Any) -> None:
+    """What is put in the place of pixels must be pixels; torchvision would cast anything."""
+    assert isinstance(dataset, ImageDataset)
+    (low, high), channels = dataset.value_range, dataset.sample_shape[0]
+    values = value if isinstance(value, (list, tuple)) else [value]
+    if len(values) not in {1, channels} or not all(type(v) is int and low <= v <= high for v in values):
+        raise InputError(
+            f"data.augment.RandomErasing: value must be an integer in {low}..{high} (a grey level), or one for each "
+            f"of the {channels} channels, got {value!r}"
+        )
 
 
 def _library_transform(name: str, is_event: bool) -> Any:

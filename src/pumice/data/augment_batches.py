@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,7 +12,105 @@ import torch
 from pumice.data.augment import Augmentation, seeded
 from pumice.data.dataset import Dataset
 
-KNOWN = ("RandomCrop", "RandomHorizontalFlip")
+Shape = tuple[int, ...]
+
+
+class _Change(ABC):
+    """One of torchvision's transforms in two parts.
+
+    Args:
+        step: The transform.
+        shape: Of an image, (channel, height, width).
+
+    Attributes:
+        columns: How many numbers chance decides for a sample.
+    """
+
+    columns: ClassVar[int] = 1
+
+    def __init__(self, step: Any, shape: Shape) -> None:
+        self.step, self.shape = step, shape
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is made of whole batches with these arguments."""
+        return True
+
+    @abstractmethod
+    def draw(self) -> list[int]:
+        """What the transform would draw from torch's global generator."""
+
+    @abstractmethod
+    def changed(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        """The images (n, channel, height, width), changed as `drawn` (n, columns) says."""
+
+
+class _Crop(_Change):
+    """To the same size, after padding with zeros."""
+
+    columns = 2
+
+    @property
+    def is_known(self) -> bool:
+        step = self.step
+        plain = step.fill == 0 and step.padding_mode == "constant" and not step.pad_if_needed
+        return plain and isinstance(step.padding, int) and tuple(step.size) == tuple(self.shape[1:])
+
+    def draw(self) -> list[int]:
+        height, width = (size + 2 * self.step.padding for size in self.shape[1:])
+        top, left, *_ = self.step.get_params(torch.empty(1).expand(1, height, width), self.step.size)
+        return [top, left]
+
+    def changed(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        n, _, height, width = images.shape
+        padded = torch.nn.functional.pad(images, (self.step.padding,) * 4)
+        rows = drawn[:, :1] + torch.arange(height, device=images.device)
+        columns = drawn[:, 1:] + torch.arange(width, device=images.device)
+        sample = torch.arange(n, device=images.device)[:, None, None]
+        return padded.movedim(1, -1)[sample, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+
+
+class _Flip(_Change):
+    """Left becomes right."""
+
+    def draw(self) -> list[int]:
+        return [int(torch.rand(1) < self.step.p)]
+
+    def changed(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        return torch.where(drawn[:, :, None, None] > 0, images.flip(-1), images)
+
+
+class _Erase(_Change):
+    """A rectangle gets one value in each channel (Zhong et al., Random Erasing Data Augmentation, AAAI 2020)."""
+
+    columns = 4
+
+    @property
+    def _values(self) -> list[float]:
+        value = self.step.value
+        return [float(v) for v in value] if isinstance(value, (list, tuple)) else [float(value)]
+
+    def draw(self) -> list[int]:
+        if torch.rand(1) >= self.step.p:
+            return [0] * 4
+        image = torch.empty(1).expand(*self.shape)
+        *place, value = self.step.get_params(image, self.step.scale, self.step.ratio, self._values)
+        return [0] * 4 if value is image else place  # no rectangle fitted
+
+    def changed(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        top, left, height, width = drawn[:, :, None].unbind(1)
+        rows, columns = (torch.arange(size, device=images.device) for size in images.shape[2:])
+        inside = ((rows >= top) & (rows < top + height))[:, None, :, None]
+        inside = inside & ((columns >= left) & (columns < left + width))[:, None, None, :]
+        value = torch.tensor(self._values, dtype=images.dtype)[:, None, None].to(images.device, non_blocking=True)
+        return torch.where(inside, value, images)
+
+
+_CHANGES: dict[str, type[_Change]] = {
+    "RandomCrop": _Crop,
+    "RandomErasing": _Erase,
+    "RandomHorizontalFlip": _Flip,
+}
 
 
 class BatchAugmentation:
@@ -33,34 +132,22 @@ class BatchAugmentation:
     """
 
     def __init__(self, dataset: Dataset, chosen: Mapping[str, Mapping[str, Any]]) -> None:
-        self._steps: dict[str, Any] = dict(Augmentation(dataset, chosen).steps)
-        self._shape = dataset.sample_shape
+        steps = Augmentation(dataset, chosen).steps
+        self._changes = [_CHANGES[name](step, dataset.sample_shape) for name, step in steps.items()]
 
     @staticmethod
     def knows(dataset: Dataset, chosen: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Whether it can make these changes: crops to the same size after padding with zeros, and flips."""
-        steps: dict[str, Any] = dict(Augmentation(dataset, chosen).steps) if set(chosen) <= set(KNOWN) else {}
-        if len(steps) < len(chosen):
+        """Whether it can make these changes: crops to the same size after padding with zeros, flips and erasing."""
+        if not set(chosen) <= set(_CHANGES):
             return False
-        crop = steps.get("RandomCrop")
-        if crop is None:
-            return True
-        plain = crop.fill == 0 and crop.padding_mode == "constant" and not crop.pad_if_needed
-        return plain and isinstance(crop.padding, int) and tuple(crop.size) == tuple(dataset.sample_shape[1:])
+        return all(change.is_known for change in BatchAugmentation(dataset, chosen)._changes)
 
     def draw(self, rng: np.random.Generator) -> list[int]:
-        """What `Augmentation` would draw for a sample: a crop's row and column, and whether it is flipped."""
-        if not self._steps:
+        """What `Augmentation` would draw for a sample, change after change."""
+        if not self._changes:
             return []
-        drawn: list[int] = []
         with seeded(int(rng.integers(2**32))):
-            for name, step in self._steps.items():
-                if name == "RandomCrop":
-                    height, width = (size + 2 * step.padding for size in self._shape[1:])
-                    drawn += step.get_params(torch.empty(1).expand(1, height, width), step.size)[:2]
-                else:
-                    drawn.append(int(torch.rand(1) < step.p))
-        return drawn
+            return [number for change in self._changes for number in change.draw()]
 
     def changed(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
         """The batch, changed.
@@ -69,22 +156,6 @@ class BatchAugmentation:
             images: Shape (n, channel, height, width).
             drawn: What `draw` gave, one row per image, on the same device.
         """
-        column = 0
-        for name, step in self._steps.items():
-            if name == "RandomCrop":
-                images = _cropped(images, drawn[:, column], drawn[:, column + 1], step.padding)
-                column += 2
-            else:
-                images = torch.where(drawn[:, column, None, None, None] > 0, images.flip(-1), images)
-                column += 1
+        for change, own in zip(self._changes, drawn.split([c.columns for c in self._changes], 1), strict=True):
+            images = change.changed(images, own)
         return images
-
-
-def _cropped(images: torch.Tensor, top: torch.Tensor, left: torch.Tensor, padding: int) -> torch.Tensor:
-    """Windows of the images' size of the padded images."""
-    n, _, height, width = images.shape
-    padded = torch.nn.functional.pad(images, (padding,) * 4)
-    rows = top[:, None] + torch.arange(height, device=images.device)
-    columns = left[:, None] + torch.arange(width, device=images.device)
-    sample = torch.arange(n, device=images.device)[:, None, None]
-    return padded.movedim(1, -1)[sample, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)

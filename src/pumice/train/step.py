@@ -20,7 +20,7 @@ from pumice.train.build import build_loss
 from pumice.train.finite import LARGEST, FiniteCheck
 from pumice.train.history import FLOAT
 from pumice.train.learning_rate import learning_rate
-from pumice.train.losses.base import AbstractLoss, one_number
+from pumice.train.losses.base import one_number
 from pumice.train.outputs import first_output
 from pumice.train.regularizers import make_regularizers
 from pumice.train.run import Run
@@ -102,7 +102,7 @@ class Step:
             (training.accumulate > 1, "training.accumulate is 1"),
             (run.fabric.world_size > 1, "compute.devices is 1"),
             (self.boosting is not None, "samples are not weighed (training.sample_boosting)"),
-            (type(self.loss_of).at is not AbstractLoss.at, "the loss does not change while it trains"),
+            (self.loss_of.changes, "the loss does not change while it trains"),
             (
                 any(getattr(module, "persistent_state", False) for module in run.trained.model.modules()),
                 "no neuron carries its state from batch to batch (persistent_state)",

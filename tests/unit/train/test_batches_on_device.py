@@ -12,6 +12,7 @@ from pumice.train.trained import Trained, start
 
 CROP = {"RandomCrop": {"size": 8, "padding": 2}}
 FLIP = {"RandomHorizontalFlip": {}}
+ERASE = {"RandomErasing": {"p": 0.8, "scale": [0.6, 1.0], "value": 7}}  # at times no rectangle fits
 
 
 def trained(augment, **data):
@@ -21,7 +22,7 @@ def trained(augment, **data):
     return start(recipe, load_digits())
 
 
-@pytest.mark.parametrize("augment", [{}, CROP, FLIP, {**CROP, **FLIP}, {**FLIP, **CROP}])
+@pytest.mark.parametrize("augment", [{}, CROP, FLIP, ERASE, {**CROP, **FLIP, **ERASE}, {**FLIP, **ERASE, **CROP}])
 def test_equal_those_made_one_by_one(augment):
     run = trained(augment)
     assert can_lie_on_device(run)
@@ -41,12 +42,17 @@ def test_changes_differ_from_epoch_to_epoch():
     assert not torch.equal(first.sort(0).values, second.sort(0).values)
 
 
+COLOURED = {"RandomErasing": {"value": [1, 200, 255]}}
+
+
 def test_colours_and_processes_share_alike():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (20, 3, 8, 8)).astype(np.uint8)
     split = Split(images, rng.integers(0, 2, 20))
     data = ImageDataset("mine", split, split, ("a", "b"), (0, 255), source="drawn")
-    recipe = Recipe(data={"steps": 2, "augment": {**CROP, **FLIP}, "workers": 1}, training={"batch_size": 8})
+    recipe = Recipe(
+        data={"steps": 2, "augment": {**CROP, **FLIP, **COLOURED}, "workers": 1}, training={"batch_size": 8}
+    )
     run = start(recipe, data)
     for rank in range(2):
         ours = BatchesOnDevice(run, torch.device("cpu")).epoch(1, 0, rank, 2)

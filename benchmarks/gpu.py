@@ -41,6 +41,7 @@ from pumice.quantization import quantize_
 from pumice.train import Recipe, train
 from pumice.train.build import build_network, prepare_data
 from pumice.train.recipe.presets import find_recipe
+from pumice.train.runtime.precision import neurons_in_float32
 
 BATCH = 256
 PART_BYTES = 15 << 20
@@ -253,7 +254,13 @@ def mixer(shape: Any, width: float, images: Any, labels: Any, n_steps: int) -> C
     lif = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5, "surrogate": "dspike"}
     model = stmixer(lif, shape, 10, embed_dim=round(256 * width), depth=4, heads=16).to(images.device)
     x = images[..., None].expand(*images.shape, n_steps)
-    return stepper(model, lambda: model(x).mean(-1), labels)
+
+    def forward() -> torch.Tensor:
+        with neurons_in_float32(model):  # as `train` does it; the token mixing has no norm that would widen
+            answer: torch.Tensor = model(x)
+        return answer.mean(-1)
+
+    return stepper(model, forward, labels)
 
 
 def deployed(shape: Any, width: float, images: Any, labels: Any, n_steps: int) -> Callable[[], None]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 
 from pumice.data.augment import Augmentation, seeded
 from pumice.data.dataset import Dataset
+from pumice.data.rand_augment import COLUMNS
 
 Shape = tuple[int, ...]
 
@@ -26,7 +27,7 @@ class _Change(ABC):
         columns: How many numbers chance decides for a sample.
     """
 
-    columns: ClassVar[int] = 1
+    columns = 1
 
     def __init__(self, step: Any, shape: Shape) -> None:
         self.step, self.shape = step, shape
@@ -106,7 +107,24 @@ class _Erase(_Change):
         return torch.where(inside, value, images)
 
 
+class _Rand(_Change):
+    """`RandAugment`, which is made for batches."""
+
+    def __init__(self, step: Any, shape: Shape) -> None:
+        super().__init__(step, shape)
+        self.columns = step.num_ops * COLUMNS
+
+    def draw(self) -> list[int]:
+        drawn: list[int] = self.step.draw()
+        return drawn
+
+    def changed(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        changed: torch.Tensor = self.step.changed(images, drawn)
+        return changed
+
+
 _CHANGES: dict[str, type[_Change]] = {
+    "RandAugment": _Rand,
     "RandomCrop": _Crop,
     "RandomErasing": _Erase,
     "RandomHorizontalFlip": _Flip,
@@ -137,7 +155,7 @@ class BatchAugmentation:
 
     @staticmethod
     def knows(dataset: Dataset, chosen: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Whether it can make these changes: crops to the same size after padding with zeros, flips and erasing."""
+        """Whether it can make these changes: all but crops to another size or with a padding that is not 0."""
         if not set(chosen) <= set(_CHANGES):
             return False
         return all(change.is_known for change in BatchAugmentation(dataset, chosen)._changes)

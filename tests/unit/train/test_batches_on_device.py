@@ -13,6 +13,7 @@ from pumice.train.trained import Trained, start
 CROP = {"RandomCrop": {"size": 8, "padding": 2}}
 FLIP = {"RandomHorizontalFlip": {}}
 ERASE = {"RandomErasing": {"p": 0.8, "scale": [0.6, 1.0], "value": 7}}  # at times no rectangle fits
+RAND = {"RandAugment": {"magnitude_std": 2.0}}
 
 
 def trained(augment, **data):
@@ -22,7 +23,7 @@ def trained(augment, **data):
     return start(recipe, load_digits())
 
 
-@pytest.mark.parametrize("augment", [{}, CROP, FLIP, ERASE, {**CROP, **FLIP, **ERASE}, {**FLIP, **ERASE, **CROP}])
+@pytest.mark.parametrize("augment", [{}, CROP, FLIP, ERASE, {**CROP, **RAND, **ERASE}, {**FLIP, **ERASE, **CROP}])
 def test_equal_those_made_one_by_one(augment):
     run = trained(augment)
     assert can_lie_on_device(run)
@@ -51,7 +52,7 @@ def test_colours_and_processes_share_alike():
     split = Split(images, rng.integers(0, 2, 20))
     data = ImageDataset("mine", split, split, ("a", "b"), (0, 255), source="drawn")
     recipe = Recipe(
-        data={"steps": 2, "augment": {**CROP, **FLIP, **COLOURED}, "workers": 1}, training={"batch_size": 8}
+        data={"steps": 2, "augment": {**CROP, **FLIP, **COLOURED, **RAND}, "workers": 1}, training={"batch_size": 8}
     )
     run = start(recipe, data)
     for rank in range(2):

@@ -156,7 +156,10 @@ def _make(dataset: Dataset, name: str, arguments: dict[str, Any]) -> Callable[[A
         polarities, height, width = dataset.sample_shape
         arguments.setdefault("sensor_size", (width, height, polarities))
     if isinstance(dataset, ImageDataset) and "image_shape" in wanted:
-        arguments.update(image_shape=dataset.image_shape, value_range=dataset.value_range)
+        filled_in = {"image_shape": dataset.image_shape, "value_range": dataset.value_range}
+        if given := sorted(filled_in.keys() & arguments.keys()):
+            raise InputError(f"data.augment.{name}: {' and '.join(given)} follow from the data; leave them out")
+        arguments.update(filled_in)
     if name == "RandomErasing":
         _check_erased(dataset, arguments.get("value", 0))
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from pumice.data.augment import Augmentation, seeded
 from pumice.data.dataset import Dataset
 
-KNOWN = ("RandomCrop", "RandomHorizontalFlip")
+KNOWN = ("RandomAffine", "RandomCrop", "RandomHorizontalFlip")
 
 
 class BatchAugmentation:
@@ -38,24 +39,38 @@ class BatchAugmentation:
 
     @staticmethod
     def knows(dataset: Dataset, chosen: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Whether it can make these changes: crops to the same size after padding with zeros, and flips."""
+        """Whether it can make these changes.
+
+        Crops to the same size after padding with zeros; flips; and affine maps whose pixels are those nearest in the
+        image, or zero.
+        """
         steps: dict[str, Any] = dict(Augmentation(dataset, chosen).steps) if set(chosen) <= set(KNOWN) else {}
         if len(steps) < len(chosen):
             return False
-        crop = steps.get("RandomCrop")
+        crop, affine = steps.get("RandomCrop"), steps.get("RandomAffine")
+        knows_affine = affine is None or (
+            affine.fill == 0 and affine.center is None and affine.interpolation.value == "nearest"
+        )
         if crop is None:
-            return True
+            return knows_affine
         plain = crop.fill == 0 and crop.padding_mode == "constant" and not crop.pad_if_needed
-        return plain and isinstance(crop.padding, int) and tuple(crop.size) == tuple(dataset.sample_shape[1:])
+        same_size = isinstance(crop.padding, int) and tuple(crop.size) == tuple(dataset.sample_shape[1:])
+        return knows_affine and plain and same_size
 
-    def draw(self, rng: np.random.Generator) -> list[int]:
-        """What `Augmentation` would draw for a sample: a crop's row and column, and whether it is flipped."""
+    def draw(self, rng: np.random.Generator) -> list[float]:
+        """What `Augmentation` would draw for a sample.
+
+        An affine map's six numbers, a crop's row and column, and whether it is flipped.
+        """
         if not self._steps:
             return []
-        drawn: list[int] = []
+        drawn: list[float] = []
         with seeded(int(rng.integers(2**32))):
             for name, step in self._steps.items():
-                if name == "RandomCrop":
+                if name == "RandomAffine":
+                    size = list(self._shape[:0:-1])
+                    drawn += _inverse(*step.get_params(step.degrees, step.translate, step.scale, step.shear, size))
+                elif name == "RandomCrop":
                     height, width = (size + 2 * step.padding for size in self._shape[1:])
                     drawn += step.get_params(torch.empty(1).expand(1, height, width), step.size)[:2]
                 else:
@@ -71,13 +86,46 @@ class BatchAugmentation:
         """
         column = 0
         for name, step in self._steps.items():
-            if name == "RandomCrop":
-                images = _cropped(images, drawn[:, column], drawn[:, column + 1], step.padding)
+            if name == "RandomAffine":
+                images = _mapped(images, drawn[:, column : column + 6].float())
+                column += 6
+            elif name == "RandomCrop":
+                top, left = drawn[:, column : column + 2].long().T
+                images = _cropped(images, top, left, step.padding)
                 column += 2
             else:
                 images = torch.where(drawn[:, column, None, None, None] > 0, images.flip(-1), images)
                 column += 1
         return images
+
+
+def _inverse(angle: float, shift: tuple[int, int], scale: float, shear: tuple[float, float]) -> list[float]:
+    """For each pixel of the changed image, whose middle is the origin, where it comes from: two rows of a matrix.
+
+    The image is sheared along x and y, scaled, rotated, and shifted, in this order.
+    """
+    turn, shear_x, shear_y = map(math.radians, (angle, *shear))
+    sin, cos, along_x, along_y = math.sin(turn), math.cos(turn), math.tan(shear_x), math.tan(shear_y)
+    # rotation [cos, -sin; sin, cos] times [1, 0; -along_y, 1] times [1, -along_x; 0, 1]; its determinant is 1
+    m, p = cos + sin * along_y, sin - cos * along_y
+    n, q = -m * along_x - sin, -p * along_x + cos
+    a, b, d, e = q / scale, -n / scale, -p / scale, m / scale
+    x, y = shift
+    return [a, b, -a * x - b * y, d, e, -d * x - e * y]
+
+
+def _mapped(images: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
+    """Each pixel is that nearest to where it comes from, or zero where that is outside.
+
+    A place halfway between two pixels, to within rounding, can be given to the other one on another device.
+    """
+    height, width = images.shape[-2:]
+    y = torch.arange(height, device=images.device)[:, None] - (height - 1) / 2
+    x = torch.arange(width, device=images.device) - (width - 1) / 2
+    a, b, c, d, e, f = inverse[:, :, None, None].unbind(1)
+    places = torch.stack([(a * x + b * y + c) * (2 / width), (d * x + e * y + f) * (2 / height)], -1)
+    found = torch.nn.functional.grid_sample(images.float(), places, "nearest", "zeros", align_corners=False)
+    return found.to(images.dtype)
 
 
 def _cropped(images: torch.Tensor, top: torch.Tensor, left: torch.Tensor, padding: int) -> torch.Tensor:

@@ -12,6 +12,7 @@ from pumice.train.trained import Trained, start
 
 CROP = {"RandomCrop": {"size": 8, "padding": 2}}
 FLIP = {"RandomHorizontalFlip": {}}
+AFFINE = {"RandomAffine": {"degrees": 30, "translate": [0.1, 0.2], "scale": [0.7, 1.4], "shear": [-9, 9, -20, 20]}}
 
 
 def trained(augment, **data):
@@ -21,7 +22,7 @@ def trained(augment, **data):
     return start(recipe, load_digits())
 
 
-@pytest.mark.parametrize("augment", [{}, CROP, FLIP, {**CROP, **FLIP}, {**FLIP, **CROP}])
+@pytest.mark.parametrize("augment", [{}, CROP, FLIP, {**CROP, **FLIP}, {**FLIP, **CROP}, {**AFFINE, **CROP}])
 def test_equal_those_made_one_by_one(augment):
     run = trained(augment)
     assert can_lie_on_device(run)
@@ -60,6 +61,7 @@ def test_colours_and_processes_share_alike():
     "data",
     [
         {"augment": {"RandomRotation": {"degrees": 5}}},
+        {"augment": {"RandomAffine": {"degrees": 5, "fill": 3}}},
         {"augment": {"RandomCrop": {"size": 8, "padding": 1, "padding_mode": "edge"}}},
         {"augment": {}, "noise": 0.5},
         {"augment": {}, "encoding": "rate"},

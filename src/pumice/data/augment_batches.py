@@ -87,7 +87,7 @@ class BatchAugmentation:
         column = 0
         for name, step in self._steps.items():
             if name == "RandomAffine":
-                images = _mapped(images, drawn[:, column : column + 6].float())
+                images = _mapped(images, drawn[:, column : column + 6])
                 column += 6
             elif name == "RandomCrop":
                 top, left = drawn[:, column : column + 2].long().T
@@ -119,11 +119,13 @@ def _mapped(images: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
 
     A place halfway between two pixels, to within rounding, can be given to the other one on another device.
     """
-    height, width = images.shape[-2:]
-    y = torch.arange(height, device=images.device)[:, None] - (height - 1) / 2
-    x = torch.arange(width, device=images.device) - (width - 1) / 2
-    a, b, c, d, e, f = inverse[:, :, None, None].unbind(1)
-    places = torch.stack([(a * x + b * y + c) * (2 / width), (d * x + e * y + f) * (2 / height)], -1)
+    n, _, height, width = images.shape
+    # As torchvision rounds, pixel by pixel; a GPU's product of float32 numbers can be one of TF32 numbers.
+    here: dict[str, Any] = {"device": images.device, "dtype": torch.float64 if images.is_cuda else torch.float32}
+    y, x = (torch.arange(side, **here) - (side - 1) / 2 for side in (height, width))
+    pixels = torch.stack([*torch.meshgrid(x, y, indexing="xy"), torch.ones(height, width, **here)], -1)
+    columns = inverse.to(**here).view(n, 2, 3).mT / torch.tensor([0.5 * width, 0.5 * height], **here)
+    places = (pixels.view(1, -1, 3).expand(n, -1, 3) @ columns).view(n, height, width, 2).float()
     found = torch.nn.functional.grid_sample(images.float(), places, "nearest", "zeros", align_corners=False)
     return found.to(images.dtype)
 

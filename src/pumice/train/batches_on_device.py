@@ -1,4 +1,4 @@
-"""Batches of images that lie on a GPU: only what chance decided travels there."""
+"""Batches of images that lie on one device, changed together: only what chance decided travels to a GPU."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ LARGEST_SHARE = 0.25
 def batches_on(trained: Trained, device: torch.device) -> Batches:
     """The batches of a run on a device: images are brought there once, if they fit and chance allows it.
 
-    The values are those of `Batches`, bit for bit; but for affine maps, whose places a device can round otherwise.
+    The values are those of `Batches`, bit for bit; but for affine maps, whose places a GPU can round otherwise.
     """
-    if device.type != "cuda" or not can_lie_on_device(trained):
+    if not can_lie_on_device(trained):
         return Batches(trained)
     images = trained.dataset.train.samples
-    if images.nbytes > LARGEST_SHARE * torch.cuda.mem_get_info(device)[0]:
+    if device.type == "cuda" and images.nbytes > LARGEST_SHARE * torch.cuda.mem_get_info(device)[0]:
         return Batches(trained)
     return BatchesOnDevice(trained, device)
 

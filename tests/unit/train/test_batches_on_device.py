@@ -72,8 +72,12 @@ def test_what_is_not_known_for_batches_is_made_one_by_one(data):
     assert not can_lie_on_device(run)
 
 
-def test_a_cpu_needs_no_copy():
-    assert type(batches_on(trained({}), torch.device("cpu"))) is Batches
+def test_a_cpu_changes_whole_batches_and_copies_no_image():
+    run = trained(CROP)
+    batches = batches_on(run, torch.device("cpu"))
+    assert type(batches) is BatchesOnDevice
+    assert batches._images.data_ptr() == run.dataset.train.samples.ctypes.data
+    assert type(batches_on(trained(CROP, noise=0.5), torch.device("cpu"))) is Batches
 
 
 def test_targets_stay_numbers():

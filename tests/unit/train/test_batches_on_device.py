@@ -14,6 +14,7 @@ CROP = {"RandomCrop": {"size": 8, "padding": 2}}
 FLIP = {"RandomHorizontalFlip": {}}
 ERASE = {"RandomErasing": {"p": 0.8, "scale": [0.6, 1.0], "value": 7}}  # at times no rectangle fits
 RAND = {"RandAugment": {"magnitude_std": 2.0}}
+AFFINE = {"RandomAffine": {"degrees": 30, "translate": [0.1, 0.2], "scale": [0.7, 1.4], "shear": [-9, 9, -20, 20]}}
 
 
 def trained(augment, **data):
@@ -23,7 +24,10 @@ def trained(augment, **data):
     return start(recipe, load_digits())
 
 
-@pytest.mark.parametrize("augment", [{}, CROP, FLIP, ERASE, {**CROP, **RAND, **ERASE}, {**FLIP, **ERASE, **CROP}])
+@pytest.mark.parametrize(
+    "augment",
+    [{}, CROP, FLIP, ERASE, {**CROP, **RAND, **ERASE}, {**FLIP, **ERASE, **CROP}, {**AFFINE, **CROP, **FLIP}],
+)
 def test_equal_those_made_one_by_one(augment):
     run = trained(augment)
     assert can_lie_on_device(run)
@@ -67,6 +71,7 @@ def test_colours_and_processes_share_alike():
     "data",
     [
         {"augment": {"RandomRotation": {"degrees": 5}}},
+        {"augment": {"RandomAffine": {"degrees": 5, "fill": 3}}},
         {"augment": {"RandomCrop": {"size": 8, "padding": 1, "padding_mode": "edge"}}},
         {"augment": {}, "noise": 0.5},
         {"augment": {}, "encoding": "rate"},
@@ -77,8 +82,12 @@ def test_what_is_not_known_for_batches_is_made_one_by_one(data):
     assert not can_lie_on_device(run)
 
 
-def test_a_cpu_needs_no_copy():
-    assert type(batches_on(trained({}), torch.device("cpu"))) is Batches
+def test_a_cpu_changes_whole_batches_and_copies_no_image():
+    run = trained(CROP)
+    batches = batches_on(run, torch.device("cpu"))
+    assert type(batches) is BatchesOnDevice
+    assert batches._images.data_ptr() == run.dataset.train.samples.ctypes.data
+    assert type(batches_on(trained(CROP, noise=0.5), torch.device("cpu"))) is Batches
 
 
 def test_targets_stay_numbers():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,9 +26,11 @@ class _Change(ABC):
 
     Attributes:
         columns: How many numbers chance decides for a sample.
+        numbers: Their type.
     """
 
     columns = 1
+    numbers = torch.int64
 
     def __init__(self, step: Any, shape: Shape) -> None:
         self.step, self.shape = step, shape
@@ -39,7 +41,7 @@ class _Change(ABC):
         return True
 
     @abstractmethod
-    def draw(self) -> Sequence[float]:
+    def draw(self) -> list[Any]:
         """What the transform would draw from torch's global generator."""
 
     @abstractmethod
@@ -54,6 +56,7 @@ class _Affine(_Change):
     """
 
     columns = 6
+    numbers = torch.float64
 
     @property
     def is_known(self) -> bool:
@@ -61,11 +64,37 @@ class _Affine(_Change):
         return step.fill == 0 and step.center is None and step.interpolation.value == "nearest"
 
     def draw(self) -> list[float]:
-        step, size = self.step, list(self.shape[:0:-1])
+        step, size = self.step, [*self.shape[:0:-1]]
         return _inverse(*step.get_params(step.degrees, step.translate, step.scale, step.shear, size))
 
     def changed(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-        return _mapped(images, drawn)
+        n, _, height, width = images.shape
+        # As torchvision rounds, pixel by pixel; a GPU's product of float32 numbers can be one of TF32 numbers.
+        here: dict[str, Any] = {
+            "device": images.device,
+            "dtype": torch.float64 if images.is_cuda else torch.float32,
+        }
+        y, x = (torch.arange(side, **here) - (side - 1) / 2 for side in (height, width))
+        pixels = torch.stack([*torch.meshgrid(x, y, indexing="xy"), torch.ones(height, width, **here)], -1)
+        columns = drawn.to(**here).view(n, 2, 3).mT / torch.tensor([0.5 * width, 0.5 * height], **here)
+        places = (pixels.view(1, -1, 3).expand(n, -1, 3) @ columns).view(n, height, width, 2).float()
+        found = torch.nn.functional.grid_sample(images.float(), places, "nearest", "zeros", align_corners=False)
+        return found.to(images.dtype)
+
+
+def _inverse(angle: float, shift: tuple[int, int], scale: float, shear: tuple[float, float]) -> list[float]:
+    """For each pixel of the changed image, whose middle is the origin, where it comes from: two rows of a matrix.
+
+    The image is sheared along x and y, scaled, rotated, and shifted, in this order.
+    """
+    turn, shear_x, shear_y = map(math.radians, (angle, *shear))
+    sin, cos, along_x, along_y = math.sin(turn), math.cos(turn), math.tan(shear_x), math.tan(shear_y)
+    # rotation [cos, -sin; sin, cos] times [1, 0; -along_y, 1] times [1, -along_x; 0, 1]; its determinant is 1
+    m, p = cos + sin * along_y, sin - cos * along_y
+    n, q = -m * along_x - sin, -p * along_x + cos
+    a, b, d, e = q / scale, -n / scale, -p / scale, m / scale
+    x, y = shift
+    return [a, b, -a * x - b * y, d, e, -d * x - e * y]
 
 
 class _Crop(_Change):
@@ -87,10 +116,8 @@ class _Crop(_Change):
     def changed(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
         n, _, height, width = images.shape
         padded = torch.nn.functional.pad(images, (self.step.padding,) * 4)
-        rows, columns = (
-            start[:, None] + torch.arange(size, device=images.device)
-            for start, size in zip(drawn.long().unbind(1), (height, width), strict=True)
-        )
+        rows = drawn[:, :1] + torch.arange(height, device=images.device)
+        columns = drawn[:, 1:] + torch.arange(width, device=images.device)
         sample = torch.arange(n, device=images.device)[:, None, None]
         return padded.movedim(1, -1)[sample, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
 
@@ -143,36 +170,8 @@ class _Rand(_Change):
         return drawn
 
     def changed(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-        changed: torch.Tensor = self.step.changed(images, drawn.long())
+        changed: torch.Tensor = self.step.changed(images, drawn)
         return changed
-
-
-def _inverse(angle: float, shift: tuple[int, int], scale: float, shear: tuple[float, float]) -> list[float]:
-    """For each pixel of the changed image, whose middle is the origin, where it comes from: two rows of a matrix.
-
-    The image is sheared along x and y, scaled, rotated, and shifted, in this order.
-    """
-    turn, shear_x, shear_y = map(math.radians, (angle, *shear))
-    sin, cos, along_x, along_y = math.sin(turn), math.cos(turn), math.tan(shear_x), math.tan(shear_y)
-    # rotation [cos, -sin; sin, cos] times [1, 0; -along_y, 1] times [1, -along_x; 0, 1]; its determinant is 1
-    m, p = cos + sin * along_y, sin - cos * along_y
-    n, q = -m * along_x - sin, -p * along_x + cos
-    a, b, d, e = q / scale, -n / scale, -p / scale, m / scale
-    x, y = shift
-    return [a, b, -a * x - b * y, d, e, -d * x - e * y]
-
-
-def _mapped(images: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
-    """See `_Affine`."""
-    n, _, height, width = images.shape
-    # As torchvision rounds, pixel by pixel; a GPU's product of float32 numbers can be one of TF32 numbers.
-    here: dict[str, Any] = {"device": images.device, "dtype": torch.float64 if images.is_cuda else torch.float32}
-    y, x = (torch.arange(side, **here) - (side - 1) / 2 for side in (height, width))
-    pixels = torch.stack([*torch.meshgrid(x, y, indexing="xy"), torch.ones(height, width, **here)], -1)
-    columns = inverse.to(**here).view(n, 2, 3).mT / torch.tensor([0.5 * width, 0.5 * height], **here)
-    places = (pixels.view(1, -1, 3).expand(n, -1, 3) @ columns).view(n, height, width, 2).float()
-    found = torch.nn.functional.grid_sample(images.float(), places, "nearest", "zeros", align_corners=False)
-    return found.to(images.dtype)
 
 
 _CHANGES: dict[str, type[_Change]] = {
@@ -210,8 +209,7 @@ class BatchAugmentation:
     def knows(dataset: Dataset, chosen: Mapping[str, Mapping[str, Any]]) -> bool:
         """Whether it can make these changes.
 
-        All but crops to another size or with a padding that is not 0, and affine maps about another point, with
-        another filling than 0, or between pixels.
+        Not crops to another size or with a padding that is not 0, nor affine maps that interpolate or fill.
         """
         if not set(chosen) <= set(_CHANGES):
             return False
@@ -232,5 +230,5 @@ class BatchAugmentation:
             drawn: What `draw` gave, one row per image, on the same device.
         """
         for change, own in zip(self._changes, drawn.split([c.columns for c in self._changes], 1), strict=True):
-            images = change.changed(images, own)
+            images = change.changed(images, own.to(change.numbers))
         return images

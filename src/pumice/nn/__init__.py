@@ -39,6 +39,7 @@ from pumice.nn.synapses.delay import Delay
 from pumice.nn.synapses.dense import DenseSynapse
 from pumice.nn.synapses.identity import IdentitySynapse
 from pumice.nn.synapses.linear import LinearSynapse
+from pumice.nn.synapses.one_to_one import OneToOneSynapse
 from pumice.nn.synapses.token_mixing import TokenMixingSynapse
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "LinearSynapse",
     "Merge",
     "Neurons",
+    "OneToOneSynapse",
     "Pool",
     "Recurrent",
     "ResidualBlock",

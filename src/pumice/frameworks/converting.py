@@ -11,8 +11,9 @@ import torch
 from pumice.errors import InputError
 from pumice.frameworks.agreement import Compared, compare
 from pumice.frameworks.building import Builder
-from pumice.frameworks.expressions import INPUT, Reader, Term, is_plain_layer
+from pumice.frameworks.expressions import INPUT, Reader, Term
 from pumice.frameworks.facts import Framework, NeuronFacts, Time, refusal
+from pumice.frameworks.kinds import as_image, is_plain_layer
 from pumice.frameworks.network import ConvertedNetwork
 from pumice.frameworks.outputs import last_layers
 from pumice.frameworks.recording import Made, Recording
@@ -47,11 +48,11 @@ def convert(module: Any, example: Any, framework: Framework, *, approximate: boo
     reader = Reader(framework, facts, _LEAD[time])
     builder, entered = Builder(), _Entered()
     for name, found in facts.items():
-        terms = [reader.terms(call[0].inputs[0], name) for call in calls[name]]
+        terms = [reader.behind(reader.terms(call[0].inputs[0], name), name, found.entry) for call in calls[name]]
         _check_alike(name, terms)
         entered.add(name, terms)
         builder.enter(tuple(entered.steps[0].shape[_LEAD[time] :]) if entered.steps else ())
-        builder.neurons(name, found, terms[0])
+        builder.neurons(name, found, terms[0], _back(reader, name, found, calls[name]))
     outputs, readouts = last_layers(recording, returned, facts)
     for name in readouts:
         builder.readout(name, NeuronFacts(voltage_decay=1.0), reader.terms(recording.calls[name][0][0], name))
@@ -60,6 +61,14 @@ def convert(module: Any, example: Any, framework: Framework, *, approximate: boo
     at_threshold = any(found.fires_at_threshold for found in facts.values())
     network.report = _report(framework, builder, compared, outputs, at_threshold=at_threshold)
     return network.train(module.training)
+
+
+def _back(reader: Reader, name: str, found: NeuronFacts, calls: _Calls) -> Term | None:
+    """What a layer's own spikes become one step later."""
+    if found.feedback is None:
+        return None
+    (term,) = reader.behind([Term(name, calls[0][0].tensor)], name, found.feedback.modules)
+    return term
 
 
 def _checked(module: Any, example: Any, framework: Framework) -> tuple[Any, ...]:
@@ -75,9 +84,10 @@ def _checked(module: Any, example: Any, framework: Framework) -> tuple[Any, ...]
 
 
 def _neurons(module: torch.nn.Module, framework: Framework, approximate: bool) -> dict[str, NeuronFacts]:
-    facts = {}
+    facts: dict[str, NeuronFacts] = {}
     for name, part in module.named_modules():
-        if (found := framework.neuron(name, part)) is not None:
+        inside = any(name.startswith(f"{other}.") for other in facts)  # a container that is read as a layer
+        if not inside and (found := framework.neuron(name, part)) is not None:
             facts[name] = found
     if not facts:
         raise InputError(
@@ -218,6 +228,7 @@ def _compared(  # noqa: PLR0917 -- all that is known
             values[builder.names[name]] = ours(voltages)
     network.eval().to(x.device, x.dtype if x.is_floating_point() else torch.float32)
     x = x if x.is_floating_point() else x.to(torch.float32)
+    x = x.reshape(len(x), *as_image(x.shape[1:-1]), x.shape[-1])
     nearly = {builder.names[name] for name, found in facts.items() if found.nearly}
     return compare(network, x, spikes, values, nearly=nearly)
 

@@ -18,6 +18,19 @@ GAIN_STAYS = "its decay goes on learning; the scale of its input does not follow
 
 
 @dataclass(frozen=True, eq=False)
+class Feedback:
+    """Layers from a layer's own spikes to what enters its neurons one step later.
+
+    Attributes:
+        modules: In order.
+        starts_late: Whether their bias is there only from the second step on: nothing is computed before the first.
+    """
+
+    modules: tuple[torch.nn.Module, ...]
+    starts_late: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class NeuronFacts:
     r"""One step of a framework's neurons.
 
@@ -44,6 +57,8 @@ class NeuronFacts:
         voltage_place: Which of the tensors that the module returns is the voltage, of neurons that never fire.
         nearly: What is only nearly the same, a line each.
         notes: What else the user should know, a line each.
+        entry: Layers of the module's own in front of its neurons, in order.
+        feedback: From its spikes to its neurons, or None.
     """
 
     threshold: Any = 1.0
@@ -61,6 +76,8 @@ class NeuronFacts:
     voltage_place: int = 0
     nearly: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    entry: tuple[torch.nn.Module, ...] = ()
+    feedback: Feedback | None = None
 
 
 @dataclass(frozen=True, eq=False)

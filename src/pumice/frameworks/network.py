@@ -34,7 +34,8 @@ class ConvertedNetwork(torch.nn.Module):
 
     Shape:
         What enters the framework's first layer in each step, with time as the last axis: (batch, n, time) or
-        (batch, channel, height, width, time) -> spikes (batch, ..., time), or what a read-out gives.
+        (batch, channel, height, width, time), of a row (batch, channel, 1, length, time) -> spikes (batch, ...,
+        time), or what a read-out gives.
 
     Example:
         >>> from pumice.nn import Flatten

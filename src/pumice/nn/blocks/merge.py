@@ -19,8 +19,8 @@ from pumice.nn.neurons.floating import FloatCubaNeuron
 from pumice.nn.neurons.recurrent_integer import ChipRecurrent
 from pumice.nn.neurons.slayer_state import decays_q12, draw_decays
 from pumice.nn.synapses.base import AbstractSynapse, synapse_list
-from pumice.nn.synapses.delay import Delay
 from pumice.nn.synapses.conv import ConvSynapse
+from pumice.nn.synapses.delay import Delay
 from pumice.nn.synapses.dense import DenseSynapse
 from pumice.nn.synapses.one_to_one import OneToOneSynapse
 

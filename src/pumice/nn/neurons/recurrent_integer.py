@@ -11,7 +11,6 @@ from pumice.fixedpoint.formats import DECAY_ONE, STATE_EXP
 from pumice.nn.neurons.integer import clip24, wrap24, wrap_int32
 from pumice.nn.surrogate import Surrogate
 
-
 Linear = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -26,9 +25,9 @@ class ChipRecurrent(torch.autograd.Function):
     Backward, both filters' adjoints without rounding, wrap and reset (Shrestha and Orchard: SLAYER, NeurIPS 2018),
     and through R from step to step; a surrogate stands for the derivative of the spike.
 
-    Args of `apply`: z (batch, channel, ..., time), whole; the weight of R, whole; b (channel,) or (1,), whole; decays of
-    current and voltage, 0 to 4096, (channel,) or (1,); the threshold's mantissa; integers per unit; the surrogate; R
-    as a function of spikes (batch, channel, ..., time) and its weight, linear in both.
+    Args of `apply`: z (batch, channel, ..., time), whole; the weight of R, whole; b (channel,) or (1,), whole; decays
+    of current and voltage, 0 to 4096, (channel,) or (1,); the threshold's mantissa; integers per unit; the surrogate;
+    R as a function of spikes (batch, channel, ..., time) and its weight, linear in both.
     """
 
     @staticmethod

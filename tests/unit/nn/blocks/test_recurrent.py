@@ -55,7 +55,9 @@ def test_spikes_and_gradients_in_floating_point_and_a_defect_shows(kind):
     assert torch.equal(spikes.detach(), expected.detach())
     assert not torch.equal(by_a_loop(merge, x, late=1), expected)
     steps = torch.linspace(-1, 2, spikes.numel()).reshape(spikes.shape)
-    for own, other in zip(*(torch.autograd.grad((y * steps).sum(), parameters) for y in (spikes, expected)), strict=True):
+    for own, other in zip(
+        *(torch.autograd.grad((y * steps).sum(), parameters) for y in (spikes, expected)), strict=True
+    ):
         torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-4)
         assert own.abs().max() > 0
 
@@ -91,8 +93,14 @@ def test_a_quantized_one_goes_on_learning(kind):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: (nn.DenseSynapse(6, 3), nn.DenseSynapse(3, 3, bias=True)), "a bias belongs to another of the synapses"),
-        (lambda: (nn.ConvSynapse(2, 2, 1), nn.ConvSynapse(2, 2, 3)), r"must keep the image's size.*got kernel \(3, 3\)"),
+        (
+            lambda: (nn.DenseSynapse(6, 3), nn.DenseSynapse(3, 3, bias=True)),
+            "a bias belongs to another of the synapses",
+        ),
+        (
+            lambda: (nn.ConvSynapse(2, 2, 1), nn.ConvSynapse(2, 2, 3)),
+            r"must keep the image's size.*got kernel \(3, 3\)",
+        ),
         (lambda: (nn.ConvSynapse(2, 2, 1), nn.DenseSynapse(2, 2)), r"shape \(2, 4, 4\) cannot have a DenseSynapse"),
     ],
 )

@@ -60,7 +60,9 @@ def test_spikes_and_gradients_are_those_of_autograd_and_a_defect_shows(case):
 
 
 def test_the_states_are_those_of_the_definition(case):
-    z, matrix, bias, decay_u, decay_v, vth, _, _, linear = [x.detach() if isinstance(x, torch.Tensor) else x for x in case]
+    z, matrix, bias, decay_u, decay_v, vth, _, _, linear = [
+        x.detach() if isinstance(x, torch.Tensor) else x for x in case
+    ]
     spikes = ChipRecurrent.apply(z, matrix, bias, decay_u, decay_v, vth, 60.0, Triangle(), linear).numpy()
     state, sent = CubaState(np.zeros(N, np.int32), np.zeros(N, np.int32)), np.zeros(N, np.int32)
     decays = {"i_decay_q12": decay_u.numpy().astype(int), "v_decay_q12": decay_v.numpy().astype(int)}

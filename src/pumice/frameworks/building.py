@@ -136,11 +136,12 @@ class Builder:
         Raises:
             InputError: It cannot be represented; the module is named.
         """
-        if len(terms) > 1:
-            raise refusal(path, "a read-out must have one source, got a sum", "read out one layer, or each by itself")
-        source, linear = self._source_and_map(terms[0])
-        if linear.weight is None or linear.is_conv or linear.norm is not None:
+        parts = [self._source_and_map(term) for term in terms]
+        maps = [linear for _, linear in parts]
+        if any(m.weight is None or m.is_conv or m.norm is not None for m in maps):
             raise refusal(path, "a read-out must read a Linear without a norm", "put a Linear in front of it")
+        biases = [m.bias for m in maps if m.bias is not None]
+        bias = torch.stack(biases).sum(0) if biases else None
         decay, current = plain(facts.voltage_decay), plain(facts.current_decay)
         for name, share in (("voltage", decay), ("current", current)):
             if isinstance(share, torch.Tensor) or share * DECAY_ONE < 0.5:
@@ -152,19 +153,23 @@ class Builder:
             if abs(share * DECAY_ONE - round(share * DECAY_ONE)) > 1e-3:
                 rounded = round(share * DECAY_ONE)
                 self.notes.append(f"{path}: its {name}'s decay {share:.6g} is rounded to {rounded}/{DECAY_ONE}")
-        if current != 1 and linear.bias is not None:
+        if current != 1 and bias is not None:
             raise refusal(path, "a read-out whose current has a memory must have no bias", "use Linear(bias=False)")
-        outputs, inputs = linear.weight.shape
+        weight = torch.cat([m.weight for m in maps if m.weight is not None], 1)
         block = LeakyReadout(
-            inputs, outputs, bias=linear.bias is not None, voltage_decay=decay, current_decay=current
+            [m.weight.shape[1] for m in maps if m.weight is not None],
+            len(weight),
+            bias=bias is not None,
+            voltage_decay=decay,
+            current_decay=current,
         )
         with torch.no_grad():
-            block.readout.linear.weight.copy_(linear.weight * facts.gain)
-            if linear.bias is not None:
-                block.readout.linear.bias.copy_(linear.bias * facts.gain + facts.drive)
-        if linear.bias is None and facts.drive:
+            block.readout.linear.weight.copy_(weight * facts.gain)
+            if bias is not None:
+                block.readout.linear.bias.copy_(bias * facts.gain + facts.drive)
+        if bias is None and facts.drive:
             raise refusal(path, f"a leak to {facts.drive:.4g} needs a bias in front of it", "use Linear(bias=True)")
-        self.names[path] = self._add(path, block, [source])
+        self.names[path] = self._add(path, block, [source for source, _ in parts])
 
     def _source_and_map(self, term: Term) -> tuple[str, Linear]:
         """The block whose spikes a term maps, and how."""

@@ -53,7 +53,7 @@ def convert(module: Any, example: Any, framework: Framework, *, approximate: boo
         entered.add(name, terms)
         builder.enter(tuple(entered.steps[0].shape[_LEAD[time] :]) if entered.steps else ())
         builder.neurons(name, found, terms[0], _back(reader, name, found, calls[name]))
-    outputs, readouts = last_layers(recording, returned, facts)
+    outputs, readouts = last_layers(recording, framework.answer(returned), facts)
     for name in readouts:
         builder.readout(name, NeuronFacts(voltage_decay=1.0), reader.terms(recording.calls[name][0][0], name))
     network = ConvertedNetwork(builder.blocks, builder.steps, tuple(builder.names[n] for n in outputs), "")
@@ -213,7 +213,8 @@ def _compared(  # noqa: PLR0917 -- all that is known
     some = next(iter(facts.values()))
 
     def ours(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-        return _time_last(tensors, some.time, some.batch_size, some.n_steps)
+        found = _time_last(tensors, some.time, some.batch_size, some.n_steps)
+        return found.reshape(len(found), *as_image(found.shape[1:-1]), found.shape[-1])
 
     x = ours(entered.steps)
     spikes = {
@@ -228,7 +229,6 @@ def _compared(  # noqa: PLR0917 -- all that is known
             values[builder.names[name]] = ours(voltages)
     network.eval().to(x.device, x.dtype if x.is_floating_point() else torch.float32)
     x = x if x.is_floating_point() else x.to(torch.float32)
-    x = x.reshape(len(x), *as_image(x.shape[1:-1]), x.shape[-1])
     nearly = {builder.names[name] for name, found in facts.items() if found.nearly}
     return compare(network, x, spikes, values, nearly=nearly)
 

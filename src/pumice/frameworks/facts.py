@@ -90,6 +90,7 @@ class Framework:
         neuron: Facts of a module of the framework's, or None if it is no neuron; refuses what cannot be represented.
         to_rest: Puts the states of all modules to their start.
         again: Calls a network for its next step: the network, its arguments, what the step before gave.
+        answer: What a network answers, without the states that it returns beside it.
         layers: Where the package defines layers, which are taken as a whole; what others compute is looked into.
         transparent: Names of layers that are looked into all the same, as they only call what they contain.
         containers: Names of layers that hand every step to what they contain, as if it had no steps.
@@ -100,6 +101,7 @@ class Framework:
     neuron: Callable[[str, torch.nn.Module], NeuronFacts | None]
     to_rest: Callable[[torch.nn.Module], None]
     again: Callable[[torch.nn.Module, tuple[Any, ...], Any], Any] = lambda module, args, before: module(*args)
+    answer: Callable[[Any], Any] = lambda returned: returned
     layers: tuple[str, ...] = ()
     transparent: frozenset[str] = frozenset()
     containers: frozenset[str] = frozenset()

@@ -37,6 +37,33 @@ class OneToOne(nn.Module):
         return x * self.weight
 
 
+def in_order(module: nn.Module) -> tuple[nn.Module, ...]:
+    """The layers of nested Sequentials.
+
+    Example:
+        >>> in_order(nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(1, 1))))
+        (Flatten(start_dim=1, end_dim=-1), Linear(in_features=1, out_features=1, bias=True))
+    """
+    if type(module) is not nn.Sequential:
+        return (module,)
+    return tuple(layer for child in module for layer in in_order(child))
+
+
+def linear_of(weight: torch.Tensor, bias: torch.Tensor | None = None) -> nn.Linear:
+    """A Linear with a copy of a matrix (out, in).
+
+    Example:
+        >>> linear_of(torch.ones(2, 3))
+        Linear(in_features=3, out_features=2, bias=False)
+    """
+    found = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+    with torch.no_grad():
+        found.weight.data = weight.detach().clone()
+        if bias is not None:
+            found.bias.data = bias.detach().clone()
+    return found
+
+
 def passes_on(module: nn.Module) -> bool:
     """Whether a module gives what it gets, in evaluation mode.
 

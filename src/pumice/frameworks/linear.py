@@ -89,10 +89,12 @@ def combined(term: Term, features: tuple[int, ...]) -> Linear:
 
 
 def _linear(found: Linear, op: Op) -> Linear:
-    _check_first(found, op)
     weight = op.module.weight.detach()
     if found.place is not None:
         weight = weight[:, found.place :][:, : prod(found.features_out)]
+    if found.learns and not found.is_conv and found.weight is not None and found.norm is None:
+        return _behind_linear(found, weight, op)
+    _check_first(found, op)
     if found.weight is not None:  # a pool in front
         weight, found = _before_pool(found, weight), Linear(found.features, notes=found.notes)
     elif found.scale is not None:
@@ -105,6 +107,21 @@ def _linear(found: Linear, op: Op) -> Linear:
         bias=_copy(op.module.bias) if op.adds else None,
         learns=True,
         flattens=len(found.features) > 1,
+    )
+
+
+def _behind_linear(found: Linear, weight: torch.Tensor, op: Op) -> Linear:
+    """Two matrices in a row as one, their product."""
+    assert found.weight is not None
+    through = None if found.bias is None else weight @ found.bias
+    own = _copy(op.module.bias) if op.adds else None
+    note = f"{op.path}: it and the Linear in front of it are one matrix, which is trained as one"
+    return replace(
+        found,
+        weight=weight @ found.weight,
+        place=None,
+        bias=own if through is None else through if own is None else through + own,
+        notes=(*found.notes, note),
     )
 
 
@@ -282,7 +299,8 @@ _STEPS: dict[str, Callable[[Linear, Op], Linear]] = {
 
 
 def _check_first(found: Linear, op: Op) -> None:
-    if found.learns or found.norm is not None or found.bias is not None or (found.flattens and op.kind == "conv"):
+    is_layer = found.learns and found.weight is not None
+    if is_layer or found.norm is not None or found.bias is not None or (found.flattens and op.kind == "conv"):
         raise refusal(
             op.path,
             "two layers must have neurons between them, got two in a row",

@@ -7,11 +7,14 @@ from typing import Any
 import torch
 
 from pumice.frameworks.converting import convert
-from pumice.frameworks.facts import Framework, NeuronFacts, kind_of, learns, plain, refusal
+from pumice.frameworks.facts import Feedback, Framework, NeuronFacts, kind_of, learns, plain, refusal
+from pumice.frameworks.kinds import linear_of
 from pumice.frameworks.network import ConvertedNetwork
 
 _PACKAGE = "norse"
-_SPIKING, _READOUTS = ("LIFCell", "LIF", "LIFBoxCell", "IAFCell", "IAF"), ("LICell", "LI", "LIBoxCell")
+_SPIKING = ("LIFCell", "LIF", "LIFRecurrentCell", "LIFRecurrent", "LIFBoxCell", "IAFCell", "IAF")
+_READOUTS = ("LICell", "LI", "LIBoxCell")
+_AUTAPSES = "it has no connection of a neuron to itself; trained further, there may be one"
 _TRANSPARENT = frozenset({"SequentialState"})
 
 
@@ -65,7 +68,7 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
     for name, value in (("dt * tau_mem_inv", decay), ("dt * tau_syn_inv", current_decay)):
         if not bool(((torch.as_tensor(value) >= 0) & (torch.as_tensor(value) <= 1)).all()):
             raise refusal(path, f"{name} must lie in 0..1, got {value}", "use a shorter dt or a longer time constant")
-    reads_out = kind in _READOUTS
+    reads_out, recurs = kind in _READOUTS, "Recurrent" in kind
     leak = plain(p.v_leak) if leaks else 0.0
     rest = leak if reads_out else plain(p.v_reset)
     nearly = []
@@ -91,6 +94,9 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
         time="calls" if kind.endswith("Cell") else "time first",
         reads_out=reads_out,
         nearly=tuple(nearly),
+        notes=(_AUTAPSES,) if recurs and not cell.autapses else (),
+        entry=(linear_of(cell.input_weights),) if recurs else (),
+        feedback=Feedback((linear_of(cell.recurrent_weights),)) if recurs else None,
     )
 
 
@@ -115,12 +121,19 @@ def _again(module: torch.nn.Module, args: tuple[Any, ...], before: Any) -> Any:
     return module(args[0], before[1]) if isinstance(before, tuple) and len(before) == 2 else module(*args)
 
 
+def _answer(returned: Any) -> Any:
+    """What is returned beside a state, in which recurrent layers' spikes are."""
+    has_state = isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], (list, tuple))
+    return returned[0] if has_state else returned
+
+
 _NORSE = Framework(
     "Norse",
     _PACKAGE,
     _neuron,
     _to_rest,
     _again,
+    _answer,
     layers=("norse.torch.module",),
     transparent=_TRANSPARENT,
     containers=frozenset({"Lift"}),

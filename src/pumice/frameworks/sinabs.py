@@ -7,12 +7,14 @@ from typing import Any
 import torch
 
 from pumice.frameworks.converting import convert
-from pumice.frameworks.facts import GAIN_STAYS, Framework, NeuronFacts, Time, kind_of, plain, refusal
+from pumice.frameworks.facts import GAIN_STAYS, Feedback, Framework, NeuronFacts, Time, kind_of, plain, refusal
+from pumice.frameworks.kinds import in_order
 from pumice.frameworks.network import ConvertedNetwork
 
 _PACKAGE = "sinabs"
-_SPIKING, _READOUTS = ("IAF", "LIF"), ("ExpLeak",)
-_KINDS = [f"{kind}{form}" for kind in (*_SPIKING, *_READOUTS) for form in ("", "Squeeze")]
+_SPIKING, _READOUTS = ("IAF", "LIF", "ALIF"), ("ExpLeak",)
+_FORMS = [f"{kind}{form}" for kind in (*_SPIKING, *_READOUTS) for form in ("", "Squeeze")]
+_KINDS = [*_FORMS, *(f"{kind}Recurrent" for kind in _SPIKING)]
 
 
 def from_sinabs(module: Any, example: Any, *, approximate: bool = False) -> ConvertedNetwork:
@@ -65,13 +67,16 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
     gain = 1 - alpha if layer.norm_input else 1.0
     if alpha_syn is not None:
         gain = gain * plain(alpha_syn)
+    adapts = kind.startswith("ALIF")
+    keeps_current = 0.0 if alpha_syn is None else gain if adapts else plain(alpha_syn)  # ALIF scales its current's state
+    recurs = kind.endswith("Recurrent")
     time: Time = "time in batch" if kind.endswith("Squeeze") else "batch first"
     given = [getattr(layer, name, None) for name in ("batch_size", "num_timesteps")]
     batch_size, n_steps = (None if n is None or n < 0 else int(n) for n in given)
     learned = [p for p in layer.parameters(recurse=False) if p.requires_grad]
     return NeuronFacts(
-        threshold=1.0 if reads_out else plain(layer.spike_threshold),
-        current_decay=1.0 if alpha_syn is None else 1 - plain(alpha_syn),
+        threshold=1.0 if reads_out else plain(layer.b0 if adapts else layer.spike_threshold),
+        current_decay=1 - keeps_current,
         voltage_decay=1 - alpha,
         gain=gain,
         fires_at_threshold=True,
@@ -82,6 +87,7 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
         reads_out=reads_out,
         nearly=() if reads_out else tuple(_nearly(path, layer)),
         notes=(GAIN_STAYS,) if learned and gain != 1 else (),
+        feedback=Feedback(in_order(layer.rec_connect), starts_late=True) if recurs else None,
     )
 
 
@@ -101,6 +107,10 @@ def _nearly(path: str, layer: Any) -> list[str]:
             path,
             f"reset_value must be 0, got {reset_fn.reset_value} (sinabs adds it in every step, to all neurons)",
             "use MembraneReset()",
+        )
+    if bool((torch.as_tensor(getattr(layer, "adapt_scale", 0)) != 0).any()):
+        found.append(
+            f"adapt_scale must be 0 (the chip's thresholds do not adapt), got {plain(layer.adapt_scale)}; train LIF"
         )
     if layer.min_v_mem is not None:
         found.append(f"min_v_mem must be None, got {plain(layer.min_v_mem)}; train without it")

@@ -68,7 +68,9 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
     if alpha_syn is not None:
         gain = gain * plain(alpha_syn)
     adapts = kind.startswith("ALIF")
-    keeps_current = 0.0 if alpha_syn is None else gain if adapts else plain(alpha_syn)  # ALIF scales its current's state
+    keeps_current = (
+        0.0 if alpha_syn is None else gain if adapts else plain(alpha_syn)
+    )  # ALIF scales its current's state
     recurs = kind.endswith("Recurrent")
     time: Time = "time in batch" if kind.endswith("Squeeze") else "batch first"
     given = [getattr(layer, name, None) for name in ("batch_size", "num_timesteps")]

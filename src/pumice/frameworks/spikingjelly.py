@@ -106,7 +106,9 @@ def _recurrent(path: str, container: Any) -> NeuronFacts:
     facts = _neuron(f"{path}.sub_module", node)
     if facts is None or any(not isinstance(layer, (nn.Linear, nn.Conv2d)) for layer in layers):
         kinds = ", ".join(type(layer).__name__ for layer in (*layers, node))
-        raise refusal(path, f"it must hold neurons, behind Linear or Conv2d at most, got {kinds}", "put others before it")
+        raise refusal(
+            path, f"it must hold neurons, behind Linear or Conv2d at most, got {kinds}", "put others before it"
+        )
     if len(layers) > 1:
         raise refusal(path, "two layers must have neurons between them, got two in a row", "make them one layer")
     without_bias = [_without_bias(layer) for layer in layers]

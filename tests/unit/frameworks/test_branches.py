@@ -53,12 +53,19 @@ JOINS = {
     "AND of AND": (lambda net, a, b: behind(net, (a * b) * b), {}),
     "sum of IAND": (lambda net, a, b: behind(net, (1 - a) * b + a), {}),
     "conv of a concatenation": (lambda net, a, b: behind(net, torch.cat([a, b], 1)), {"beside": 2, "joined": 5}),
-    "concatenation of three": (lambda net, a, b: behind(net, torch.cat((a, torch.cat([b, a], 1)), dim=1)), {"joined": 9}),
+    "concatenation of three": (
+        lambda net, a, b: behind(net, torch.cat((a, torch.cat([b, a], 1)), dim=1)),
+        {"joined": 9},
+    ),
     "concatenated sums": (lambda net, a, b: behind(net, torch.cat([a + b, a], 1)), {"joined": 6}),
     "neurons of a concatenation": (lambda net, a, b: net.lif(torch.cat([a, b], 1)), {"beside": 2}),
-    "norm of a concatenation": (lambda net, a, b: net.lif(net.wide(torch.cat([a, b], 1))), {"beside": 2, "joined": 5}),
+    "norm of a concatenation": (
+        lambda net, a, b: net.lif(net.wide(torch.cat([a, b], 1))),
+        {"beside": 2, "joined": 5},
+    ),
     "pools of a concatenation": (
-        lambda net, a, b: behind(net, nn.functional.max_pool2d(torch.cat([a, b], 1), 2)), {"beside": 2, "joined": 5}
+        lambda net, a, b: behind(net, nn.functional.max_pool2d(torch.cat([a, b], 1), 2)),
+        {"beside": 2, "joined": 5},
     ),
     "halves": (lambda net, a, b: behind(net, 0.5 * a + b / 4), {}),
 }
@@ -106,10 +113,16 @@ def test_a_last_linear_reads_several_layers(toy, spikes, name):
 
 ROWS = {
     "conv": (lambda net, a, b: behind(net, torch.cat([a, b], 1)), {"joined": 6}),
-    "pools": (lambda net, a, b: behind(net, torch.cat([nn.functional.max_pool1d(x, 2) for x in (a, b)], 1)), {"joined": 6}),
+    "pools": (
+        lambda net, a, b: behind(net, torch.cat([nn.functional.max_pool1d(x, 2) for x in (a, b)], 1)),
+        {"joined": 6},
+    ),
     "averages": (lambda net, a, b: net.lif(nn.functional.avg_pool1d(net.conv(a) + net.conv(b), 3, 1)), {}),
     "flattened": (lambda net, a, b: net.lif(net.out(nn.functional.avg_pool1d(a + b, 3).flatten(1))), {"flat": 9}),
-    "its mean": (lambda net, a, b: net.lif(net.out(nn.functional.adaptive_avg_pool1d(a + b, 1).flatten(1))), {"flat": 3}),
+    "its mean": (
+        lambda net, a, b: net.lif(net.out(nn.functional.adaptive_avg_pool1d(a + b, 1).flatten(1))),
+        {"flat": 3},
+    ),
 }
 
 
@@ -143,12 +156,18 @@ def test_two_linears_in_a_row_are_their_product(toy, spikes):
 @pytest.mark.parametrize(
     ("join", "message"),
     [
-        (lambda net, a, b: behind(net, nn.functional.max_pool2d(a + b, 2)), "a max pool must be of spikes of one source"),
+        (
+            lambda net, a, b: behind(net, nn.functional.max_pool2d(a + b, 2)),
+            "a max pool must be of spikes of one source",
+        ),
         (lambda net, a, b: behind(net, torch.cat([a, b], 2)), "got cat along axis 2"),
         (lambda net, a, b: behind(net, net.conv(a) * net.conv(b)), "a product of what are no spikes"),
         (lambda net, a, b: behind(net, (1 - a) * (1 - b)), "a product of two complements"),
         (lambda net, a, b: net.lif(1 - a), "1 - spikes must be multiplied by spikes"),
-        (lambda net, a, b: net.lif(torch.cat([a, b], 1) + torch.cat([b, a], 1)), "put side by side .* must be single"),
+        (
+            lambda net, a, b: net.lif(torch.cat([a, b], 1) + torch.cat([b, a], 1)),
+            "put side by side .* must be single",
+        ),
     ],
 )
 def test_what_cannot_be_joined(toy, spikes, join, message):

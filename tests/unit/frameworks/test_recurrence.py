@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -9,6 +10,7 @@ from pumice.errors import InputError, InternalError
 from pumice.frameworks.converting import convert
 from pumice.frameworks.facts import Feedback
 from pumice.frameworks.kinds import OneToOne
+from pumice.ir import latencies, torch_to_lava
 
 
 def networks(toy):
@@ -37,7 +39,8 @@ def networks(toy):
     conv = nn.Conv2d(3, 3, 3, padding=1)
     images = {
         f"{name}, {late}": (
-            nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), toy.Lif(recurrent=make, late=late)), (2, 6, 5)
+            nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), toy.Lif(recurrent=make, late=late)),
+            (2, 6, 5),
         )
         for name, make in {"conv": conv, "one to one of an image": OneToOne(torch.randn(3, 1, 1))}.items()
         for late in (False, True)
@@ -83,8 +86,29 @@ def test_it_trains_and_lowers(toy, spikes, name):
     before = found(x)
     found.train()(x).sum().backward()
     assert found.get_submodule("2" if len(shape) > 1 else "1").recurrent.weight.grad.abs().max() > 0
-    pumice.lower(found.eval(), x)  # which proves it on the example
+    graph = pumice.lower(found.eval(), x)
+    assert_equal_on(graph, found(x), x, "reference", "fast")
     assert (found(x) != before).float().mean() < 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["linear, memory, late", "each neuron, plain", "conv, True"])
+def test_lava_fires_as_the_quantized_network(toy, spikes, name):
+    network, shape = networks(toy)[name]
+    x = spikes(1, *shape, 8)
+    found = convert(network, x[..., 0], toy.framework, approximate=False)
+    graph = pumice.lower(found, x)
+    assert_equal_on(graph, found(x), x, "reference", "fast", "lava")
+
+
+def assert_equal_on(graph, expected, x, *backends):
+    late = latencies(graph)[graph.outputs[0]]
+    stream = torch_to_lava(x.numpy())[0].astype(np.int32)
+    stream = np.concatenate([stream, np.zeros((late, *stream.shape[1:]), np.int32)])
+    assert expected.any()
+    for backend in backends:
+        got = pumice.run(graph, stream, backend=backend).spikes[late:]
+        np.testing.assert_array_equal(got, torch_to_lava(expected.detach().numpy())[0])
 
 
 @pytest.mark.parametrize("planted", ["no feedback", "a step late", "early bias", "another weight"])
@@ -112,7 +136,7 @@ def test_feedback_that_is_read_otherwise_is_seen(toy, spikes, planted):
     ("recurrent", "message"),
     [
         (lambda: nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8)), "without a norm, got .* behind a norm"),
-        (lambda: nn.ReLU(), "module '1': layers between neurons must be .*got .*ReLU"),
+        (nn.ReLU, "module '1': layers between neurons must be .*got .*ReLU"),
     ],
 )
 def test_what_own_spikes_cannot_become(toy, spikes, recurrent, message):

@@ -57,9 +57,7 @@ def recurrent(kind):
         ),
         "one V": (nn.Linear(6, 8, bias=False), lambda: snn.RLeaky(0.7, V=-0.5, all_to_all=False, **own)),
         "convolution": (nn.Conv2d(2, 3, 3), lambda: snn.RLeaky(0.6, **conv, **own)),
-        "image, each its own": (
-            nn.Conv2d(2, 3, 3), lambda: snn.RLeaky(0.6, torch.randn(3, 1, 1), False, **own)
-        ),
+        "image, each its own": (nn.Conv2d(2, 3, 3), lambda: snn.RLeaky(0.6, torch.randn(3, 1, 1), False, **own)),
     }[kind]
     with torch.no_grad():
         first.weight.normal_(0.2, 1)
@@ -170,7 +168,10 @@ def test_neurons_without_reset_are_read_out():
         (lambda: snn.Lapicque(0.9, reset_mechanism="zero"), r"a reset must be at once.*use Leaky"),
         (lambda: snn.Alpha(0.9, 0.8), "neurons must be Leaky, RLeaky, Synaptic, RSynaptic, Lapicque, got Alpha"),
         (lambda: snn.RLeaky(0.9, linear_features=4), r"module '1': reset_mechanism must be 'zero'"),
-        (lambda: snn.RLeaky(0.9, linear_features=4, reset_mechanism="zero"), r"a reset must be at once.*reset_delay=F"),
+        (
+            lambda: snn.RLeaky(0.9, linear_features=4, reset_mechanism="zero"),
+            r"a reset must be at once.*reset_delay=F",
+        ),
         (lambda: snn.RSynaptic(0.5, 0.9, linear_features=4, **ZERO), r"a reset must be at once.*use RLeaky"),
         (lambda: snn.RLeaky(0.9, linear_features=4, reset_mechanism="none"), "recurrent neurons must be reset"),
         (lambda: snn.Leaky(0.9, graded_spikes_factor=2.0), "graded_spikes_factor must be 1, got 2"),

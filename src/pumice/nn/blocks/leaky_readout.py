@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError
-
 from pumice.nn.blocks.current import Current
 from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.nn.synapses.identity import IdentitySynapse
@@ -25,8 +24,8 @@ class LeakyReadout(torch.nn.Module):
     the voltage over a sample's steps.
 
     Args:
-        channels: Channels, or neurons, of the spikes; of an image, the mean over its pixels enters. Of several inputs,
-            those of each; they are read side by side.
+        channels: Channels, or neurons, of the spikes; of an image, the mean over its pixels enters. A sequence of
+            them is of several inputs, which are read side by side.
         n_classes: Numbers of the answer.
         bias: Whether there is a b.
         voltage_decay: d, above 0 to 1, rounded to a multiple of 1/4096; 1 keeps nothing from step to step.

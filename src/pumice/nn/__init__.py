@@ -88,15 +88,13 @@ __all__ = [
     "sigma_delta",
     "surrogate_encoders",
     "synchronize_norms_",
-    "to_nir",
 ]
 
 __getattr__ = names.renamed(
     __name__,
     {
-        # In higher rows: they read files, trace and quantize.
+        # In a higher row: it reads files.
         "from_nir": "pumice.train.from_nir:from_nir",
-        "to_nir": "pumice.lowering.float_nir:to_nir",
         # Names of 0.1, until 0.3.
         "deploy": "pumice.quantization:quantize_",
         "is_deployed": "pumice.quantization:is_quantized",

@@ -115,8 +115,8 @@ class _Writer:
         entry = draw_neurons(self.drawing, p, node, flat, Drive(constant, bias), threshold=float(neuron.threshold))
         for index, view in enumerate(call_synapses(call)):
             first = call.terms[index].first_channel if call.terms and not view.recurrent else 0
-            source = ("", node, shape) if view.recurrent else self._source(call.sources[index])
-            self._synapse(call, view, source, entry, first)
+            ends = ("", node, shape) if view.recurrent else self._source(call.sources[index])
+            self._synapse(call, view, ends, entry, first)
 
     def end(self, name: str) -> None:
         """An output."""
@@ -165,8 +165,8 @@ class _Writer:
         elif isinstance(owner, (*_CONV, slayer_synapse.Pool)):
             if len(weight) < channels and int(owner.groups) > 1:
                 raise LoweringError(
-                    f"block {call.name!r}: NIR has no concatenation, and a convolution of {owner.groups} groups is no "
-                    "part of a larger one; lower the network, pumice.to_nir writes its graph"
+                    f"block {call.name!r}: NIR has no concatenation, and a convolution of {owner.groups} groups is "
+                    "no part of a larger one; lower the network, pumice.to_nir writes its graph"
                 )
             kernel = _placed(weight, first, channels) if isinstance(owner, _CONV) else weight
             self.drawing.connect(self._convolution(before, label, owner, kernel, shape), entry)

@@ -26,7 +26,7 @@ SUFFIX = ".nir"
 
 
 def to_nir(graph: Any, path: str | os.PathLike[str], example_input: Any = None, *, dt: float = 1e-4) -> Path:
-    r"""Write a graph, or a model before quantization, as a NIR file (HDF5; Pedersen et al., Nature Communications 2024).
+    r"""Write a graph, or a model before quantization, as a NIR file (Pedersen et al., Nature Communications 2024).
 
     Each population becomes the node whose Euler step of :math:`\Delta t` has the same integers, rounding aside,
     and each synapse its integer weights as floats:

@@ -25,9 +25,9 @@ def from_norse(module: Any, example: Any, *, approximate: bool = False) -> Conve
         i = i + x, \quad v = v + \frac{dt}{\tau_{mem}} (v_{leak} - v + i), \quad s = [v > v_{th}], \quad
         v = v_{reset} \text{ where } s, \quad i = i - \frac{dt}{\tau_{syn}} i
 
-    `LIFCell`, `LIF` and `LIFBoxCell` are the chip's neurons: voltages are counted from `v_reset`, and the factor
-    :math:`dt / \tau_{mem}` of the current scales the threshold instead. `LIBoxCell`, `LICell` and `LI` at the end
-    are read-outs.
+    `LIFCell`, `LIF`, `LIFBoxCell`, and `LIFRecurrentCell` and `LIFRecurrent` with their own weights, are the chip's
+    neurons: voltages are counted from `v_reset`, and the factor :math:`dt / \tau_{mem}` of the current scales the
+    threshold instead. `LIBoxCell`, `LICell` and `LI` at the end are read-outs.
 
     Args:
         module: A `torch.nn.Module` with Norse's neurons and torch's layers, such as a `SequentialState`.
@@ -37,12 +37,10 @@ def from_norse(module: Any, example: Any, *, approximate: bool = False) -> Conve
             does; the report counts the spikes that change.
 
     Returns:
-        A network that takes what entered the first layer, with time last: (batch, ..., time). `report` says what was
-        read, and how many spikes of each layer differ.
+        The network, as `ConvertedNetwork` says.
 
     Raises:
-        InputError: Something has no equal on the chip; the message names the module, what is allowed against what was
-            found, and the remedy.
+        InputError: As `ConvertedNetwork` says.
 
     Example:
         >>> import norse.torch  # doctest: +SKIP

@@ -24,25 +24,23 @@ def from_sinabs(module: Any, example: Any, *, approximate: bool = False) -> Conv
         i = \alpha_{syn} (i + x), \quad v = \alpha v + (1 - \alpha) i, \quad s = [v \ge \vartheta], \quad
         v = 0 \text{ where } s, \qquad \alpha = e^{-1 / \tau}
 
-    `IAF`, `LIF` and their squeezed forms with ``spike_fn=SingleSpike`` and ``reset_fn=MembraneReset()`` are the
-    chip's neurons: the factors :math:`1 - \alpha` (`norm_input`) and :math:`\alpha_{syn}` scale the threshold
-    instead. `ExpLeak` at the end is a read-out. sinabs' own default, several spikes a step and reset by
-    subtraction, is only nearly the same.
+    `IAF`, `LIF`, their squeezed and recurrent forms with ``spike_fn=SingleSpike`` and ``reset_fn=MembraneReset()`` are
+    the chip's neurons: the factors :math:`1 - \alpha` (`norm_input`) and :math:`\alpha_{syn}` scale the threshold
+    instead. `ExpLeak` at the end is a read-out. sinabs' own default, several spikes a step and reset by subtraction,
+    is only nearly the same, as is a threshold that adapts (`ALIF`).
 
     Args:
         module: A `torch.nn.Module` with sinabs' neurons and torch's layers.
         example: What its forward takes, as in training: (batch, time, ...), or (batch * time, ...) of squeezed
             layers.
-        approximate: Take several spikes a step as one, resets by subtraction as resets to zero, and a smallest
-            voltage as none; the report counts the spikes that change.
+        approximate: Take several spikes a step as one, resets by subtraction as resets to zero, a smallest voltage as
+            none, and a threshold that adapts as a fixed one; the report counts the spikes that change.
 
     Returns:
-        A network that takes what entered the first layer, with time last: (batch, ..., time). `report` says what was
-        read, and how many spikes of each layer differ. Quantized, neurons fire above their threshold, not at it.
+        The network, as `ConvertedNetwork` says.
 
     Raises:
-        InputError: Something has no equal on the chip; the message names the module, what is allowed against what was
-            found, and the remedy.
+        InputError: As `ConvertedNetwork` says.
 
     Example:
         >>> from sinabs.activation import MembraneReset, SingleSpike  # doctest: +SKIP

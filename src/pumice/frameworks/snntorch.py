@@ -21,24 +21,22 @@ def from_snntorch(module: Any, example: Any, *, approximate: bool = False) -> Co
 
     .. math:: u = \alpha u + x, \quad v = \beta v + u, \quad s = [v > \vartheta], \quad v = 0 \text{ where } s
 
-    `Leaky` (:math:`\alpha = 0`), `Synaptic` and `Lapicque` with reset to zero are the chip's neurons. What a NIR file
-    loses is read here: reset mechanism and delay, thresholds, decays that are trained, batch norms. The network is
-    called on the example: once if its forward has the loop over steps, else 8 times. Its hidden states are at rest
-    before and after.
+    `Leaky` (:math:`\alpha = 0`), `Synaptic` and `Lapicque` with reset to zero are the chip's neurons; those of `RLeaky`
+    receive R s of the step before, too. What a NIR file loses is read here: reset mechanism and delay, thresholds,
+    decays that are trained, batch norms. The network is called on the example: once if its forward has the loop over
+    steps, else 8 times. Its hidden states are at rest before and after.
 
     Args:
-        module: A `torch.nn.Module` with snnTorch's neurons, Linear, Conv2d, BatchNorm, pools, Flatten, Dropout, sums.
+        module: A `torch.nn.Module` with snnTorch's neurons and torch's layers.
         example: What its forward takes, as in training: a tensor, or a tuple of arguments.
         approximate: Take reset by subtraction, and resets that cost a step, as resets to zero at once; the report
             counts the spikes that change, and fine-tuning can win back what that costs.
 
     Returns:
-        A network that takes what entered the first layer, with time last: (batch, ..., time). `report` says what was
-        read, and how many spikes of each layer differ.
+        The network, as `ConvertedNetwork` says.
 
     Raises:
-        InputError: Something has no equal on the chip; the message names the module, what is allowed against what was
-            found, and the remedy.
+        InputError: As `ConvertedNetwork` says.
 
     Example:
         >>> import snntorch  # doctest: +SKIP

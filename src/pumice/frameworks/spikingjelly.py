@@ -34,7 +34,9 @@ def from_spikingjelly(module: Any, example: Any, *, approximate: bool = False) -
     `IFNode`, `LIFNode`, `ParametricLIFNode` (its decay goes on learning) and `CUBALIFNode` with a hard reset are the
     chip's neurons: voltages are counted from `v_reset`, and an input that is scaled by :math:`1 / \tau` scales the
     threshold instead. Batch norms, `ThresholdDependentBatchNorm` too, become `pumice.nn.TDBN` with their statistics;
-    both step modes are read. A neuron with `v_threshold=float("inf")` is a read-out of its voltage.
+    both step modes are read, and recurrent containers of such neurons. A neuron with `v_threshold=float("inf")` is a
+    read-out of its voltage. The residuals of `sew_resnet` are sums of spikes (ADD: one synapse for each) or neurons
+    of their own (AND, IAND).
 
     Args:
         module: A `torch.nn.Module` with SpikingJelly's neurons and layers, or torch's.
@@ -42,12 +44,10 @@ def from_spikingjelly(module: Any, example: Any, *, approximate: bool = False) -
         approximate: Take soft resets (`v_reset=None`) as hard ones; the report counts the spikes that change.
 
     Returns:
-        A network that takes what entered the first layer, with time last: (batch, ..., time). `report` says what was
-        read, and how many spikes of each layer differ. Quantized, neurons fire above their threshold, not at it.
+        The network, as `ConvertedNetwork` says.
 
     Raises:
-        InputError: Something has no equal on the chip; the message names the module, what is allowed against what was
-            found, and the remedy.
+        InputError: As `ConvertedNetwork` says.
 
     Example:
         >>> from spikingjelly.activation_based import layer, neuron  # doctest: +SKIP

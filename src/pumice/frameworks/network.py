@@ -26,9 +26,9 @@ class ConvertedNetwork(torch.nn.Module):
 
     `from_snntorch`, `from_spikingjelly`, `from_norse` and `from_sinabs` make it, of what a module computes on an
     example. What has no equal on the chip is an `InputError` there, which names the module, what is allowed against
-    what was found, and the remedy. It trains as any other network; `pumice.quantize_` and `pumice.lower` make integers
-    of it. Neurons of a framework that fire at their threshold (SpikingJelly, sinabs) fire above it once they are
-    quantized.
+    what was found, and the remedy. The network trains as any other; `pumice.quantize_` and `pumice.lower` make
+    integers of it. Neurons of a framework that fire at their threshold (SpikingJelly, sinabs) fire above it once they
+    are quantized.
 
     Args:
         blocks: By name.

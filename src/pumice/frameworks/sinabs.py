@@ -24,7 +24,7 @@ def from_sinabs(module: Any, example: Any, *, approximate: bool = False) -> Conv
         i = \alpha_{syn} (i + x), \quad v = \alpha v + (1 - \alpha) i, \quad s = [v \ge \vartheta], \quad
         v = 0 \text{ where } s, \qquad \alpha = e^{-1 / \tau}
 
-    `IAF`, `LIF`, their squeezed and recurrent forms with ``spike_fn=SingleSpike`` and ``reset_fn=MembraneReset()`` are
+    `IAF`, `LIF`, their squeezed and recurrent forms with ``spike_fn=SingleSpike``, ``reset_fn=MembraneReset()`` are
     the chip's neurons: the factors :math:`1 - \alpha` (`norm_input`) and :math:`\alpha_{syn}` scale the threshold
     instead. `ExpLeak` at the end is a read-out. sinabs' own default, several spikes a step and reset by subtraction,
     is only nearly the same, as is a threshold that adapts (`ALIF`).

@@ -21,8 +21,8 @@ def from_snntorch(module: Any, example: Any, *, approximate: bool = False) -> Co
 
     .. math:: u = \alpha u + x, \quad v = \beta v + u, \quad s = [v > \vartheta], \quad v = 0 \text{ where } s
 
-    `Leaky` (:math:`\alpha = 0`), `Synaptic` and `Lapicque` with reset to zero are the chip's neurons; those of `RLeaky`
-    receive R s of the step before, too. What a NIR file loses is read here: reset mechanism and delay, thresholds,
+    `Leaky` (:math:`\alpha = 0`), `Synaptic` and `Lapicque` with reset to zero are the chip's neurons; `RLeaky`'s also
+    receive R s of the step before. What a NIR file loses is read here: reset mechanism and delay, thresholds,
     decays that are trained, batch norms. The network is called on the example: once if its forward has the loop over
     steps, else 8 times. Its hidden states are at rest before and after.
 

@@ -72,7 +72,7 @@ def _attempts(value: Value, wishes: Options, target: Shape | None) -> Iterator[t
     kind = wishes.get("kind", "dense")
     if value.is_image:
         kind = {"dense": "linear"}.get(kind, kind)
-    elif kind not in {"identity", "linear", "one_to_one"}:
+    elif kind not in {"identity", "linear"}:
         kind = "dense"
     out = wishes.get("out", 4) if target is None else target[0]
     wished = {**wishes, "out": out}
@@ -115,10 +115,6 @@ def _conv(value: Value, wishes: Options, norm: dict[str, str]) -> tuple[str, Sha
 
 def _dense(value: Value, wishes: Options, norm: dict[str, str]) -> tuple[str, Shape]:
     return call_source("nn.DenseSynapse", value.size, wishes["out"], **norm), (wishes["out"],)
-
-
-def _one_to_one(value: Value, wishes: Options, norm: dict[str, str]) -> tuple[str, Shape]:
-    return call_source("nn.OneToOneSynapse", value.shape[0], **norm), value.shape
 
 
 def _identity(value: Value, wishes: Options, norm: dict[str, str]) -> tuple[str, Shape]:
@@ -176,6 +172,5 @@ _KINDS = {
     "identity": _identity,
     "linear": _linear,
     "mixing": _mixing,
-    "one_to_one": _one_to_one,
     "upsample": _upsample,
 }

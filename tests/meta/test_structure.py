@@ -23,6 +23,8 @@ TOPICS = {
     "cli/test_train_folder.py": "train, lower, verify from a folder of one's own",
     "cli/test_train_stmixer.py": "the same for a mixer",
     "data/test_event_folders.py": "the event datasets that are folders",
+    "frameworks/test_branches.py": "sums, concatenations and products of layers, and layers along rows",
+    "frameworks/test_recurrence.py": "layers that receive their own spikes",
     "ir/test_verify_kinds.py": "verify_graph on each kind",
     "lowering/test_chip.py": "networks that no core holds",
     "lowering/test_outputs.py": "what a model returns",

@@ -15,6 +15,7 @@ from pumice.data.augment import Augmentation, with_noise
 from pumice.data.dataset import is_target
 from pumice.data.events import one_recording
 from pumice.errors import InputError
+from pumice.train.mixing import Partners
 from pumice.train.predict import to_tensor
 from pumice.train.trained import Trained
 
@@ -31,12 +32,14 @@ class Batch(NamedTuple):
         labels: Classes (batch,), or targets.
         lengths: Steps of each that count, (batch,), where they are of unequal length; else None.
         samples: Which of the training samples they are, (batch,).
+        partners: What they were mixed with, where they are mixed.
     """
 
     x: torch.Tensor
     labels: torch.Tensor
     lengths: torch.Tensor | None
     samples: torch.Tensor
+    partners: Partners | None = None
 
 
 def batch_sizes(n_samples: int, batch_size: int) -> list[int]:

@@ -234,8 +234,8 @@ def convolve_steps(
 ) -> torch.Tensor:
     """A convolution that takes every step for an image, with channels last in memory.
 
-    Strides of a kernel of one position are taken before it: the backward pass of oneDNN's own writes beside its memory
-    where there are few channels (seen: torch 2.15, AVX2, 4 channels).
+    Strides of a kernel of one position are taken before it: oneDNN's backward pass of such a one writes beside its
+    memory where there are few channels (seen: torch 2.15, AVX2, 4 channels).
 
     Args:
         x: (batch, channel, height, width, time).

@@ -56,7 +56,9 @@ class DataSection(Section):
     Attributes:
         dataset: "digits" (bundled), or one that needs a data root: "mnist", "cifar10" (images), "nmnist",
             "dvs_gesture" (events), "fsdd" (spoken digits, as events), "folder" (your own files, see
-            `pumice.data.load_folder`); or "package.module:function" of your own, which gives a `pumice.data.Dataset`.
+            `pumice.data.load_folder`), "image_folder" (images that need not fit in memory, as ImageNet, see
+            `pumice.data.load_image_folder`); or "package.module:function" of your own, which gives a
+            `pumice.data.Dataset`.
         args: The dataset's own keyword arguments, such as fsdd's `leave_out`.
         encoding: For images "direct" (image repeated as graded input) or "rate" (Bernoulli spikes); for events
             "time" (steps of equal duration) or "count" (steps with equally many events); for sequences "sequence";

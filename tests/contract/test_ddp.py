@@ -29,6 +29,7 @@ SETTINGS = [
     "training.clip_norm=1.0",
     "training.lr=1e-3",
     "training.sample_boosting=0.5",
+    "training.ema=0.8",
     'training.regularizers={"synaptic_events": {}}',
 ]
 SCRIPT = Path(__file__).with_name("two_processes.py")

@@ -61,6 +61,7 @@ TOPICS = {
     "train/test_events.py": "training on events",
     "train/test_extend.py": "finished runs, best epochs, gradients",
     "train/test_targets.py": "numbers as answers",
+    "train/test_stmixer_presets.py": "the recipes of Spiking Token Mixers, to the chip's integers",
     "train/test_unequal_lengths.py": "padding behind samples of unequal length",
     "train/test_surrogate_choice.py": "the recipe's surrogate",
 }

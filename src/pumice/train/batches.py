@@ -14,6 +14,7 @@ from pumice.data.augment import Augmentation, with_noise
 from pumice.data.dataset import is_target
 from pumice.data.events import one_recording
 from pumice.train.loading import load
+from pumice.train.mixing import Partners
 from pumice.train.predict import to_tensor
 from pumice.train.trained import Trained
 
@@ -30,12 +31,14 @@ class Batch(NamedTuple):
         labels: Classes (batch,), or targets.
         lengths: Steps of each that count, (batch,), where they are of unequal length; else None.
         samples: Which of the training samples they are, (batch,).
+        partners: What they were mixed with, where they are mixed.
     """
 
     x: torch.Tensor
     labels: torch.Tensor
     lengths: torch.Tensor | None
     samples: torch.Tensor
+    partners: Partners | None = None
 
 
 def batch_sizes(n_samples: int, batch_size: int) -> list[int]:
@@ -83,8 +86,7 @@ class Batches:
         if not shows_images(self.trained.encoder):
             return to_tensor(x)
         images = torch.from_numpy(x).to(self._device)  # bytes travel there, once for all steps
-        encoded = shown(images, self.trained.encoder.steps)
-        return encoded.contiguous() if self._device.type == "cpu" else encoded
+        return shown(images, self.trained.encoder.steps)
 
     def loaded(self, samples: Any, collate: Any, plan: Plan) -> Iterator[Any]:
         """What the items of a plan give, batch by batch, from worker processes if there are any."""

@@ -1,4 +1,4 @@
-"""Batches of images that lie on a GPU: only what chance decided travels there."""
+"""Batches of images that lie on one device, changed together: only what chance decided travels to a GPU."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ LARGEST_SHARE = 0.25
 def batches_on(trained: Trained, device: torch.device) -> Batches:
     """The batches of a run on a device: images are brought there once, if they fit and chance allows it.
 
-    The values are those of `Batches`, bit for bit.
+    The values are those of `Batches`, bit for bit; but for affine maps, whose places a GPU can round otherwise.
     """
-    if device.type != "cuda" or not can_lie_on_device(trained):
+    if not can_lie_on_device(trained):
         return Batches(trained, device)
     images = trained.dataset.train.samples
-    if images.nbytes > LARGEST_SHARE * torch.cuda.mem_get_info(device)[0]:
+    if device.type == "cuda" and images.nbytes > LARGEST_SHARE * torch.cuda.mem_get_info(device)[0]:
         return Batches(trained, device)
     return BatchesOnDevice(trained, device)
 
@@ -60,7 +60,7 @@ class BatchesOnDevice(Batches):
         draws = _Draws(self._augment, (self.trained.recipe.seed, stream))
         for batch in self.loaded(draws, _stack, Plan(self.trained, stream, first, rank, world)):
             chosen = torch.from_numpy(batch).to(self._device, non_blocking=True)
-            index = chosen[:, 0]
+            index = chosen[:, 0].long()
             images = self._augment.changed(self._images[index], chosen[:, 1:])
             yield Batch(shown(images, self._steps), self._labels[index], None, index)
 
@@ -71,10 +71,10 @@ class _Draws:
     def __init__(self, augment: BatchAugmentation, seed: tuple[int, int]) -> None:
         self._augment, self._seed = augment, seed
 
-    def __getitem__(self, item: Item) -> list[int]:
+    def __getitem__(self, item: Item) -> list[float]:
         index = item[0]
         return [index, *self._augment.draw(np.random.default_rng([*self._seed, index]))]
 
 
-def _stack(draws: list[list[int]]) -> np.ndarray[Any, Any]:
-    return np.array(draws, np.int64)
+def _stack(draws: list[list[float]]) -> np.ndarray[Any, Any]:
+    return np.array(draws, np.float64)

@@ -14,11 +14,12 @@ import torch
 import triton
 import triton.language as tl
 
+from pumice.nn.kernels.cuda_credit import credit
 from pumice.nn.kernels.cuda_norm import normalize_backward, normalize_forward
 from pumice.nn.kernels.cuda_surrogate import stbp_backward, stbp_backward_of, surrogate_backward
 
 __all__ = [
-    "cuba_backward", "cuba_forward", "integrate_backward", "integrate_forward", "normalize_backward",
+    "credit", "cuba_backward", "cuba_forward", "integrate_backward", "integrate_forward", "normalize_backward",
     "normalize_forward", "stbp_backward", "stbp_backward_of", "surrogate_backward",
 ]  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -144,8 +145,8 @@ def credit(spikes: torch.Tensor, gradient: torch.Tensor, current: torch.Tensor, 
         ([0.5, 1.0, 1.0], 2.5)
     """
     found = Credit(torch.empty_like(current), *(current.new_empty(current.shape[1]) for _ in range(3)))
-    fused = current.dtype == torch.float32 and not current.is_cuda
-    if fused and membrane.lag == membrane.dead_time == 0:
+    compiled = current.dtype == torch.float32 and not (current.is_cuda and find_spec("triton") is None)
+    if compiled and membrane.lag == membrane.dead_time == 0:
         keep = membrane.keep_current, membrane.keep_voltage, membrane.gain
         operators.credit(spikes, gradient, current, *keep, found.per_step, found.count, found.error, found.potential)
         return found

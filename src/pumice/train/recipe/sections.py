@@ -20,6 +20,8 @@ Monitor = Literal["train_loss", "validation_loss", "validation_accuracy"]
 
 
 MOST_STEPS = 1_000_000
+MOST_ALPHA = 1000.0
+"""Beyond it, every share is a half."""
 MOST_THREADS = 1024
 """Beyond what any machine has; the system ends a process that asks for many more."""
 
@@ -196,6 +198,11 @@ class TrainingSection(Section):
             share of the training samples); None counts all samples alike.
         sample_boosting: HM2-BP's: after each epoch, samples that were answered wrong in it count exp(this * their
             class's error) times as much (there 0.05), for any loss; None weighs none.
+        mixup: Images of a batch are mixed in pairs, with shares from Beta(this, this), see `pumice.train.mixing`.
+        cutmix: The same, where a rectangle of one image is put into the other; with both, each batch gets one.
+        mixing_until: Share of the epochs in real numbers in which images are mixed, from the first one on.
+        ema: Decay, for each step of the optimiser, of an exponential moving average of weights and statistics (0.999,
+            say), see `pumice.train.averaging`: what is tested, kept, fine-tuned and lowered is the average.
         regularizers: Name in `pumice.train.regularizers`, or "package.module:Class" of your own -> its keyword
             arguments.
         freeze: Names of parameters that do not learn, with * and ?: ["body.*"]. A block frozen as a whole keeps its
@@ -227,6 +234,10 @@ class TrainingSection(Section):
     loss_args: dict[str, Any] = {}
     class_weights: Literal["balanced"] | list[Annotated[float, Field(gt=0)]] | None = None
     sample_boosting: Annotated[float | None, Field(gt=0, le=1)] = None
+    mixup: Annotated[float | None, Field(gt=0, le=MOST_ALPHA)] = None
+    cutmix: Annotated[float | None, Field(gt=0, le=MOST_ALPHA)] = None
+    mixing_until: Annotated[float, Field(gt=0, le=1)] = 1.0
+    ema: Annotated[float | None, Field(gt=0, lt=1)] = None
     regularizers: Annotated[dict[str, dict[str, Any]], Name(_as_it_is)] = {}
     freeze: list[str] = []
     early_stopping: EarlyStoppingSection | None = None

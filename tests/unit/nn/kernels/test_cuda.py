@@ -18,9 +18,9 @@ def cuda():
     """The kernels as the interpreter runs them; it is chosen when they are defined."""
     patch = pytest.MonkeyPatch()
     patch.setenv("TRITON_INTERPRET", "1")
-    names = [f"pumice.nn.kernels.{name}" for name in ("cuda_norm", "cuda_surrogate", "cuda")]
-    norm, surrogate, module = (importlib.reload(importlib.import_module(name)) for name in names)
-    for part in (surrogate, module):
+    names = [f"pumice.nn.kernels.{name}" for name in ("cuda_norm", "cuda_surrogate", "cuda_credit", "cuda")]
+    norm, surrogate, credit, module = (importlib.reload(importlib.import_module(name)) for name in names)
+    for part in (surrogate, credit, module):
         patch.setattr(part, "BLOCK", 16)
     patch.setattr(norm, "ROWS", 4)
     patch.setattr(norm, "CHANNELS", 8)
@@ -121,6 +121,24 @@ def test_stbps_adjoint_equals_the_cpus(cuda, kind, detached):
     for ours in (given, found):
         torch.testing.assert_close(ours, wanted, rtol=1e-5, atol=1e-7)
     assert not torch.equal(wanted, h * grad)  # later steps have a part in it
+
+
+def test_credit_equals_the_cpus(cuda):
+    g = torch.Generator().manual_seed(0)
+    s = (torch.rand(9, 21, generator=g) < 0.3).float()
+    s[:, 3] = 0  # a silent neuron has the mean of its gradient
+    grad, z = torch.randn(2, 9, 21, generator=g)
+    seen = []
+    for kernels in (cpu, cuda):
+        found = torch.full_like(z, torch.nan), *(torch.full((21,), torch.nan) for _ in range(3))
+        kernels.credit(s, grad, z, 0.875, 0.75, 1.5, *found)
+        seen.append(found)
+    for ours, theirs in zip(*seen, strict=True):
+        torch.testing.assert_close(theirs, ours, rtol=1e-6, atol=1e-6)
+    per_step, count, error, potential = seen[0]
+    assert torch.equal(count, s.sum(0))
+    assert len({*error.tolist(), *potential.tolist()}) > 30
+    assert not torch.equal(per_step, s)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -21,6 +21,7 @@ TOPICS = {
     "backends/test_reference_kinds.py": "each kind of population and synapse by hand",
     "cli/test_cli.py": "all commands: help, exit codes, errors",
     "cli/test_train_folder.py": "train, lower, verify from a folder of one's own",
+    "cli/test_train_image_folder.py": "the ImageNet recipes, from images in files",
     "cli/test_train_stmixer.py": "the same for a mixer",
     "data/test_event_folders.py": "the event datasets that are folders",
     "frameworks/test_branches.py": "sums, concatenations and products of layers, and layers along rows",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pumice.data.chance import seeded
 from pumice.data.dataset import Dataset, EventDataset, ImageDataset
 from pumice.data.events import Events, in_order
 from pumice.errors import InputError, MissingExtraError
@@ -192,20 +193,6 @@ def _library_transform(name: str, is_event: bool) -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError(package, "tonic" if is_event else "train", "augmentation") from error
     return getattr(transforms, name)
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed torch's global generator, which torchvision uses, and put it back afterwards."""
-    import torch
-
-    state = torch.get_rng_state()
-    # Not torch.manual_seed: where CUDA sleeps, it notes each call, with its traceback, for later.
-    torch.default_generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        torch.set_rng_state(state)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from pumice.data.augment import Augmentation, seeded
+from pumice.data.augment import Augmentation
+from pumice.data.chance import seeded
 from pumice.data.dataset import Dataset
 from pumice.data.rand_augment import COLUMNS
 

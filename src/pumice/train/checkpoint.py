@@ -12,6 +12,7 @@ import torch
 
 from pumice.data import Dataset, EventDataset, EventSamples, ImageDataset, SequenceDataset, Split
 from pumice.data.events import EVENT, concatenate
+from pumice.data.image_files import in_memory
 from pumice.errors import FileFormatError, InputError, ResourceError
 from pumice.train.checkpoint_file import NO_CHECKPOINT, read_values, write_values
 from pumice.train.finite import first_not_finite
@@ -192,7 +193,7 @@ def _unpack(values: dict[str, Any]) -> Dataset:
 
 def _pack_samples(samples: Any) -> Any:
     if not isinstance(samples, EventSamples):
-        return torch.tensor(samples)
+        return torch.tensor(in_memory(samples))
     return [
         {name: torch.tensor(np.ascontiguousarray(events[name])) for name in EVENT.names or ()} for events in samples
     ]

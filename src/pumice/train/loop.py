@@ -43,7 +43,10 @@ from pumice.train.trained import Trained, restore, start, with_given_network
 from pumice.train.warm_start import begin_with_, freeze_
 
 # What may differ between a run and its continuation: it changes no bit of the result.
-FREE_TO_CHANGE = {"data.workers", "data.cache", "training.checkpoint_every_steps", "logging.tensorboard"}
+FREE_TO_CHANGE = {
+    *("data.workers", "data.cache", "training.checkpoint_every_steps", "logging.tensorboard"),
+    "compute.checkpointing",
+}
 EXTENDABLE = {
     f"training.{key}"
     for key in (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -13,6 +13,7 @@ import torch
 from pumice.errors import InputError
 from pumice.nn.padding import padded_
 from pumice.nn.probes.firing import FiringRates, watch_firing
+from pumice.nn.recompute import checkpointed_
 from pumice.train.answer import Reader, watch_answer
 from pumice.train.batches import Batch, batch_sizes
 from pumice.train.boosting import SampleBoosting
@@ -115,11 +116,12 @@ class Step:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Watch the network's spikes, and what the loss reads."""
-        model = self._run.trained.model
+        model, wanted = self._run.trained.model, self._run.trained.recipe.compute
         with (
             fast_convolutions(self._run.fabric.device),
             neurons_in_float32(model),
-            watch_firing(model) as self._firing,
+            watch_firing(model, keeps_latest=bool(self._penalties)) as self._firing,
+            checkpointed_(model) if wanted.checkpointing else nullcontext(),
             watch_answer(model, self.loss_of) as self._answer_of,
         ):
             yield

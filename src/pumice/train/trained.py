@@ -108,7 +108,13 @@ class Trained:
             return {"test_accuracy": self.test_accuracy(fabric)}
         test = self.dataset.test
         total = squared_errors(
-            self.model, self.encoder, test.samples, test.labels, lengths=self.steps_of(test), seed=self.recipe.seed
+            self.model,
+            self.encoder,
+            test.samples,
+            test.labels,
+            lengths=self.steps_of(test),
+            seed=self.recipe.seed,
+            workers=self.recipe.data.workers,
         )
         return score_of("test", total, len(test), has_targets=True)
 
@@ -118,15 +124,15 @@ class Trained:
         Args:
             fabric: Shares the work between its processes, if there are several.
         """
-        test, seed = self.dataset.test, self.recipe.seed
+        test, options = self.dataset.test, {"seed": self.recipe.seed, "workers": self.recipe.data.workers}
         # A random encoding is drawn sample after sample: it cannot be shared without changing the samples.
         if fabric is None or fabric.world_size == 1 or self.recipe.data.encoding == "rate":
-            counts = predict_counts(self.model, self.encoder, test.samples, lengths=self.steps_of(test), seed=seed)
+            counts = predict_counts(self.model, self.encoder, test.samples, lengths=self.steps_of(test), **options)
             return float((predict(counts) == test.labels).mean())
         mine = test.select(np.arange(fabric.global_rank, len(test), fabric.world_size))
         correct = 0
         if len(mine):
-            counts = predict_counts(self.model, self.encoder, mine.samples, lengths=self.steps_of(mine))
+            counts = predict_counts(self.model, self.encoder, mine.samples, lengths=self.steps_of(mine), **options)
             correct = int((predict(counts) == mine.labels).sum())
         return summed(fabric, [float(correct)])[0] / len(test)
 

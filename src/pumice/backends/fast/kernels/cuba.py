@@ -61,7 +61,7 @@ def _step(
     stop: Any,
     records: Any,
 ) -> None:
-    """Neurons start to stop - 1 of a sample; unsigned indices, as signed ones are tested for counting from the end."""
+    """Neurons start to stop - 1 of a sample; unsigned, as signed indices are tested for counting from the end."""
     # A parameter that is not there for each neuron is the same everywhere, and there for `BLOCK` of them.
     first_v = start if keep_v.size == u.size else np.uintp(0)
     first_bias = start if bias.size == u.size else np.uintp(0)

@@ -35,7 +35,7 @@ def find_active(sends: Array, words: Array, first: Any, stop: Any, active: Array
 
 @njit(nogil=True, cache=True)
 def find_silent(sends: Array, first: Any, n_source: Any, silent: Array) -> Any:
-    """Write the indices of zeros among bytes first to first + n_source - 1, in order, and return how many there are."""
+    """Write the indices of zeros among the n_source bytes from `first` on, in order, and return how many."""
     n = np.uintp(0)
     for i in range(np.uintp(n_source)):
         silent[n] = np.int32(i)

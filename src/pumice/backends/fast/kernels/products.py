@@ -3,8 +3,8 @@
 Common arguments: `sends` (frames, n_source), int8, is not 0 where something arrives, one frame for each step and
 sample, padded with zeros to a multiple of 8; `words` is the same memory as uint64; `values`, int32, is what arrives;
 or, where that is 1 everywhere, as of spikes, empty. `found`, int32, is room for a frame's indices, `sizes` uint64.
-`activation` (frames, n_target) is added to. Weights have the integer type of the activation. All arrays are flat: each view and
-each allocation within a kernel costs more time to compile than what it is for.
+`activation` (frames, n_target) is added to. Weights have the integer type of the activation. All arrays are flat:
+each view and each allocation within a kernel costs more time to compile than what it is for.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 
 @njit(nogil=True, cache=True)
 def _add_row(total: Array, at: Any, weight: Array, start: Any, n: Any, value: Any) -> None:
-    """total[at : at + n] += value * weight[start : start + n], modulo the type's range; all unsigned but the value."""
+    """total[at : at + n] += value * weight[start : start + n], modulo the type's range; indices are unsigned."""
     if value == 1:
         for i in range(n):
             total[at + i] += weight[start + i]
@@ -85,7 +85,8 @@ def add_token_mixing(
             j = np.uintp(found[e])
             c = j % n_channels
             row = (np.uintp(head[c]) * tokens + j // n_channels) * tokens
-            _add_row(mixed, c * tokens, weight, row, tokens, values[f * row_length + j] if values.size else np.int32(1))
+            value = values[f * row_length + j] if values.size else np.int32(1)
+            _add_row(mixed, c * tokens, weight, row, tokens, value)
         total = f * tokens * all_channels + at
         for m in range(tokens):
             for c in range(n_channels):

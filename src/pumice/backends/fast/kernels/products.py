@@ -19,7 +19,7 @@ from pumice.jit import njit
 Array = np.ndarray[Any, Any]
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def _add_row(total: Array, at: Any, weight: Array, start: Any, n: Any, value: Any) -> None:
     """total[at : at + n] += value * weight[start : start + n], modulo the type's range; indices are unsigned."""
     if value == 1:
@@ -126,6 +126,7 @@ def add_runs(
     row_length, n_target, n_in, in_per_group, n_out = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
     n_source = (np.uintp(starts.size) - np.uintp(1)) * n_in
     channel_size = np.uintp(weight.size) // n_in
+    is_dense = starts.size == 2 and rows.size == 1 and in_per_group == n_in and numbers[0] == channel_size
     n_words = row_length // np.uintp(8)
     for f in range(np.uintp(sends.size) // row_length):
         total, value = f * n_target, np.int32(1)
@@ -133,6 +134,13 @@ def add_runs(
         if full.size > 0 and np.uintp(2) * n > n_source:
             n, value = find_silent(sends, f * row_length, n_source, found), np.int32(-1)
             _add_row(activation, total, full, np.uintp(0), n_target, np.int32(1))
+        if is_dense:  # nothing to look up
+            for e in range(n):
+                j = np.uintp(found[e])
+                if values.size:
+                    value = values[f * row_length + j]
+                _add_row(activation, total + np.uintp(targets[0]), weight, j * channel_size, channel_size, value)
+            continue
         place, first = np.uintp(0), np.uintp(0)
         for e in range(n):
             j = np.uintp(found[e])

@@ -14,7 +14,6 @@ import time
 import numpy as np
 
 from pumice.backends.fast import matrix
-from pumice.backends.fast.frames import words
 from pumice.backends.fast.links import Link, links
 from pumice.ir import Conv, Cuba, Dense, Graph, Input, Synapse
 
@@ -52,7 +51,7 @@ def ms_per_frame(link: Link, frames: np.ndarray, *, dense: bool) -> float:
     found = []
     for _ in range(REPEATS):
         began = time.perf_counter()
-        link._add(frames[:, 0], words(frames), activation)
+        link._add(frames[:, 0], activation)
         found.append(time.perf_counter() - began)
     return 1e3 * statistics.median(found) / FRAMES
 

@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("cases", nargs="*", metavar="CASE")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--work", nargs="*", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()  # CASEs may come after options
     if options.work is not None:
         return work(options.work)
     if options.other is None or not (options.other / "src/pumice").is_dir():

@@ -56,7 +56,7 @@ def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]
     """
 
     def compiled(function: Callable[..., Any]) -> Any:
-        dispatcher = numba.njit(**options)(function)
+        dispatcher = numba.njit(no_cfunc_wrapper=True, **options)(function)  # C never calls it: compiled for nothing
         if cache:
             keep_on_disk(dispatcher)
         return dispatcher

@@ -131,8 +131,7 @@ def values_count_as_spikes(monkeypatch):
 
 
 def sums_of_convolutions_do_not_wrap(monkeypatch):
-    add = conv.add_conv
-    monkeypatch.setattr(conv, "add_conv", lambda *arguments: add(*arguments[:-2], False, arguments[-1]))
+    monkeypatch.setattr(conv, "_wrapped", lambda total: total)
 
 
 def flipped_kernel(monkeypatch):
@@ -147,8 +146,14 @@ def swapped_tokens(monkeypatch):
     monkeypatch.setattr(
         token_mixing,
         "add_token_mixing",
-        lambda a, w, weight, *rest: add(a, w, weight.transpose(0, 2, 1).copy(), *rest),
+        lambda s, w, v, f, weight, head, sizes, *rest: add(
+            s, w, v, f, _swapped(weight, int(sizes[1])), head, sizes, *rest
+        ),
     )
+
+
+def _swapped(weight, tokens):
+    return weight.reshape(-1, tokens, tokens).transpose(0, 2, 1).reshape(-1)
 
 
 def no_weight_exponent(monkeypatch):
@@ -195,6 +200,6 @@ def test_a_planted_defect_is_found(monkeypatch, defect):
 
 def test_modules_are_the_ones_in_use():
     """The defects above replace what is looked up in these modules."""
-    assert conv.add_conv is products.add_conv
+    assert conv.add_runs is products.add_runs
     assert token_mixing.add_token_mixing is products.add_token_mixing
     assert bounds.activation_types is links.activation_types

@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -93,22 +93,19 @@ def evaluate(
     checks = {get_backend(name): check_samples for name in check or ()}
     ranks = Ranks.of_environment()
     options = _options(backend, device, threads, ranks)
-    from pumice.cli.compile_ahead import compiling_ahead  # numba
-
-    with compiling_ahead(file, wait=True) if backend == "fast" else nullcontext():
-        graph = load(file)
-        pairs: Iterable[tuple[Any, ...]]
-        if data is not None:
-            x, *given = read_samples(data, samples)
-            if graph.timing is None:
-                graph = graph.replace(timing=Timing(x.shape[1], x.shape[1]))
-            pairs, n = zip(x, *given, strict=True), len(x)
-        else:
-            with training_extra():
-                from pumice.pipeline.recorded import recorded_test
-            root = None if data_root is None else str(data_root)
-            recorded = recorded_test(graph, root, samples, settings or (), trust or ())
-            pairs, n = recorded, len(recorded)
+    graph = load(file)
+    pairs: Iterable[tuple[Any, ...]]
+    if data is not None:
+        x, *given = read_samples(data, samples)
+        if graph.timing is None:
+            graph = graph.replace(timing=Timing(x.shape[1], x.shape[1]))
+        pairs, n = zip(x, *given, strict=True), len(x)
+    else:
+        with training_extra():
+            from pumice.pipeline.recorded import recorded_test
+        root = None if data_root is None else str(data_root)
+        recorded = recorded_test(graph, root, samples, settings or (), trust or ())
+        pairs, n = recorded, len(recorded)
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     hidden = not console.is_terminal or ranks.rank > 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,19 +48,18 @@ def run(
     check_result_path(output)  # before the work
     chosen = get_backend(backend) if profile is None else _profiling(backend)
     x = read_stream(input_, steps)
-    with _helped(chosen, file):
-        graph = load(
-            file,
-            as_stock=as_stock,
-            input_shape=x.shape[1:],
-            input_message_bits=input_message_bits,
-            num_layers=num_layers,
-            skip_layers=skip_layers,
-            spike_exp=spike_exp,
-        )
-        graph = _with_resets(graph, reset_interval, reset_offset)
-        _warn_about_values(graph, x)
-        result = chosen.run(graph, x, record=record)
+    graph = load(
+        file,
+        as_stock=as_stock,
+        input_shape=x.shape[1:],
+        input_message_bits=input_message_bits,
+        num_layers=num_layers,
+        skip_layers=skip_layers,
+        spike_exp=spike_exp,
+    )
+    graph = _with_resets(graph, reset_interval, reset_offset)
+    _warn_about_values(graph, x)
+    result = chosen.run(graph, x, record=record)
     write_result(output, result)
     print(f"{output}: {len(x)} steps, {int(result.spikes.sum())} output spikes ({chosen.name})")
     if profile is not None and result.profile is not None:
@@ -80,14 +78,6 @@ def _profiling(backend: str) -> AbstractBackend:
     from pumice.backends.loihi2 import PROBES, Loihi2Backend
 
     return Loihi2Backend(PROBES)
-
-
-def _helped(chosen: AbstractBackend, file: Path) -> AbstractContextManager[Any]:
-    if chosen.name != "fast":
-        return nullcontext()
-    from pumice.cli.compile_ahead import compiling_ahead  # numba
-
-    return compiling_ahead(file)
 
 
 def _with_resets(graph: Graph, interval: int | None, offset: int | None) -> Graph:

@@ -13,8 +13,8 @@ Array = npt.NDArray[Any]
 class Frames:
     """Values of one source for a chunk of steps, and for so many steps before it as the longest delay looks back.
 
-    Time is the first axis, so that a range of steps is one block of memory; neurons are padded to whole words of
-    8 bytes, so that silence can be skipped 8 bytes at a time.
+    Time is the first axis, so that a range of steps is one block of memory; neurons are padded to a multiple of
+    8, so that silence can be skipped 8 neurons at a time.
 
     Attributes:
         history: Steps kept from before the chunk.
@@ -22,11 +22,9 @@ class Frames:
     """
 
     def __init__(self, n: int, history: int, steps: int, batch: int, dtype: npt.DTypeLike) -> None:
-        per_word = 8 // np.dtype(dtype).itemsize
-        padded = -(-n // per_word) * per_word
         self.n = n
         self.history = history
-        self.array: Array = np.zeros((history + steps, batch, padded), dtype)
+        self.array: Array = np.zeros((history + steps, batch, padded(n)), dtype)
 
     def at(self, first: int, stop: int, delay: int = 0) -> Array:
         """What left the source `delay` steps before each of the chunk's steps first to stop - 1."""
@@ -41,6 +39,18 @@ class Frames:
         self.array[: self.history] = 0
 
 
-def words(block: Array) -> Array:
-    """Frames as uint64, one row for each step and sample."""
-    return block.reshape(-1, block.shape[-1]).view(np.uint64)
+def padded(n: int) -> int:
+    """How many neurons there is room for in frames of n."""
+    return -(-n // 8) * 8
+
+
+def events(frames: Array) -> tuple[Array, Array, Array, Array]:
+    """What the kernels that walk over events take first, see `kernels.products`.
+
+    Args:
+        frames: Shape (frames, n + padding), int8 or int32.
+    """
+    binary = frames.itemsize == 1
+    sends = (frames if binary else (frames != 0).view(np.int8)).reshape(-1)
+    values = np.zeros(0, np.int32) if binary else frames.reshape(-1)
+    return sends, sends.view(np.uint64), values, np.empty(frames.shape[1], np.int32)

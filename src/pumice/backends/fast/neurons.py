@@ -66,8 +66,7 @@ class _LeakyIntegrators(AbstractNeurons[Any]):
             self._flat(DECAY_ONE - np.asarray(decay), np.uint32) for decay in (p.i_decay_q12, p.v_decay_q12)
         )
         bias = self._flat(effective_bias(p.bias_mant, p.bias_exp), np.int32)
-        keep_u = keep_u if np.any(keep_u) else keep_u[:0]
-        self._parameters = tuple(_one_block(parameter) for parameter in (keep_u, keep_v, bias))
+        self._parameters = (_one_block(keep_u) if np.any(keep_u) else None, _one_block(keep_v), _one_block(bias))
         self._threshold = np.int32(p.vth_mant << THRESHOLD_SHIFT if isinstance(p, Cuba) else STATE_LIMIT)
 
     def _advance(self, clears: Array, activation: dict[str, Array], sent: Array, traces: dict[str, Array]) -> None:

@@ -2,9 +2,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pumice.backends.fast.frames import words
+from pumice.backends.fast.frames import events
 from pumice.backends.fast.kernels.cuba import BLOCK, cuba_steps
-from pumice.backends.fast.kernels.events import find_active, find_rarer, gather_delayed
+from pumice.backends.fast.kernels.events import find_active, find_silent, gather_delayed
+from pumice.backends.fast.kernels.products import add_runs
 from pumice.fixedpoint import CubaState, cuba_step
 
 int32s = st.integers(-(2**31), 2**31 - 1)
@@ -66,25 +67,50 @@ def test_blocks_do_not_mix():
     np.testing.assert_array_equal(steps(0, u, 0, 4096, 4096, bias=0, vth=2**17)[2], u)
 
 
+def test_the_parameter_of_a_current_that_keeps_nothing_is_left_out():
+    """Spikes and voltages are the same; the current is written if it is recorded."""
+    for records in (False, True):
+        given = []
+        for keep_u in (np.zeros(9, np.uint32), None):
+            states = (np.zeros((1, 9), np.int32), np.arange(9, dtype=np.int32)[None] * 90)
+            sent, traces = np.zeros((2, 1, 9), np.int8), tuple(np.zeros((2, 1, 9), np.int32) for _ in range(2))
+            parameters = (keep_u, np.full(9, 2048, np.uint32), np.full(9, 3, np.int32))
+            activation = np.arange(18, dtype=np.int16).reshape(2, 1, 9) - 4
+            recorded = traces if records else None
+            cuba_steps(activation, sent, states, parameters, np.int32(300), np.zeros(2, bool), recorded)
+            given.append((sent, states[1], *traces))
+        for one, other in zip(*given, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_events_are_found():
     for n in (1, 7, 8, 9, 33):
-        frame = np.zeros((1, 1, -(-n // 8) * 8), np.int8)
-        frame[0, 0, [0, n - 1]] = 1
-        found = np.zeros(frame.size, np.int32)
-        assert find_active(frame[0, 0], words(frame)[0], found) == len({0, n - 1})
+        frames = np.zeros((2, -(-n // 8) * 8), np.int8)
+        frames[0, 0] = frames[1, [0, n - 1]] = 1
+        sends, words, _, found = events(frames)
+        n_words = frames.shape[1] // 8
+        assert find_active(sends, words, n_words, 2 * n_words, found) == len({0, n - 1})
         assert {*found[: len({0, n - 1})]} == {0, n - 1}
+        assert find_silent(sends, frames.shape[1], n, found) == n - len({0, n - 1})
+        assert {*found[: n - len({0, n - 1})]} == {*range(n)} - {0, n - 1}
 
 
-def test_the_rarer_are_listed():
-    frame = np.zeros((1, 1, 8), np.int8)
-    frame[0, 0, :4] = 1
-    full, total, found = np.array([10, 20]), np.zeros(2, int), np.zeros(8, np.int32)
-    assert find_rarer(frame[0, 0], words(frame)[0], 5, full, total, found) == (1, True)  # of five, one is silent
-    assert found[0] == 4
-    assert total.tolist() == [10, 20]
-    assert find_rarer(frame[0, 0], words(frame)[0], 8, full, total, found) == (4, False)  # just half
-    assert find_rarer(frame[0, 0], words(frame)[0], 5, full[:0], total, found) == (4, False)
-    assert total.tolist() == [10, 20]
+def test_events_of_values():
+    sends, words, values, _ = events(np.array([[0, -5, 0, 256, 0, 0, 0, 0]], np.int32))
+    assert sends.tolist() == [0, 1, 0, 1, 0, 0, 0, 0]
+    assert words.tobytes() == sends.tobytes()
+    assert values[3] == 256
+
+
+def test_the_rarer_are_added_or_subtracted():
+    """With a `full` that is not the sum of all weights, one sees which way a frame went."""
+    frames = np.zeros((1, 8), np.int8)
+    frames[0, :4] = 1
+    weight, one_run = np.arange(1, 17), tuple(np.array(a, np.uint32) for a in ([0, 1], [0], [0], [2]))
+    for n_source, size, expected in ((5, 2, [1000 - 9, 2000 - 10]), (8, 2, [16, 20]), (5, 0, [16, 20])):
+        total, sizes = np.zeros(2, int), np.array([8, 2, n_source, n_source, 0], np.uint64)
+        add_runs(*events(frames), weight[: 2 * n_source], one_run, np.array([1000, 2000])[:size], sizes, total)
+        assert total.tolist() == expected
 
 
 def test_each_neuron_its_own_delay():

@@ -73,6 +73,18 @@ def test_convolutions(weight_shape, options, target_shape, spare_channels, *, gr
     assert_equal_on_spikes_and_values(graph)
 
 
+@pytest.mark.parametrize("graded", [False, True])
+@pytest.mark.parametrize("options", [{"padding": (1, 1)}, {"padding": (2, 2)}, {"groups": 3}], ids=str)
+def test_images_of_one_place(options, *, graded):
+    """A convolution of one place is all to all only if its one run holds all weights."""
+    groups = options.get("groups", 1)
+    side = 3 if groups == 1 else 1
+    weight = 2 * RNG.integers(5, 40, (6, side, side, 3 // groups))
+    out = 3 if options.get("padding") == (2, 2) else 1
+    graph = graph_with(Conv("input", "a", graded, weight=weight, **options), (1, 1, 3), (out, out, 6))
+    assert_equal_on_spikes_and_values(graph)
+
+
 def test_sums_beyond_24_bits_of_different_delays_wrap_apart():
     """Each delay's sum wraps by itself: one sum of both would be another number."""
     weight = np.full((1, 1, 1, 2), 2**14)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from pumice.backends.fast.kernels.copying import copy
 from pumice.jit import njit
 
 Array = np.ndarray[Any, Any]
@@ -43,7 +42,9 @@ def _wrap(raw: Any) -> Any:
 def _voltage(v: Any, keep: Any, arriving: Any) -> Any:
     """Before the reset, clipped."""
     voltage = np.int32(_decay(v, keep) + arriving)
-    return np.int32(min(max(voltage, np.int32(1 - _LIMIT)), np.int32(_LIMIT - 1)))
+    lowest, highest = np.int32(1 - _LIMIT), np.int32(_LIMIT - 1)  # `min` and `max` would be compiled, each
+    voltage = lowest if voltage < lowest else voltage
+    return highest if voltage > highest else voltage
 
 
 @njit(nogil=True, cache=True)
@@ -52,90 +53,102 @@ def _step(
     spikes: Array,
     u: Array,
     v: Array,
-    keep_u: Array,
+    keep_u: Array | None,
     keep_v: Array,
     bias: Array,
     threshold: Any,
+    start: Any,
+    stop: Any,
+    records: Any,
 ) -> None:
-    for n in range(u.size):
-        current = _wrap(np.int32(_decay(u[n], keep_u[n]) + np.int32(activation[n] << np.int32(6))))
-        u[n] = current
-        voltage = _voltage(v[n], keep_v[n], np.int32(current + bias[n]))
+    """Neurons start to stop - 1 of a sample; unsigned, as signed indices are tested for counting from the end."""
+    # A parameter that is not there for each neuron is the same everywhere, and there for `BLOCK` of them.
+    first_v = start if keep_v.size == u.size else np.uintp(0)
+    first_bias = start if bias.size == u.size else np.uintp(0)
+    for i in range(np.uintp(stop - start)):
+        n = start + i
+        current = np.int32(activation[n] << np.int32(6))
+        if keep_u is None:
+            current = _wrap(current)
+            if records:
+                u[n] = current
+        else:
+            first_u = start if keep_u.size == u.size else np.uintp(0)
+            current = _wrap(np.int32(_decay(u[n], keep_u[first_u + i]) + current))
+            u[n] = current
+        voltage = _voltage(v[n], keep_v[first_v + i], np.int32(current + bias[first_bias + i]))
         spike = voltage > threshold
         spikes[n] = np.int8(spike)
         v[n] = np.int32(0) if spike else voltage
 
 
 @njit(nogil=True, cache=True)
-def _currents(activation: Array, u: Array) -> None:
-    """The current that keeps nothing of the step before."""
-    for n in range(u.size):
-        u[n] = _wrap(np.int32(activation[n] << np.int32(6)))
+def _steps(
+    activation: Array,
+    sent: Array,
+    u: Array,
+    v: Array,
+    keep_u: Array | None,
+    keep_v: Array,
+    bias: Array,
+    threshold: Any,
+    clears: Array,
+    trace_u: Array | None,
+    trace_v: Array | None,
+) -> None:
+    n_all = u.shape[1]
+    for b in range(u.shape[0]):
+        sample_u, sample_v = u[b], v[b]
+        for start in range(0, n_all, BLOCK):
+            stop = start + BLOCK if start + BLOCK < n_all else n_all
+            for t in range(activation.shape[0]):
+                if clears[t]:
+                    for n in range(start, stop):
+                        sample_u[n] = 0
+                        sample_v[n] = 0
+                leaves = sent[t, b]
+                _step(
+                    activation[t, b],
+                    leaves,
+                    sample_u,
+                    sample_v,
+                    keep_u,
+                    keep_v,
+                    bias,
+                    threshold,
+                    np.uintp(start),
+                    np.uintp(stop),
+                    trace_u is not None,
+                )
+                if sent.itemsize > 1:
+                    for n in range(start, stop):
+                        leaves[n] = sample_v[n]
+                if trace_u is not None and trace_v is not None:
+                    for n in range(start, stop):
+                        trace_u[t, b, n] = sample_u[n]
+                        trace_v[t, b, n] = sample_v[n]
 
 
-@njit(nogil=True, cache=True)
-def _step_of_voltage(activation: Array, spikes: Array, v: Array, keep_v: Array, bias: Array, threshold: Any) -> None:
-    """As `_step` where the current keeps nothing: it need not be stored."""
-    for n in range(v.size):
-        current = _wrap(np.int32(activation[n] << np.int32(6)))
-        voltage = _voltage(v[n], keep_v[n], np.int32(current + bias[n]))
-        spike = voltage > threshold
-        spikes[n] = np.int8(spike)
-        v[n] = np.int32(0) if spike else voltage
-
-
-@njit(nogil=True, cache=True, inline="always")
-def _block(parameter: Array, start: Any, end: Any, n: Any) -> Any:
-    return parameter[start:end] if parameter.size == n else parameter[: end - start]
-
-
-@njit(nogil=True, cache=True)
 def cuba_steps(
     activation: Array,
     sent: Array,
     states: tuple[Array, ...],
-    parameters: tuple[Array, ...],
+    parameters: tuple[Array | None, Array, Array],
     threshold: Any,
     clears: Array,
     traces: tuple[Array, ...] | None,
 ) -> None:
-    """Advance neurons over some steps.
+    """Advance neurons over some steps; what is None is not even compiled.
 
     Args:
-        activation: Shape (steps, batch, n), int32.
+        activation: Shape (steps, batch, n), int16 or int32.
         sent: Shape (steps, batch, at least n), int8: spikes; or int32: the voltage (with a threshold
             out of reach).
         states: u and v, shape (batch, n), int32; changed. Where u keeps nothing and nothing is recorded, it is left.
         parameters: 4096 - decay of u and of v (uint32), and the bias (int32), shape (n,); or (`BLOCK`,) where it is
-            the same everywhere. That of u is empty where it is 0 everywhere.
+            the same everywhere. That of u is None where it is 0 everywhere.
         threshold: A voltage above it fires.
         clears: For each step, whether u and v become 0 before it.
-        traces: u and v after each step, shape (steps, batch, n), written; or None: then what writes them
-            is not even compiled.
+        traces: u and v after each step, shape (steps, batch, n), written; or None.
     """
-    u, v = states
-    keep_u, keep_v, bias = parameters
-    sends_voltage = sent.itemsize > 1
-    n_all = u.shape[1]
-    for b in range(u.shape[0]):
-        for start in range(0, n_all, BLOCK):
-            end = min(start + BLOCK, n_all)
-            block_u, block_v = u[b, start:end], v[b, start:end]
-            block_keep_u, block_keep_v = _block(keep_u, start, end, n_all), _block(keep_v, start, end, n_all)
-            block_bias = _block(bias, start, end, n_all)
-            for t in range(len(activation)):
-                if clears[t]:
-                    block_u[:] = 0
-                    block_v[:] = 0
-                out, block_a = sent[t, b, start:end], activation[t, b, start:end]
-                if keep_u.size > 0:
-                    _step(block_a, out, block_u, block_v, block_keep_u, block_keep_v, block_bias, threshold)
-                else:
-                    _step_of_voltage(block_a, out, block_v, block_keep_v, block_bias, threshold)
-                    if traces is not None:
-                        _currents(block_a, block_u)
-                if sends_voltage:
-                    copy(block_v, out)
-                if traces is not None:
-                    copy(block_u, traces[0][t, b, start:end])
-                    copy(block_v, traces[1][t, b, start:end])
+    _steps(activation, sent, *states, *parameters, threshold, clears, *(traces or (None, None)))

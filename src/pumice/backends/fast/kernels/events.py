@@ -12,53 +12,35 @@ Array = np.ndarray[Any, Any]
 
 
 @njit(nogil=True, cache=True)
-def find_active(frame: Array, words: Array, active: Array) -> Any:
-    """Write the indices of non-zero entries, in order, and return how many there are.
+def find_active(sends: Array, words: Array, first: Any, stop: Any, active: Array) -> Any:
+    """Write the indices of non-zero bytes of one frame, in order, and return how many there are.
 
     Args:
-        frame: Values of one step, shape (n,), padded with zeros to a multiple of 8 bytes.
+        sends: int8, frames one after the other, each padded with zeros to a multiple of 8.
         words: The same memory as uint64: silence is skipped 8 bytes at a time.
+        first: Of the frame's words.
+        stop: One past the last.
         active: int32, at least as long as the frame.
     """
     # Each index is written, and kept if n moves on: a branch would be one that the processor guesses wrong.
-    n = np.uintp(0)
-    for w in range(np.uintp(words.size)):
+    n, begin = np.uintp(0), np.uintp(8) * np.uintp(first)
+    for w in range(np.uintp(first), np.uintp(stop)):
         if words[w] != 0:
-            if frame.itemsize == 1:
-                for i in range(np.uintp(8)):
-                    at = np.uintp(8) * w + i
-                    active[n] = np.int32(at)
-                    n += np.uintp(frame[at] != 0)
-            else:
-                for i in range(np.uintp(2)):
-                    at = np.uintp(2) * w + i
-                    active[n] = np.int32(at)
-                    n += np.uintp(frame[at] != 0)
-    return np.int64(n)
+            for i in range(np.uintp(8)):
+                at = np.uintp(8) * w + i
+                active[n] = np.int32(at - begin)
+                n += np.uintp(sends[at] != 0)
+    return n
 
 
 @njit(nogil=True, cache=True)
-def find_rarer(
-    frame: Array, words: Array, n_source: int, full: Array, total: Array, found: Array
-) -> tuple[Any, bool]:
-    """List the spikes, or, if they are the majority, the silent sources; those are then to be subtracted.
-
-    The activation that all sources together cause, `full`, is added to `total` in the second case. `full` is empty
-    for sources that send values: then events are never subtracted.
-
-    Returns:
-        How many indices were written to `found`, and whether they are the silent ones.
-    """
-    n = find_active(frame, words, found)
-    if full.size == 0 or 2 * n <= n_source:
-        return n, False
-    n_silent = np.uintp(0)
+def find_silent(sends: Array, first: Any, n_source: Any, silent: Array) -> Any:
+    """Write the indices of zeros among the n_source bytes from `first` on, in order, and return how many."""
+    n = np.uintp(0)
     for i in range(np.uintp(n_source)):
-        found[n_silent] = np.int32(i)
-        n_silent += np.uintp(frame[i] == 0)
-    for i in range(full.size):
-        total[i] += full[i]
-    return np.int64(n_silent), True
+        silent[n] = np.int32(i)
+        n += np.uintp(sends[np.uintp(first) + i] == 0)
+    return n
 
 
 @njit(nogil=True, cache=True)

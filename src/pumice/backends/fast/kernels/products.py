@@ -1,8 +1,10 @@
 """What events add to their targets' activation: one loop per kind of synapse.
 
-Common arguments: `arriving` (frames, n_source) holds the values that arrive, one frame for each step and sample, and
-`words` is the same memory as uint64; `activation` (frames, n_target) is added to. `full` is what all sources together
-add, see `find_rarer`. Weights have the integer type of the activation.
+Common arguments: `sends` (frames, n_source), int8, is not 0 where something arrives, one frame for each step and
+sample, padded with zeros to a multiple of 8; `words` is the same memory as uint64; `values`, int32, is what arrives;
+or, where that is 1 everywhere, as of spikes, empty. `found`, int32, is room for a frame's indices, `sizes` uint64.
+`activation` (frames, n_target) is added to. Weights have the integer type of the activation. All arrays are flat:
+each view and each allocation within a kernel costs more time to compile than what it is for.
 """
 
 from __future__ import annotations
@@ -11,163 +13,144 @@ from typing import Any
 
 import numpy as np
 
-from pumice.backends.fast.kernels.events import find_active, find_rarer
+from pumice.backends.fast.kernels.events import find_active, find_silent
 from pumice.jit import njit
 
 Array = np.ndarray[Any, Any]
 
-_LIMIT = 1 << 23
-
 
 @njit(nogil=True, cache=True, inline="always")
-def _add_row(total: Array, at: Any, weight: Array, start: Any, n: Any, sign: int, value: Any) -> None:
-    """total[at : at + n] += value * weight[start : start + n], modulo the type's range, both of one dimension.
-
-    Unsigned indices into whole arrays: a slice would count references, which costs more than the sum. `sign` is 1 or
-    -1 where all events of a frame have that value, else 0: the compiler then asks outside the loop over events.
-    """
-    to, row = np.uintp(at), np.uintp(start)
-    if sign == 1:
-        for i in range(np.uintp(n)):
-            total[to + i] += weight[row + i]
-    elif sign == -1:
-        for i in range(np.uintp(n)):
-            total[to + i] -= weight[row + i]
+def _add_row(total: Array, at: Any, weight: Array, start: Any, n: Any, value: Any) -> None:
+    """total[at : at + n] += value * weight[start : start + n], modulo the type's range; indices are unsigned."""
+    if value == 1:
+        for i in range(n):
+            total[at + i] += weight[start + i]
     else:
-        for i in range(np.uintp(n)):
-            total[to + i] += np.int32(weight[row + i] * value)
-
-
-@njit(nogil=True, cache=True)
-def add_dense(arriving: Array, words: Array, weight: Array, full: Array, at: int, activation: Array) -> None:
-    """All to all; `weight` (n_source, n_target) acts on activation[..., at : at + n_target]."""
-    n_source, n_target = weight.shape
-    flat_weight, flat_total = weight.reshape(-1), activation.reshape(-1)
-    row_length = activation.shape[1]
-    spikes = 1 if full.size > 0 else 0
-    found = np.empty(arriving.shape[1], np.int32)
-    for f in range(len(arriving)):
-        frame = arriving[f]
-        n, silent = find_rarer(frame, words[f], n_source, full, activation[f], found)
-        sign = -1 if silent else spikes
-        for i in range(np.uintp(n)):
-            j = np.uintp(found[i])
-            _add_row(flat_total, f * row_length + at, flat_weight, j * n_target, n_target, sign, np.int64(frame[j]))
+        for i in range(n):
+            total[at + i] += np.int32(weight[start + i] * value)
 
 
 @njit(nogil=True, cache=True)
 def add_sparse(
-    arriving: Array,
+    sends: Array,
     words: Array,
+    values: Array,
+    found: Array,
     start: Array,
     target: Array,
     weight: Array,
+    sizes: Array,
     activation: Array,
 ) -> None:
-    """Single weights: source j has the entries start[j] to start[j + 1] of `target` and `weight`."""
-    active = np.empty(arriving.shape[1], np.int32)
-    for f in range(len(arriving)):
-        frame = arriving[f]
-        total = activation[f]
-        for i in range(find_active(frame, words[f], active)):
-            j = active[i]
-            for k in range(start[j], start[j + 1]):
-                total[target[k]] += np.int32(weight[k] * frame[j])
+    """Single weights: source j has the entries start[j] to start[j + 1] of `target` and `weight`.
+
+    `sizes`: n_source, padded; n_target.
+    """
+    row_length, n_target = sizes[0], sizes[1]
+    n_words = row_length // np.uintp(8)
+    for f in range(np.uintp(sends.size) // row_length):
+        for e in range(find_active(sends, words, f * n_words, (f + np.uintp(1)) * n_words, found)):
+            j = np.uintp(found[e])
+            value = values[f * row_length + j] if values.size else np.int32(1)
+            for k in range(start[j], start[j + np.uintp(1)]):
+                activation[f * n_target + target[k]] += np.int32(weight[k] * value)
 
 
 @njit(nogil=True, cache=True)
 def add_token_mixing(
-    arriving: Array,
+    sends: Array,
     words: Array,
+    values: Array,
+    found: Array,
     weight: Array,
     head: Array,
-    channels: tuple[int, ...],
+    sizes: Array,
+    mixed: Array,
     activation: Array,
 ) -> None:
-    """Mixes tokens: `weight` (heads, from token, to token), `head` of each channel; `channels`: (first, all)."""
-    tokens = weight.shape[1]
-    n_channels = head.size
-    at, row_length = channels
-    spikes = 1 if arriving.itemsize == 1 else 0
-    active = np.empty(arriving.shape[1], np.int32)
-    mixed = np.zeros((n_channels, tokens), activation.dtype)
-    flat_mixed, flat_weight = mixed.reshape(-1), weight.reshape(-1)
-    for f in range(len(arriving)):
-        frame = arriving[f]
-        n = find_active(frame, words[f], active)
+    """Mixes tokens: `weight` (heads, from token, to token), `head` of each channel.
+
+    `sizes`: n_source, padded; the number of tokens; the first channel that receives; how many channels the target
+    has. `mixed` is room for n_source sums.
+    """
+    n_channels, row_length, tokens, at, all_channels = np.uintp(head.size), sizes[0], sizes[1], sizes[2], sizes[3]
+    n_words = row_length // np.uintp(8)
+    for f in range(np.uintp(sends.size) // row_length):
+        n = find_active(sends, words, f * n_words, (f + np.uintp(1)) * n_words, found)
         if n == 0:
             continue
-        mixed[:] = 0
-        for i in range(n):
-            j = active[i]
+        for i in range(n_channels * tokens):
+            mixed[i] = 0
+        for e in range(n):
+            j = np.uintp(found[e])
             c = j % n_channels
-            row = (head[c] * tokens + j // n_channels) * tokens
-            _add_row(flat_mixed, c * tokens, flat_weight, row, tokens, spikes, np.int64(frame[j]))
-        total = activation[f]
+            row = (np.uintp(head[c]) * tokens + j // n_channels) * tokens
+            value = values[f * row_length + j] if values.size else np.int32(1)
+            _add_row(mixed, c * tokens, weight, row, tokens, value)
+        total = f * tokens * all_channels + at
         for m in range(tokens):
             for c in range(n_channels):
-                total[m * row_length + at + c] += mixed[c, m]
+                activation[total + m * all_channels + c] += mixed[c * tokens + m]
 
 
 @njit(nogil=True, cache=True)
-def add_conv(
-    arriving: Array,
+def add_runs(
+    sends: Array,
     words: Array,
+    values: Array,
+    found: Array,
     weight: Array,
-    runs: tuple[Array, ...],
+    runs: tuple[Array, Array, Array, Array],
     full: Array,
-    channels: tuple[int, ...],
-    wraps: bool,
+    sizes: Array,
     activation: Array,
 ) -> None:
-    """A convolution, by scattering each event into its neighbourhood; the tables are made by `links.ConvLink`.
+    """A convolution, by scattering each event into its neighbourhood; or all to all: a convolution of one place.
 
     Args:
-        arriving: See the module.
+        sends: See the module.
         words: See the module.
+        values: See the module.
+        found: See the module.
         weight: (in, kernel_x * kernel_y * out_per_group), for each source channel the kernel's columns in the order
             of the runs.
         runs: Where each place (x, y) goes: entries start[place] to start[place + 1] of (offset in `weight`, offset
-            in the target, number); weights that are neighbours act on targets that are neighbours.
-        full: See the module.
-        channels: Of the source, and of a group, in and out.
-        wraps: Whether the sum may leave 24 bits, and so is wrapped before it is added.
+            in the target, number); weights that are neighbours act on targets that are neighbours; uint32.
+        full: What all sources together add, if they send spikes: where most do, what the silent ones would have added
+            is subtracted from it. Else empty.
+        sizes: n_source, padded; n_target; channels of the source, and of a group, in and out.
         activation: See the module.
     """
     # Unsigned throughout: signed indices would be tested for counting from the end, each time.
     starts, rows, targets, numbers = runs
-    n_in, in_per_group, n_out = channels
-    n_source = (starts.size - 1) * n_in
-    one_group = in_per_group == n_in
-    spikes = 1 if full.size > 0 else 0
-    found = np.empty(arriving.shape[1], np.int32)
-    apart = np.zeros(activation.shape[1] if wraps else 0, activation.dtype)
-    flat_weight, flat_total = weight.reshape(-1), apart if wraps else activation.reshape(-1)
-    channel_size = np.uintp(weight.shape[1])
-    for f in range(len(arriving)):
-        frame = arriving[f]
-        n, silent = find_rarer(frame, words[f], n_source, full, apart if wraps else activation[f], found)
-        start = np.uintp(0 if wraps else f * activation.shape[1])
-        sign = -1 if silent else spikes
-        place, first = np.uintp(0), 0
-        for e in range(np.uintp(n)):
-            j = np.int64(found[e])
+    row_length, n_target, n_in, in_per_group, n_out = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
+    n_source = (np.uintp(starts.size) - np.uintp(1)) * n_in
+    channel_size = np.uintp(weight.size) // n_in
+    is_dense = starts.size == 2 and rows.size == 1 and in_per_group == n_in and numbers[0] == channel_size
+    n_words = row_length // np.uintp(8)
+    for f in range(np.uintp(sends.size) // row_length):
+        total, value = f * n_target, np.int32(1)
+        n = find_active(sends, words, f * n_words, (f + np.uintp(1)) * n_words, found)
+        if full.size > 0 and np.uintp(2) * n > n_source:
+            n, value = find_silent(sends, f * row_length, n_source, found), np.int32(-1)
+            _add_row(activation, total, full, np.uintp(0), n_target, np.int32(1))
+        if is_dense:  # nothing to look up
+            for e in range(n):
+                j = np.uintp(found[e])
+                if values.size:
+                    value = values[f * row_length + j]
+                _add_row(activation, total + np.uintp(targets[0]), weight, j * channel_size, channel_size, value)
+            continue
+        place, first = np.uintp(0), np.uintp(0)
+        for e in range(n):
+            j = np.uintp(found[e])
             while j >= first + n_in:  # the indices ascend; this is cheaper than to divide each
                 first += n_in
                 place += np.uintp(1)
             c = j - first
-            from_channel = np.uintp(c) * channel_size
-            to_channel = start if one_group else start + np.uintp(c // in_per_group * n_out)
-            for r in range(starts[place], starts[place + np.uintp(1)]):
-                to, row = to_channel + targets[r], from_channel + rows[r]
-                _add_row(flat_total, to, flat_weight, row, numbers[r], sign, np.int64(frame[j]))
-        if wraps:
-            _add_wrapped(apart, activation[f])
-
-
-@njit(nogil=True, cache=True)
-def _add_wrapped(apart: Array, total: Array) -> None:
-    """Add a sum, wrapped into [-2^23, 2^23), and clear it."""
-    for i in range(apart.size):
-        total[i] += np.int32(((np.int64(apart[i]) + _LIMIT) & (2 * _LIMIT - 1)) - _LIMIT)
-        apart[i] = 0
+            to = total if in_per_group == n_in else total + c // in_per_group * n_out
+            if values.size:
+                value = values[f * row_length + j]
+            for r in range(np.uintp(starts[place]), np.uintp(starts[place + np.uintp(1)])):
+                row = c * channel_size + np.uintp(rows[r])
+                _add_row(activation, to + np.uintp(targets[r]), weight, row, np.uintp(numbers[r]), value)

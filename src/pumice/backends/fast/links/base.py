@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pumice.backends.fast.frames import Frames, words
+from pumice.backends.fast.frames import Frames, padded
 from pumice.backends.fast.kernels.events import gather_delayed
 from pumice.ir import Synapse
 
@@ -85,22 +85,21 @@ class Link(ABC):
             sent = frames.array[frames.history + first - self.longest : frames.history + stop]
             arriving = np.zeros((stop - first, *sent.shape[1:]), sent.dtype)
             gather_delayed(sent, self.delay, arriving)
-        flat = arriving.reshape(-1, arriving.shape[-1])
-        self._add(flat, words(arriving), activation.reshape(-1, activation.shape[-1]))
+        self._add(arriving.reshape(-1, arriving.shape[-1]), activation.reshape(-1, activation.shape[-1]))
 
     def _all_spike(self) -> Array:
-        """What all sources together add if they send spikes, else nothing; see `kernels.events.find_rarer`."""
+        """What all sources together add if they send spikes, else nothing; see `kernels.products.add_runs`."""
         if not self.ends.binary:
             return np.zeros(0, self.ends.dtype)
         self._full = np.zeros(0, self.ends.dtype)
-        ones = np.zeros((1, -(-self.ends.n_source // 8) * 8), np.int8)
+        ones = np.zeros((1, padded(self.ends.n_source)), np.int8)
         ones[:, : self.ends.n_source] = 1
         total = np.zeros((1, self.ends.n_target), self.ends.dtype)
-        self._add(ones, words(ones), total)
+        self._add(ones, total)
         return total[0]
 
     @abstractmethod
-    def _add(self, arriving: Array, words: Array, activation: Array) -> None:
+    def _add(self, arriving: Array, activation: Array) -> None:
         """Add frames (n_frames, n_source) to (n_frames, n_target)."""
 
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from pumice.backends.fast.kernels.products import add_conv
+from pumice.backends.fast.frames import events, padded
+from pumice.backends.fast.kernels.products import add_runs
 from pumice.backends.fast.links.base import Array, Ends, Link, per_channel
 from pumice.backends.fast.matrix import ConvMatrix
 from pumice.fixedpoint.formats import STATE_LIMIT
@@ -34,8 +35,9 @@ class ConvLink(Link):
         self._runs = _combined(x_runs, y_runs, sizes, ends.channels[0], out_per_group)
         grouped = synapse.weight.reshape(synapse.groups, out_per_group, kernel_x, kernel_y, in_per_group)
         by_source = grouped.transpose(0, 4, 2, 3, 1)[:, :, :, columns]
-        self._weight = np.ascontiguousarray(by_source.reshape(n_in, kernel_x * kernel_y * out_per_group), ends.dtype)
-        self._channels = (n_in, in_per_group, out_per_group)
+        self._weight = np.ascontiguousarray(by_source, ends.dtype).reshape(-1)
+        sizes = padded(ends.n_source), ends.n_target, n_in, in_per_group, out_per_group
+        self._sizes = np.array(sizes, np.uint64)
         self._wraps = ends.largest_sum >= STATE_LIMIT
         self._matrix = None if self._wraps else ConvMatrix.of(synapse, ends.source_shape, ends.largest_sum)
         self._full = self._all_spike()
@@ -45,13 +47,21 @@ class ConvLink(Link):
         """Whether sums may leave 24 bits; then events of different delays must not be added before wrapping."""
         return self._wraps
 
-    def _add(self, arriving: Array, words: Array, activation: Array) -> None:
+    def _add(self, arriving: Array, activation: Array) -> None:
         if self._matrix is not None and self._matrix.pays_off(arriving):
             image = activation.reshape(-1, *self.ends.target_shape)
             part = image[..., self.ends.channels[0] : self.ends.channels[1]]
             part += self._matrix.product(arriving[:, : self.ends.n_source])
             return
-        add_conv(arriving, words, self._weight, self._runs, self._full, self._channels, self._wraps, activation)
+        total = np.zeros_like(activation) if self._wraps else activation
+        add_runs(*events(arriving), self._weight, self._runs, self._full, self._sizes, total.reshape(-1))
+        if self._wraps:
+            activation += _wrapped(total)
+
+
+def _wrapped(total: Array) -> Array:
+    """Into [-2^23, 2^23)."""
+    return ((total + STATE_LIMIT) & (2 * STATE_LIMIT - 1)) - STATE_LIMIT
 
 
 def prepare_conv(s: Conv, ends: Ends) -> Iterator[Link]:

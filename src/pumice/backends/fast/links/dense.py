@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pumice.backends.fast.frames import Frames, words
+from pumice.backends.fast.frames import Frames, events, padded
 from pumice.backends.fast.kernels.events import add_delayed
-from pumice.backends.fast.kernels.products import add_dense
+from pumice.backends.fast.kernels.products import add_runs
 from pumice.backends.fast.links.base import Array, Ends, Link
 from pumice.backends.fast.links.sparse import prepare_single_weights
 from pumice.backends.fast.matrix import Matrix
@@ -23,16 +23,20 @@ class DenseLink(Link):
         order = flatten_whc(np.arange(ends.n_source).reshape(ends.source_shape))
         weight = np.empty((ends.n_source, len(synapse.weight)), ends.dtype)
         weight[order] = synapse.weight.T.astype(np.int64) << synapse.weight_exp
-        self._weight = weight
+        self._weight = weight.reshape(-1)
+        # A convolution of one place: each source is a channel of its own, with one run of weights.
+        self._runs = tuple(np.array(a, np.uint32) for a in ([0, 1], [0], [ends.channels[0]], [len(synapse.weight)]))
+        sizes = padded(ends.n_source), ends.n_target, ends.n_source, ends.n_source, 0
+        self._sizes = np.array(sizes, np.uint64)
         self._matrix = Matrix.of(weight, ends.largest_sum)
         self._full = self._all_spike()
 
-    def _add(self, arriving: Array, words: Array, activation: Array) -> None:
+    def _add(self, arriving: Array, activation: Array) -> None:
         first, stop = self.ends.channels
         if self._matrix is not None and self._matrix.pays_off(arriving):
             activation[:, first:stop] += self._matrix.product(arriving[:, : self.ends.n_source])
-        else:
-            add_dense(arriving, words, self._weight, self._full, first, activation)
+            return
+        add_runs(*events(arriving), self._weight, self._runs, self._full, self._sizes, activation.reshape(-1))
 
 
 class TargetDelayLink(DenseLink):
@@ -47,7 +51,7 @@ class TargetDelayLink(DenseLink):
         """See `Link.add`. What left the source before is multiplied again for every range of steps."""
         sent = frames.array[frames.history + first - self.longest : frames.history + stop - self._shortest]
         undelayed = np.zeros((*sent.shape[:2], activation.shape[-1]), activation.dtype)
-        self._add(sent.reshape(-1, sent.shape[-1]), words(sent), undelayed.reshape(-1, activation.shape[-1]))
+        self._add(sent.reshape(-1, sent.shape[-1]), undelayed.reshape(-1, activation.shape[-1]))
         add_delayed(undelayed, self._target_delay, self.ends.channels[0], activation)
 
 

@@ -11,7 +11,7 @@ from pumice.ir import Direct
 class DirectLink(Link):
     """The input's values are the activation."""
 
-    def _add(self, arriving: Array, words: Array, activation: Array) -> None:
+    def _add(self, arriving: Array, activation: Array) -> None:
         activation += arriving[:, : self.ends.n_source]
 
 

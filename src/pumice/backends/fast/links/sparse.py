@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pumice.backends.fast.frames import events, padded
 from pumice.backends.fast.kernels.products import add_sparse
 from pumice.backends.fast.links.base import Array, Ends, Link
 from pumice.ir import Synapse
@@ -18,12 +19,13 @@ class SparseLink(Link):
         super().__init__(synapse, ends, delay)
         target, source, weight = entries
         order = np.argsort(source, kind="stable")
-        self._start = np.searchsorted(source[order], np.arange(ends.n_source + 1))
-        self._target = target[order].astype(np.int64)
+        self._start = np.searchsorted(source[order], np.arange(ends.n_source + 1)).astype(np.uint64)
+        self._target = target[order].astype(np.uint64)
         self._weight = weight[order].astype(ends.dtype)
+        self._sizes = np.array([padded(ends.n_source), ends.n_target], np.uint64)
 
-    def _add(self, arriving: Array, words: Array, activation: Array) -> None:
-        add_sparse(arriving, words, self._start, self._target, self._weight, activation)
+    def _add(self, arriving: Array, activation: Array) -> None:
+        add_sparse(*events(arriving), self._start, self._target, self._weight, self._sizes, activation.reshape(-1))
 
 
 def prepare_single_weights(s: Synapse, ends: Ends) -> Iterator[Link]:

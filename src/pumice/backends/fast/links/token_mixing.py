@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pumice.backends.fast.frames import events, padded
 from pumice.backends.fast.kernels.products import add_token_mixing
 from pumice.backends.fast.links.base import Array, Ends, Link, per_channel
 from pumice.ir import TokenMixing
@@ -20,12 +21,14 @@ class TokenMixingLink(Link):
         heads = len(synapse.weight)
         tokens = np.arange(width * height).reshape(height, width).T.reshape(-1)  # of the places x * height + y
         mixed = synapse.weight.astype(np.int64)[:, tokens][:, :, tokens] << synapse.weight_exp
-        self._weight = np.ascontiguousarray(mixed.transpose(0, 2, 1), ends.dtype)
+        self._weight = np.ascontiguousarray(mixed.transpose(0, 2, 1), ends.dtype).reshape(-1)
         self._head = np.arange(channels) * heads // channels
+        sizes = padded(ends.n_source), width * height, ends.channels[0], ends.target_shape[-1]
+        self._sizes = np.array(sizes, np.uint64)
 
-    def _add(self, arriving: Array, words: Array, activation: Array) -> None:
-        channels = (self.ends.channels[0], self.ends.target_shape[-1])
-        add_token_mixing(arriving, words, self._weight, self._head, channels, activation)
+    def _add(self, arriving: Array, activation: Array) -> None:
+        room = np.empty(self.ends.n_source, activation.dtype)
+        add_token_mixing(*events(arriving), self._weight, self._head, self._sizes, room, activation.reshape(-1))
 
 
 def prepare_token_mixing(s: TokenMixing, ends: Ends) -> Iterator[Link]:

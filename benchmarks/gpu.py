@@ -36,6 +36,7 @@ from pumice.data import Dataset, ImageDataset, Split, load_dataset
 from pumice.errors import InputError
 from pumice.models import resnet, stmixer
 from pumice.nn.kernels import operators
+from pumice.nn.neurons.psp import Membrane, credit
 from pumice.nn.surrogate import Rectangular
 from pumice.quantization import quantize_
 from pumice.train import Recipe, train
@@ -95,6 +96,7 @@ def kernels(args: argparse.Namespace, device: torch.device) -> None:
         print("not measured: no GPU (the interpreter's tests are tests/unit/nn/kernels/test_cuda.py)")
         return
     check_kernels(device)
+    check_credit(device)
     check_graphs()
     n, channels, steps = (args.batch or BATCH) * 32 * 32, 128, 2
     shape = steps, n, channels
@@ -166,6 +168,18 @@ def check_kernels(device: torch.device) -> None:
     if differing:
         raise SystemExit(f"{differing} of 18 blocks differ from the CPU's")
     print(f"18 blocks beside the CPU's: spikes equal but for sums in another order, gradients to {worst:.0e}")
+
+
+def check_credit(device: torch.device) -> None:
+    """HM2-BP's credit of spikes on the GPU is the CPU's."""
+    torch.manual_seed(0)
+    spikes, (gradient, current) = (torch.rand(20, 3000) < 0.2).float(), torch.randn(2, 20, 3000)
+    ours, theirs = (
+        credit(spikes.to(d), gradient.to(d), current.to(d), Membrane(0.875, 0.98)) for d in ("cpu", device)
+    )
+    for name in ("per_step", "count", "error", "potential"):
+        torch.testing.assert_close(getattr(theirs, name).cpu(), getattr(ours, name), rtol=1e-5, atol=1e-4)
+    print("HM2-BP's credit equals the CPU's")
 
 
 def check_graphs() -> None:

@@ -29,6 +29,7 @@ from pumice.ir import Graph, Timing
 from pumice.ir.digest import graph_digests
 from pumice.machine import available_cores
 from pumice.netx import load
+from pumice.reporting.markup import counted
 
 if TYPE_CHECKING:
     from pumice.backends.evaluate import Evaluation
@@ -200,10 +201,10 @@ def _text(graph: Graph, result: Evaluation) -> str:
         console.print(table)
     n = len(result.labels)
     if result.has_targets:
-        score = f"root mean squared error {result.error:.6g} ({n} samples)"
+        score = f"root mean squared error {result.error:.6g} ({counted(n, 'sample')})"
     else:
         correct = int((result.predictions == result.labels).sum())
-        score = f"accuracy {100 * result.accuracy:.2f} % ({correct} of {n} samples)"
+        score = f"accuracy {100 * result.accuracy:.2f} % ({correct} of {counted(n, 'sample')})"
     lines = [captured.get().rstrip(), score, _times(result)]
     lines += [f"{name}: equal on {count} values" for name, count in result.checked.items()]
     return "\n".join(lines)

@@ -12,6 +12,7 @@ from pumice.cli.arrays import read_samples
 from pumice.cli.options import Trust
 from pumice.cli.training_extra import training_extra
 from pumice.errors import CheckFailedError
+from pumice.reporting.markup import counted
 
 if TYPE_CHECKING:
     from pumice.reporting.findings import Findings
@@ -84,9 +85,9 @@ def report(
 
 
 def _answered(found: Findings) -> str:
-    evaluation = found.evaluation
+    evaluation, n = found.evaluation, counted(len(found.evaluation.labels), "sample")
     if not found.source.has_labels:
-        return f"{len(evaluation.labels)} samples without labels"
+        return f"{n} without labels"
     if evaluation.has_targets:
-        return f"root mean squared error {evaluation.error:.4g} on {len(evaluation.labels)} samples"
-    return f"{100 * evaluation.accuracy:.2f} % of {len(evaluation.labels)} samples right"
+        return f"root mean squared error {evaluation.error:.4g} on {n}"
+    return f"{100 * evaluation.accuracy:.2f} % of {n} right"

@@ -122,9 +122,9 @@
       [this.on, this.offColor, this.ground] = [color("--spike"), color("--off"), color("--ground")];
       this.isImage ? this.drawImage(step) : this.drawRaster(step);
       const total = this.perStep.reduce((a, b) => a + b, 0);
-      const what = this.spec.isInput && this.spec.kind !== "bits" ? "values other than 0" : this.spec.kind === "bits" ? "spikes" : "values other than 0";
+      const counted = (n) => number(n) + (this.spec.sendsValues ? (n === 1 ? " value" : " values") + " other than 0" : n === 1 ? " spike" : " spikes");
       const shape = this.spec.shape.join(" × ") + (this.size < this.spec.neurons ? " shown of " + number(this.spec.neurons) + " neurons" : "");
-      const text = shape + ", " + number(this.perStep[step]) + " " + what + " in step " + (step + 1) + ", " + number(total) + " in the sample";
+      const text = shape + ", " + counted(this.perStep[step]) + " in step " + (step + 1) + ", " + number(total) + " in the sample";
       this.counts.textContent = text;
       this.map.setAttribute("aria-label", this.spec.name + ": " + text + ". Arrow keys choose a neuron.");
       this.describe();

@@ -13,9 +13,11 @@ from pumice.planner.text import as_line
 from pumice.reporting.charts import Line, bars, line_chart, share
 from pumice.reporting.findings import Comparison, Findings, LayerFacts
 from pumice.reporting.layout import MOST_ROWS, Section, count_of, percent, table, used
-from pumice.reporting.markup import Html, joined, tag
+from pumice.reporting.markup import Html, counted, joined, tag
 
 MANY_DEAD = 0.5
+FEW = 10
+"""Below, a mean is shown with a fraction."""
 FEW_SAMPLES = 20
 """Of fewer, silent neurons say nothing about the network."""
 FINETUNE = "finetune"
@@ -33,13 +35,15 @@ def _card(number: str, text: str, state: str | None = None) -> Html:
 def _cards(found: Findings) -> Iterator[Html]:
     evaluation, n = found.evaluation, found.n_samples
     if not found.source.has_labels:
-        yield _card("no labels", f"{n:,} samples ran: {found.source.data}")
+        yield _card("no labels", f"{counted(n, 'sample')} ran: {found.source.data}")
     elif evaluation.has_targets:
-        yield _card(f"{evaluation.error:.4g}", f"root mean squared error, {n:,} samples: {found.source.data}")
+        yield _card(
+            f"{evaluation.error:.4g}", f"root mean squared error, {counted(n, 'sample')}: {found.source.data}"
+        )
     else:
         right = int((evaluation.predictions == evaluation.labels).sum())
         in_real_numbers = found.source.graph.info.get("accuracy_float")
-        text = f"right in integers: {right:,} of {n:,} samples ({found.source.data})"
+        text = f"right in integers: {right:,} of {counted(n, 'sample')} ({found.source.data})"
         if in_real_numbers is not None:
             text += f"; in real numbers, as its training noted, {_share(in_real_numbers)}"
         yield _card(percent(evaluation.accuracy), text)
@@ -50,9 +54,12 @@ def _cards(found: Findings) -> Iterator[Html]:
     yield _card(f"{found.differing:,}", text, state)
     dead, neurons = (sum(values) for values in zip(*((p.dead, p.neurons) for p in found.populations), strict=True))
     busy = float(sum(p.spikes for p in found.populations))
-    yield _card(f"{busy:,.0f}", f"spikes per sample; {dead:,} of {neurons:,} neurons never fired")
+    graded = any(p.sends_values for p in found.source.graph.populations)
+    what, did = ("spikes and values", "sent anything") if graded else ("spikes", "fired")
+    number = f"{busy:,.0f}" if busy >= FEW or busy == 0 else f"{busy:.2g}"
+    yield _card(number, f"{what} per sample; {dead:,} of {counted(neurons, 'neuron')} never {did}")
     fits = found.plan.fits
-    cores = f"{found.plan.cores} cores" if fits else "does not fit"
+    cores = counted(found.plan.cores, "core") if fits else "does not fit"
     yield _card(cores, f"{found.plan.board.title}: {as_line(found.plan)} (an estimate)", None if fits else "bad")
 
 
@@ -102,7 +109,8 @@ def exactness(found: Findings) -> Section:
         head = ["layer", "compared, of each", *quantities, *(["other states"] if others else [])]
         rows = [_compared(layer, quantities, others) for layer in c.layers]
         caption = (
-            f"{c.got} against {c.expected}, {c.samples:,} samples: {c.compared:,} integers, {c.differing:,} differ"
+            f"{c.got} against {c.expected}, {counted(c.samples, 'sample')}: {c.compared:,} integers, "
+            f"{c.differing:,} differ"
         )
         parts.append(
             tag(
@@ -197,8 +205,8 @@ def activity(found: Findings) -> Section:
     rows = [_activity(layer) for layer in found.layers]
     head = ["layer", "neurons", "spikes / sample", "rate", "never fired", "always fire"]
     note = (
-        f"Over {found.n_samples:,} samples ({found.source.data}). Rate: spikes (or values other than 0) per neuron "
-        "and step. Never fired: in none of these samples. Always fire: in at least 95 % of all steps."
+        f"Over {counted(found.n_samples, 'sample')} ({found.source.data}). Rate: spikes (or values other than 0) per "
+        "neuron and step. Never fired: in none of these samples. Always fire: in at least 95 % of all steps."
     )
     events = sum(float(np.mean(values)) for values in found.evaluation.synaptic_events.values())
     total = tag("p", f"Synaptic events per sample, all synapses together: {events:,.0f}.")

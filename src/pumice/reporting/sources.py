@@ -26,6 +26,8 @@ RANDOM_SAMPLES = 8
 RANDOM_STEPS = 32
 RANDOM_RATE = 0.2
 """Share of ones where an input takes spikes."""
+RANDOM_HIGHEST = 255
+"""Of an input whose values are read, where the network does not state its range: a pixel's."""
 _TRAINING = "pumice.reporting.training"
 
 
@@ -186,7 +188,10 @@ def random_samples(graph: Graph, steps: int) -> tuple[IntArray, str]:
     """
     rng = np.random.default_rng(0)
     shape = (RANDOM_SAMPLES, steps, *graph.input.shape)
-    low, high = graph.input.value_range or (0, 1)
+    reads_values = any(s.graded for s in graph.out_of(graph.input.name))
+    stated = graph.input.value_range
+    low, high = stated or (0, RANDOM_HIGHEST if reads_values else 1)
     if (low, high) == (0, 1):
         return (rng.random(shape) < RANDOM_RATE).astype(np.int32), f"0 or 1, one in {round(1 / RANDOM_RATE)} a 1"
-    return rng.integers(low, high + 1, shape, dtype=np.int32), f"each value from {low} to {high} as often"
+    unknown = "" if stated else " (its range is not stated)"
+    return rng.integers(low, high + 1, shape, dtype=np.int32), f"each value from {low} to {high} as often{unknown}"

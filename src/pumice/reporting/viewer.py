@@ -152,6 +152,7 @@ def _layer(  # noqa: PLR0917
     return {
         "name": name,
         "isInput": is_input,
+        "sendsValues": kind != "bits" if is_input else graph.population(name).sends_values,
         "shape": list(shape),
         "neurons": facts.neurons,
         "kind": kind,

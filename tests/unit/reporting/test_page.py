@@ -5,11 +5,13 @@ from html.parser import HTMLParser
 
 import pytest
 
+from pumice import ir
 from pumice.errors import InputError
 from pumice.reporting.page import as_page, page_path
+from pumice.reporting.sections import verdict
 from pumice.reporting.writing import report
 
-from .conftest import HOSTILE, NAME
+from .conftest import HOSTILE, NAME, findings_of
 
 VOID = {"meta", "img", "br", "input"}
 
@@ -97,3 +99,14 @@ def test_where_a_page_goes_is_checked_before_the_work(tmp_path):
         page_path(tmp_path / "a.txt")
     with pytest.raises(InputError, match="no folder"):
         page_path(tmp_path / "nowhere" / "a.html")
+
+
+def test_one_is_told_in_the_singular_and_what_is_sent_by_its_name(image_graph, image_samples, image_findings):
+    one, graph = findings_of(image_graph, image_samples[:1], shown=1), image_graph
+    values = replace(graph, populations=(ir.Delta("a", (2,), vth=1),), synapses=(), outputs=("a",))
+    found = replace(one, source=replace(one.source, graph=values))
+    assert "of 1 sample (" in verdict(found)
+    assert "spikes and values per sample" in verdict(found)
+    assert "spikes per sample" in verdict(image_findings)
+    layers = (*(replace(layer, spikes=0.0) for layer in found.layers[:-1]), replace(found.layers[-1], spikes=0.25))
+    assert "<b>0.25</b>" in verdict(replace(found, layers=layers))

@@ -1,4 +1,5 @@
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,16 @@ def test_random_input_stays_in_the_range_of_the_network():
     assert (wide.min(), wide.max(), what) == (-3, 5, "each value from -3 to 5 as often")
     bits, _ = random_samples(graph, 4)
     assert set(np.unique(bits)) == {0, 1}
+
+
+def test_where_values_are_read_and_no_range_is_stated_random_input_is_pixels():
+    """Ones alone hardly move a network that was made for values."""
+    graph = chain((400,), [3], seed=0)
+    values = graph.replace(synapses=tuple(replace(s, graded=True) for s in graph.synapses))
+    values = values.replace(input=replace(values.input, value_range=None))
+    pixels, what = random_samples(values, 4)
+    assert (pixels.min(), pixels.max()) == (0, 255)
+    assert what.endswith("(its range is not stated)")
 
 
 def test_data_of_the_callers_come_first_and_give_the_length(digits_net):

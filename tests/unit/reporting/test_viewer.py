@@ -31,6 +31,19 @@ def test_what_is_packed_is_what_ran(image_findings):
     np.testing.assert_array_equal(unpacked(trace["data"][1], trace["kind"], v.size), v.reshape(-1))
     assert hidden["threshold"] == 40 << 6
     assert [layer["kind"] for layer in data["layers"]] == ["i1", "bits", "bits"]
+    assert [layer["sendsValues"] for layer in data["layers"]] == [True, False, False]
+
+
+def test_values_are_values_where_all_are_0_or_1():
+    """A layer that sends values is packed as spikes while it sends nothing else."""
+    graph = ir.Graph(
+        ir.Input("input", (2,), value_range=(0, 1)),
+        (ir.Delta("a", (2,), vth=1 << 20),),
+        (ir.Direct("input", "a", graded=True),),
+        ("a",),
+    )
+    _, layer = viewer_data(findings_of(graph))["layers"]
+    assert (layer["kind"], layer["sendsValues"]) == ("bits", True)
 
 
 @pytest.mark.parametrize(

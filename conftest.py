@@ -1,6 +1,15 @@
 """Before any test imports torch or lava: what they read when they are loaded. And the options of the campaign."""
 
 import os
+import sys
+from pathlib import Path
+
+if sys.dont_write_bytecode:
+    # Containers often say so. Then each worker, and each process that a test starts, compiles all that it imports.
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(Path(__file__).parent / ".pytest_cache" / "bytecode")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 # pytest's workers share the cores: OpenMP's threads must not keep one busy while they wait.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -1,15 +1,17 @@
 """All that a GPU is needed for, in one command: kernels against their limit, training steps, and a training.
 
-    python benchmarks/gpu.py --data-root DIR -o OUT [--minutes 9] [--only kernels|steps|train]
+    python benchmarks/gpu.py --data-root DIR -o OUT [--minutes 9] [--only kernels|steps|train] [--recipe NAME]
     python benchmarks/gpu.py --toy      # everything at a size for two CPU cores, in under a minute
 
 1. `kernels`: each Triton kernel against the CPU's definition on random numbers, then its bytes per second against a
    copy's.
 2. `steps`: forward and backward pass and SGD's step of ResNet-19 (tdBN, T = 2), bfloat16 products, pumice beside
    SpikingJelly 2, where it imports, beside a chain of the same convolutions of lava-dl's own
-   blocks (which have no residual sum), and pumice through the chip's integers.
-3. `train`: `cifar10-resnet19` for the time that is left, with as many epochs as fit. Weights and statistics are
-   written to OUT in parts of at most 15 MB, also while it trains; `--join OUT` makes one file of them.
+   blocks (which have no residual sum), and pumice through the chip's integers; and a Spiking Token Mixer of 4 blocks,
+   256 channels and 16 heads, T = 1 and T = 4, without surrogate modules.
+3. `train`: a preset, `cifar10-resnet19` if no other is named, for the time that is left, with as many epochs as fit.
+   Weights and statistics are written to OUT in parts of at most 15 MB, also while it trains; `--join OUT` makes one
+   file of them.
 
 It needs lava-dl, lava-nc (their Python files), pydantic and Lightning Fabric beside what an image with PyTorch,
 Triton, NumPy, numba, h5py and torchvision has. Where no GPU is, kernels are skipped and the table says so.
@@ -30,17 +32,21 @@ import numpy as np
 import torch
 
 from pumice import nn
-from pumice.data import Dataset, ImageDataset, Split, load_cifar10
+from pumice.data import Dataset, ImageDataset, Split, load_dataset
 from pumice.errors import InputError
-from pumice.models import resnet
+from pumice.models import resnet, stmixer
 from pumice.nn.kernels import operators
+from pumice.nn.neurons.psp import Membrane, credit
 from pumice.nn.surrogate import Rectangular
 from pumice.quantization import quantize_
 from pumice.train import Recipe, train
 from pumice.train.build import build_network, prepare_data
 from pumice.train.recipe.presets import find_recipe
+from pumice.train.runtime.precision import neurons_in_float32
 
+BATCH = 256
 PART_BYTES = 15 << 20
+TOY_SIZES: dict[str, dict[str, Any]] = {"resnet": {"width": 1 / 16}, "stmixer": {"embed_dim": 16, "heads": 2}}
 LIF = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75, "surrogate": "rectangular", "norm": nn.TDBN}
 START = time.perf_counter()
 
@@ -52,7 +58,8 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, default=Path("runs/gpu"))
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--only", choices=("kernels", "steps", "train"))
-    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--recipe", default="cifar10-resnet19", help="a preset or a file, of the stage `train`")
+    parser.add_argument("--batch", type=int, help="256 if not given; of the stage `train`, what the recipe says")
     parser.add_argument("--systems", default="", help="of the stage `steps`, as names with commas; all if not given")
     parser.add_argument("--finetune-epochs", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], help="section.key=value of the recipe, in JSON")
@@ -89,8 +96,9 @@ def kernels(args: argparse.Namespace, device: torch.device) -> None:
         print("not measured: no GPU (the interpreter's tests are tests/unit/nn/kernels/test_cuda.py)")
         return
     check_kernels(device)
+    check_credit(device)
     check_graphs()
-    n, channels, steps = args.batch * 32 * 32, 128, 2
+    n, channels, steps = (args.batch or BATCH) * 32 * 32, 128, 2
     shape = steps, n, channels
     x = torch.randn(shape, device=device)
     half, out, spikes = x.bfloat16(), torch.empty_like(x), torch.empty(shape, device=device, dtype=torch.bfloat16)
@@ -162,14 +170,26 @@ def check_kernels(device: torch.device) -> None:
     print(f"18 blocks beside the CPU's: spikes equal but for sums in another order, gradients to {worst:.0e}")
 
 
+def check_credit(device: torch.device) -> None:
+    """HM2-BP's credit of spikes on the GPU is the CPU's."""
+    torch.manual_seed(0)
+    spikes, (gradient, current) = (torch.rand(20, 3000) < 0.2).float(), torch.randn(2, 20, 3000)
+    ours, theirs = (
+        credit(spikes.to(d), gradient.to(d), current.to(d), Membrane(0.875, 0.98)) for d in ("cpu", device)
+    )
+    for name in ("per_step", "count", "error", "potential"):
+        torch.testing.assert_close(getattr(theirs, name).cpu(), getattr(ours, name), rtol=1e-5, atol=1e-4)
+    print("HM2-BP's credit equals the CPU's")
+
+
 def check_graphs() -> None:
     """Replayed passes train as those that run one by one."""
     losses = []
     for graphs in (False, True):
-        values = toy_recipe()[0].model_dump()
-        values["training"].update(epochs=4, finetune_epochs=0, batch_size=2)
-        values["compute"]["cuda_graphs"] = graphs
-        losses.append([record.loss for record in train(Recipe(**values), toy_recipe()[1]).history])
+        recipe, data = toy("cifar10-resnet19")
+        few = {"epochs": 4, "finetune_epochs": 0, "batch_size": 2}
+        recipe = changed(recipe, training=few, compute={"cuda_graphs": graphs})
+        losses.append([record.loss for record in train(recipe, data).history])
     print("losses without and with CUDA graphs:", *(" ".join(f"{x:.5f}" for x in row) for row in losses), sep="\n  ")
     if not np.allclose(*losses, rtol=0.05):
         raise SystemExit("CUDA graphs train otherwise")
@@ -180,15 +200,17 @@ def check_graphs() -> None:
 
 def steps(args: argparse.Namespace, device: torch.device) -> None:
     """Milliseconds of a training step."""
-    size, width, batch = (8, 1 / 16, 4) if args.toy else (32, 1.0, args.batch)
+    size, width, batch = (8, 1 / 16, 4) if args.toy else (32, 1.0, args.batch or BATCH)
     shape, n_steps = (3, size, size), 2
     images = torch.randint(0, 33, (batch, *shape), device=device).float()
     labels = torch.randint(0, 10, (batch,), device=device)
     made: dict[str, Callable[[], Callable[[], None]]] = {
         "pumice": lambda: ours(shape, width, images, labels, n_steps),
         "SpikingJelly": lambda: jelly(shape, width, images, labels, n_steps),
-        "pumice, integers": lambda: deployed(shape, width, images, labels, n_steps),
+        "integers": lambda: deployed(shape, width, images, labels, n_steps),
         "SLAYER": lambda: slayer(shape, width, images, labels, n_steps),
+        "STMixer T=1": lambda: mixer(shape, width, images, labels, 1),
+        "STMixer T=4": lambda: mixer(shape, width, images, labels, 4),
     }
     made = {name: make for name, make in made.items() if not args.systems or name in args.systems.split(",")}
     ready: dict[str, Callable[[], None]] = {}
@@ -212,10 +234,11 @@ def steps(args: argparse.Namespace, device: torch.device) -> None:
             rounds[name].append(median_ms(call, device, repeats=2 if args.toy else 10))
     for name, times in rounds.items():
         ms = statistics.median(times)
-        size = max(1, batch // 8) if name == "pumice, integers" else batch
+        size = max(1, batch // 8) if name == "integers" else batch
         print(f"{name:18} {ms:8.1f} ms a step of {size} samples, {1000 * size / ms:8.0f} samples/s", end="")
         ratios = [b / a for a, b in zip(rounds.get("pumice", times), times, strict=True)]
-        print(f", {statistics.median(ratios):.2f} times pumice's" if "pumice" in rounds else "")
+        is_same = "pumice" in rounds and not name.startswith("STMixer")
+        print(f", {statistics.median(ratios):.2f} times pumice's" if is_same else "")
 
 
 def stepper(model: torch.nn.Module, forward: Callable[[], torch.Tensor], labels: torch.Tensor) -> Callable[[], None]:
@@ -238,6 +261,20 @@ def ours(shape: Any, width: float, images: Any, labels: Any, n_steps: int) -> Ca
     model = resnet(LIF, shape, 10, layers="19", width=width).to(images.device)
     x = images[..., None].expand(*images.shape, n_steps)
     return stepper(model, lambda: model(x).mean(-1), labels)
+
+
+def mixer(shape: Any, width: float, images: Any, labels: Any, n_steps: int) -> Callable[[], None]:
+    """pumice's Spiking Token Mixer 4-256-16."""
+    lif = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5, "surrogate": "dspike"}
+    model = stmixer(lif, shape, 10, embed_dim=round(256 * width), depth=4, heads=16).to(images.device)
+    x = images[..., None].expand(*images.shape, n_steps)
+
+    def forward() -> torch.Tensor:
+        with neurons_in_float32(model):  # as `train` does it; the token mixing has no norm that would widen
+            answer: torch.Tensor = model(x)
+        return answer.mean(-1)
+
+    return stepper(model, forward, labels)
 
 
 def deployed(shape: Any, width: float, images: Any, labels: Any, n_steps: int) -> Callable[[], None]:
@@ -348,8 +385,8 @@ def profile(call: Callable[[], None], device: torch.device) -> None:
 
 
 def training(args: argparse.Namespace, device: torch.device) -> None:
-    """`cifar10-resnet19`, with as many epochs as the time allows."""
-    recipe, data = toy_recipe() if args.toy else real_recipe(args)
+    """A preset, with as many epochs as the time allows."""
+    recipe, data = toy(args.recipe) if args.toy else real_recipe(args)
     model = build_network(recipe, prepare_data(recipe, data)[0])
     recipe = with_graphs(recipe, data)
     seconds = epoch_seconds(recipe, data)
@@ -376,26 +413,28 @@ def training(args: argparse.Namespace, device: torch.device) -> None:
 
 
 def real_recipe(args: argparse.Namespace) -> tuple[Recipe, Dataset]:
-    """The preset and CIFAR-10."""
-    values = find_recipe("cifar10-resnet19").model_dump()
-    values["training"]["batch_size"] = args.batch
-    for setting in args.set:
-        key, _, value = setting.partition("=")
-        section, _, name = key.partition(".")
-        values[section][name] = json.loads(value)
-    return Recipe(**values), load_cifar10(args.data_root)
+    """The preset and its data."""
+    batch = [] if args.batch is None else [f"training.batch_size={args.batch}"]
+    recipe = find_recipe(args.recipe).overridden([*batch, *args.set])
+    return recipe, load_dataset(recipe.data.dataset, args.data_root, **recipe.data_arguments())
 
 
-def toy_recipe() -> tuple[Recipe, Dataset]:
-    """The same network, a sixteenth as wide, on a handful of noise."""
-    values = find_recipe("cifar10-resnet19").model_dump()
-    values["network"]["args"]["width"] = 1 / 16
-    values["training"]["batch_size"], values["data"]["workers"] = 8, 0
-    values["compute"] = {"accelerator": "auto", "precision": "32-true"}
+def toy(name: str) -> tuple[Recipe, Dataset]:
+    """A preset for CIFAR-10 with a small network of the same kind, on a handful of noise."""
+    recipe = find_recipe(name)
+    if recipe.data.dataset != "cifar10" or recipe.network.name not in TOY_SIZES:
+        raise SystemExit(f"--toy has no size for {name}; it takes presets for CIFAR-10 of {', '.join(TOY_SIZES)}")
     rng = np.random.default_rng(0)
     split = Split(rng.integers(0, 256, (16, 3, 32, 32)).astype(np.uint8), rng.integers(0, 10, 16))
     names = tuple(map(str, range(10)))
-    return Recipe(**values), ImageDataset("noise", split, split, names, (0, 255), source="drawn here")
+    small = changed(
+        recipe,
+        data={"workers": 0},
+        network={"args": {**recipe.network.args, **TOY_SIZES[recipe.network.name]}},
+        training={"batch_size": 8},
+        compute={"precision": "32-true", "cuda_graphs": False},
+    )
+    return small, ImageDataset("noise", split, split, names, (0, 255), source="drawn here")
 
 
 def with_graphs(recipe: Recipe, data: Dataset) -> Recipe:
@@ -408,7 +447,7 @@ def with_graphs(recipe: Recipe, data: Dataset) -> Recipe:
         train(changed(graphed, data=few, training={"epochs": 1, "finetune_epochs": 0}), data)
     except (RuntimeError, InputError) as error:
         print(f"no CUDA graphs: {str(error)[:600]}")
-        return recipe
+        return changed(recipe, compute={"cuda_graphs": False})
     return graphed
 
 

@@ -56,7 +56,8 @@ def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]
     """
 
     def compiled(function: Callable[..., Any]) -> Any:
-        dispatcher = numba.njit(no_cfunc_wrapper=True, **options)(function)  # C never calls it: compiled for nothing
+        every: dict[str, Any] = {"no_cfunc_wrapper": True, **options}  # C never calls it: compiled for nothing
+        dispatcher = numba.njit(**every)(function)
         if cache:
             keep_on_disk(dispatcher)
         return dispatcher

@@ -29,6 +29,7 @@ SETTINGS = [
     "training.clip_norm=1.0",
     "training.lr=1e-3",
     "training.sample_boosting=0.5",
+    "training.ema=0.8",
     'training.regularizers={"synaptic_events": {}}',
 ]
 SCRIPT = Path(__file__).with_name("two_processes.py")
@@ -54,11 +55,12 @@ def train_with_two(path, defect="none", settings=SETTINGS):
 def two(tmp_path_factory):
     """The folder of the training of two processes, and what the two did: all tests ask this one launch."""
     folder = tmp_path_factory.mktemp("two")
-    return folder, launch_two(training(folder / "checkpoint.pt"), ("norms", "none"), ("loop", "none"))
+    again = training(folder / "again" / "checkpoint.pt", settings=[*SETTINGS, "compute.checkpointing=true"])
+    return folder, launch_two(training(folder / "checkpoint.pt"), ("norms", "none"), ("loop", "none"), again)
 
 
-def assert_both_did(task, done):
-    assert done.stdout.count(f"done: {task}") == 2, done.stderr
+def assert_both_did(task, done, times=1):
+    assert done.stdout.count(f"done: {task}") == 2 * times, done.stderr
 
 
 def largest_difference(a, b):
@@ -75,7 +77,7 @@ def one(tmp_path_factory):
 
 def test_two_processes_give_the_network_of_one(one, two):
     folder, done = two
-    assert_both_did("train", done)
+    assert_both_did("train", done, times=2)
     two = load_checkpoint(folder / "checkpoint.pt")
     assert largest_difference(one, two) < TOLERANCE
     for mine, theirs in zip(one.history, two.history, strict=True):
@@ -88,7 +90,14 @@ def test_two_processes_give_the_network_of_one(one, two):
     assert len(log) == 1 + two.position.steps  # written by one process
 
 
-@pytest.mark.slow  # the planted defect of the test above
+def test_so_they_do_where_activations_are_computed_again(one, two):
+    """The norms bring their statistics together twice, and note them once."""
+    again = load_checkpoint(two[0] / "again" / "checkpoint.pt")
+    assert largest_difference(one, again) < TOLERANCE
+    assert again.history[0].firing_rates == pytest.approx(one.history[0].firing_rates, rel=TOLERANCE)
+
+
+@pytest.mark.slow  # the planted defect of the first test
 def test_statistics_of_each_process_alone_would_be_seen(one, tmp_path):
     two = train_with_two(tmp_path / "checkpoint.pt", defect="own statistics")
     assert largest_difference(one, two) > 10 * TOLERANCE

@@ -4,6 +4,7 @@ And the comparison has teeth: with any one of the planted defects below in the f
 """
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -25,16 +26,21 @@ def draw(case):
     return example(cases(8, n_steps=40, longest_delay=62 if case % 3 == 0 else 9), case)
 
 
-def differences(case):
+@cache
+def case_and_reference(case):
+    """The graph, three inputs, and what the reference records for each: no defect below reaches it."""
     graph, x = draw(case)
-    expected = get_backend("reference").run(graph, x, record=True)
-    found = [first_difference(expected.records, FastBackend().run(graph, x, record=True).records)]
     xs = np.stack([x, np.roll(x, 1, axis=0), x[::-1]])
+    return graph, xs, [get_backend("reference").run(graph, x, record=True).records for x in xs]
+
+
+def differences(case):
+    graph, xs, expected = case_and_reference(case)
+    found = [first_difference(expected[0], FastBackend().run(graph, xs[0], record=True).records)]
     result = FastBackend(threads=2).run_batch(graph, xs, record=True)
     for i in range(1, len(xs)):
-        expected = get_backend("reference").run(graph, xs[i], record=True)
         records = {name: _sample(record, i) for name, record in result.records.items()}
-        found.append(first_difference(expected.records, records))
+        found.append(first_difference(expected[i], records))
     return [difference for difference in found if difference is not None]
 
 

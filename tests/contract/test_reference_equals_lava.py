@@ -27,7 +27,7 @@ from pumice.testing.motifs import MOTIFS
 
 pytestmark = pytest.mark.lava
 
-UNDER_THE_RUNTIME = range(4)
+UNDER_THE_RUNTIME = range(2)
 IN_THREADS = range(8, 16)
 SLOW = range(1000, 1050)
 SLOW_AND_LONG = range(2000, 2006)

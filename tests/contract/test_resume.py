@@ -1,5 +1,6 @@
 """A run that is killed, wherever that is, ends as if it had never been: same weights, same optimiser, same logs."""
 
+import dataclasses
 import errno
 import json
 import random
@@ -31,6 +32,10 @@ SETTINGS = [
     "training.clip_norm=1.0",
     'training.regularizers={"activity": {}, "synaptic_events": {}}',
     "training.checkpoint_every_steps=1",
+    "training.ema=0.8",
+    "training.mixup=0.5",
+    "training.cutmix=1.0",
+    "training.mixing_until=0.67",
 ]
 
 # Imports once, then forks a child for each attempt, kills it some checkpoints and moments later; the last one
@@ -170,8 +175,9 @@ def test_workers_change_nothing(recipe, uninterrupted, digits, tmp_path):
     assert_same_run(path, uninterrupted)
 
 
-def test_a_planted_defect_is_seen(recipe, uninterrupted, digits, tmp_path):
-    """The comparison above fails if only the state of dropout's generator is lost."""
+@pytest.mark.parametrize("lost", ["torch_rng", "learning", "steps"])
+def test_a_planted_defect_is_seen(recipe, uninterrupted, digits, tmp_path, lost):
+    """The comparison fails if only dropout's generator, the weights that learn, or the average's age are lost."""
     path = tmp_path / "checkpoint.pt"
 
     class StopError(Exception):
@@ -188,7 +194,12 @@ def test_a_planted_defect_is_seen(recipe, uninterrupted, digits, tmp_path):
         train(recipe, digits, checkpoint_path=path, on_batch=stop)
     checkpoint = load_checkpoint(path)
     assert checkpoint.position.batches > 0
-    checkpoint.position.torch_rng = None
+    if lost == "torch_rng":
+        checkpoint.position.torch_rng = None
+    else:
+        assert checkpoint.learning.steps == checkpoint.position.steps
+        learning = None if lost == "learning" else checkpoint.learning._replace(steps=0)
+        checkpoint = dataclasses.replace(checkpoint, learning=learning)
     train(recipe, digits, checkpoint_path=path, resume_from=checkpoint)
     with pytest.raises(AssertionError):
         assert_same_run(path, uninterrupted)
@@ -240,8 +251,8 @@ def test_a_loss_that_is_not_finite_leaves_the_last_checkpoint(recipe, uninterrup
     forward, calls = losses.SpikeCountCrossEntropyLoss.forward, []
 
     def diverge(self, spikes, labels):
-        calls.append(1)
-        return forward(self, spikes, labels) * (float("nan") if len(calls) == 8 else 1.0)
+        calls.append(1)  # twice for each batch: for both labels of a mixed image
+        return forward(self, spikes, labels) * (float("nan") if len(calls) == 15 else 1.0)
 
     with monkeypatch.context() as patch:
         patch.setattr(losses.SpikeCountCrossEntropyLoss, "forward", diverge)

@@ -1,4 +1,4 @@
-"""Files that `pumice.to_nir` writes, in the readers of other frameworks: equal spikes where their conventions allow.
+"""Files that `pumice.to_nir` writes, in the readers of other frameworks: equal spikes where conventions allow.
 
 Each test needs one framework; `scripts/test_peers.sh` has them all.
 """
@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import pumice
+from pumice import nn
 from pumice.ir import Conv, Cuba, Dense, Graph, Input, latencies, torch_to_lava
 
 nir = pytest.importorskip("nir")
@@ -51,6 +52,44 @@ def samples(graph):
     return torch.tensor(x[:, None], dtype=torch.float32), torch.tensor(spikes, dtype=torch.float32)
 
 
+def float_model(kind):
+    """A model before quantization, and what enters it."""
+    torch.manual_seed(3)
+    image = kind == "image"
+    decays = {"IF": (1.0, 0.0), "CubaLIF": (0.5, 0.25)}.get(kind, (1.0, 0.3))
+    neurons = {"dynamics": "float", "threshold": 1.0, "current_decay": decays[0], "voltage_decay": decays[1]}
+    first, n = (nn.ConvSynapse(2, 3, 3), 90) if image else (nn.DenseSynapse(6, 8), 8)
+    flatten = [nn.Flatten()] if image else []
+    model = torch.nn.Sequential(nn.Merge(neurons, first), *flatten, nn.Merge(neurons, nn.DenseSynapse(n, 4)))
+    with torch.no_grad():
+        for part in model.parameters():
+            if part.ndim > 1:
+                n_in = part[0].numel()
+                part.normal_(1.5 / n_in, n_in**-0.5)
+    shape = (2, 7, 8) if image else (6,)
+    return model, (torch.rand(1, *shape, STEPS) < 0.4).float()
+
+
+def of_model(kind, tmp_path):
+    """A model's file as it is read, what enters it, step by step, and what the model fires."""
+    model, x = float_model(kind)
+    path = pumice.to_nir(model, tmp_path / "model.nir", x, dt=DT)
+    with torch.no_grad():
+        expected = model(x)
+    assert 0.02 < expected.mean() < 0.98
+    return nir.read(path), x.movedim(-1, 0), expected[0].T
+
+
+def of_graph(kind, tmp_path):
+    """The same of a graph's file."""
+    graph = GRAPHS[kind]()
+    x, expected = samples(graph)
+    return written(graph, tmp_path), x, expected
+
+
+WRITERS = [of_graph, of_model]
+
+
 def written(graph, tmp_path):
     path = tmp_path / "network.nir"
     pumice.to_nir(graph, path, dt=DT)
@@ -66,13 +105,13 @@ GRAPHS = {
 
 
 @pytest.mark.parametrize("kind", GRAPHS)
-def test_spikingjelly(kind, tmp_path):
+@pytest.mark.parametrize("writer", WRITERS)
+def test_spikingjelly(kind, writer, tmp_path):
     pytest.importorskip("spikingjelly")
     from spikingjelly.activation_based.nir_exchange import import_from_nir
 
-    graph = GRAPHS[kind]()
-    x, expected = samples(graph)
-    network = import_from_nir(written(graph, tmp_path), dt=DT)
+    file, x, expected = writer(kind, tmp_path)
+    network = import_from_nir(file, dt=DT)
     state, out = None, []
     with torch.no_grad():
         for step in x:
@@ -82,14 +121,14 @@ def test_spikingjelly(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["LIF", "CubaLIF", "image"])
-def test_snntorch(kind, tmp_path):
+@pytest.mark.parametrize("writer", WRITERS)
+def test_snntorch(kind, writer, tmp_path):
     """Its reader takes no IF but of r = 1, as a neuron that leaks."""
     pytest.importorskip("snntorch")
     from snntorch.import_nir import import_from_nir
 
-    graph = GRAPHS[kind]()
-    x, expected = samples(graph)
-    network = import_from_nir(written(graph, tmp_path))
+    file, x, expected = writer(kind, tmp_path)
+    network = import_from_nir(file)
     state, out = None, []
     with torch.no_grad():
         for step in x:
@@ -99,14 +138,14 @@ def test_snntorch(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["IF", "CubaLIF"])
-def test_norse(kind, tmp_path):
+@pytest.mark.parametrize("writer", WRITERS)
+def test_norse(kind, writer, tmp_path):
     """Its reader leaves out r of a LIF."""
     pytest.importorskip("norse")
     from norse.torch.utils.import_nir import from_nir
 
-    graph = GRAPHS[kind]()
-    x, expected = samples(graph)
-    network = from_nir(written(graph, tmp_path), dt=DT)
+    file, x, expected = writer(kind, tmp_path)
+    network = from_nir(file, dt=DT)
     state, out = None, []
     with torch.no_grad():
         for step in x:
@@ -115,7 +154,8 @@ def test_norse(kind, tmp_path):
     assert torch.equal(torch.cat(out), expected)
 
 
-def test_sinabs(tmp_path):
+@pytest.mark.parametrize("of", ["graph", "model"])
+def test_sinabs(of, tmp_path):
     """It reads no Linear; it subtracts the threshold, and sends several spikes: equal where each spike fires one."""
     pytest.importorskip("sinabs")
     from sinabs.nir import from_nir
@@ -126,7 +166,21 @@ def test_sinabs(tmp_path):
     synapses = (Conv("input", "a", weight=62 * each), Conv("a", "b", weight=82 * crossed))
     graph = Graph(Input("input", (4, 3, 2)), (a, b), synapses, ("b",))
     x, expected = samples(graph)
-    network = from_nir(written(graph, tmp_path), batch_size=1)
+    file = written(graph, tmp_path)
+    if of == "model":
+        model = torch.nn.Sequential(*(nn.Merge(neurons(p), nn.ConvSynapse(2, 2, 1)) for p in (a, b)))
+        with torch.no_grad():
+            for block, synapse in zip(model, synapses, strict=True):
+                block.synapses[0].weight.copy_(torch.as_tensor(synapse.weight.copy()).reshape(2, 2, 1, 1, 1))
+        file = nir.read(pumice.to_nir(model, tmp_path / "model.nir", x.movedim(0, -1), dt=DT))
+    network = from_nir(file, batch_size=1)
     with torch.no_grad():
         got, _ = network(x[:, 0])
     assert torch.equal(torch.as_tensor(torch_to_lava(got.movedim(0, -1)[None].numpy())[0]), expected)
+
+
+def neurons(population):
+    """A population's, in floating point."""
+    decays = population.i_decay_q12 / ALL, population.v_decay_q12 / ALL
+    threshold = float(population.vth_mant)
+    return {"dynamics": "float", "threshold": threshold, "current_decay": decays[0], "voltage_decay": decays[1]}

@@ -42,9 +42,9 @@ def test_gradients_reach_the_first_of_34_layers_better_with_tdbn(script, tmp_pat
 
 
 def test_the_gpu_script_runs_to_its_end_without_one(script, tmp_path, capsys):
-    script("benchmarks/gpu.py", "--toy", "--systems", "pumice", "--out", tmp_path)
+    script("benchmarks/gpu.py", "--toy", "--systems", "pumice,STMixer T=4", "--out", tmp_path)
     told = capsys.readouterr().out
-    assert "samples/s" in told
+    assert told.count("samples/s") == 2
     assert told.count("float ") == 2
     assert torch.cuda.is_available() or "not measured: no GPU" in told
     script("benchmarks/gpu.py", "--join", tmp_path)
@@ -53,6 +53,15 @@ def test_the_gpu_script_runs_to_its_end_without_one(script, tmp_path, capsys):
     assert {name: list(tensor.shape) for name, tensor in weights.items()} == shapes
     assert all(tensor.isfinite().all() for tensor in weights.values())
     assert sum(tensor.numel() for tensor in weights.values()) > 50_000
+
+
+@pytest.mark.filterwarnings("ignore::pumice.errors.PumiceWarning")  # untrained, layers are silent
+def test_the_gpu_script_trains_other_presets(script, tmp_path, capsys):
+    script("benchmarks/gpu.py", "--toy", "--only", "train", "--recipe", "cifar10-stmixer-256", "--out", tmp_path)
+    assert capsys.readouterr().out.count("float ") == 2
+    assert json.loads((tmp_path / "recipe.json").read_text())["name"] == "cifar10-stmixer-256"
+    with pytest.raises(SystemExit, match="no size for digits; it takes presets for CIFAR-10 of resnet, stmixer"):
+        script("benchmarks/gpu.py", "--toy", "--only", "train", "--recipe", "digits", "--out", tmp_path)
 
 
 def test_three_rules_on_the_same_network(script, tmp_path, capsys):

@@ -20,6 +20,7 @@ _BACKENDS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
     "fast": ("pumice.backends.fast", "FastBackend", (), ""),
     "lava": ("pumice.backends.lava", "LavaBackend", _LAVA, "lava"),
     "lava-one-process": ("pumice.backends.lava", "LavaOneProcessBackend", _LAVA, "lava"),
+    "lava-in-threads": ("pumice.backends.lava", "LavaInThreadsBackend", _LAVA, "lava"),
     "torch": ("pumice.backends.torch", "TorchBackend", ("torch",), "train"),
     "loihi2": ("pumice.backends.loihi2", "Loihi2Backend", _LAVA, "lava"),
 }

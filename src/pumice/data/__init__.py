@@ -10,6 +10,8 @@ from pumice.data.encoders import AbstractEncoder, DirectEncoder, RateEncoder, ma
 from pumice.data.events import EventSamples
 from pumice.data.folds import hold_out, take_fold
 from pumice.data.fsdd import load_fsdd
+from pumice.data.image_files import ImageFiles
+from pumice.data.image_folder import load_image_folder
 from pumice.data.mnist import load_mnist
 from pumice.data.nmnist import load_nmnist
 from pumice.data.own_folder import load_folder
@@ -27,6 +29,7 @@ __all__ = [
     "EventDataset",
     "EventSamples",
     "ImageDataset",
+    "ImageFiles",
     "RateEncoder",
     "SequenceDataset",
     "SequenceEncoder",
@@ -38,6 +41,7 @@ __all__ = [
     "load_dvs_gesture",
     "load_folder",
     "load_fsdd",
+    "load_image_folder",
     "load_mnist",
     "load_nmnist",
     "make_encoder",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pumice.data.chance import seeded
 from pumice.data.dataset import Dataset, EventDataset, ImageDataset
 from pumice.data.events import Events, in_order
 from pumice.errors import InputError, MissingExtraError
@@ -27,6 +28,8 @@ INDEX_BY_PIXEL = ("Denoise", "RefractoryPeriod")
 """They take column -1, where an earlier change has moved an event, for the last one."""
 TORCHVISION = ("RandomAffine", "RandomCrop", "RandomErasing", "RandomHorizontalFlip", "RandomRotation")
 """Of `torchvision.transforms`, by their own names."""
+OWN = {"RandAugment": "pumice.data.rand_augment"}
+"""Of pumice, for images, and the modules that have them: they need torch, which recordings of events do not."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,9 @@ class Augmentation:
 
     Args:
         dataset: What the samples are of.
-        chosen: Name -> keyword arguments, in order: for images torchvision's transforms, for events tonic's and
-            "RandomShift". `sensor_size` is filled in.
+        chosen: Name -> keyword arguments, in order: for images torchvision's transforms and "RandAugment"
+            (`pumice.data.rand_augment`), for events tonic's and "RandomShift". `sensor_size` and the like are filled
+            in.
 
     Raises:
         InputError: There is no such change for this dataset, or it does not take these arguments.
@@ -106,7 +110,7 @@ class Augmentation:
                 raise InputError(f"{name}: {error}") from error
         import torch
 
-        image = torch.from_numpy(np.ascontiguousarray(sample))
+        image = torch.tensor(np.ascontiguousarray(sample))  # a copy: RandomErasing(inplace=True) writes into it
         with seeded(seed):
             for step_name, step in self.steps.items():
                 image = _apply(step_name, step, image)
@@ -143,14 +147,22 @@ def _apply(name: str, step: Callable[[Any], Any], sample: Any) -> Any:
 
 def _make(dataset: Dataset, name: str, arguments: dict[str, Any]) -> Callable[[Any], Any]:
     is_event = isinstance(dataset, EventDataset)
-    allowed = (*TONIC, "RandomShift") if is_event else TORCHVISION
+    allowed = (*TONIC, "RandomShift") if is_event else (*TORCHVISION, *OWN)
     if name not in allowed:
         kind = "events" if is_event else "images"
         raise InputError(f"data.augment: there is no {name!r} for {kind}; there are: {', '.join(allowed)}")
     factory: Any = RandomShift if name == "RandomShift" else _library_transform(name, is_event)
-    if is_dataclass(factory) and any(field.name == "sensor_size" for field in fields(factory)):
+    wanted = {field.name for field in fields(factory)} if is_dataclass(factory) else set()
+    if "sensor_size" in wanted:
         polarities, height, width = dataset.sample_shape
         arguments.setdefault("sensor_size", (width, height, polarities))
+    if isinstance(dataset, ImageDataset) and "image_shape" in wanted:
+        filled_in = {"image_shape": dataset.image_shape, "value_range": dataset.value_range}
+        if given := sorted(filled_in.keys() & arguments.keys()):
+            raise InputError(f"data.augment.{name}: {' and '.join(given)} follow from the data; leave them out")
+        arguments.update(filled_in)
+    if name == "RandomErasing":
+        _check_erased(dataset, arguments.get("value", 0))
     try:
         # Ranges are lists in a recipe; tonic tells them from numbers by their being tuples.
         ranges = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
@@ -160,27 +172,27 @@ def _make(dataset: Dataset, name: str, arguments: dict[str, Any]) -> Callable[[A
     return made
 
 
+def _check_erased(dataset: Dataset, value: Any) -> None:
+    """What is put in the place of pixels must be pixels; torchvision would cast anything."""
+    assert isinstance(dataset, ImageDataset)
+    (low, high), channels = dataset.value_range, dataset.sample_shape[0]
+    values = value if isinstance(value, (list, tuple)) else [value]
+    if len(values) not in {1, channels} or not all(type(v) is int and low <= v <= high for v in values):
+        raise InputError(
+            f"data.augment.RandomErasing: value must be an integer in {low}..{high} (a grey level), or one for each "
+            f"of the {channels} channels, got {value!r}"
+        )
+
+
 def _library_transform(name: str, is_event: bool) -> Any:
+    if name in OWN:
+        return getattr(import_module(OWN[name]), name)
     package = "tonic" if is_event else "torchvision"
     try:
         transforms = import_module(f"{package}.transforms")
     except ModuleNotFoundError as error:
         raise MissingExtraError(package, "tonic" if is_event else "train", "augmentation") from error
     return getattr(transforms, name)
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed torch's global generator, which torchvision uses, and put it back afterwards."""
-    import torch
-
-    state = torch.get_rng_state()
-    # Not torch.manual_seed: where CUDA sleeps, it notes each call, with its traceback, for later.
-    torch.default_generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        torch.set_rng_state(state)
 
 
 @contextmanager

@@ -3,16 +3,185 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
-from pumice.data.augment import Augmentation, seeded
+from pumice.data.augment import Augmentation
+from pumice.data.chance import seeded
 from pumice.data.dataset import Dataset
+from pumice.data.rand_augment import COLUMNS
 
-KNOWN = ("RandomAffine", "RandomCrop", "RandomHorizontalFlip")
+Shape = tuple[int, ...]
+
+
+class _Change(ABC):
+    """One of torchvision's transforms in two parts.
+
+    Args:
+        step: The transform.
+        shape: Of an image, (channel, height, width).
+
+    Attributes:
+        columns: How many numbers chance decides for a sample.
+        numbers: Their type.
+    """
+
+    columns = 1
+    numbers = torch.int64
+
+    def __init__(self, step: Any, shape: Shape) -> None:
+        self.step, self.shape = step, shape
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is made of whole batches with these arguments."""
+        return True
+
+    @abstractmethod
+    def draw(self) -> list[Any]:
+        """What the transform would draw from torch's global generator."""
+
+    @abstractmethod
+    def changed(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        """The images (n, channel, height, width), changed as `drawn` (n, columns) says."""
+
+
+class _Affine(_Change):
+    """Each pixel is that nearest to where it comes from, or zero where that is outside.
+
+    A place halfway between two pixels, to within rounding, can be given to the other one on another device.
+    """
+
+    columns = 6
+    numbers = torch.float64
+
+    @property
+    def is_known(self) -> bool:
+        step = self.step
+        return step.fill == 0 and step.center is None and step.interpolation.value == "nearest"
+
+    def draw(self) -> list[float]:
+        step, size = self.step, [*self.shape[:0:-1]]
+        return _inverse(*step.get_params(step.degrees, step.translate, step.scale, step.shear, size))
+
+    def changed(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        n, _, height, width = images.shape
+        # As torchvision rounds, pixel by pixel; a GPU's product of float32 numbers can be one of TF32 numbers.
+        here: dict[str, Any] = {
+            "device": images.device,
+            "dtype": torch.float64 if images.is_cuda else torch.float32,
+        }
+        y, x = (torch.arange(side, **here) - (side - 1) / 2 for side in (height, width))
+        pixels = torch.stack([*torch.meshgrid(x, y, indexing="xy"), torch.ones(height, width, **here)], -1)
+        columns = drawn.to(**here).view(n, 2, 3).mT / torch.tensor([0.5 * width, 0.5 * height], **here)
+        places = (pixels.view(1, -1, 3).expand(n, -1, 3) @ columns).view(n, height, width, 2).float()
+        found = torch.nn.functional.grid_sample(images.float(), places, "nearest", "zeros", align_corners=False)
+        return found.to(images.dtype)
+
+
+def _inverse(angle: float, shift: tuple[int, int], scale: float, shear: tuple[float, float]) -> list[float]:
+    """For each pixel of the changed image, whose middle is the origin, where it comes from: two rows of a matrix.
+
+    The image is sheared along x and y, scaled, rotated, and shifted, in this order.
+    """
+    turn, shear_x, shear_y = map(math.radians, (angle, *shear))
+    sin, cos, along_x, along_y = math.sin(turn), math.cos(turn), math.tan(shear_x), math.tan(shear_y)
+    # rotation [cos, -sin; sin, cos] times [1, 0; -along_y, 1] times [1, -along_x; 0, 1]; its determinant is 1
+    m, p = cos + sin * along_y, sin - cos * along_y
+    n, q = -m * along_x - sin, -p * along_x + cos
+    a, b, d, e = q / scale, -n / scale, -p / scale, m / scale
+    x, y = shift
+    return [a, b, -a * x - b * y, d, e, -d * x - e * y]
+
+
+class _Crop(_Change):
+    """To the same size, after padding with zeros."""
+
+    columns = 2
+
+    @property
+    def is_known(self) -> bool:
+        step = self.step
+        plain = step.fill == 0 and step.padding_mode == "constant" and not step.pad_if_needed
+        return plain and isinstance(step.padding, int) and tuple(step.size) == tuple(self.shape[1:])
+
+    def draw(self) -> list[int]:
+        height, width = (size + 2 * self.step.padding for size in self.shape[1:])
+        top, left, *_ = self.step.get_params(torch.empty(1).expand(1, height, width), self.step.size)
+        return [top, left]
+
+    def changed(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        n, _, height, width = images.shape
+        padded = torch.nn.functional.pad(images, (self.step.padding,) * 4)
+        rows = drawn[:, :1] + torch.arange(height, device=images.device)
+        columns = drawn[:, 1:] + torch.arange(width, device=images.device)
+        sample = torch.arange(n, device=images.device)[:, None, None]
+        return padded.movedim(1, -1)[sample, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+
+
+class _Flip(_Change):
+    """Left becomes right."""
+
+    def draw(self) -> list[int]:
+        return [int(torch.rand(1) < self.step.p)]
+
+    def changed(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        return torch.where(drawn[:, :, None, None] > 0, images.flip(-1), images)
+
+
+class _Erase(_Change):
+    """A rectangle gets one value in each channel (Zhong et al., Random Erasing Data Augmentation, AAAI 2020)."""
+
+    columns = 4
+
+    @property
+    def _values(self) -> list[float]:
+        value = self.step.value
+        return [float(v) for v in value] if isinstance(value, (list, tuple)) else [float(value)]
+
+    def draw(self) -> list[int]:
+        if torch.rand(1) >= self.step.p:
+            return [0] * 4
+        image = torch.empty(1).expand(*self.shape)
+        *place, value = self.step.get_params(image, self.step.scale, self.step.ratio, self._values)
+        return [0] * 4 if value is image else place  # no rectangle fitted
+
+    def changed(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        top, left, height, width = drawn[:, :, None].unbind(1)
+        rows, columns = (torch.arange(size, device=images.device) for size in images.shape[2:])
+        inside = ((rows >= top) & (rows < top + height))[:, None, :, None]
+        inside = inside & ((columns >= left) & (columns < left + width))[:, None, None, :]
+        value = torch.tensor(self._values, dtype=images.dtype)[:, None, None].to(images.device, non_blocking=True)
+        return torch.where(inside, value, images)
+
+
+class _Rand(_Change):
+    """`RandAugment`, which is made for batches."""
+
+    def __init__(self, step: Any, shape: Shape) -> None:
+        super().__init__(step, shape)
+        self.columns = step.num_ops * COLUMNS
+
+    def draw(self) -> list[int]:
+        drawn: list[int] = self.step.draw()
+        return drawn
+
+    def changed(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        changed: torch.Tensor = self.step.changed(images, drawn)
+        return changed
+
+
+_CHANGES: dict[str, type[_Change]] = {
+    "RandAugment": _Rand,
+    "RandomAffine": _Affine,
+    "RandomCrop": _Crop,
+    "RandomErasing": _Erase,
+    "RandomHorizontalFlip": _Flip,
+}
 
 
 class BatchAugmentation:
@@ -34,48 +203,25 @@ class BatchAugmentation:
     """
 
     def __init__(self, dataset: Dataset, chosen: Mapping[str, Mapping[str, Any]]) -> None:
-        self._steps: dict[str, Any] = dict(Augmentation(dataset, chosen).steps)
-        self._shape = dataset.sample_shape
+        steps = Augmentation(dataset, chosen).steps
+        self._changes = [_CHANGES[name](step, dataset.sample_shape) for name, step in steps.items()]
 
     @staticmethod
     def knows(dataset: Dataset, chosen: Mapping[str, Mapping[str, Any]]) -> bool:
         """Whether it can make these changes.
 
-        Crops to the same size after padding with zeros; flips; and affine maps whose pixels are those nearest in the
-        image, or zero.
+        Not crops to another size or with a padding that is not 0, nor affine maps that interpolate or fill.
         """
-        steps: dict[str, Any] = dict(Augmentation(dataset, chosen).steps) if set(chosen) <= set(KNOWN) else {}
-        if len(steps) < len(chosen):
+        if not set(chosen) <= set(_CHANGES):
             return False
-        crop, affine = steps.get("RandomCrop"), steps.get("RandomAffine")
-        knows_affine = affine is None or (
-            affine.fill == 0 and affine.center is None and affine.interpolation.value == "nearest"
-        )
-        if crop is None:
-            return knows_affine
-        plain = crop.fill == 0 and crop.padding_mode == "constant" and not crop.pad_if_needed
-        same_size = isinstance(crop.padding, int) and tuple(crop.size) == tuple(dataset.sample_shape[1:])
-        return knows_affine and plain and same_size
+        return all(change.is_known for change in BatchAugmentation(dataset, chosen)._changes)
 
     def draw(self, rng: np.random.Generator) -> list[float]:
-        """What `Augmentation` would draw for a sample.
-
-        An affine map's six numbers, a crop's row and column, and whether it is flipped.
-        """
-        if not self._steps:
+        """What `Augmentation` would draw for a sample, change after change."""
+        if not self._changes:
             return []
-        drawn: list[float] = []
         with seeded(int(rng.integers(2**32))):
-            for name, step in self._steps.items():
-                if name == "RandomAffine":
-                    size = list(self._shape[:0:-1])
-                    drawn += _inverse(*step.get_params(step.degrees, step.translate, step.scale, step.shear, size))
-                elif name == "RandomCrop":
-                    height, width = (size + 2 * step.padding for size in self._shape[1:])
-                    drawn += step.get_params(torch.empty(1).expand(1, height, width), step.size)[:2]
-                else:
-                    drawn.append(int(torch.rand(1) < step.p))
-        return drawn
+            return [number for change in self._changes for number in change.draw()]
 
     def changed(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
         """The batch, changed.
@@ -84,55 +230,6 @@ class BatchAugmentation:
             images: Shape (n, channel, height, width).
             drawn: What `draw` gave, one row per image, on the same device.
         """
-        column = 0
-        for name, step in self._steps.items():
-            if name == "RandomAffine":
-                images = _mapped(images, drawn[:, column : column + 6].float())
-                column += 6
-            elif name == "RandomCrop":
-                top, left = drawn[:, column : column + 2].long().T
-                images = _cropped(images, top, left, step.padding)
-                column += 2
-            else:
-                images = torch.where(drawn[:, column, None, None, None] > 0, images.flip(-1), images)
-                column += 1
+        for change, own in zip(self._changes, drawn.split([c.columns for c in self._changes], 1), strict=True):
+            images = change.changed(images, own.to(change.numbers))
         return images
-
-
-def _inverse(angle: float, shift: tuple[int, int], scale: float, shear: tuple[float, float]) -> list[float]:
-    """For each pixel of the changed image, whose middle is the origin, where it comes from: two rows of a matrix.
-
-    The image is sheared along x and y, scaled, rotated, and shifted, in this order.
-    """
-    turn, shear_x, shear_y = map(math.radians, (angle, *shear))
-    sin, cos, along_x, along_y = math.sin(turn), math.cos(turn), math.tan(shear_x), math.tan(shear_y)
-    # rotation [cos, -sin; sin, cos] times [1, 0; -along_y, 1] times [1, -along_x; 0, 1]; its determinant is 1
-    m, p = cos + sin * along_y, sin - cos * along_y
-    n, q = -m * along_x - sin, -p * along_x + cos
-    a, b, d, e = q / scale, -n / scale, -p / scale, m / scale
-    x, y = shift
-    return [a, b, -a * x - b * y, d, e, -d * x - e * y]
-
-
-def _mapped(images: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
-    """Each pixel is that nearest to where it comes from, or zero where that is outside.
-
-    A place halfway between two pixels, to within rounding, can be given to the other one on another device.
-    """
-    height, width = images.shape[-2:]
-    y = torch.arange(height, device=images.device)[:, None] - (height - 1) / 2
-    x = torch.arange(width, device=images.device) - (width - 1) / 2
-    a, b, c, d, e, f = inverse[:, :, None, None].unbind(1)
-    places = torch.stack([(a * x + b * y + c) * (2 / width), (d * x + e * y + f) * (2 / height)], -1)
-    found = torch.nn.functional.grid_sample(images.float(), places, "nearest", "zeros", align_corners=False)
-    return found.to(images.dtype)
-
-
-def _cropped(images: torch.Tensor, top: torch.Tensor, left: torch.Tensor, padding: int) -> torch.Tensor:
-    """Windows of the images' size of the padded images."""
-    n, _, height, width = images.shape
-    padded = torch.nn.functional.pad(images, (padding,) * 4)
-    rows = top[:, None] + torch.arange(height, device=images.device)
-    columns = left[:, None] + torch.arange(width, device=images.device)
-    sample = torch.arange(n, device=images.device)[:, None, None]
-    return padded.movedim(1, -1)[sample, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from pumice.data.checked import Origin, check_origin, checked
 from pumice.data.events import EventSamples
+from pumice.data.image_files import ImageFiles
+from pumice.data.levels import check_levels, to_levels
 from pumice.errors import InputError
 
 IntArray = npt.NDArray[np.integer[Any]]
@@ -23,15 +25,15 @@ class Split:
     """One part of a dataset.
 
     Attributes:
-        samples: Images, integers of shape (N, channel, height, width); sequences, (N, feature, time); or recordings
-            of events.
+        samples: Images, integers of shape (N, channel, height, width), in memory or in files (`ImageFiles`);
+            sequences, (N, feature, time); or recordings of events.
         labels: Class indices, shape (N,). Or targets, numbers that are to be answered: floats of shape (N, n), or
             (N, n, T), one for each step.
         lengths: Of padded sequences of unequal length, the steps of each, shape (N,): what is behind them counts
             neither in a loss nor in an answer. None where all steps count.
     """
 
-    samples: Any  # an array, or an EventSamples: both take an index, a slice or an array of indices
+    samples: Any  # an array, EventSamples or ImageFiles: all take an index, a slice or an array of indices
     labels: npt.NDArray[Any]
     lengths: npt.NDArray[np.int64] | None = None
 
@@ -195,13 +197,13 @@ class ImageDataset(Dataset):
         """
         if levels is None:
             return self
-        if not 2 <= levels <= 256:
-            raise InputError(f"grey levels must lie in 2..256, got {levels}")
-        low, high = self.value_range
+        check_levels(levels)
 
         def requantized(split: Split) -> Split:
-            scaled = (split.images.astype(np.int32) - low) * (levels - 1)
-            return Split(((scaled + (high - low) // 2) // (high - low)).astype(np.uint8), split.labels)
+            images: Any = split.samples
+            if isinstance(images, ImageFiles):
+                return replace(split, samples=images.with_levels(levels))
+            return Split(to_levels(images, self.value_range, levels), split.labels)
 
         return replace(self, train=requantized(self.train), test=requantized(self.test), value_range=(0, levels - 1))
 
@@ -257,7 +259,8 @@ class EventDataset(Dataset):
 
 
 def _check_images(where: str, split: Split, value_range: tuple[int, int]) -> None:
-    images, labels = split.images, split.labels
+    images: Any = split.images
+    labels = split.labels
     if images.ndim != 4 or labels.shape[:1] != images.shape[:1] or not len(images):
         raise InputError(
             f"{where}: expected images (N, channel, height, width) and labels (N,) with N >= 1, "
@@ -266,6 +269,8 @@ def _check_images(where: str, split: Split, value_range: tuple[int, int]) -> Non
     answers = np.issubdtype(labels.dtype, np.integer) or (is_target(labels) and labels.ndim > 1)
     if not (np.issubdtype(images.dtype, np.integer) and answers):
         raise InputError(f"{where}: images and labels must be integers, got {images.dtype} and {labels.dtype}")
+    if isinstance(images, ImageFiles):
+        return  # each is checked when it is read
     low, high = value_range
     if int(images.min()) < low or int(images.max()) > high:
         raise InputError(f"{where}: pixels must lie in {low}..{high}, got {images.min()} to {images.max()}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -15,17 +14,15 @@ from pumice.data.dataset import Dataset, EventDataset, ImageDataset, Split, is_t
 from pumice.data.event_files import READERS as EVENT_SUFFIXES
 from pumice.data.event_files import EventFiles
 from pumice.data.events import EventSamples, in_order
+from pumice.data.pictures import IMAGE_SUFFIXES, open_picture
 from pumice.data.recordings import read_event_npz
 from pumice.data.sequence_files import read_sequences, sequences_of_arrays, without_equal_lengths
 from pumice.data.sequences import SequenceDataset
 from pumice.data.whole import whole_numbers
-from pumice.errors import InputError, MissingExtraError
+from pumice.errors import InputError
 from pumice.files.arrays import names_in_npz, read_npz
-from pumice.files.limits import Budget
-from pumice.files.reading import file_size, reading
 
 Kind = Literal["images", "events", "sequences"]
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 SEQUENCE_SUFFIXES = (".npy", ".csv")
 ARRAYS: dict[Kind, tuple[str, ...]] = {
     "images": ("images", "labels"),
@@ -246,15 +243,7 @@ def _read_images(paths: list[Path], labels: npt.NDArray[Any]) -> Split:
 
 
 def _image(path: Path) -> npt.NDArray[Any]:
-    try:
-        from PIL import Image
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("Pillow", "train", "image files") from error
-    with reading(path, "an image", InputError), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its size, which is judged here
-        with Image.open(path) as image:
-            Budget(str(path), file_size(path)).take(4 * image.width * image.height, "its pixels")
-            image.load()
+    image, _ = open_picture(path)
     if image.mode in {"1", "L"}:
         return np.asarray(image.convert("L"))[None]
     if image.mode.startswith("I;16") or image.mode == "I":  # Pillow would clip them to 8 bits

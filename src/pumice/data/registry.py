@@ -12,6 +12,7 @@ from pumice.data.dataset import Dataset
 from pumice.data.digits import load_digits
 from pumice.data.dvs_gesture import load_dvs_gesture
 from pumice.data.fsdd import load_fsdd
+from pumice.data.image_folder import load_image_folder
 from pumice.data.mnist import load_mnist
 from pumice.data.nmnist import load_nmnist
 from pumice.data.own_folder import load_folder
@@ -26,6 +27,7 @@ _LOADERS: dict[str, Callable[..., Dataset]] = {
     "dvs_gesture": load_dvs_gesture,
     "fsdd": load_fsdd,
     "folder": load_folder,
+    "image_folder": load_image_folder,
 }
 DATASET_NAMES = tuple(_LOADERS)
 
@@ -39,6 +41,7 @@ ARGUMENTS_FROM_FILES: dict[str, frozenset[str]] = {
     "folder": frozenset(
         {"test_share", "seed", "value_range", "sensor_shape", "duration_us", "origin", "class_names"}
     ),
+    "image_folder": frozenset({"part", "channels", "transforms", "train_transforms", "seed"}),
 }
 """What a file may say of a dataset: arguments that choose samples, never where to write or whether to download."""
 

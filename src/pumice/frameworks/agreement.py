@@ -61,10 +61,11 @@ def compare(
         for name, sources in network.steps:
             block: Any = network.get_submodule(name)
             inputs = [sent[source] for source in sources]
-            sent[name] = block(*inputs)
             if name in spikes:
-                found.append(_of_layer(name, block, inputs, sent[name], spikes[name]))
                 sent[name] = spikes[name]
+                found.append(_of_layer(name, block, inputs, spikes[name]))
+                continue
+            sent[name] = block(*inputs)
             if name in values and name not in nearly:
                 _check_values(name, sent[name], values[name])
     wrong = [layer.name for layer in found if not layer.explained and layer.name not in nearly]
@@ -76,14 +77,18 @@ def compare(
     return found
 
 
-def _of_layer(
-    name: str, block: Merge, inputs: list[torch.Tensor], got: torch.Tensor, expected: torch.Tensor
-) -> Compared:
-    differs = got != expected.reshape(got.shape)
+def _of_layer(name: str, block: Merge, inputs: list[torch.Tensor], expected: torch.Tensor) -> Compared:
+    current = block.current(*inputs)
+    expected = expected.reshape(current.shape)
+    if block.recurrent is not None:
+        before = torch.cat([torch.zeros_like(expected[..., :1]), expected[..., :-1]], -1)
+        current = current + block.recurrent(before)
+    got = block.neuron(current)
+    differs = got != expected
     explained = True
     if differs.any():
         threshold = block.neuron.threshold
-        voltage = block.neuron.dynamics(block.current(*inputs))[1]
+        voltage = block.neuron.dynamics(current)[1]
         first = differs & (differs.cumsum(-1) == 1)
         near = (voltage - threshold).abs() <= ROUNDING * (threshold + voltage.abs())
         explained = bool(near[first].all())

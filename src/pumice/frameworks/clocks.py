@@ -11,6 +11,7 @@ from pumice.nn.blocks.merge import Merge
 from pumice.nn.synapses.base import AbstractSynapse
 from pumice.nn.synapses.conv import ConvSynapse
 from pumice.nn.synapses.dense import DenseSynapse
+from pumice.nn.synapses.one_to_one import OneToOneSynapse
 
 
 def without_bias_(synapses: Sequence[AbstractSynapse]) -> torch.Tensor | None:
@@ -38,7 +39,9 @@ def without_bias_(synapses: Sequence[AbstractSynapse]) -> torch.Tensor | None:
     return torch.stack(offsets).sum(0) if offsets else None
 
 
-def clock_of(synapse: AbstractSynapse, added: torch.Tensor, *, image: bool) -> tuple[Merge, AbstractSynapse]:
+def clock_of(
+    synapse: AbstractSynapse, added: torch.Tensor, *, image: bool, late: bool = False
+) -> tuple[Merge, AbstractSynapse]:
     """Neurons that always fire, at the places of a synapse's targets, and the synapse from them that is a bias.
 
     On the chip a bias acts on the voltage. One that must pass through the current's memory first is the spikes of
@@ -48,23 +51,32 @@ def clock_of(synapse: AbstractSynapse, added: torch.Tensor, *, image: bool) -> t
         synapse: The one in front of the neurons that have the bias; its weights are not looked at.
         added: The bias, per channel.
         image: Whether the neurons are an image.
+        late: Whether the bias is there from a sample's second step on.
 
     Example:
         >>> clock, bias = clock_of(DenseSynapse(4, 3), torch.tensor([1.0, 2.0, 3.0]), image=False)
         >>> bias(clock(torch.zeros(1, 4, 2))).tolist()
         [[[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]]
+        >>> clock, _ = clock_of(DenseSynapse(4, 3), torch.ones(3), image=False, late=True)
+        >>> clock(torch.zeros(1, 4, 5)).tolist()
+        [[[0.0, 1.0, 1.0, 1.0, 1.0]]]
     """
     always, bias = _shaped_like(synapse, len(added), image)
     always.add_bias_()
     assert always.bias is not None
     with torch.no_grad():
         always.weight.zero_()
-        always.bias.fill_(1.0)
+        always.bias.fill_(0.75 if late else 1.0)
         bias.weight.data = added.reshape(bias.weight.shape).clone()
-    for parameter in always.parameters():
-        parameter.requires_grad_(False)
     params = {"dynamics": "float", "threshold": 0.5, "current_decay": 1.0, "voltage_decay": 1.0}
-    return Merge(params, always), bias
+    # Late ones keep their voltage, need two steps for the first spike, and each spike brings the next.
+    start = {"threshold": 1.0, "voltage_decay": 0.0} if late else {}
+    clock = Merge({**params, **start}, always, recurrent=OneToOneSynapse(1) if late else None)
+    for parameter in clock.synapses.parameters():
+        parameter.requires_grad_(False)
+    if clock.recurrent is not None:
+        clock.recurrent.requires_grad_(False)
+    return clock, bias
 
 
 def _shaped_like(synapse: AbstractSynapse, out: int, image: bool) -> tuple[AbstractSynapse, AbstractSynapse]:

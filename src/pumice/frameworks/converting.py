@@ -11,8 +11,9 @@ import torch
 from pumice.errors import InputError
 from pumice.frameworks.agreement import Compared, compare
 from pumice.frameworks.building import Builder
-from pumice.frameworks.expressions import INPUT, Reader, Term, is_plain_layer
+from pumice.frameworks.expressions import INPUT, Reader, Term
 from pumice.frameworks.facts import Framework, NeuronFacts, Time, refusal
+from pumice.frameworks.kinds import as_image, is_plain_layer
 from pumice.frameworks.network import ConvertedNetwork
 from pumice.frameworks.outputs import last_layers
 from pumice.frameworks.recording import Made, Recording
@@ -47,12 +48,12 @@ def convert(module: Any, example: Any, framework: Framework, *, approximate: boo
     reader = Reader(framework, facts, _LEAD[time])
     builder, entered = Builder(), _Entered()
     for name, found in facts.items():
-        terms = [reader.terms(call[0].inputs[0], name) for call in calls[name]]
+        terms = [reader.behind(reader.terms(call[0].inputs[0], name), name, found.entry) for call in calls[name]]
         _check_alike(name, terms)
         entered.add(name, terms)
         builder.enter(tuple(entered.steps[0].shape[_LEAD[time] :]) if entered.steps else ())
-        builder.neurons(name, found, terms[0])
-    outputs, readouts = last_layers(recording, returned, facts)
+        builder.neurons(name, found, terms[0], _back(reader, name, found, calls[name]))
+    outputs, readouts = last_layers(recording, framework.answer(returned), facts)
     for name in readouts:
         builder.readout(name, NeuronFacts(voltage_decay=1.0), reader.terms(recording.calls[name][0][0], name))
     network = ConvertedNetwork(builder.blocks, builder.steps, tuple(builder.names[n] for n in outputs), "")
@@ -60,6 +61,14 @@ def convert(module: Any, example: Any, framework: Framework, *, approximate: boo
     at_threshold = any(found.fires_at_threshold for found in facts.values())
     network.report = _report(framework, builder, compared, outputs, at_threshold=at_threshold)
     return network.train(module.training)
+
+
+def _back(reader: Reader, name: str, found: NeuronFacts, calls: _Calls) -> Term | None:
+    """What a layer's own spikes become one step later."""
+    if found.feedback is None:
+        return None
+    (term,) = reader.behind([Term(name, calls[0][0].tensor)], name, found.feedback.modules)
+    return term
 
 
 def _checked(module: Any, example: Any, framework: Framework) -> tuple[Any, ...]:
@@ -75,9 +84,10 @@ def _checked(module: Any, example: Any, framework: Framework) -> tuple[Any, ...]
 
 
 def _neurons(module: torch.nn.Module, framework: Framework, approximate: bool) -> dict[str, NeuronFacts]:
-    facts = {}
+    facts: dict[str, NeuronFacts] = {}
     for name, part in module.named_modules():
-        if (found := framework.neuron(name, part)) is not None:
+        inside = any(name.startswith(f"{other}.") for other in facts)  # a container that is read as a layer
+        if not inside and (found := framework.neuron(name, part)) is not None:
             facts[name] = found
     if not facts:
         raise InputError(
@@ -203,7 +213,8 @@ def _compared(  # noqa: PLR0917 -- all that is known
     some = next(iter(facts.values()))
 
     def ours(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-        return _time_last(tensors, some.time, some.batch_size, some.n_steps)
+        found = _time_last(tensors, some.time, some.batch_size, some.n_steps)
+        return found.reshape(len(found), *as_image(found.shape[1:-1]), found.shape[-1])
 
     x = ours(entered.steps)
     spikes = {

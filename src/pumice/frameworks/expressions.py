@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -12,28 +12,35 @@ from torch import nn
 
 from pumice.errors import InputError
 from pumice.frameworks.facts import Framework, kind_of, refusal
+from pumice.frameworks.kinds import KNOWN, as_image, axes_in, function_as_module, geometry, kind_and_values, passes_on
 from pumice.frameworks.recording import Made, tensors_of
 
 INPUT = "input"
 _SAME = {"clone", "contiguous", "to", "float", "double", "detach", "dropout", "requires_grad_", "type", "identity"}
 _RESHAPES = {"flatten", "reshape", "view", "squeeze", "unsqueeze", "unflatten"}
 _ADDS = {"add", "__add__", "__radd__", "__iadd__", "add_"}
-_BATCH_NORMS = {"BatchNorm1d", "BatchNorm2d", "ThresholdDependentBatchNorm1d", "ThresholdDependentBatchNorm2d"}
+_PRODUCTS = {"mul", "__mul__", "__rmul__", "multiply", "logical_and", "__and__", "bitwise_and"}
+_QUOTIENTS = {"div", "__truediv__", "true_divide"}
+_COMPLEMENTS = {"rsub", "__rsub__"}
+_CONCATENATIONS = {"cat", "concat", "concatenate"}
 _TIME_ONLY = {"FlattenTime", "UnflattenTime", "Repeat"}
-_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout, nn.Identity)
-_KNOWN = "Linear, Conv2d, BatchNorm1d/2d, AvgPool2d, MaxPool2d, Flatten, Dropout, Identity"
+_GATES = {"max_pool", "and", "not"}
 
 
 @dataclass(frozen=True, eq=False)
 class Op:
-    """One linear map.
+    """One map.
 
     Attributes:
-        kind: "linear", "conv", "norm", "avg_pool", "max_pool", "flatten" or "scale".
+        kind: "linear", "conv", "one_to_one", "norm", "avg_pool", "max_pool", "flatten", "scale", "place", "and" or
+            "not".
         path: The module's name, or where the function was called.
         features: Shape of what leaves, without batch and time.
-        module: The torch module, of "linear", "conv" and "norm".
-        values: Of pools kernel, stride and padding, (y, x) each, and the divisor; of "scale" the factor.
+        module: The torch module, of those that have weights.
+        values: Of pools kernel, stride and padding, (y, x) each, and the divisor; of "scale" the factor; of "place",
+            a part of a concatenation, its first channel; of "and" the other term, and whether it must not fire.
+        adds: Whether the module's bias counts: of a sum's terms, only for the first.
+        folds: Whether a norm is a norm of a sum's term, so that it can only be folded.
     """
 
     kind: str
@@ -41,11 +48,13 @@ class Op:
     features: tuple[int, ...]
     module: Any = None
     values: tuple[Any, ...] = ()
+    adds: bool = True
+    folds: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """Linear maps of one source.
+    """Maps of one source.
 
     Attributes:
         source: A neuron's name, or "input".
@@ -93,11 +102,17 @@ class Reader:
             return self._of_module(made, where)
         return self._of_function(made, where) if made.by != INPUT else [Term(INPUT, made.tensor)]
 
+    def behind(self, terms: list[Term], path: str, modules: Sequence[nn.Module]) -> list[Term]:
+        """What layers make of terms, one after the other."""
+        for module in modules:
+            terms = self._through(terms, path, module)
+        return terms
+
     def features(self, term: Term) -> tuple[int, ...]:
         """Shape of what a term gives so far, without batch and time."""
         if term.ops:
             return term.ops[-1].features
-        return tuple(term.tensor.shape[self._lead :])
+        return as_image(term.tensor.shape[self._lead :])
 
     def _of_module(self, made: Made, where: str) -> list[Term]:
         if made.by in self._neurons:
@@ -123,33 +138,67 @@ class Reader:
         return [(path, module)]
 
     def _through(self, terms: list[Term], path: str, module: Any) -> list[Term]:
-        if isinstance(module, _DROPOUTS) or type(module).__name__.startswith("Dropout"):
+        if passes_on(module):
             return terms
         if type(module).__name__ in _TIME_ONLY or (
             isinstance(module, (nn.Flatten, nn.Unflatten)) and _first(module) == 0
         ):
             return terms
         if isinstance(module, nn.Flatten):
-            return [self._with(t, Op("flatten", path, (prod(self.features(t)),))) for t in terms]
-        kind, values = _kind(module)
+            return [self._flattened(t, path) for t in terms]
+        kind, values = kind_and_values(module)
         if kind == "avg_pool" and values[0] is None:  # of the whole image
             size = self.features(terms[0])[1:]
             values = (size, size, (0, 0), prod(size))
         if kind is None:
             raise refusal(
                 path,
-                f"layers between neurons must be {_KNOWN}, got {type(module).__module__}.{type(module).__name__}",
+                f"layers between neurons must be {KNOWN}, got {type(module).__module__}.{type(module).__name__}",
                 "replace it, or put neurons in its place",
             )
-        if kind in {"linear", "conv", "norm"} and len(terms) > 1:
-            raise refusal(
-                path,
-                f"a layer must take the spikes of one source, got a sum of {' and '.join(t.source for t in terms)}",
-                "add behind the layer (each term with a layer of its own), or put neurons where the sum is",
-            )
-        return [
-            self._with(t, Op(kind, path, self._out(t, kind, module, values, path), module, values)) for t in terms
-        ]
+        return self._mapped(terms, kind, path, module, values)
+
+    def _mapped(self, terms: list[Term], kind: str, path: str, module: Any, values: tuple[Any, ...]) -> list[Term]:
+        """Each term behind a map; what it adds, a bias, counts once."""
+        seen: set[int] = set()
+        found: list[Term] = []
+        for term in terms:
+            out = self._out(term, kind, module, values, path)
+            channels = set(self._channels(term))
+            again = seen & channels
+            seen |= channels
+            if again and kind == "max_pool":
+                raise refusal(
+                    path,
+                    "a max pool must be of spikes of one source, got a sum of "
+                    + " and ".join(dict.fromkeys(t.source for t in terms)),
+                    "pool each before the sum, or use an average pool",
+                )
+            if again and again != channels and kind == "norm":
+                raise refusal(
+                    path,
+                    "a norm must take sums of equal parts, got a concatenation that overlaps what is added to it",
+                    "give each branch a norm of its own",
+                )
+            adds = not again if kind == "norm" else not found
+            found.append(self._with(term, Op(kind, path, out, module, values, adds=adds)))
+        if kind == "norm" and sum(len(self._channels(t)) for t in terms) > len(seen):
+            return [replace(t, ops=(*t.ops[:-1], replace(t.ops[-1], folds=True))) for t in found]
+        return found
+
+    def _channels(self, term: Term) -> range:
+        """Which channels a term's own are, in the concatenation that it is part of."""
+        first, own = 0, None
+        for index, op in enumerate(term.ops):
+            if op.kind == "place":
+                before = self.features(replace(term, ops=term.ops[:index]))[0]
+                first, own = first + op.values[0], before if own is None else own
+            elif op.kind == "flatten" and own is not None:
+                size = op.features[0] // self.features(replace(term, ops=term.ops[:index]))[0]
+                first, own = first * size, own * size
+            elif op.kind in {"linear", "conv"}:
+                first, own = 0, None
+        return range(first, first + (self.features(term)[0] if own is None else own))
 
     def _out(self, term: Term, kind: str, module: Any, values: tuple[Any, ...], path: str) -> tuple[int, ...]:
         found = self.features(term)
@@ -161,63 +210,120 @@ class Reader:
                     "flatten first",
                 )
             return (module.out_features,)
-        if kind == "norm":
+        if kind in {"norm", "one_to_one"}:
             return found
         if len(found) != 3:
             raise refusal(path, f"images must be (channel, height, width), got {found}", "use 2D layers on images")
         if kind == "conv":
-            kernel = [d * (k - 1) + 1 for d, k in zip(module.dilation, module.kernel_size, strict=True)]
-            stride, padding, channels = module.stride, module.padding, module.out_channels
+            numbers = geometry(module)
+            sizes = [1, *module.kernel_size][-2:]
+            kernel = [d * (k - 1) + 1 for d, k in zip(numbers["dilation"], sizes, strict=True)]
+            stride, padding, channels = numbers["stride"], numbers["padding"], module.out_channels
         else:
             kernel, stride, padding, channels = *values[:3], found[0]
-        sizes = zip(found[1:], kernel, stride, padding, strict=True)
-        return (channels, *((n + 2 * p - k) // s + 1 for n, k, s, p in sizes))
+        axes = zip(found[1:], kernel, stride, padding, strict=True)
+        return (channels, *((n + 2 * p - k) // s + 1 for n, k, s, p in axes))
 
     @staticmethod
     def _with(term: Term, op: Op) -> Term:
         return replace(term, ops=(*term.ops, op))
 
+    def _flattened(self, term: Term, where: str) -> Term:
+        return self._with(term, Op("flatten", where, (prod(self.features(term)),)))
+
     def _of_function(self, made: Made, where: str) -> list[Term]:
         name = getattr(made.function, "__name__", str(made.function))
-        inputs = made.inputs
-        if _only_of_input(inputs) and name not in _ADDS:
+        if _only_of_input(made.inputs) and name not in _ADDS:
             return [Term(INPUT, made.tensor)]
+        if name in _CONCATENATIONS:
+            return self._side_by_side(made, where)
         numbers = [x for x in (*made.args, *made.kwargs.values()) if isinstance(x, (int, float)) and x is not True]
-        if name in _ADDS and len(inputs) == 2 and not numbers:
-            shapes = [tuple(x.shape) for x in tensors_of((made.args, made.kwargs))]
-            if shapes[0] != shapes[1]:
-                raise self._strange(made, where, f"a sum of {shapes[0]} and {shapes[1]}")
-            return self.terms(inputs[0], where) + self.terms(inputs[1], where)
-        if len(inputs) != 1:
-            raise self._strange(made, where, f"{name} of {len(inputs)} tensors")
-        terms = self.terms(inputs[0], where)
+        if len(made.inputs) == 2 and not numbers and name in _ADDS | _PRODUCTS:
+            return self._sum(made, where) if name in _ADDS else [self._both(made, where)]
+        if len(made.inputs) != 1:
+            raise self._strange(made, where, f"{name} of {len(made.inputs)} tensors")
+        return self._of_one(made, name, self.terms(made.inputs[0], where), numbers, where)
+
+    def _of_one(self, made: Made, name: str, terms: list[Term], numbers: Sequence[float], where: str) -> list[Term]:
+        """A function of one tensor."""
         if name in _SAME:
             return terms
         if name in _RESHAPES:
             return [self._reshaped(t, made, where) for t in terms]
-        if name in {"mul", "__mul__", "__rmul__", "div", "__truediv__", "true_divide"} and len(numbers) == 1:
-            factor = 1 / numbers[0] if "div" in name else float(numbers[0])
+        if name in _COMPLEMENTS and numbers == [1] and len(terms) == 1:
+            return [self._with(terms[0], Op("not", where, self.features(terms[0])))]
+        if name in _PRODUCTS | _QUOTIENTS and len(numbers) == 1:
+            factor = 1 / numbers[0] if name in _QUOTIENTS else float(numbers[0])
             return [self._with(t, Op("scale", where, self.features(t), None, (factor,))) for t in terms]
-        pooled = _function_as_module(name, made)
+        pooled = function_as_module(name, made)
         if pooled is None:
             raise self._strange(made, where, name)
         return self._through(terms, f"{made.inside or 'the network'}: {name}", pooled)
 
+    def _sum(self, made: Made, where: str) -> list[Term]:
+        one, other = (tuple(x.shape) for x in tensors_of((made.args, made.kwargs)))
+        if one != other:
+            raise self._strange(made, where, f"a sum of {one} and {other}")
+        return [term for x in made.inputs for term in self.terms(x, where)]
+
     def _reshaped(self, term: Term, made: Made, where: str) -> Term:
         features, shape = self.features(term), tuple(made.tensor.shape)
-        if shape[len(shape) - len(features) :] == features:
-            return term  # batch and time only
+        if axes_in(features, shape) is not None:
+            return term  # batch and time only, or a row as an image of height 1
         if shape[-1] == prod(features):
-            return self._with(term, Op("flatten", where, (prod(features),)))
+            return self._flattened(term, where)
         raise self._strange(made, where, f"a reshape of {features} in {tuple(shape)}")
+
+    def _side_by_side(self, made: Made, where: str) -> list[Term]:
+        """A concatenation of channels."""
+        tensors = list(tensors_of(made.args or made.kwargs))
+        dim = made.kwargs.get("dim", made.args[1] if len(made.args) > 1 else 0)
+        parts = [self.terms(x, where) for x in made.inputs]
+        sizes = [self.features(terms[0]) for terms in parts]
+        total = sum(size[0] for size in sizes)
+        features = (total, *sizes[0][1:])
+        axes = axes_in(features, tuple(made.tensor.shape))
+        if axes is None or dim % made.tensor.ndim != made.tensor.ndim - axes or len(tensors) != len(parts):
+            raise self._strange(
+                made, where, f"{made.function.__name__} along axis {dim} of {tuple(made.tensor.shape)}"
+            )
+        firsts = [sum(size[0] for size in sizes[:k]) for k in range(len(sizes))]
+        return [
+            self._with(term, Op("place", where, features, None, (first,)))
+            for first, terms in zip(firsts, parts, strict=True)
+            for term in terms
+        ]
+
+    def _both(self, made: Made, where: str) -> Term:
+        """Spikes times spikes, or times 1 - spikes: fires where the one fires and the other does, or does not."""
+        sides = [self.terms(x, where) for x in made.inputs]
+        if any(len(terms) != 1 or any(op.kind not in _GATES for op in terms[0].ops) for terms in sides):
+            raise self._strange(made, where, "a product of what are no spikes")
+        terms = sorted((terms[0] for terms in sides), key=_is_complement)
+        if _is_complement(terms[0]):
+            raise self._strange(made, where, "a product of two complements (1 - spikes)")
+        for term in terms:
+            if term.source == INPUT and not bool(((term.tensor == 0) | (term.tensor == 1)).all()):
+                raise self._strange(made, where, "a product of spikes and an input that is not 0 or 1")
+        one, other = terms
+        negated = _is_complement(other)
+        if negated:
+            other = replace(other, ops=other.ops[:-1])
+        path = f"{made.inside or 'the network'}: {'IAND' if negated else 'AND'}"
+        return self._with(one, Op("and", path, self.features(one), None, (other, negated)))
 
     def _strange(self, made: Made, where: str, what: str) -> InputError:
         inside = f" in the forward of {made.inside!r}" if made.inside else ""
         return refusal(
             where,
-            f"what enters must be made by layers ({_KNOWN}), sums and flattening, got {what}{inside}",
+            f"what enters must be made by layers ({KNOWN}), sums, concatenations of channels, products of spikes and "
+            f"flattening, got {what}{inside}",
             "write it with these, or put neurons in between",
         )
+
+
+def _is_complement(term: Term) -> bool:
+    return bool(term.ops) and term.ops[-1].kind == "not"
 
 
 def _first(module: Any) -> Any:
@@ -230,67 +336,3 @@ def _only_of_input(inputs: Sequence[Made | None]) -> bool:
         made is not None and (made.by == INPUT or (made.module is None and _only_of_input(made.inputs)))
         for made in inputs
     )
-
-
-def is_plain_layer(module: torch.nn.Module) -> bool:
-    """Whether a module is a layer between neurons that is known as a whole.
-
-    Example:
-        >>> is_plain_layer(torch.nn.Linear(1, 1)), is_plain_layer(torch.nn.Sequential())
-        (True, False)
-    """
-    is_dropout = isinstance(module, _DROPOUTS) or type(module).__name__.startswith("Dropout")
-    return is_dropout or isinstance(module, (nn.Flatten, nn.Unflatten)) or _kind(module)[0] is not None
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    return (int(value[0]), int(value[1])) if isinstance(value, (tuple, list)) else (int(value), int(value))
-
-
-def _kind(module: Any) -> tuple[str | None, tuple[Any, ...]]:
-    """What linear map a module is, and the numbers of a pool."""
-    if isinstance(module, nn.Linear):
-        return "linear", ()
-    if isinstance(module, nn.Conv2d):
-        plain = module.padding_mode == "zeros" and not isinstance(module.padding, str)
-        return ("conv" if plain else None), ()
-    if type(module).__name__ in _BATCH_NORMS and isinstance(module, nn.modules.batchnorm._BatchNorm):
-        return ("norm" if module.running_mean is not None else None), ()
-    if isinstance(module, nn.AdaptiveAvgPool2d) and module.output_size in (1, (1, 1)):
-        return "avg_pool", (None, None, None, None)
-    if isinstance(module, (nn.AvgPool2d, nn.MaxPool2d)) or type(module).__name__ == "SumPool2d":
-        kernel, padding = _pair(module.kernel_size), _pair(getattr(module, "padding", 0))
-        stride = _pair(module.kernel_size if module.stride is None else module.stride)
-        strange = module.ceil_mode or _pair(getattr(module, "dilation", 1)) != (1, 1)
-        divisor: float = prod(kernel)
-        if isinstance(module, nn.AvgPool2d):
-            strange = strange or (not module.count_include_pad and any(padding))
-            divisor = module.divisor_override or divisor
-        kind = "max_pool" if isinstance(module, nn.MaxPool2d) else "avg_pool"
-        if type(module).__name__ == "SumPool2d":
-            divisor = 1
-        return (None if strange else kind), (kernel, stride, padding, divisor)
-    return None, ()
-
-
-def _function_as_module(name: str, made: Made) -> torch.nn.Module | None:
-    """The module that a function of pooling is."""
-    modules: dict[str, Callable[..., torch.nn.Module]] = {
-        "avg_pool2d": nn.AvgPool2d,
-        "max_pool2d": nn.MaxPool2d,
-        "adaptive_avg_pool2d": nn.AdaptiveAvgPool2d,
-    }
-    if name not in modules:
-        return None
-    kwargs = {k: v for k, v in made.kwargs.items() if k != "input" and not isinstance(v, torch.Tensor)}
-    return modules[name](*[x for x in made.args if not isinstance(x, torch.Tensor)], **kwargs)
-
-
-def has_weights(module: torch.nn.Module) -> bool:
-    """Whether a module is a layer with weights, or a norm.
-
-    Example:
-        >>> has_weights(torch.nn.Linear(1, 1)), has_weights(torch.nn.MaxPool2d(2))
-        (True, False)
-    """
-    return _kind(module)[0] in {"linear", "conv", "norm"}

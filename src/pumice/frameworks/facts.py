@@ -18,6 +18,19 @@ GAIN_STAYS = "its decay goes on learning; the scale of its input does not follow
 
 
 @dataclass(frozen=True, eq=False)
+class Feedback:
+    """Layers from a layer's own spikes to what enters its neurons one step later.
+
+    Attributes:
+        modules: In order.
+        starts_late: Whether their bias is there only from the second step on: nothing is computed before the first.
+    """
+
+    modules: tuple[torch.nn.Module, ...]
+    starts_late: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class NeuronFacts:
     r"""One step of a framework's neurons.
 
@@ -44,6 +57,8 @@ class NeuronFacts:
         voltage_place: Which of the tensors that the module returns is the voltage, of neurons that never fire.
         nearly: What is only nearly the same, a line each.
         notes: What else the user should know, a line each.
+        entry: Layers of the module's own in front of its neurons, in order.
+        feedback: From its spikes to its neurons, or None.
     """
 
     threshold: Any = 1.0
@@ -61,6 +76,8 @@ class NeuronFacts:
     voltage_place: int = 0
     nearly: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    entry: tuple[torch.nn.Module, ...] = ()
+    feedback: Feedback | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +90,7 @@ class Framework:
         neuron: Facts of a module of the framework's, or None if it is no neuron; refuses what cannot be represented.
         to_rest: Puts the states of all modules to their start.
         again: Calls a network for its next step: the network, its arguments, what the step before gave.
+        answer: What a network answers, without the states that it returns beside it.
         layers: Where the package defines layers, which are taken as a whole; what others compute is looked into.
         transparent: Names of layers that are looked into all the same, as they only call what they contain.
         containers: Names of layers that hand every step to what they contain, as if it had no steps.
@@ -83,6 +101,7 @@ class Framework:
     neuron: Callable[[str, torch.nn.Module], NeuronFacts | None]
     to_rest: Callable[[torch.nn.Module], None]
     again: Callable[[torch.nn.Module, tuple[Any, ...], Any], Any] = lambda module, args, before: module(*args)
+    answer: Callable[[Any], Any] = lambda returned: returned
     layers: tuple[str, ...] = ()
     transparent: frozenset[str] = frozenset()
     containers: frozenset[str] = frozenset()

@@ -24,7 +24,11 @@ class Step(NamedTuple):
 class ConvertedNetwork(torch.nn.Module):
     """A network of another framework, of `pumice.nn` blocks with its weights, and floating-point neurons.
 
-    It trains as any other; `pumice.quantize_` and `pumice.lower` make integers of it.
+    `from_snntorch`, `from_spikingjelly`, `from_norse` and `from_sinabs` make it, of what a module computes on an
+    example. What has no equal on the chip is an `InputError` there, which names the module, what is allowed against
+    what was found, and the remedy. The network trains as any other; `pumice.quantize_` and `pumice.lower` make
+    integers of it. Neurons of a framework that fire at their threshold (SpikingJelly, sinabs) fire above it once they
+    are quantized.
 
     Args:
         blocks: By name.
@@ -34,7 +38,8 @@ class ConvertedNetwork(torch.nn.Module):
 
     Shape:
         What enters the framework's first layer in each step, with time as the last axis: (batch, n, time) or
-        (batch, channel, height, width, time) -> spikes (batch, ..., time), or what a read-out gives.
+        (batch, channel, height, width, time), of a row (batch, channel, 1, length, time) -> spikes (batch, ...,
+        time), or what a read-out gives.
 
     Example:
         >>> from pumice.nn import Flatten

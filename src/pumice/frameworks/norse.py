@@ -7,11 +7,14 @@ from typing import Any
 import torch
 
 from pumice.frameworks.converting import convert
-from pumice.frameworks.facts import Framework, NeuronFacts, kind_of, learns, plain, refusal
+from pumice.frameworks.facts import Feedback, Framework, NeuronFacts, kind_of, learns, plain, refusal
+from pumice.frameworks.kinds import linear_of
 from pumice.frameworks.network import ConvertedNetwork
 
 _PACKAGE = "norse"
-_SPIKING, _READOUTS = ("LIFCell", "LIF", "LIFBoxCell", "IAFCell", "IAF"), ("LICell", "LI", "LIBoxCell")
+_SPIKING = ("LIFCell", "LIF", "LIFRecurrentCell", "LIFRecurrent", "LIFBoxCell", "IAFCell", "IAF")
+_READOUTS = ("LICell", "LI", "LIBoxCell")
+_AUTAPSES = "it has no connection of a neuron to itself; trained further, there may be one"
 _TRANSPARENT = frozenset({"SequentialState"})
 
 
@@ -22,9 +25,9 @@ def from_norse(module: Any, example: Any, *, approximate: bool = False) -> Conve
         i = i + x, \quad v = v + \frac{dt}{\tau_{mem}} (v_{leak} - v + i), \quad s = [v > v_{th}], \quad
         v = v_{reset} \text{ where } s, \quad i = i - \frac{dt}{\tau_{syn}} i
 
-    `LIFCell`, `LIF` and `LIFBoxCell` are the chip's neurons: voltages are counted from `v_reset`, and the factor
-    :math:`dt / \tau_{mem}` of the current scales the threshold instead. `LIBoxCell`, `LICell` and `LI` at the end
-    are read-outs.
+    `LIFCell`, `LIF`, `LIFBoxCell`, and `LIFRecurrentCell` and `LIFRecurrent` with their own weights, are the chip's
+    neurons: voltages are counted from `v_reset`, and the factor :math:`dt / \tau_{mem}` of the current scales the
+    threshold instead. `LIBoxCell`, `LICell` and `LI` at the end are read-outs.
 
     Args:
         module: A `torch.nn.Module` with Norse's neurons and torch's layers, such as a `SequentialState`.
@@ -34,12 +37,10 @@ def from_norse(module: Any, example: Any, *, approximate: bool = False) -> Conve
             does; the report counts the spikes that change.
 
     Returns:
-        A network that takes what entered the first layer, with time last: (batch, ..., time). `report` says what was
-        read, and how many spikes of each layer differ.
+        The network, as `ConvertedNetwork` says.
 
     Raises:
-        InputError: Something has no equal on the chip; the message names the module, what is allowed against what was
-            found, and the remedy.
+        InputError: As `ConvertedNetwork` says.
 
     Example:
         >>> import norse.torch  # doctest: +SKIP
@@ -65,7 +66,7 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
     for name, value in (("dt * tau_mem_inv", decay), ("dt * tau_syn_inv", current_decay)):
         if not bool(((torch.as_tensor(value) >= 0) & (torch.as_tensor(value) <= 1)).all()):
             raise refusal(path, f"{name} must lie in 0..1, got {value}", "use a shorter dt or a longer time constant")
-    reads_out = kind in _READOUTS
+    reads_out, recurs = kind in _READOUTS, "Recurrent" in kind
     leak = plain(p.v_leak) if leaks else 0.0
     rest = leak if reads_out else plain(p.v_reset)
     nearly = []
@@ -91,6 +92,9 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
         time="calls" if kind.endswith("Cell") else "time first",
         reads_out=reads_out,
         nearly=tuple(nearly),
+        notes=(_AUTAPSES,) if recurs and not cell.autapses else (),
+        entry=(linear_of(cell.input_weights),) if recurs else (),
+        feedback=Feedback((linear_of(cell.recurrent_weights),)) if recurs else None,
     )
 
 
@@ -115,12 +119,19 @@ def _again(module: torch.nn.Module, args: tuple[Any, ...], before: Any) -> Any:
     return module(args[0], before[1]) if isinstance(before, tuple) and len(before) == 2 else module(*args)
 
 
+def _answer(returned: Any) -> Any:
+    """What is returned beside a state, in which recurrent layers' spikes are."""
+    has_state = isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], (list, tuple))
+    return returned[0] if has_state else returned
+
+
 _NORSE = Framework(
     "Norse",
     _PACKAGE,
     _neuron,
     _to_rest,
     _again,
+    _answer,
     layers=("norse.torch.module",),
     transparent=_TRANSPARENT,
     containers=frozenset({"Lift"}),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pumice.frameworks.expressions import has_weights
 from pumice.frameworks.facts import NeuronFacts
+from pumice.frameworks.kinds import has_weights
 from pumice.frameworks.recording import Recording, tensors_of
 
 

@@ -7,12 +7,14 @@ from typing import Any
 import torch
 
 from pumice.frameworks.converting import convert
-from pumice.frameworks.facts import GAIN_STAYS, Framework, NeuronFacts, Time, kind_of, plain, refusal
+from pumice.frameworks.facts import GAIN_STAYS, Feedback, Framework, NeuronFacts, Time, kind_of, plain, refusal
+from pumice.frameworks.kinds import in_order
 from pumice.frameworks.network import ConvertedNetwork
 
 _PACKAGE = "sinabs"
-_SPIKING, _READOUTS = ("IAF", "LIF"), ("ExpLeak",)
-_KINDS = [f"{kind}{form}" for kind in (*_SPIKING, *_READOUTS) for form in ("", "Squeeze")]
+_SPIKING, _READOUTS = ("IAF", "LIF", "ALIF"), ("ExpLeak",)
+_FORMS = [f"{kind}{form}" for kind in (*_SPIKING, *_READOUTS) for form in ("", "Squeeze")]
+_KINDS = [*_FORMS, *(f"{kind}Recurrent" for kind in _SPIKING)]
 
 
 def from_sinabs(module: Any, example: Any, *, approximate: bool = False) -> ConvertedNetwork:
@@ -22,25 +24,23 @@ def from_sinabs(module: Any, example: Any, *, approximate: bool = False) -> Conv
         i = \alpha_{syn} (i + x), \quad v = \alpha v + (1 - \alpha) i, \quad s = [v \ge \vartheta], \quad
         v = 0 \text{ where } s, \qquad \alpha = e^{-1 / \tau}
 
-    `IAF`, `LIF` and their squeezed forms with ``spike_fn=SingleSpike`` and ``reset_fn=MembraneReset()`` are the
-    chip's neurons: the factors :math:`1 - \alpha` (`norm_input`) and :math:`\alpha_{syn}` scale the threshold
-    instead. `ExpLeak` at the end is a read-out. sinabs' own default, several spikes a step and reset by
-    subtraction, is only nearly the same.
+    `IAF`, `LIF`, their squeezed and recurrent forms with ``spike_fn=SingleSpike``, ``reset_fn=MembraneReset()`` are
+    the chip's neurons: the factors :math:`1 - \alpha` (`norm_input`) and :math:`\alpha_{syn}` scale the threshold
+    instead. `ExpLeak` at the end is a read-out. sinabs' own default, several spikes a step and reset by subtraction,
+    is only nearly the same, as is a threshold that adapts (`ALIF`).
 
     Args:
         module: A `torch.nn.Module` with sinabs' neurons and torch's layers.
         example: What its forward takes, as in training: (batch, time, ...), or (batch * time, ...) of squeezed
             layers.
-        approximate: Take several spikes a step as one, resets by subtraction as resets to zero, and a smallest
-            voltage as none; the report counts the spikes that change.
+        approximate: Take several spikes a step as one, resets by subtraction as resets to zero, a smallest voltage as
+            none, and a threshold that adapts as a fixed one; the report counts the spikes that change.
 
     Returns:
-        A network that takes what entered the first layer, with time last: (batch, ..., time). `report` says what was
-        read, and how many spikes of each layer differ. Quantized, neurons fire above their threshold, not at it.
+        The network, as `ConvertedNetwork` says.
 
     Raises:
-        InputError: Something has no equal on the chip; the message names the module, what is allowed against what was
-            found, and the remedy.
+        InputError: As `ConvertedNetwork` says.
 
     Example:
         >>> from sinabs.activation import MembraneReset, SingleSpike  # doctest: +SKIP
@@ -65,13 +65,18 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
     gain = 1 - alpha if layer.norm_input else 1.0
     if alpha_syn is not None:
         gain = gain * plain(alpha_syn)
+    adapts = kind.startswith("ALIF")
+    keeps_current = (
+        0.0 if alpha_syn is None else gain if adapts else plain(alpha_syn)
+    )  # ALIF scales its current's state
+    recurs = kind.endswith("Recurrent")
     time: Time = "time in batch" if kind.endswith("Squeeze") else "batch first"
     given = [getattr(layer, name, None) for name in ("batch_size", "num_timesteps")]
     batch_size, n_steps = (None if n is None or n < 0 else int(n) for n in given)
     learned = [p for p in layer.parameters(recurse=False) if p.requires_grad]
     return NeuronFacts(
-        threshold=1.0 if reads_out else plain(layer.spike_threshold),
-        current_decay=1.0 if alpha_syn is None else 1 - plain(alpha_syn),
+        threshold=1.0 if reads_out else plain(layer.b0 if adapts else layer.spike_threshold),
+        current_decay=1 - keeps_current,
         voltage_decay=1 - alpha,
         gain=gain,
         fires_at_threshold=True,
@@ -82,6 +87,7 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
         reads_out=reads_out,
         nearly=() if reads_out else tuple(_nearly(path, layer)),
         notes=(GAIN_STAYS,) if learned and gain != 1 else (),
+        feedback=Feedback(in_order(layer.rec_connect), starts_late=True) if recurs else None,
     )
 
 
@@ -101,6 +107,10 @@ def _nearly(path: str, layer: Any) -> list[str]:
             path,
             f"reset_value must be 0, got {reset_fn.reset_value} (sinabs adds it in every step, to all neurons)",
             "use MembraneReset()",
+        )
+    if bool((torch.as_tensor(getattr(layer, "adapt_scale", 0)) != 0).any()):
+        found.append(
+            f"adapt_scale must be 0 (the chip's thresholds do not adapt), got {plain(layer.adapt_scale)}; train LIF"
         )
     if layer.min_v_mem is not None:
         found.append(f"min_v_mem must be None, got {plain(layer.min_v_mem)}; train without it")

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 
 from pumice.frameworks.converting import convert
-from pumice.frameworks.facts import Framework, NeuronFacts, kind_of, learns, plain, refusal
+from pumice.frameworks.facts import Feedback, Framework, NeuronFacts, kind_of, learns, plain, refusal
+from pumice.frameworks.kinds import OneToOne
 from pumice.frameworks.network import ConvertedNetwork
 
 _PACKAGE = "snntorch"
-_NEURONS = {"Leaky", "Synaptic", "Lapicque"}
-_OTHERS = "Leaky, Synaptic, Lapicque"
+_NEURONS = ("Leaky", "RLeaky", "Synaptic", "RSynaptic", "Lapicque")
 _TRAIN = "train with reset_mechanism='zero', reset_delay=False"
 
 
@@ -21,24 +21,22 @@ def from_snntorch(module: Any, example: Any, *, approximate: bool = False) -> Co
 
     .. math:: u = \alpha u + x, \quad v = \beta v + u, \quad s = [v > \vartheta], \quad v = 0 \text{ where } s
 
-    `Leaky` (:math:`\alpha = 0`), `Synaptic` and `Lapicque` with reset to zero are the chip's neurons. What a NIR file
-    loses is read here: reset mechanism and delay, thresholds, decays that are trained, batch norms. The network is
-    called on the example: once if its forward has the loop over steps, else 8 times. Its hidden states are at rest
-    before and after.
+    `Leaky` (:math:`\alpha = 0`), `Synaptic` and `Lapicque` with reset to zero are the chip's neurons; `RLeaky`'s also
+    receive R s of the step before. What a NIR file loses is read here: reset mechanism and delay, thresholds,
+    decays that are trained, batch norms. The network is called on the example: once if its forward has the loop over
+    steps, else 8 times. Its hidden states are at rest before and after.
 
     Args:
-        module: A `torch.nn.Module` with snnTorch's neurons, Linear, Conv2d, BatchNorm, pools, Flatten, Dropout, sums.
+        module: A `torch.nn.Module` with snnTorch's neurons and torch's layers.
         example: What its forward takes, as in training: a tensor, or a tuple of arguments.
         approximate: Take reset by subtraction, and resets that cost a step, as resets to zero at once; the report
             counts the spikes that change, and fine-tuning can win back what that costs.
 
     Returns:
-        A network that takes what entered the first layer, with time last: (batch, ..., time). `report` says what was
-        read, and how many spikes of each layer differ.
+        The network, as `ConvertedNetwork` says.
 
     Raises:
-        InputError: Something has no equal on the chip; the message names the module, what is allowed against what was
-            found, and the remedy.
+        InputError: As `ConvertedNetwork` says.
 
     Example:
         >>> import snntorch  # doctest: +SKIP
@@ -56,7 +54,7 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
         return None
     found: Any = module
     if kind not in _NEURONS:
-        raise refusal(path, f"neurons must be {_OTHERS}, got {kind}", "use one of these")
+        raise refusal(path, f"neurons must be {', '.join(_NEURONS)}, got {kind}", "use one of these")
     for name, allowed in (("inhibition", False), ("state_quant", False)):
         if getattr(found, name):
             raise refusal(path, f"{name} must be {allowed}, got {getattr(found, name)}", f"train without {name}")
@@ -72,7 +70,10 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
     if kind == "Lapicque":
         step = found.time_step / (found.R * found.C)
         decay, gain = plain(step), plain(step * found.R)
-    alpha = plain(found.alpha.clamp(0, 1)) if kind == "Synaptic" else 0.0
+    alpha = plain(found.alpha.clamp(0, 1)) if kind in {"Synaptic", "RSynaptic"} else 0.0
+    recurs = kind in {"RLeaky", "RSynaptic"}
+    if recurs and reset == "none":
+        raise refusal(path, "recurrent neurons must be reset, got reset_mechanism='none'", _TRAIN)
     return NeuronFacts(
         threshold=plain(found.threshold),
         current_decay=1 - alpha,
@@ -81,9 +82,15 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
         learns_decays=learns(found.beta, getattr(found, "alpha", None)),
         reads_out=reset == "none",
         voltage_place=len([name for name in ("syn", "mem") if hasattr(found, name)]),
+        feedback=Feedback((_own(found.recurrent),)) if recurs else None,
         nearly=_nearly(kind, reset, getattr(found, "reset_delay", True)),
         notes=("its threshold was trained, and is fixed from here on",) if learns(found.threshold) else (),
     )
+
+
+def _own(recurrent: Any) -> torch.nn.Module:
+    """From spikes to the next step's current: a Linear, a Conv2d, or a weight of each neuron."""
+    return OneToOne(recurrent.V) if type(recurrent).__name__ == "RecurrentOneToOne" else recurrent
 
 
 def _nearly(kind: str, reset: str, delayed: bool) -> tuple[str, ...]:
@@ -92,8 +99,8 @@ def _nearly(kind: str, reset: str, delayed: bool) -> tuple[str, ...]:
             "reset_mechanism must be 'zero' (the chip's neurons are set to 0 when they fire), got 'subtract'; "
             + _TRAIN,
         )
-    if reset == "zero" and delayed and kind != "Leaky":
-        remedy = _TRAIN if kind == "Synaptic" else "use Leaky"
+    if reset == "zero" and kind != "Leaky" and (delayed or kind == "RSynaptic"):  # which takes no reset_delay=False
+        remedy = _TRAIN if kind in {"Synaptic", "RLeaky"} else "use Leaky" if kind == "Lapicque" else "use RLeaky"
         return (f"a reset must be at once, got one that also loses the step after a spike (reset_delay); {remedy}",)
     return ()
 

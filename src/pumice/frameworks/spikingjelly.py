@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from pumice.frameworks.converting import convert
-from pumice.frameworks.facts import GAIN_STAYS, Framework, NeuronFacts, kind_of, plain, refusal
+from pumice.frameworks.facts import GAIN_STAYS, Feedback, Framework, NeuronFacts, kind_of, plain, refusal
+from pumice.frameworks.kinds import OneToOne, in_order, linear_of
 from pumice.frameworks.network import ConvertedNetwork
 from pumice.nn.surrogate import Arctan
 
 _PACKAGE = "spikingjelly"
 _NEURONS = ("IFNode", "LIFNode", "ParametricLIFNode", "CUBALIFNode")
+_CONTAINERS = {"LinearRecurrentContainer", "ElementWiseRecurrentContainer"}
 _BASE = f"{_PACKAGE}.activation_based"
 
 _SOFT = "v_reset must be a number (the chip's neurons are set to 0 when they fire), got None; train with v_reset=0.0"
@@ -29,7 +34,9 @@ def from_spikingjelly(module: Any, example: Any, *, approximate: bool = False) -
     `IFNode`, `LIFNode`, `ParametricLIFNode` (its decay goes on learning) and `CUBALIFNode` with a hard reset are the
     chip's neurons: voltages are counted from `v_reset`, and an input that is scaled by :math:`1 / \tau` scales the
     threshold instead. Batch norms, `ThresholdDependentBatchNorm` too, become `pumice.nn.TDBN` with their statistics;
-    both step modes are read. A neuron with `v_threshold=float("inf")` is a read-out of its voltage.
+    both step modes are read, and recurrent containers of such neurons. A neuron with `v_threshold=float("inf")` is a
+    read-out of its voltage. The residuals of `sew_resnet` are sums of spikes (ADD: one synapse for each) or neurons
+    of their own (AND, IAND).
 
     Args:
         module: A `torch.nn.Module` with SpikingJelly's neurons and layers, or torch's.
@@ -37,12 +44,10 @@ def from_spikingjelly(module: Any, example: Any, *, approximate: bool = False) -
         approximate: Take soft resets (`v_reset=None`) as hard ones; the report counts the spikes that change.
 
     Returns:
-        A network that takes what entered the first layer, with time last: (batch, ..., time). `report` says what was
-        read, and how many spikes of each layer differ. Quantized, neurons fire above their threshold, not at it.
+        The network, as `ConvertedNetwork` says.
 
     Raises:
-        InputError: Something has no equal on the chip; the message names the module, what is allowed against what was
-            found, and the remedy.
+        InputError: As `ConvertedNetwork` says.
 
     Example:
         >>> from spikingjelly.activation_based import layer, neuron  # doctest: +SKIP
@@ -54,6 +59,8 @@ def from_spikingjelly(module: Any, example: Any, *, approximate: bool = False) -
 
 
 def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
+    if kind_of(module, _PACKAGE) in _CONTAINERS:
+        return _recurrent(path, module)
     if kind_of(module, _PACKAGE) is None or not type(module).__module__.startswith(f"{_BASE}.neuron"):
         return None
     kind, found = type(module).__name__, module
@@ -91,6 +98,54 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
         nearly=(_SOFT,) if soft and not reads_out else (),
         notes=(GAIN_STAYS,) if learns_decay and gain != 1 else (),
     )
+
+
+def _recurrent(path: str, container: Any) -> NeuronFacts:
+    """A container that gives layers, the last of them neurons, their own spikes of the step before."""
+    *layers, node = in_order(container.sub_module)
+    facts = _neuron(f"{path}.sub_module", node)
+    if facts is None or any(not isinstance(layer, (nn.Linear, nn.Conv2d)) for layer in layers):
+        kinds = ", ".join(type(layer).__name__ for layer in (*layers, node))
+        raise refusal(
+            path, f"it must hold neurons, behind Linear or Conv2d at most, got {kinds}", "put others before it"
+        )
+    if len(layers) > 1:
+        raise refusal(path, "two layers must have neurons between them, got two in a row", "make them one layer")
+    without_bias = [_without_bias(layer) for layer in layers]
+    if kind_of(container, _PACKAGE) == "LinearRecurrentContainer":
+        n_in = container.rc.out_features
+        entry, back = container.rc.weight.split([n_in, container.rc.in_features - n_in], 1)
+        parts = linear_of(entry, container.rc.bias), *layers
+        feedback = linear_of(back), *without_bias
+    else:
+        own, other = _shares(path, container.element_wise_function)
+        parts, feedback = (OneToOne(other), *layers), (OneToOne(own), *without_bias)
+    return replace(
+        facts,
+        time="time first" if container.step_mode == "m" else "calls",
+        entry=parts,
+        feedback=Feedback(feedback),
+    )
+
+
+def _without_bias(layer: Any) -> Any:
+    found = copy.deepcopy(layer)
+    found.bias = None
+    return found
+
+
+def _shares(path: str, function: Any) -> tuple[float, float]:
+    """What an element-wise function multiplies its two arguments by, if it is such a sum."""
+    own, other = torch.randn(2, 64, generator=torch.Generator().manual_seed(0))
+    nothing, one = torch.zeros(1), torch.ones(1)
+    factors = float(function(one, nothing)), float(function(nothing, one))
+    if not torch.allclose(function(own, other), factors[0] * own + factors[1] * other, atol=1e-5):
+        raise refusal(
+            path,
+            "element_wise_function must be a weighted sum (a chip's neurons add what they receive), got another",
+            "use lambda y, x: y + x",
+        )
+    return factors
 
 
 def _to_rest(module: torch.nn.Module) -> None:

@@ -56,9 +56,7 @@ def checked_graph(value: object) -> Graph:
         raise InputError(f"a Graph is needed, got the path {str(value)!r}; pumice.load reads a graph from a file")
     got = type(value).__name__
     if hasattr(value, "state_dict"):
-        raise InputError(
-            f"a Graph is needed, got a model ({got}); pumice.lower makes one of it, pumice.nn.to_nir a NIR file"
-        )
+        raise InputError(f"a Graph is needed, got a model ({got}); pumice.lower makes one of it")
     raise InputError(f"a Graph is needed, got {got}; pumice.load and pumice.lower give one")
 
 

@@ -1,8 +1,7 @@
-"""`pumice.nn.to_nir`: a floating-point network goes out as a NIR file."""
+"""`pumice.to_nir` of a model: a floating-point network goes out as a NIR file."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,12 @@ import numpy.typing as npt
 import torch
 from lava.lib.dl.slayer import synapse as slayer_synapse
 
-from pumice.errors import InputError, LoweringError
+from pumice.errors import LoweringError
 from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.ir import Accumulator, Cuba
 from pumice.lowering.synapses import population_name, shape_of
 from pumice.netx.tree import write_tree
 from pumice.nir.drawing import Drawing, nir_order, nir_shape
-from pumice.nir.exporting import nir_path
 from pumice.nir.metadata import NIR_VERSION
 from pumice.nir.neuron_nodes import Drive, draw_neurons
 from pumice.nir.reader import GRAPH
@@ -30,6 +28,7 @@ from pumice.nn.synapses.conv import ConvSynapse
 from pumice.nn.synapses.dense import DenseSynapse
 from pumice.nn.synapses.identity import IdentitySynapse
 from pumice.nn.synapses.linear import LinearSynapse
+from pumice.nn.synapses.one_to_one import OneToOneSynapse
 from pumice.quantization.known import check_known
 from pumice.quantization.quantize import is_quantized, undisturbed
 from pumice.quantization.sigma_delta import sends_changes
@@ -37,53 +36,33 @@ from pumice.quantization.synapse_view import SynapseView, call_synapses
 from pumice.quantization.trace import INPUT, SYNAPTIC, Call, trace_model
 
 FloatArray = npt.NDArray[np.float64]
+_Source = tuple[str, str, tuple[int, ...]]
+"""A block's name ("" of the neurons themselves), its node, and its shape."""
 _DENSE = (DenseSynapse, slayer_synapse.Dense)
 _CONV = (ConvSynapse, slayer_synapse.Conv)
 
 
-def to_nir(
-    model: torch.nn.Module, example_input: torch.Tensor, path: str | os.PathLike[str], *, dt: float = 1e-4
-) -> Path:
-    r"""Write a network before quantization as a NIR file (Pedersen et al., Nature Communications 2024).
+def write_model(model: torch.nn.Module, example_input: torch.Tensor, path: Path, dt: float) -> None:
+    r"""Write a network before quantization as a NIR file: `pumice.to_nir` of a model.
 
     Norms are folded into weights and biases, weights are those of the forward pass (on SLAYER's grid, where the block
-    has it), and each neuron is the node whose Euler step of :math:`\Delta t` is SLAYER's without its rounding:
+    has it), and each neuron is the node whose Euler step of :math:`\Delta t` is the block's without its rounding:
 
     .. math:: \tau = \Delta t \cdot 4096 / d, \qquad r = w_\text{in} = 4096 / d
-
-    A floating-point simulation of the file gives the model's spikes, up to what SLAYER drops in each decay: multiples
-    of 1/64 toward zero. A quantized model is lowered first (`pumice.lower`); `pumice.to_nir` writes the graph.
 
     Args:
         model: As for `pumice.lower`: `pumice.nn` blocks, or lava-dl's CUBA blocks.
         example_input: A batch, (batch, *shape, time).
-        path: The file, `*.nir`; an existing one is replaced.
+        path: The file; an existing one is replaced.
         dt: Length of a step, in seconds.
-
-    Returns:
-        The path.
 
     Raises:
         LoweringError: A block has no node; the message names it. The model is quantized.
-        InputError: An argument does not fit, or the file cannot be written.
-
-    Example:
-        >>> import tempfile
-        >>> from pumice import nn
-        >>> params = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}
-        >>> model = torch.nn.Sequential(nn.Dense(params, 3, 2))
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     file = to_nir(model, torch.ones(1, 3, 5), Path(folder) / "a.nir")
-        ...     list(dict(nn.from_nir(file).named_children()))
-        ['dense0']
     """
-    file_path = nir_path(path)
-    if not isinstance(dt, (int, float)) or not 0 < dt < np.inf:
-        raise InputError(f"dt must be a time > 0, in seconds, got {dt!r}")
     if is_quantized(model):
         raise LoweringError(
             "the model is quantized: write its integers, pumice.to_nir(pumice.lower(model, example_input), path), or "
-            "export a copy from before quantize_"
+            "write a copy from before quantize_"
         )
     with undisturbed(model, example_input) as example, torch.no_grad():
         writer = _Writer(dt, example)
@@ -94,17 +73,14 @@ def to_nir(
             writer.end(name)
     file = writer.drawing.file()
     nodes = {name: {"type": node.type, **node.fields} for name, node in file.nodes.items()}
-    write_tree(
-        file_path, {"version": NIR_VERSION, "node": {"type": GRAPH, "nodes": nodes, "edges": list(file.edges)}}
-    )
-    return file_path
+    write_tree(path, {"version": NIR_VERSION, "node": {"type": GRAPH, "nodes": nodes, "edges": list(file.edges)}})
 
 
 class _Writer:
     """Draws call by call; remembers of each what sends its spikes."""
 
     def __init__(self, dt: float, example: torch.Tensor) -> None:
-        self.drawing = Drawing("pumice.nn.to_nir", dt)
+        self.drawing = Drawing("to_nir", dt)
         shape = tuple(example.shape[1:-1])
         self.drawing.put(self.drawing.reserve(INPUT), "Input", shape=np.array(shape))
         self.nodes, self.shapes = {INPUT: INPUT}, {INPUT: tuple(shape[::-1])}
@@ -138,11 +114,9 @@ class _Writer:
         constant, bias = (self._of_neurons(values, shape, flat) for values in (through, offset))
         entry = draw_neurons(self.drawing, p, node, flat, Drive(constant, bias), threshold=float(neuron.threshold))
         for index, view in enumerate(call_synapses(call)):
-            if view.recurrent:
-                self._dense(node, "", shape, entry, _used(view))
-                continue
-            source = call.sources[index]
-            self._synapse(call, view, source, entry)
+            first = call.terms[index].first_channel if call.terms and not view.recurrent else 0
+            ends = ("", node, shape) if view.recurrent else self._source(call.sources[index])
+            self._synapse(call, view, ends, entry, first)
 
     def end(self, name: str) -> None:
         """An output."""
@@ -164,20 +138,38 @@ class _Writer:
                 self.nodes[source], source, self.shapes[source], entry, block.real_weight(term).double().numpy()
             )
 
-    def _synapse(self, call: Call, view: SynapseView, source: str, entry: str) -> None:
-        owner, shape, weight = view.owner, self.shapes[source], _used(view)
+    def _source(self, name: str) -> _Source:
+        return name, self.nodes[name], self.shapes[name]
+
+    def _synapse(self, call: Call, view: SynapseView, source: _Source, entry: str, first: int) -> None:
+        """Draw a synapse whose channels begin at one of the neurons'."""
+        owner, (name, node, shape) = view.owner, source
+        weight, channels = _used(view), int(call.y.shape[1])
         if isinstance(owner, LinearSynapse):
             weight = np.repeat(weight, owner.positions, axis=1)
-        if isinstance(owner, (*_DENSE, LinearSynapse)):
-            self._dense(self.nodes[source], source, shape, entry, weight)
+        if isinstance(owner, (IdentitySynapse, OneToOneSynapse)) and len(weight) < channels:
+            weight, owner = np.diag(weight), None  # NIR has no concatenation: a matrix, or its like for images
+        if isinstance(owner, (*_DENSE, LinearSynapse)) or (owner is None and len(shape) == 1):
+            self._dense(node, name, shape, entry, _placed(weight, first, channels))
             return
-        node = self._delayed(self.nodes[source], source, shape)
-        name = f"{self.nodes[source]}_{entry}"
-        if isinstance(owner, IdentitySynapse):
+        before = self._delayed(node, name, shape)
+        label = f"{node}_{entry}"
+        if isinstance(owner, (IdentitySynapse, OneToOneSynapse)):
             flat = len(shape) == 1
-            self.drawing.connect(self.drawing.add(node, name, "Scale", scale=nir_order(weight, shape, flat)), entry)
+            self.drawing.connect(
+                self.drawing.add(before, label, "Scale", scale=nir_order(weight, shape, flat)), entry
+            )
+        elif owner is None:
+            kernel = _placed(weight, first, channels)[..., None, None, None]
+            self.drawing.connect(self._convolution(before, label, ConvSynapse(1, 1, 1), kernel, shape), entry)
         elif isinstance(owner, (*_CONV, slayer_synapse.Pool)):
-            self.drawing.connect(self._convolution(node, name, owner, weight, shape), entry)
+            if len(weight) < channels and int(owner.groups) > 1:
+                raise LoweringError(
+                    f"block {call.name!r}: NIR has no concatenation, and a convolution of {owner.groups} groups is "
+                    "no part of a larger one; lower the network, pumice.to_nir writes its graph"
+                )
+            kernel = _placed(weight, first, channels) if isinstance(owner, _CONV) else weight
+            self.drawing.connect(self._convolution(before, label, owner, kernel, shape), entry)
         else:
             raise LoweringError(
                 f"block {call.name!r}: NIR has no {type(owner).__name__}; lower the network, pumice.to_nir writes "
@@ -218,6 +210,12 @@ def _decays(neuron: Any) -> list[torch.Tensor]:
         both = neuron.current_decay, neuron.voltage_decay
         return [decay.detach().clamp(0, DECAY_ONE).double().view(-1) for decay in both]
     return [*decays_q12(neuron)]
+
+
+def _placed(weight: FloatArray, first: int, channels: int) -> FloatArray:
+    """The rows of a concatenation's part among those of all channels."""
+    rest = channels - first - len(weight)
+    return np.pad(weight, [(first, rest), *[(0, 0)] * (weight.ndim - 1)]) if rest > 0 or first else weight
 
 
 def _used(view: SynapseView) -> FloatArray:

@@ -32,6 +32,7 @@ from pumice.nn.synapses.conv_transpose import ConvTransposeSynapse
 from pumice.nn.synapses.dense import DenseSynapse
 from pumice.nn.synapses.identity import IdentitySynapse
 from pumice.nn.synapses.linear import LinearSynapse
+from pumice.nn.synapses.one_to_one import OneToOneSynapse
 from pumice.nn.synapses.slayer import targets_first
 from pumice.nn.synapses.token_mixing import TokenMixingSynapse
 from pumice.quantization.sigma_delta import sends_changes
@@ -206,6 +207,7 @@ _SYNAPSES: dict[Any, Callable[..., Any]] = {
     ConvSynapse: _conv,
     ConvTransposeSynapse: _conv_transpose,
     IdentitySynapse: _one_to_one,
+    OneToOneSynapse: _one_to_one,
     TokenMixingSynapse: _token_mixing,
 }
 

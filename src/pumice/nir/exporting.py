@@ -1,9 +1,10 @@
-"""`to_nir`: an integer graph becomes a NIR file that other simulators run and that comes back as it was."""
+"""`to_nir`: a graph becomes a NIR file that other simulators run and that comes back as it was; a model, too."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ from pumice.nir.synapse_nodes import Ends, carries_bias, constant_of, draw_synap
 SUFFIX = ".nir"
 
 
-def to_nir(graph: Graph | str | os.PathLike[str], path: str | os.PathLike[str], *, dt: float = 1e-4) -> Path:
-    r"""Write a graph as a NIR file (HDF5; Pedersen et al., Nature Communications 2024).
+def to_nir(graph: Any, path: str | os.PathLike[str], example_input: Any = None, *, dt: float = 1e-4) -> Path:
+    r"""Write a graph, or a model before quantization, as a NIR file (Pedersen et al., Nature Communications 2024).
 
     Each population becomes the node whose Euler step of :math:`\Delta t` has the same integers, rounding aside,
     and each synapse its integer weights as floats:
@@ -40,13 +41,18 @@ def to_nir(graph: Graph | str | os.PathLike[str], path: str | os.PathLike[str], 
     in the file's metadata under `pumice`, with a digest of the nodes: `pumice.from_nir` gives the same graph again
     (without its certificate), unless a tool has changed the nodes since.
 
+    Of a **model** the file has the floating-point weights, with norms folded, and neurons whose Euler step is the
+    model's, without the rounding of SLAYER's: a floating-point simulation of it gives the model's spikes, up to what
+    SLAYER drops in each decay. The integers of a quantized model are those of its graph, `pumice.lower`.
+
     Images are (C, H, W). A population is drawn as one dimension, in the order of a flatten, where something enters it
     that NIR has as a matrix only (single weights, token mixing, transposed convolutions). An input without a stated
     range is taken for spikes.
 
     Args:
-        graph: A graph, or the path of a `.net` file.
+        graph: A graph, the path of a `.net` file, or a model as for `pumice.lower`.
         path: The file, `*.nir`; an existing one is replaced.
+        example_input: Of a model: a batch, (batch, *shape, time).
         dt: Length of a step, in seconds.
 
     Returns:
@@ -54,8 +60,8 @@ def to_nir(graph: Graph | str | os.PathLike[str], path: str | os.PathLike[str], 
 
     Raises:
         GraphError: NIR has no exact form of a population or synapse; the message names it and the remedy.
-        InputError: An argument does not fit, or the file cannot be written. A model before quantization is written by
-            `pumice.nn.to_nir`.
+        LoweringError: A block of a model has no node; the message names it. The model is quantized.
+        InputError: An argument does not fit, or the file cannot be written.
 
     Example:
         >>> import tempfile
@@ -71,6 +77,14 @@ def to_nir(graph: Graph | str | os.PathLike[str], path: str | os.PathLike[str], 
     file_path = nir_path(path)
     if not isinstance(dt, (int, float)) or not 0 < dt < np.inf:
         raise InputError(f"dt must be a time > 0, in seconds, got {dt!r}")
+    if hasattr(graph, "named_modules"):  # a model; torch need not be here
+        if example_input is None:
+            raise InputError(f"to_nir needs an example of what a model takes: to_nir(model, {str(path)!r}, x)")
+        write_model: Callable[..., None] = import_module("pumice.lowering.float_nir").write_model
+        write_model(graph, example_input, file_path, float(dt))
+        return file_path
+    if example_input is not None:
+        raise InputError(f"to_nir takes an example_input for a model, got a {type(graph).__name__}; leave it out")
     known = verify_graph(load(graph) if isinstance(graph, (str, os.PathLike)) else graph)
     file = draw(known, float(dt))
     write_tree(file_path, file_tree(file, known, float(dt)))

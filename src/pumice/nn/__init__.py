@@ -39,6 +39,7 @@ from pumice.nn.synapses.delay import Delay
 from pumice.nn.synapses.dense import DenseSynapse
 from pumice.nn.synapses.identity import IdentitySynapse
 from pumice.nn.synapses.linear import LinearSynapse
+from pumice.nn.synapses.one_to_one import OneToOneSynapse
 from pumice.nn.synapses.token_mixing import TokenMixingSynapse
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "LinearSynapse",
     "Merge",
     "Neurons",
+    "OneToOneSynapse",
     "Pool",
     "Recurrent",
     "ResidualBlock",
@@ -86,15 +88,13 @@ __all__ = [
     "sigma_delta",
     "surrogate_encoders",
     "synchronize_norms_",
-    "to_nir",
 ]
 
 __getattr__ = names.renamed(
     __name__,
     {
-        # In higher rows: they read files, trace and quantize.
+        # In a higher row: it reads files.
         "from_nir": "pumice.train.from_nir:from_nir",
-        "to_nir": "pumice.lowering.float_nir:to_nir",
         # Names of 0.1, until 0.3.
         "deploy": "pumice.quantization:quantize_",
         "is_deployed": "pumice.quantization:is_quantized",

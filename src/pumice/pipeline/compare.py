@@ -92,8 +92,8 @@ def _batch_size(graph: Graph) -> int:
 
 def _torch_batches(trained: Trained, batch_size: int) -> Iterator[tuple[IntArray, dict[str, IntArray]]]:
     """Yield samples in Lava's order, and spikes (or a read-out's integers), (batch, T, *shape), by population."""
-    images = trained.dataset.test.samples
-    for stream in encode(trained.encoder, images, seed=trained.recipe.seed, batch_size=batch_size):
+    images, options = trained.dataset.test.samples, {"seed": trained.recipe.seed, "batch_size": batch_size}
+    for stream in encode(trained.encoder, images, workers=trained.recipe.data.workers, **options):
         blocks = (call for call in trace(trained.model, to_tensor(stream)) if isinstance(call.block, SYNAPTIC))
         yield (
             torch_to_lava(stream),

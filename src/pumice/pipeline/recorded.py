@@ -42,7 +42,10 @@ class RecordedTest:
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         """Pairs (stream in Lava's order, label), or triples with each sample's own steps where lengths differ."""
         streams = itertools.chain.from_iterable(
-            torch_to_lava(batch) for batch in encode(self._encoder, self._split.samples, seed=self._recipe.seed)
+            torch_to_lava(batch)
+            for batch in encode(
+                self._encoder, self._split.samples, seed=self._recipe.seed, workers=self._recipe.data.workers
+            )
         )
         lengths = None if self._split.lengths is None else self._encoder.own_steps(self._split.lengths)
         return zip(streams, self.labels, *(() if lengths is None else (lengths,)), strict=True)

@@ -8,19 +8,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.utils.data import DataLoader, Dataset
 
-from pumice.data import EventSamples, ImageDataset
+from pumice.data import AbstractEncoder, DirectEncoder, EventSamples, ImageDataset, ImageFiles
 from pumice.data.augment import Augmentation, with_noise
 from pumice.data.dataset import is_target
 from pumice.data.events import one_recording
-from pumice.errors import InputError
+from pumice.train.loading import load
+from pumice.train.mixing import Partners
 from pumice.train.predict import to_tensor
 from pumice.train.trained import Trained
 
 Noise = npt.NDArray[np.float64]
 Item = tuple[int, Noise | None]  # a sample's index, and what is added to it
-Sample = tuple[npt.NDArray[Any], Any, Any, int]  # as it enters the network, its label or target, its own steps, index
+Sample = tuple[npt.NDArray[Any], Any, Any, int]  # encoded or about to be, its label or target, own steps, index
 
 
 class Batch(NamedTuple):
@@ -31,12 +31,14 @@ class Batch(NamedTuple):
         labels: Classes (batch,), or targets.
         lengths: Steps of each that count, (batch,), where they are of unequal length; else None.
         samples: Which of the training samples they are, (batch,).
+        partners: What they were mixed with, where they are mixed.
     """
 
     x: torch.Tensor
     labels: torch.Tensor
     lengths: torch.Tensor | None
     samples: torch.Tensor
+    partners: Partners | None = None
 
 
 def batch_sizes(n_samples: int, batch_size: int) -> list[int]:
@@ -58,10 +60,12 @@ class Batches:
 
     Args:
         trained: Says what is trained on what.
+        device: Where images shown as they are may be brought; the CPU if not given.
     """
 
-    def __init__(self, trained: Trained) -> None:
+    def __init__(self, trained: Trained, device: torch.device | None = None) -> None:
         self.trained = trained
+        self._device = torch.device("cpu") if device is None else device
 
     def epoch(self, stream: int, first: int = 0, rank: int = 0, world: int = 1) -> Iterator[Batch]:
         """The batches of an epoch.
@@ -75,21 +79,18 @@ class Batches:
         plan = Plan(self.trained, stream, first, rank, world)
         for x, labels, lengths, samples in self.loaded(_Prepared(self.trained, stream), _collate, plan):
             own = None if lengths is None else torch.from_numpy(lengths)
-            yield Batch(to_tensor(x), torch.from_numpy(labels), own, torch.from_numpy(samples))
+            yield Batch(self._encoded(x), torch.from_numpy(labels), own, torch.from_numpy(samples))
+
+    def _encoded(self, x: npt.NDArray[Any]) -> torch.Tensor:
+        """A batch as it enters the network: encoded sample by sample already, or here as a whole."""
+        if not shows_images(self.trained.encoder):
+            return to_tensor(x)
+        images = torch.from_numpy(x).to(self._device)  # bytes travel there, once for all steps
+        return shown(images, self.trained.encoder.steps)
 
     def loaded(self, samples: Any, collate: Any, plan: Plan) -> Iterator[Any]:
         """What the items of a plan give, batch by batch, from worker processes if there are any."""
-        loader: Any = DataLoader(
-            samples,
-            batch_sampler=plan,
-            num_workers=self.trained.recipe.data.workers,
-            collate_fn=collate,
-            generator=torch.Generator(),  # else torch's global one would be used, and changed
-        )
-        for batch in loader:
-            if isinstance(batch, InputError):
-                raise batch
-            yield batch
+        return load(samples, plan, collate, self.trained.recipe.data.workers)
 
 
 class Plan:
@@ -116,8 +117,8 @@ class Plan:
                 yield list(zip(chosen.tolist(), noise, strict=True))[self._share]
 
 
-class _Prepared(Dataset[Any]):
-    """Samples as they enter the network: augmented, with noise, encoded."""
+class _Prepared:
+    """Samples as they enter the network: augmented, with noise, encoded unless that is done for a whole batch."""
 
     def __init__(self, trained: Trained, stream: int) -> None:
         dataset = trained.dataset
@@ -128,24 +129,21 @@ class _Prepared(Dataset[Any]):
         self._augment = Augmentation(trained.dataset, trained.recipe.data.augment)
         self._seed = trained.recipe.seed, stream
 
-    def __getitem__(self, item: Item) -> Sample | InputError:
-        # Handed over, not raised: of an error in a worker process, DataLoader makes one with its traceback as text.
-        try:
-            return self._prepared(*item)
-        except InputError as error:
-            return error
-
-    def _prepared(self, index: int, noise: Noise | None) -> Sample:
+    def __getitem__(self, item: Item) -> Sample:
+        index, noise = item
         rng = np.random.default_rng([*self._seed, index])
         samples = self._split.samples
         if isinstance(samples, EventSamples):
             name = samples.name(index)
             one: Any = one_recording(self._augment(samples[index], rng, name=name), name)
             return self._item(self._encoder.encode(one, rng)[0], index)
-        sample = self._augment(samples[index], rng)
+        sample = samples.drawn(index, rng) if isinstance(samples, ImageFiles) else samples[index]
+        sample = self._augment(sample, rng)
         if noise is not None and self._value_range is not None:
             sample = with_noise(sample, noise, self._value_range)
-        return self._item(self._encoder.encode(sample[None], rng)[0], index)
+        return self._item(
+            sample if shows_images(self._encoder) else self._encoder.encode(sample[None], rng)[0], index
+        )
 
     def _item(self, x: npt.NDArray[Any], index: int) -> Sample:
         return x, self._split.labels[index], None if self._lengths is None else self._lengths[index], index
@@ -156,12 +154,27 @@ def typed(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return labels.astype(np.float32 if is_target(labels) else np.int64)
 
 
-def _collate(samples: list[Sample | InputError]) -> tuple[Any, Any, Any, Any] | InputError:
-    good: list[Sample] = []
-    for sample in samples:
-        if isinstance(sample, InputError):
-            return sample
-        good.append(sample)
-    x, labels, lengths, index = (list(part) for part in zip(*good, strict=True))
+def shows_images(encoder: AbstractEncoder) -> bool:
+    """Whether samples are images that are shown as they are: chance has no part, and a batch is encoded as a whole.
+
+    Example:
+        >>> shows_images(DirectEncoder(8, (0, 16)))
+        True
+    """
+    return type(encoder) is DirectEncoder
+
+
+def shown(images: torch.Tensor, steps: int) -> torch.Tensor:
+    """Images, as real numbers, in each of so many steps; in memory they are there once.
+
+    Example:
+        >>> shown(torch.ones(2, 1, 8, 8, dtype=torch.uint8), 3).shape
+        torch.Size([2, 1, 8, 8, 3])
+    """
+    return images.float()[..., None].expand(*images.shape, steps)
+
+
+def _collate(samples: list[Sample]) -> tuple[Any, Any, Any, Any]:
+    x, labels, lengths, index = (list(part) for part in zip(*samples, strict=True))
     own = None if lengths[0] is None else np.array(lengths, np.int64)
     return np.stack(x), typed(np.stack(labels)), own, np.array(index, np.int64)

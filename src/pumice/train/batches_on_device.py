@@ -1,4 +1,4 @@
-"""Batches of images that lie on a GPU: only what chance decided travels there."""
+"""Batches of images that lie on one device, changed together: only what chance decided travels to a GPU."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
 from pumice.data import ImageDataset
 from pumice.data.augment_batches import BatchAugmentation
-from pumice.data.encoders import DirectEncoder
-from pumice.train.batches import Batch, Batches, Item, Plan, typed
+from pumice.train.batches import Batch, Batches, Item, Plan, shown, shows_images, typed
 from pumice.train.trained import Trained
 
 LARGEST_SHARE = 0.25
@@ -22,21 +20,23 @@ LARGEST_SHARE = 0.25
 def batches_on(trained: Trained, device: torch.device) -> Batches:
     """The batches of a run on a device: images are brought there once, if they fit and chance allows it.
 
-    The values are those of `Batches`, bit for bit; but for affine maps, whose places a device can round otherwise.
+    The values are those of `Batches`, bit for bit; but for affine maps, whose places a GPU can round otherwise.
     """
-    if device.type != "cuda" or not can_lie_on_device(trained):
-        return Batches(trained)
+    if not can_lie_on_device(trained):
+        return Batches(trained, device)
     images = trained.dataset.train.samples
-    if images.nbytes > LARGEST_SHARE * torch.cuda.mem_get_info(device)[0]:
-        return Batches(trained)
+    if device.type == "cuda" and images.nbytes > LARGEST_SHARE * torch.cuda.mem_get_info(device)[0]:
+        return Batches(trained, device)
     return BatchesOnDevice(trained, device)
 
 
 def can_lie_on_device(trained: Trained) -> bool:
-    """Whether the samples are images, shown as they are, whose random changes there are for whole batches."""
+    """Whether the samples are images in memory, shown as they are, with random changes that there are for batches."""
     recipe, dataset = trained.recipe, trained.dataset
-    shown_as_they_are = isinstance(dataset, ImageDataset) and type(trained.encoder) is DirectEncoder
-    return shown_as_they_are and not recipe.data.noise and BatchAugmentation.knows(dataset, recipe.data.augment)
+    in_memory = isinstance(dataset, ImageDataset) and isinstance(dataset.train.samples, np.ndarray)
+    if not in_memory or not shows_images(trained.encoder) or recipe.data.noise:
+        return False
+    return BatchAugmentation.knows(dataset, recipe.data.augment)
 
 
 class BatchesOnDevice(Batches):
@@ -48,9 +48,8 @@ class BatchesOnDevice(Batches):
     """
 
     def __init__(self, trained: Trained, device: torch.device) -> None:
-        super().__init__(trained)
+        super().__init__(trained, device)
         split, recipe = trained.dataset.train, trained.recipe
-        self._device = device
         self._images = torch.from_numpy(np.ascontiguousarray(split.samples)).to(device)
         self._labels = torch.from_numpy(typed(np.asarray(split.labels))).to(device)
         self._augment = BatchAugmentation(trained.dataset, recipe.data.augment)
@@ -63,11 +62,10 @@ class BatchesOnDevice(Batches):
             chosen = torch.from_numpy(batch).to(self._device, non_blocking=True)
             index = chosen[:, 0].long()
             images = self._augment.changed(self._images[index], chosen[:, 1:])
-            x = images.float()[..., None].expand(*images.shape, self._steps)
-            yield Batch(x, self._labels[index], None, index)
+            yield Batch(shown(images, self._steps), self._labels[index], None, index)
 
 
-class _Draws(Dataset[Any]):
+class _Draws:
     """For each sample its index, and what chance decided for it."""
 
     def __init__(self, augment: BatchAugmentation, seed: tuple[int, int]) -> None:

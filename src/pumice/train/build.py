@@ -23,6 +23,7 @@ from pumice.data import (
     take_fold,
 )
 from pumice.data.encoders import EVENT_ENCODINGS, IMAGE_ENCODERS, SEQUENCE_ENCODING
+from pumice.data.image_files import in_memory
 from pumice.errors import InputError, PumiceWarning
 from pumice.models import build_model
 from pumice.nn.neurons.gradients import GRADIENTS
@@ -201,7 +202,7 @@ def example_input(recipe: Recipe, dataset: Dataset, size: int = EXAMPLE_SIZE) ->
     encoder = build_encoder(recipe, dataset)
     if isinstance(encoder, EventBinner):
         _check_times(samples, encoder)
-    return to_tensor(encoder.encode(samples, rng))
+    return to_tensor(encoder.encode(in_memory(samples), rng))
 
 
 def _check_times(samples: EventSamples, binner: EventBinner) -> None:

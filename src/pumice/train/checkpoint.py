@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from pumice.data import Dataset, EventDataset, EventSamples, ImageDataset, SequenceDataset, Split
 from pumice.data.events import EVENT, concatenate
+from pumice.data.image_files import in_memory
 from pumice.errors import FileFormatError, InputError, ResourceError
 from pumice.train.checkpoint_file import NO_CHECKPOINT, read_values, write_values
 from pumice.train.finite import first_not_finite
@@ -23,6 +24,30 @@ FORMAT = "pumice-checkpoint"
 VERSION = 2
 EXCERPT_SIZE = 4
 _OLD_CHECKPOINT = "this checkpoint was written by pumice 0.1; it is read until 0.3, and to train on renews it"
+
+
+class Learning(NamedTuple):
+    """What learns, where a checkpoint's weights are averages.
+
+    Attributes:
+        state: The network's `state_dict`.
+        steps: Of the optimiser, within the phase.
+    """
+
+    state: dict[str, Any]
+    steps: int
+
+    @classmethod
+    def of_file(cls, values: Any) -> Learning:
+        """Of what a file holds.
+
+        Raises:
+            KeyError: A value is missing.
+            TypeError: One is of another type.
+        """
+        if not isinstance(values["steps"], int) or values["steps"] < 0:
+            raise TypeError(f"the steps of averaged weights must be a count, got {values['steps']!r}")
+        return cls(_state(values["state"]), values["steps"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +62,8 @@ class Checkpoint:
         optimizer_state: The optimiser's `state_dict`, of the phase that the network is in.
         position: What of the current epoch is done, and the state of chance within it.
         best_state: `model_state` of the best epoch of the phase so far, where the recipe keeps that.
+        learning: Where the recipe averages weights and a phase is under way: `model_state` has the averages, and this
+            the weights that learn; and after how many steps.
     """
 
     recipe: Recipe
@@ -46,6 +73,7 @@ class Checkpoint:
     optimizer_state: dict[str, Any]
     position: Position = field(default_factory=Position)
     best_state: dict[str, Any] | None = None
+    learning: Learning | None = None
 
     @property
     def is_deployed(self) -> bool:
@@ -71,6 +99,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> Non
     }
     if checkpoint.best_state is not None:
         values["best_state"] = checkpoint.best_state
+    if checkpoint.learning is not None:
+        values["learning"] = checkpoint.learning._asdict()
     try:
         write_values(values, Path(path))
     except InputError as error:
@@ -100,6 +130,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             optimizer_state=dict(values["optimizer_state"]),
             position=Position.from_dict(values["position"]),
             best_state=None if values.get("best_state") is None else _state(values["best_state"]),
+            learning=None if values.get("learning") is None else Learning.of_file(values["learning"]),
         )
     except MemoryError as error:
         raise ResourceError(f"{file}: there is not enough memory to read it") from error
@@ -162,7 +193,7 @@ def _unpack(values: dict[str, Any]) -> Dataset:
 
 def _pack_samples(samples: Any) -> Any:
     if not isinstance(samples, EventSamples):
-        return torch.tensor(samples)
+        return torch.tensor(in_memory(samples))
     return [
         {name: torch.tensor(np.ascontiguousarray(events[name])) for name in EVENT.names or ()} for events in samples
     ]

@@ -9,7 +9,8 @@ import torch
 
 from pumice.data import Dataset
 from pumice.train.batches import Batch, batch_sizes
-from pumice.train.history import EpochRecord
+from pumice.train.history import FLOAT, EpochRecord
+from pumice.train.mixing import mixing_of
 from pumice.train.position import EpochSums
 from pumice.train.recipe import Recipe
 from pumice.train.run import Run
@@ -40,13 +41,17 @@ def train_epoch(run: Run, phase: str, epoch: int) -> EpochRecord:
     settings = trained.recipe.training
     stream = len(trained.history) + 1
     batches = run.batches.epoch(stream, position.batches, fabric.global_rank, fabric.world_size)
+    mixing = mixing_of(trained, epoch, stream) if phase == FLOAT else None
     step = Step(run, phase, epoch)
     train_mode_(trained.model, trained.recipe.training.freeze)
     with step.watching(), _random_stream(run, stream):
         for index, batch in enumerate(batches, start=position.batches):
             own = None if batch.lengths is None else fabric.to_device(batch.lengths)
             x, labels, samples = map(fabric.to_device, (batch.x, batch.labels, batch.samples))
-            stepped = step(index, Batch(x, labels, own, samples))
+            partners = None
+            if mixing is not None:
+                x, partners = mixing(x, labels, index)
+            stepped = step(index, Batch(x, labels, own, samples, partners))
             position.batches = index + 1
             every = settings.checkpoint_every_steps
             if stepped and every and position.steps % every == 0 and position.batches < step.n_batches:
@@ -60,6 +65,8 @@ def train_epoch(run: Run, phase: str, epoch: int) -> EpochRecord:
     if step.boosting is not None:
         step.boosting.end_epoch()
     sums = position.sums
+    with trained.averaged():
+        tested = {**trained.test_score(fabric), **validate(trained, step.loss_of, fabric)}
     record = EpochRecord(
         phase,
         epoch,
@@ -69,8 +76,7 @@ def train_epoch(run: Run, phase: str, epoch: int) -> EpochRecord:
             "train_accuracy": None,
             "test_accuracy": None,
             **score_of("train", sums.correct, sums.samples, has_targets=trained.dataset.has_targets),
-            **trained.test_score(fabric),
-            **validate(trained, step.loss_of, fabric),
+            **tested,
         },
     )
     position.batches, position.torch_rng, position.sums = 0, None, EpochSums()

@@ -32,13 +32,7 @@ class FiniteCheck:
 
     def __init__(self, model: torch.nn.Module) -> None:
         self._parameters = list(model.named_parameters())
-        # Buffers may be replaced by others; those that no checkpoint keeps are states, not statistics.
-        self._buffers = [
-            (f"{prefix}.{key}".lstrip("."), module, key)
-            for prefix, module in model.named_modules()
-            for key, buffer in module.named_buffers(recurse=False)
-            if buffer.is_floating_point() and key not in module._non_persistent_buffers_set
-        ]
+        self._buffers = statistics(model)
 
     def weights(self) -> str | None:
         """What of the parameters and statistics is not finite, or larger than `LARGEST`; None if nothing is."""
@@ -54,6 +48,23 @@ class FiniteCheck:
         """The same of the gradients."""
         found = first_not_finite([(name, p.grad) for name, p in self._parameters if p.grad is not None])
         return None if found is None else f"gradient of {found}"
+
+
+def statistics(model: torch.nn.Module) -> list[tuple[str, torch.nn.Module, str]]:
+    """Where a network's statistics are: their names, modules and keys; a buffer may be replaced by another.
+
+    Buffers that no checkpoint keeps are states, not statistics.
+
+    Example:
+        >>> [name for name, _, _ in statistics(torch.nn.Sequential(torch.nn.BatchNorm1d(2)))]
+        ['0.running_mean', '0.running_var']
+    """
+    return [
+        (f"{prefix}.{key}".lstrip("."), module, key)
+        for prefix, module in model.named_modules()
+        for key, buffer in module.named_buffers(recurse=False)
+        if buffer.is_floating_point() and key not in module._non_persistent_buffers_set
+    ]
 
 
 def check_finite(model: torch.nn.Module) -> None:

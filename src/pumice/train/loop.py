@@ -18,10 +18,11 @@ from pumice.files.write import remove_left_over
 from pumice.nn import synchronize_norms_
 from pumice.nn.blocks.surrogate_module import freeze_surrogates_
 from pumice.quantization.trace import SYNAPTIC
+from pumice.train.averaging import WeightAverage
 from pumice.train.batches import batch_sizes
 from pumice.train.batches_on_device import batches_on
 from pumice.train.build import deploy, example_input, prepare_data
-from pumice.train.checkpoint import Checkpoint, excerpt, save_checkpoint
+from pumice.train.checkpoint import Checkpoint, Learning, excerpt, save_checkpoint
 from pumice.train.epoch import batches_per_epoch, train_epoch
 from pumice.train.history import FINETUNE, FLOAT, EpochRecord
 from pumice.train.initialize import initialize_by_data_
@@ -42,13 +43,16 @@ from pumice.train.trained import Trained, restore, start, with_given_network
 from pumice.train.warm_start import begin_with_, freeze_
 
 # What may differ between a run and its continuation: it changes no bit of the result.
-FREE_TO_CHANGE = {"data.workers", "data.cache", "training.checkpoint_every_steps", "logging.tensorboard"}
+FREE_TO_CHANGE = {
+    *("data.workers", "data.cache", "training.checkpoint_every_steps", "logging.tensorboard"),
+    "compute.checkpointing",
+}
 EXTENDABLE = {
     f"training.{key}"
     for key in (
         *("epochs", "finetune_epochs", "lr", "finetune_lr", "schedule", "schedule_args", "warmup_epochs", "delay_lr"),
         *("weight_decay", "clip_norm", "accumulate", "loss", "loss_args", "class_weights", "regularizers"),
-        "early_stopping",
+        *("early_stopping", "mixup", "cutmix", "mixing_until"),
     )
 }
 """What a finished run may go on with in another way."""
@@ -75,9 +79,14 @@ def train(
     The same recipe on the same machine gives bit-identical weights and logs, also when a run was interrupted,
     wherever that was, and resumed from its last checkpoint. With several processes (see `make_fabric`) the
     weights are those of one process up to rounding: a batch is the same samples, `TDBN` normalises over all of
-    them, and gradients are averaged. There are two exceptions: dropout is drawn anew in each process, and the
-    regulariser `activity` looks at the rates of each process's share. On a GPU, sums may differ in the last bits from
-    run to run, unless `torch.backends.cudnn.deterministic` is set before.
+    them, and gradients are averaged. There are three exceptions: dropout is drawn anew in each process, and the
+    regulariser `activity` looks at the rates of each process's share, within which mixup and CutMix find their pairs.
+    On a GPU, sums may differ in the last bits from run to run, unless `torch.backends.cudnn.deterministic` is set
+    before.
+
+    With `training.ema`, what is tested, validated, kept, fine-tuned, returned and written as a checkpoint's weights
+    is the average of the weights; an unfinished run's checkpoint has the weights that learn beside it, a finished one
+    goes on (`extend`) from its average.
 
     Args:
         recipe: What to train.
@@ -137,7 +146,7 @@ def train(
             record = train_epoch(run, phase, epoch)
             trained.history = (*trained.history, record)
             if recipe.training.keep_best and kept_record(recipe, trained.history, phase) is record:
-                trained.best_state = copy.deepcopy(trained.model.state_dict())
+                trained.best_state = copy.deepcopy(trained.state())
             if next_epoch(recipe, trained.history) is None:
                 _take_best_(trained)
             run.logs.epoch(trained.history, position.steps)
@@ -196,10 +205,10 @@ def _release(run: Run | None) -> None:
 
 
 def _take_best_(trained: Trained) -> None:
-    """End a phase: the network gets the weights that were kept, if any."""
-    if trained.best_state is not None:
-        trained.model.load_state_dict(trained.best_state)
-    trained.best_state = None
+    """End a phase: the network gets the weights that were kept: the best epoch's, or the averages, if any."""
+    if trained.best_state is not None or trained.average is not None:
+        trained.model.load_state_dict(trained.best_state or trained.state())
+    trained.best_state = trained.average = None
 
 
 def _set_up(
@@ -231,6 +240,8 @@ def _set_up(
         warnings.filterwarnings("ignore", message=".*broadcast_buffers")
         model, wrapped = fabric.setup(trained.model, optimizer)
 
+    _average_(trained, fabric.device)
+
     def save() -> None:
         if path is None or fabric.global_rank != 0:
             return
@@ -241,6 +252,15 @@ def _set_up(
     wants_graphs = trained.recipe.compute.cuda_graphs and phase == FLOAT
     graphs = CudaGraphs(trained.model) if wants_graphs else None
     return Run(trained, fabric, model, wrapped, position, logs, batches, graphs, save, on_batch)
+
+
+def _average_(trained: Trained, device: torch.device) -> None:
+    """Begin to average the weights, where the recipe wants it, or go on."""
+    decay = trained.recipe.training.ema
+    if decay is not None and trained.average is None:
+        trained.average = WeightAverage(trained.model, decay)
+    elif trained.average is not None:
+        trained.average.to(device)
 
 
 def total_batches(recipe: Recipe, dataset: Dataset, *, epochs_done: int = 0, batches_done: int = 0) -> int:
@@ -263,14 +283,16 @@ def total_batches(recipe: Recipe, dataset: Dataset, *, epochs_done: int = 0, bat
 
 
 def _snapshot(trained: Trained, optimizer: Any, position: Position) -> Checkpoint:
+    average = trained.average
     return Checkpoint(
         recipe=trained.recipe,
         excerpt=excerpt(trained.dataset),
         history=trained.history,
-        model_state=trained.model.state_dict(),
+        model_state=trained.state(),
         optimizer_state=optimizer.state_dict(),
         position=position,
         best_state=trained.best_state,
+        learning=None if average is None else Learning(trained.model.state_dict(), average.steps),
     )
 
 
@@ -288,6 +310,9 @@ def _resumed(
         )
     trained = restore(checkpoint, dataset, model=model, trust=None)  # its names are those of the user's own recipe
     trained.recipe = recipe
+    if checkpoint.learning is not None and recipe.training.ema is not None:
+        trained.average = WeightAverage(trained.model, recipe.training.ema, checkpoint.learning.steps)
+        trained.model.load_state_dict(checkpoint.learning.state)
     if extend and recipe.training.keep_best:
         trained.best_state = copy.deepcopy(checkpoint.model_state)  # what a finished run ended with is its best
     return trained

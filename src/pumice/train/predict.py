@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pumice.data import AbstractEncoder
+from pumice.data import AbstractEncoder, ImageFiles
+from pumice.data.image_files import in_memory
 from pumice.errors import InputError
 from pumice.nn.padding import without_padding
 from pumice.train.finite import FiniteCheck
+from pumice.train.loading import load
 from pumice.train.outputs import first_output
 from pumice.train.score import score_sum
 
@@ -32,6 +34,7 @@ def predict_counts(
     lengths: npt.ArrayLike | None = None,
     seed: int = 0,
     batch_size: int | None = None,
+    workers: int = 0,
 ) -> npt.NDArray[np.float64]:
     """Spike counts of the output layer, or sums of a read-out's numbers, shape (n, class), in evaluation mode.
 
@@ -42,12 +45,13 @@ def predict_counts(
         lengths: Steps of each sample that count, shape (n,); all if not given.
         seed: Of a random encoding.
         batch_size: Samples at a time; None for as many as memory should be used for.
+        workers: See `encode`.
 
     Raises:
         InputError: The network answers NaN or infinity, which is no class.
     """
     # float64 holds a deployed read-out's sums, integers times a power of two, exactly.
-    outputs = _outputs(model, encoder, images, lengths=lengths, seed=seed, batch_size=batch_size)
+    outputs = _outputs(model, encoder, images, lengths=lengths, seed=seed, batch_size=batch_size, workers=workers)
     return np.concatenate(
         [without_padding(output, own).numpy(force=True).sum(-1, dtype=np.float64) for output, own in outputs]
     )
@@ -61,6 +65,7 @@ def squared_errors(
     *,
     lengths: npt.ArrayLike | None = None,
     seed: int = 0,
+    workers: int = 0,
 ) -> float:
     """Sum over samples of the mean squared errors of what the network answers, in evaluation mode.
 
@@ -71,12 +76,13 @@ def squared_errors(
         targets: Shape (N, n) or (N, n, time).
         lengths: Steps of each sample that count, shape (N,); all if not given.
         seed: Of a random encoding.
+        workers: See `encode`.
 
     Raises:
         InputError: As `predict_counts`, or the targets do not fit the network's answers.
     """
     total, start = 0.0, 0
-    for output, own in _outputs(model, encoder, samples, lengths=lengths, seed=seed):
+    for output, own in _outputs(model, encoder, samples, lengths=lengths, seed=seed, workers=workers):
         wanted = torch.tensor(targets[start : start + len(output)]).to(output)
         total, start = total + float(score_sum(output, wanted, own)), start + len(output)
     return total
@@ -90,6 +96,7 @@ def _outputs(
     lengths: npt.ArrayLike | None,
     seed: int,
     batch_size: int | None = None,
+    workers: int = 0,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
     """The network's first output, batch by batch, in evaluation mode, and the steps of each sample that count."""
     own = None if lengths is None else torch.as_tensor(np.asarray(lengths), device="cpu")
@@ -98,7 +105,7 @@ def _outputs(
     was_training = model.training
     model.eval()
     try:
-        for stream in encode(encoder, images, seed=seed, batch_size=batch_size):
+        for stream in encode(encoder, images, seed=seed, batch_size=batch_size, workers=workers):
             with torch.no_grad():
                 output = first_output(model(to_tensor(stream).to(device)))
             if not bool(torch.isfinite(output).all()):
@@ -116,7 +123,7 @@ def _reason(model: torch.nn.Module) -> str:
 
 
 def encode(
-    encoder: AbstractEncoder, images: Any, *, seed: int = 0, batch_size: int | None = None
+    encoder: AbstractEncoder, images: Any, *, seed: int = 0, batch_size: int | None = None, workers: int = 0
 ) -> Iterator[IntArray]:
     """Encode held-back samples batch by batch; the values do not depend on the batch size.
 
@@ -125,18 +132,24 @@ def encode(
         images: Images of shape (n, channel, height, width), or n recordings of events.
         seed: Of a random encoding.
         batch_size: Samples at a time; None for as many as memory should be used for.
+        workers: Processes that decode images which lie in files; 0 uses this one. It changes no value.
 
     Yields:
         Integers, shape (batch, channel, height, width, T).
     """
     rng = np.random.default_rng([seed, TEST_STREAM])
     size = batch_size or _fitting(encoder, images)
-    for start in range(0, len(images), size):
-        yield encoder.encode(images[start : start + size], rng)
+    parts = (range(start, min(start + size, len(images))) for start in range(0, len(images), size))
+    if isinstance(images, ImageFiles):
+        for batch in load(images, map(list, parts), np.stack, workers):
+            yield encoder.encode(batch, rng)
+    else:
+        for part in parts:
+            yield encoder.encode(images[part.start : part.stop], rng)
 
 
 def _fitting(encoder: AbstractEncoder, images: Any) -> int:
-    values = encoder.encode(images[:1], np.random.default_rng(0)).size
+    values = encoder.encode(in_memory(images[:1]), np.random.default_rng(0)).size
     return min(LARGEST_BATCH, max(1, BATCH_VALUES // max(values, 1)))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -13,6 +13,7 @@ import torch
 from pumice.errors import InputError
 from pumice.nn.padding import padded_
 from pumice.nn.probes.firing import FiringRates, watch_firing
+from pumice.nn.recompute import checkpointed_
 from pumice.train.answer import Reader, watch_answer
 from pumice.train.batches import Batch, batch_sizes
 from pumice.train.boosting import SampleBoosting
@@ -20,7 +21,8 @@ from pumice.train.build import build_loss
 from pumice.train.finite import LARGEST, FiniteCheck
 from pumice.train.history import FLOAT
 from pumice.train.learning_rate import learning_rate
-from pumice.train.losses.base import AbstractLoss, one_number
+from pumice.train.losses.base import one_number
+from pumice.train.mixing import Partners
 from pumice.train.outputs import first_output
 from pumice.train.regularizers import make_regularizers
 from pumice.train.run import Run
@@ -102,7 +104,7 @@ class Step:
             (training.accumulate > 1, "training.accumulate is 1"),
             (run.fabric.world_size > 1, "compute.devices is 1"),
             (self.boosting is not None, "samples are not weighed (training.sample_boosting)"),
-            (type(self.loss_of).at is not AbstractLoss.at, "the loss does not change while it trains"),
+            (self.loss_of.changes, "the loss does not change while it trains"),
             (
                 any(getattr(module, "persistent_state", False) for module in run.trained.model.modules()),
                 "no neuron carries its state from batch to batch (persistent_state)",
@@ -114,11 +116,12 @@ class Step:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Watch the network's spikes, and what the loss reads."""
-        model = self._run.trained.model
+        model, wanted = self._run.trained.model, self._run.trained.recipe.compute
         with (
             fast_convolutions(self._run.fabric.device),
             neurons_in_float32(model),
-            watch_firing(model) as self._firing,
+            watch_firing(model, keeps_latest=bool(self._penalties)) as self._firing,
+            checkpointed_(model) if wanted.checkpointing else nullcontext(),
             watch_answer(model, self.loss_of) as self._answer_of,
         ):
             yield
@@ -132,7 +135,8 @@ class Step:
         is_due = index + 1 - first == len(group)
         batch = _Figures(index, self._set_progress(index))
         if self._graphs is not None and given.lengths is None:
-            batch.figures, batch.sizes = self._graphs.run(self._recorded_passes, given.x, given.labels)
+            inputs = given.x, given.labels, *(given.partners or ())
+            batch.figures, batch.sizes = self._graphs.run(self._recorded_passes, *inputs)
         else:
             self._passes(batch, given, sum(group), is_due=is_due)
         if is_due:
@@ -149,7 +153,7 @@ class Step:
 
     def _passes(self, batch: _Figures, given: Batch, n_together: int, *, is_due: bool) -> None:
         """Forward and backward pass of a batch, one of those that are `n_together` samples."""
-        run, fabric, (x, labels, lengths, samples) = self._run, self._run.fabric, given
+        run, fabric, (x, labels, lengths, samples, partners) = self._run, self._run.fabric, given
         self._firing.lengths = lengths
         with (
             fabric.no_backward_sync(run.model, enabled=not is_due),
@@ -161,6 +165,8 @@ class Step:
                 self.boosting.note(output, labels, lengths, samples)
                 answer = self.boosting.scaled(answer, samples)
             loss = self.loss_of.of_batch(answer, labels, lengths)
+            if partners is not None:
+                loss = partners.shared(loss, self.loss_of.of_batch(answer, partners.labels, lengths))
             for penalty in self._penalties:
                 spikes = {name: layer.float() for name, layer in self._firing.latest.items()}
                 loss = loss + one_number(penalty(spikes), "a regularizer of training.regularizers")
@@ -170,7 +176,8 @@ class Step:
                 )
             fired = self._firing.take()
             batch.sizes = {name: size for name, (_, size) in fired.items()}
-            score = score_sum(first_output(output).detach(), labels, lengths)
+            seen = labels if partners is None else partners.seen(labels)
+            score = score_sum(first_output(output).detach(), seen, lengths)
             figures = [loss.detach().double() * len(labels), score, *(total for total, _ in fired.values())]
             if self._waits:
                 figures = [torch.isfinite(x).all(), *figures]
@@ -180,10 +187,13 @@ class Step:
                 self._count(batch, sums, lambda: bool(torch.isfinite(x).all()))
             fabric.backward(loss * (len(labels) * fabric.world_size / n_together))
 
-    def _recorded_passes(self, x: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, dict[str, int]]:
+    def _recorded_passes(
+        self, x: torch.Tensor, labels: torch.Tensor, *partners: torch.Tensor
+    ) -> tuple[torch.Tensor, dict[str, int]]:
         """The passes of a batch that is a step of its own: figures, and the blocks' sizes."""
         batch = _Figures(0, 0.0)
-        self._passes(batch, Batch(x, labels, None, labels), len(labels), is_due=True)  # nobody asks which they are
+        given = Batch(x, labels, None, labels, Partners(*partners) if partners else None)
+        self._passes(batch, given, len(labels), is_due=True)  # nobody asks which samples they are
         assert batch.figures is not None
         return batch.figures, batch.sizes
 
@@ -229,6 +239,8 @@ class Step:
             run.fabric.clip_gradients(run.model, run.optimizer, max_norm=most, error_if_nonfinite=not self._waits)
         run.optimizer.step()
         run.optimizer.zero_grad()
+        if run.trained.average is not None:
+            run.trained.average.update()
         if not self._waits and (found := self._finite.weights()) is not None:
             raise self._diverged(found, batch)
 

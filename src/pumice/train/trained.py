@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ import torch
 
 from pumice.data import AbstractEncoder, Dataset, Split
 from pumice.errors import FileFormatError, InputError
+from pumice.train.averaging import WeightAverage
 from pumice.train.build import GIVEN, build_encoder, build_network, deploy, example_input, prepare_data
 from pumice.train.checkpoint import Checkpoint
 from pumice.train.history import FINETUNE, FLOAT, EpochRecord
@@ -37,6 +39,7 @@ class Trained:
         history: One record per epoch.
         validation: The part of the training split that is kept from training, if any.
         best_state: Weights of the best epoch of the phase so far, where the recipe keeps them.
+        average: Of the weights, while a phase trains them, where the recipe wants it.
     """
 
     recipe: Recipe
@@ -45,6 +48,17 @@ class Trained:
     history: tuple[EpochRecord, ...] = ()
     validation: Split | None = None
     best_state: dict[str, torch.Tensor] | None = None
+    average: WeightAverage | None = None
+
+    def state(self) -> dict[str, Any]:
+        """The `state_dict` of what is tested and kept: the network, with averaged weights where there are any."""
+        return self.model.state_dict() if self.average is None else self.average.state_dict()
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Until the context ends, the network is the one that is tested and kept."""
+        with nullcontext() if self.average is None else self.average.in_place():
+            yield
 
     @property
     def encoder(self) -> AbstractEncoder:
@@ -94,7 +108,13 @@ class Trained:
             return {"test_accuracy": self.test_accuracy(fabric)}
         test = self.dataset.test
         total = squared_errors(
-            self.model, self.encoder, test.samples, test.labels, lengths=self.steps_of(test), seed=self.recipe.seed
+            self.model,
+            self.encoder,
+            test.samples,
+            test.labels,
+            lengths=self.steps_of(test),
+            seed=self.recipe.seed,
+            workers=self.recipe.data.workers,
         )
         return score_of("test", total, len(test), has_targets=True)
 
@@ -104,15 +124,15 @@ class Trained:
         Args:
             fabric: Shares the work between its processes, if there are several.
         """
-        test, seed = self.dataset.test, self.recipe.seed
+        test, options = self.dataset.test, {"seed": self.recipe.seed, "workers": self.recipe.data.workers}
         # A random encoding is drawn sample after sample: it cannot be shared without changing the samples.
         if fabric is None or fabric.world_size == 1 or self.recipe.data.encoding == "rate":
-            counts = predict_counts(self.model, self.encoder, test.samples, lengths=self.steps_of(test), seed=seed)
+            counts = predict_counts(self.model, self.encoder, test.samples, lengths=self.steps_of(test), **options)
             return float((predict(counts) == test.labels).mean())
         mine = test.select(np.arange(fabric.global_rank, len(test), fabric.world_size))
         correct = 0
         if len(mine):
-            counts = predict_counts(self.model, self.encoder, mine.samples, lengths=self.steps_of(mine))
+            counts = predict_counts(self.model, self.encoder, mine.samples, lengths=self.steps_of(mine), **options)
             correct = int((predict(counts) == mine.labels).sum())
         return summed(fabric, [float(correct)])[0] / len(test)
 

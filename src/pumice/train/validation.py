@@ -28,7 +28,9 @@ def validate(trained: Trained, loss_of: AbstractLoss, fabric: Fabric) -> dict[st
     model.eval()
     loss, score, start, counted = 0.0, 0.0, 0, trained.steps_of(split)
     with torch.no_grad(), watch_answer(model, loss_of) as answer_of:
-        for stream in encode(trained.encoder, split.samples, seed=trained.recipe.seed):
+        for stream in encode(
+            trained.encoder, split.samples, seed=trained.recipe.seed, workers=trained.recipe.data.workers
+        ):
             labels = fabric.to_device(torch.tensor(split.labels[start : start + len(stream)]))
             lengths = None
             if counted is not None:

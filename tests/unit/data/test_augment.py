@@ -152,6 +152,27 @@ def test_bad_choices(digits):
         Augmentation(event_data(), {"RandomShift": {"x": -1}})
 
 
+@pytest.mark.parametrize("value", ["random", 17, -1, 0.5, True, [1, 2], []])
+def test_erasing_with_what_is_no_grey_level_is_refused(digits, value):
+    with pytest.raises(InputError, match=r"RandomErasing: value must be an integer in 0\.\.16 .*the 1 channels, got"):
+        Augmentation(digits, {"RandomErasing": {"value": value}})
+
+
+def test_erasing_leaves_the_data_as_they_are(digits):
+    image = digits.train.images[0].copy()
+    change = Augmentation(digits, {"RandomErasing": {"p": 1.0, "value": [16], "inplace": True}})
+    assert (change(image, np.random.default_rng(0)) != image).any()
+    assert image.tolist() == digits.train.images[0].tolist()
+
+
+@pytest.mark.parametrize(
+    "options", [{"magnitude": 11}, {"num_ops": 1.5}, {"magnitude": None}, {"levels": 3}, {"value_range": (0, 9)}]
+)
+def test_rand_augment_says_what_it_takes(digits, options):
+    with pytest.raises(InputError, match=r"data\.augment\.RandAugment: "):
+        Augmentation(digits, {"RandAugment": options})
+
+
 def test_changes_that_do_not_fit_the_image_are_refused(digits):
     image, rng = digits.train.images[0], np.random.default_rng(0)
     with pytest.raises(InputError, match=r"data\.augment\.RandomCrop: .*larger than"):

@@ -16,8 +16,8 @@ def test_a_folder_of_the_datasets_name_is_found(fsdd_folder):
 
 
 def test_unknown_names():
-    with pytest.raises(InputError, match="unknown dataset 'imagenet'; there are: digits, mnist"):
-        load_dataset("imagenet")
+    with pytest.raises(InputError, match="unknown dataset 'speech'; there are: digits, mnist"):
+        load_dataset("speech")
     with pytest.raises(
         InputError, match="dataset 'fsdd' takes no argument band; its arguments are: leave_out, bands"
     ):

@@ -221,8 +221,8 @@ def test_a_network_that_writes_into_its_input(toy, spikes):
         ),
         (lambda t: nn.Sequential(nn.Linear(6, 4), t.Odd(), t.Lif()), r"module '1': layers .*got toy.layers.Odd"),
         (
-            lambda t: nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 4), t.Lif()),
-            "module '1': two layers must have neurons",
+            lambda t: nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 4), t.Lif()),
+            "module '2': two layers must have neurons",
         ),
         (lambda t: nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.BatchNorm1d(4), t.Lif()), "'2': one norm"),
         (

@@ -80,6 +80,42 @@ def test_layers_over_time():
     assert torch.equal(from_norse(network, x)(x.movedim(0, -1)), expected)
 
 
+@pytest.mark.parametrize("autapses", [False, True])
+def test_recurrent_cells(autapses):
+    torch.manual_seed(0)
+    cell = norse.LIFRecurrentCell(6, 8, autapses=autapses)
+    network = louder(norse.SequentialState(cell, nn.Linear(8, 4), norse.LIFCell()), 30)
+    with torch.no_grad():
+        cell.input_weights.mul_(8)
+        cell.recurrent_weights.mul_(3)
+    x, state, out = (torch.rand(3, 6, 20) < 0.4).float(), None, []
+    with torch.no_grad():
+        for step in x.unbind(-1):
+            y, state = network(step, state)
+            out.append(y)
+    found, expected = from_norse(network, x[..., 0]), torch.stack(out, -1)
+    assert 0.05 < expected.mean() < 0.9
+    assert torch.equal(found(x), expected)
+    assert ("no connection of a neuron to itself" in found.report) == (not autapses)
+    found.train()(x).sum().backward()
+    pumice.lower(found.eval(), x)  # which proves it on the example
+
+
+def test_a_recurrent_layer_over_time():
+    torch.manual_seed(0)
+    network = norse.SequentialState(norse.LIFRecurrent(6, 8), norse.LIFRecurrent(8, 4))
+    with torch.no_grad():
+        for layer in network:
+            layer.input_weights.mul_(8)
+    x = (torch.rand(25, 3, 6) < 0.4).float()
+    with torch.no_grad():
+        expected = network(x)[0].movedim(0, -1)
+    found = from_norse(network, x)
+    assert 0.05 < expected.mean() < 0.9
+    assert found.outputs == ("1",)
+    assert torch.equal(found(x.movedim(0, -1)), expected)
+
+
 def test_what_is_lifted_over_time():
     torch.manual_seed(0)
     network = norse.SequentialState(

@@ -45,6 +45,73 @@ def test_hidden_states(seed):
     assert torch.equal(from_snntorch(network, x[..., 0])(x), expected)
 
 
+def recurrent(kind):
+    torch.manual_seed(3)
+    own = {"init_hidden": True, **ZERO}
+    conv = {"conv2d_channels": 3, "kernel_size": 3}
+    first, neurons = {
+        "all to all": (nn.Linear(6, 8), lambda: snn.RLeaky(0.8, linear_features=8, learn_beta=True, **own)),
+        "each its own": (
+            nn.Linear(6, 8),
+            lambda: snn.RLeaky(torch.rand(8), torch.randn(8), False, threshold=0.5 + torch.rand(8), **own),
+        ),
+        "one V": (nn.Linear(6, 8, bias=False), lambda: snn.RLeaky(0.7, V=-0.5, all_to_all=False, **own)),
+        "convolution": (nn.Conv2d(2, 3, 3), lambda: snn.RLeaky(0.6, **conv, **own)),
+        "image, each its own": (nn.Conv2d(2, 3, 3), lambda: snn.RLeaky(0.6, torch.randn(3, 1, 1), False, **own)),
+    }[kind]
+    with torch.no_grad():
+        first.weight.normal_(0.2, 1)
+    return nn.Sequential(first, neurons()), ((2, 6, 5) if isinstance(first, nn.Conv2d) else (6,))
+
+
+RECURRENT = ["all to all", "each its own", "one V", "convolution", "image, each its own"]
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_recurrent_neurons(kind):
+    network, shape = recurrent(kind)
+    x = (torch.rand(4, *shape, 20) < 0.4).float()
+    expected = run(network, x)
+    assert 0.05 < expected.mean() < 0.9
+    found = from_snntorch(network, x[..., 0])
+    assert torch.equal(found(x), expected)
+    found.train()(x).sum().backward()
+    pumice.lower(found.eval(), x)  # which proves it on the example
+
+
+def test_recurrent_neurons_in_a_loop_with_their_spikes_as_a_state():
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.lif = nn.Linear(6, 8), snn.RLeaky(0.9, linear_features=8, **ZERO)
+
+        def forward(self, x):
+            spk, mem = self.lif.reset_mem()
+            out = []
+            for step in x:
+                spk, mem = self.lif(4 * self.fc(step), spk, mem)
+                out.append(spk)
+            return torch.stack(out)
+
+    torch.manual_seed(0)
+    network, x = Recurrent(), (torch.rand(20, 4, 6) < 0.4).float()
+    with torch.no_grad():
+        expected = network(x)
+    assert expected.any()
+    assert torch.equal(from_snntorch(network, x)(x.movedim(0, -1)), expected.movedim(0, -1))
+
+
+def test_a_recurrent_current_is_nearly_the_same_where_asked():
+    torch.manual_seed(0)
+    own = {"init_hidden": True, "reset_mechanism": "zero"}
+    network = nn.Sequential(nn.Linear(6, 8), snn.RSynaptic(0.5, 0.8, linear_features=8, **own))
+    with torch.no_grad():
+        network[0].weight *= 6
+    found = from_snntorch(network, torch.ones(2, 6), approximate=True)
+    assert "a reset must be at once" in found.report
+    assert found.get_submodule("1").recurrent is not None
+
+
 class Loop(nn.Module):
     def __init__(self):
         super().__init__()
@@ -99,7 +166,14 @@ def test_neurons_without_reset_are_read_out():
         (lambda: snn.Leaky(0.9), r"module '1': reset_mechanism must be 'zero' .*got 'subtract'; train with"),
         (lambda: snn.Synaptic(0.5, 0.9, reset_mechanism="zero"), r"a reset must be at once"),
         (lambda: snn.Lapicque(0.9, reset_mechanism="zero"), r"a reset must be at once.*use Leaky"),
-        (lambda: snn.Alpha(0.9, 0.8), "neurons must be Leaky, Synaptic, Lapicque, got Alpha"),
+        (lambda: snn.Alpha(0.9, 0.8), "neurons must be Leaky, RLeaky, Synaptic, RSynaptic, Lapicque, got Alpha"),
+        (lambda: snn.RLeaky(0.9, linear_features=4), r"module '1': reset_mechanism must be 'zero'"),
+        (
+            lambda: snn.RLeaky(0.9, linear_features=4, reset_mechanism="zero"),
+            r"a reset must be at once.*reset_delay=F",
+        ),
+        (lambda: snn.RSynaptic(0.5, 0.9, linear_features=4, **ZERO), r"a reset must be at once.*use RLeaky"),
+        (lambda: snn.RLeaky(0.9, linear_features=4, reset_mechanism="none"), "recurrent neurons must be reset"),
         (lambda: snn.Leaky(0.9, graded_spikes_factor=2.0), "graded_spikes_factor must be 1, got 2"),
         (lambda: snn.Leaky(0.9, state_quant=lambda x: x), "state_quant must be False"),
     ],

@@ -153,7 +153,7 @@ def test_delayed_and_recurrent_spikes_on_lava():
     model = lively(torch.nn.Sequential(*LINGERING["both"]()), x)
     graph = lower_quietly(model, x)
     stream = to_stream(graph, torch_to_lava(x.numpy()).astype(int))
-    spikes = pumice.run(graph, stream, backend="lava").spikes
+    spikes = pumice.run(graph, stream, backend="lava-in-threads").spikes
     assert_array_equal(from_stream(graph, spikes, 4), torch_to_lava(model(x).detach().numpy()))
     assert spikes.any()
 

@@ -189,7 +189,7 @@ def test_thirty_populations_through_file_and_lava(model, x, tmp_path):
     pumice.save(pumice.certify(graph, streams[0]), path)
     loaded = pumice.load(path)
     assert set(pumice.verify(loaded, backends=("reference", "fast"))) == {"reference", "fast"}
-    got = from_stream(loaded, pumice.run(loaded, streams[1], backend="lava").spikes, len(fresh))
+    got = from_stream(loaded, pumice.run(loaded, streams[1], backend="lava-in-threads").spikes, len(fresh))
     assert_array_equal(got, torch_to_lava(model(fresh).detach().numpy()))
 
     from lava.lib.dl.netx.hdf5 import Network

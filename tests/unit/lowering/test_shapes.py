@@ -81,7 +81,7 @@ def test_rows_and_images_join(make):
     model = make().eval()
     graph = pumice.lower(model, x[:2])
     assert model(x).any()
-    assert check_exact(model, graph, x, backends=["fast", "lava"]) > 0
+    assert check_exact(model, graph, x, backends=["fast", "lava-in-threads"]) > 0
 
 
 def test_a_convolution_of_a_dense_layer_is_refused():

@@ -219,7 +219,7 @@ def test_a_narrow_network_on_lava(layers, tmp_path):
     graph = pumice.lower(model, x)
     path = tmp_path / "resnet.net"
     pumice.save(graph, path)
-    assert_runs_without_difference(pumice.load(path), model, x, "lava")
+    assert_runs_without_difference(pumice.load(path), model, x, "lava-in-threads")
 
 
 @pytest.mark.lava
@@ -228,7 +228,7 @@ def test_a_narrow_networks_membranes_on_lava(layers, tmp_path):
     x = image_batch(2, 8, steps=3)
     model = lively(layers, x, width=1 / 32, readout="membrane")
     pumice.save(pumice.lower(model, x), tmp_path / "resnet.net")
-    expected, got = growth_in_integers(model, pumice.load(tmp_path / "resnet.net"), x, "lava")
+    expected, got = growth_in_integers(model, pumice.load(tmp_path / "resnet.net"), x, "lava-in-threads")
     assert_array_equal(got, expected)
     assert expected.any()
 

@@ -93,7 +93,7 @@ def test_lava_gives_the_same_integers(name, spikes):
     x = spikes(1, 12, *((2, 34, 34) if cnn else (12,)), rate=0.2)
     graph = from_nir(SHARED / f"{name}.nir", calibrate=x)
     stream = to_stream(graph, x.transpose(0, 1, 4, 3, 2) if cnn else x)
-    outputs = [get_backend(backend).run(graph, stream).spikes for backend in ("reference", "fast", "lava")]
+    outputs = [get_backend(backend).run(graph, stream).spikes for backend in ("reference", "fast", "lava-in-threads")]
     for other in outputs[1:]:
         np.testing.assert_array_equal(other, outputs[0])
     assert outputs[0].any() or not cnn

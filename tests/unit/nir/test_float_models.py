@@ -56,6 +56,21 @@ def delayed_output():
     return model
 
 
+class Twice(torch.nn.Module):
+    """A merge of the input with itself."""
+
+    def __init__(self, merge):
+        super().__init__()
+        self.merge = merge
+
+    def forward(self, x):
+        return self.merge(x, x)
+
+
+def recurring(synapse, back):
+    return torch.nn.Sequential(nn.Merge({**KEEPS, "dynamics": "float"}, synapse, recurrent=back))
+
+
 SOFT, LATE, WRONG_DT = {"soft": True}, {"late": 1}, {"dt": 0.5 * DT}
 MODELS = {
     "dense": ((6,), lambda: scaled(torch.nn.Sequential(nn.Dense(KEEPS, 6, 5), nn.Dense(KEEPS, 5, 3))), SOFT),
@@ -75,6 +90,31 @@ MODELS = {
     "delays": ((6,), delayed, LATE),
     "a delay of the output": ((6,), delayed_output, SOFT),
     "norm of neurons": ((6,), lambda: scaled(torch.nn.Sequential(nn.Dense({**KEEPS, "norm": nn.TDBN}, 6, 5))), SOFT),
+    "rows side by side": (
+        (6,),
+        lambda: scaled(Twice(nn.Merge(KEEPS, nn.DenseSynapse(6, 4), nn.OneToOneSynapse(6), concat=True)), 2),
+        SOFT,
+    ),
+    "images side by side": (
+        (2, 4, 6),
+        lambda: scaled(
+            Twice(
+                nn.Merge(KEEPS, nn.OneToOneSynapse(2), nn.ConvSynapse(2, 3, 3, padding=1, norm=nn.TDBN), concat=True)
+            ),
+            1,
+        ),
+        SOFT,
+    ),
+    "its own spikes, each": (
+        (6,),
+        lambda: scaled(recurring(nn.DenseSynapse(6, 5), nn.OneToOneSynapse(5)), 2.0),
+        LATE,
+    ),
+    "its own image": (
+        (2, 4, 6),
+        lambda: scaled(recurring(nn.ConvSynapse(2, 3, 1), nn.ConvSynapse(3, 3, 3, padding=1)), 1.0, 0.4),
+        LATE,
+    ),
     "recurrence": ((6,), lambda: scaled(torch.nn.Sequential(nn.Recurrent(KEEPS, 6, 5)), 0.5), LATE),
 }
 
@@ -85,7 +125,7 @@ def test_a_float_simulation_gives_the_models_spikes(name, tmp_path, simulate, sp
     torch.manual_seed(0)
     model, x = normed(make()).eval(), spikes(2, T, *shape)
     entering = torch.from_numpy(x).movedim(1, -1).float()
-    path = nn.to_nir(model, entering, tmp_path / "a.nir", dt=DT)
+    path = pumice.to_nir(model, tmp_path / "a.nir", entering, dt=DT)
     with torch.no_grad():
         sent = model(entering).movedim(-1, 1).numpy().reshape(2, T, -1)
     found = simulate(path, x, dt=DT).reshape(2, T, -1)
@@ -98,7 +138,7 @@ def test_a_float_simulation_gives_the_models_spikes(name, tmp_path, simulate, sp
 def test_leaks_differ_by_what_slayer_drops(tmp_path, simulate, spikes):
     model, x = scaled(torch.nn.Sequential(nn.Dense(LEAKS, 6, 40)), 0.8), spikes(4, T, 6)
     entering = torch.from_numpy(x).movedim(1, -1).float()
-    path = nn.to_nir(model, entering, tmp_path / "a.nir")
+    path = pumice.to_nir(model, tmp_path / "a.nir", entering)
     with torch.no_grad():
         sent = model(entering).movedim(-1, 1).numpy()
     assert np.mean(simulate(path, x, dt=DT) != sent) < 0.04
@@ -107,7 +147,7 @@ def test_leaks_differ_by_what_slayer_drops(tmp_path, simulate, spikes):
 
 def test_decays_of_neurons_in_floating_point_are_not_rounded(tmp_path):
     block = nn.Merge({**LEAKS, "dynamics": "float", "voltage_decay": 0.1001}, nn.DenseSynapse(6, 5))
-    path = nn.to_nir(torch.nn.Sequential(block), torch.ones(1, 6, 5), tmp_path / "a.nir", dt=DT)
+    path = pumice.to_nir(torch.nn.Sequential(block), tmp_path / "a.nir", torch.ones(1, 6, 5), dt=DT)
     (node,) = [node for node in read_nir(path).nodes.values() if node.type == "CubaLIF"]
     np.testing.assert_allclose(DT / node.fields["tau_mem"], 0.1001, rtol=1e-6)
 
@@ -119,7 +159,7 @@ def test_a_leaky_read_out(tmp_path, simulate, spikes):
     with torch.no_grad():
         scaled(model)[1].readout.linear.bias.copy_(torch.tensor([0.5, -0.25, 0.0]))
         voltage = model(entering).movedim(-1, 1).numpy()
-    path = nn.to_nir(model, entering, tmp_path / "a.nir")
+    path = pumice.to_nir(model, tmp_path / "a.nir", entering)
     np.testing.assert_allclose(simulate(path, x, dt=DT), voltage, atol=1e-4)
 
 
@@ -128,10 +168,17 @@ def test_what_is_no_float_model_is_refused(tmp_path):
     model = torch.nn.Sequential(nn.Dense(LEAKS, 6, 5))
     for path, options, match in ((tmp_path / "a.net", {}, "must end in"), (tmp_path / "a.nir", {"dt": 0}, "dt must")):
         with pytest.raises(PumiceError, match=match):
-            nn.to_nir(model, x, path, **options)
+            pumice.to_nir(model, path, x, **options)
     with pytest.raises(PumiceError, match="the model is quantized"):
-        nn.to_nir(pumice.quantize_(model, x), x, tmp_path / "a.nir")
+        pumice.to_nir(pumice.quantize_(model, x), tmp_path / "a.nir", x)
+    with pytest.raises(PumiceError, match=r"needs an example of what a model takes: to_nir\(model, '.*a.nir', x"):
+        pumice.to_nir(model, tmp_path / "a.nir")
+    with pytest.raises(PumiceError, match="example_input for a model, got a str"):
+        pumice.to_nir("a.net", tmp_path / "a.nir", x)
     mixer = torch.nn.Sequential(nn.Merge(LEAKS, nn.TokenMixingSynapse(2, tokens=6)))
     with pytest.raises(PumiceError, match="NIR has no TokenMixingSynapse"):
-        nn.to_nir(mixer, torch.ones(1, 2, 2, 3, 4), tmp_path / "a.nir")
+        pumice.to_nir(mixer, tmp_path / "a.nir", torch.ones(1, 2, 2, 3, 4))
+    grouped = nn.Merge(KEEPS, nn.ConvSynapse(2, 2, 1, groups=2), nn.IdentitySynapse(2), concat=True)
+    with pytest.raises(PumiceError, match="a convolution of 2 groups is no part of a larger one"):
+        pumice.to_nir(Twice(grouped), tmp_path / "a.nir", torch.ones(1, 2, 2, 3, 4))
     assert not [*tmp_path.iterdir()]

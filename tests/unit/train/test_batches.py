@@ -54,7 +54,7 @@ def test_what_is_left_of_an_epoch(trained, first):
 
 def test_processes_share_each_batch(trained):
     shares = [list(Batches(trained).epoch(2, rank=rank, world=3)) for rank in range(3)]
-    for index, (x, labels, _, samples) in enumerate(Batches(trained).epoch(2)):
+    for index, (x, labels, _, samples, _) in enumerate(Batches(trained).epoch(2)):
         for rank in range(3):
             assert torch.equal(shares[rank][index].x, x[rank::3])
             assert torch.equal(shares[rank][index].labels, labels[rank::3])

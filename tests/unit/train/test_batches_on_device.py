@@ -13,6 +13,8 @@ from pumice.train.trained import Trained, start
 CROP = {"RandomCrop": {"size": 8, "padding": 2}}
 FLIP = {"RandomHorizontalFlip": {}}
 AFFINE = {"RandomAffine": {"degrees": 30, "translate": [0.1, 0.2], "scale": [0.7, 1.4], "shear": [-9, 9, -20, 20]}}
+ERASE = {"RandomErasing": {"p": 0.8, "scale": [0.6, 1.0], "value": 7}}  # at times no rectangle fits
+RAND = {"RandAugment": {"magnitude_std": 2.0}}
 
 
 def trained(augment, **data):
@@ -22,7 +24,10 @@ def trained(augment, **data):
     return start(recipe, load_digits())
 
 
-@pytest.mark.parametrize("augment", [{}, CROP, FLIP, {**CROP, **FLIP}, {**FLIP, **CROP}, {**AFFINE, **CROP}])
+@pytest.mark.parametrize(
+    "augment",
+    [{}, CROP, FLIP, {**AFFINE, **CROP}, ERASE, {**CROP, **RAND, **ERASE}, {**FLIP, **ERASE, **CROP}],
+)
 def test_equal_those_made_one_by_one(augment):
     run = trained(augment)
     assert can_lie_on_device(run)
@@ -42,12 +47,17 @@ def test_changes_differ_from_epoch_to_epoch():
     assert not torch.equal(first.sort(0).values, second.sort(0).values)
 
 
+COLOURED = {"RandomErasing": {"value": [1, 200, 255]}}
+
+
 def test_colours_and_processes_share_alike():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (20, 3, 8, 8)).astype(np.uint8)
     split = Split(images, rng.integers(0, 2, 20))
     data = ImageDataset("mine", split, split, ("a", "b"), (0, 255), source="drawn")
-    recipe = Recipe(data={"steps": 2, "augment": {**CROP, **FLIP}, "workers": 1}, training={"batch_size": 8})
+    recipe = Recipe(
+        data={"steps": 2, "augment": {**CROP, **FLIP, **COLOURED, **RAND}, "workers": 1}, training={"batch_size": 8}
+    )
     run = start(recipe, data)
     for rank in range(2):
         ours = BatchesOnDevice(run, torch.device("cpu")).epoch(1, 0, rank, 2)
@@ -72,8 +82,12 @@ def test_what_is_not_known_for_batches_is_made_one_by_one(data):
     assert not can_lie_on_device(run)
 
 
-def test_a_cpu_needs_no_copy():
-    assert type(batches_on(trained({}), torch.device("cpu"))) is Batches
+def test_a_cpu_changes_whole_batches_and_copies_no_image():
+    run = trained(CROP)
+    batches = batches_on(run, torch.device("cpu"))
+    assert type(batches) is BatchesOnDevice
+    assert batches._images.data_ptr() == run.dataset.train.samples.ctypes.data
+    assert type(batches_on(trained(CROP, noise=0.5), torch.device("cpu"))) is Batches
 
 
 def test_targets_stay_numbers():

@@ -278,7 +278,7 @@ def test_batches_carry_lengths_through_checkpoints_and_shares(tmp_path):
     by_sample = {
         x.tobytes(): n for x, n in zip(whole.dataset.train.samples, whole.dataset.train.lengths, strict=True)
     }
-    for x, _, lengths, _ in Batches(whole).epoch(1):
+    for x, _, lengths, *_ in Batches(whole).epoch(1):
         for sample, n in zip(x.numpy()[:, :, 0, 0].astype(np.int32), lengths, strict=True):
             assert by_sample[sample.tobytes()] == n
     path = tmp_path / "a.pt"

@@ -10,9 +10,16 @@ from pumice.requirements import check_packages
 check_packages("lava", needs="lava.magma", purpose="the lava backend")  # before the imports below fail
 
 # ruff: noqa: E402
-from pumice.backends.lava.backend import LavaBackend, LavaOneProcessBackend
+from pumice.backends.lava.backend import LavaBackend, LavaInThreadsBackend, LavaOneProcessBackend
 from pumice.backends.lava.one_process import OneProcessCfg
 from pumice.backends.lava.processes.graph_process import GraphProcess
 from pumice.backends.lava.running import supervised_run
 
-__all__ = ["GraphProcess", "LavaBackend", "LavaOneProcessBackend", "OneProcessCfg", "supervised_run"]
+__all__ = [
+    "GraphProcess",
+    "LavaBackend",
+    "LavaInThreadsBackend",
+    "LavaOneProcessBackend",
+    "OneProcessCfg",
+    "supervised_run",
+]

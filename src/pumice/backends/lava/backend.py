@@ -12,7 +12,7 @@ import numpy.typing as npt
 from lava.magma.core.process.process import AbstractProcess
 
 from pumice.backends.base import AbstractBackend, Record, RunResult
-from pumice.backends.lava.compiling import import_convolutions
+from pumice.backends.lava.compiling import Models, import_convolutions, known_models, remember_models
 from pumice.backends.lava.execute import execute
 from pumice.backends.lava.footprint import arrays_bytes, processes_bytes
 from pumice.backends.lava.memory import shared_array
@@ -80,7 +80,7 @@ class LavaBackend(AbstractBackend):
         traces = {name: arrays[name] for name in traced}
         sent = {name: array for name, array in arrays.items() if name not in traced}
 
-        def work() -> None:
+        def work() -> Models:
             gc.freeze()  # or each of Lava's processes copies the memory that it shares by looking for garbage in it
             gc.disable()
             np.seterr(invalid="raise")  # a convolution's sum that 32 bits do not hold, of values without a bound
@@ -96,8 +96,9 @@ class LavaBackend(AbstractBackend):
                 execute_in_threads(process, n_steps, _writers(graph, process, traces))
             else:
                 execute(_network(graph, x, sent, traces, steps_done), n_steps)
+            return known_models()
 
-        supervise(work, Stall(steps_done, self._stall_timeout_s))
+        remember_models(supervise(work, Stall(steps_done, self._stall_timeout_s)))
         records = {name: _record(graph.population(name), trace) for name, trace in traces.items()}
         return RunResult(
             outputs={name: records[name].s if name in records else sent[name].copy() for name in graph.outputs},
@@ -118,6 +119,21 @@ class LavaOneProcessBackend(LavaBackend):
 
     def __init__(self, stall_timeout_s: float = 120.0) -> None:
         super().__init__(stall_timeout_s, one_process=True)
+
+
+class LavaInThreadsBackend(LavaBackend):
+    """Runs Lava's models in threads of one process: `LavaBackend(in_threads=True)`.
+
+    The same compiler, models and messages without Lava's runtime, whose start takes longer than short runs do.
+
+    Args:
+        stall_timeout_s: Give up when no time step was completed for so long.
+    """
+
+    name = "lava-in-threads"
+
+    def __init__(self, stall_timeout_s: float = 120.0) -> None:
+        super().__init__(stall_timeout_s, in_threads=True)
 
 
 def _record(population: Population, trace: Int32Array) -> Record:

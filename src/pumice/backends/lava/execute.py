@@ -6,7 +6,8 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing.connection import wait
+from functools import cached_property
+from selectors import EVENT_READ, DefaultSelector
 from typing import Any, Generic, TypeVar
 
 from lava.magma.core.process.process import AbstractProcess
@@ -112,14 +113,21 @@ class _WatchedRuntime(ForkedRuntime):
         actors = self._messaging_infrastructure.actors
         return dict(zip([*names, *(f"runtime service {i}" for i in range(len(actors)))], actors, strict=False))
 
+    @cached_property
+    def _ends(self) -> DefaultSelector:
+        """Tells of the end of any actor; asked for when all are started, or one of them has failed."""
+        selector = DefaultSelector()
+        for name, actor in self._actors().items():
+            for end in (actor._pconn, actor.sentinel):
+                selector.register(end, EVENT_READ, name)
+        return selector
+
     def _raise_if_ended(self, timeout_s: float) -> None:
         """No actor ends before the run does, unless one of them failed."""
         if os.getppid() != self._parent:
             raise BackendError("the process that asked for this run is gone")
-        actors = self._actors()
-        ends = {end: name for name, actor in actors.items() for end in (actor._pconn, actor.sentinel)}
-        for end in wait(list(ends), timeout=timeout_s):
-            raise BackendError("in Lava, " + _failure(ends[end], actors))
+        for key, _ in self._ends.select(timeout_s):
+            raise BackendError("in Lava, " + _failure(key.data, self._actors()))
 
 
 class _Reading(threading.Thread, Generic[Result]):

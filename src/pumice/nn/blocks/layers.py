@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from lava.lib.dl.slayer.axon import delay
 from lava.lib.dl.slayer.block import cuba as slayer
 from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
@@ -233,7 +234,8 @@ class Recurrent(_Exporting, slayer.Recurrent):
         z = self.input_synapse(x)
         weight, hook = weight_of(self.recurrent_synapse), self.recurrent_synapse.pre_hook_fx
         matrix = weight.flatten(1) if hook is None else hook(weight.flatten(1))
-        spikes = recur(z if self.bias is None else z + self.bias, self.neuron, matrix)
+        z = z if self.bias is None else z + self.bias
+        spikes = recur(z, self.neuron, lambda s: slayer_order(F.linear(time_major(s), matrix)))
         self.neuron.reset_state()  # the last batch's is nobody's
         return behind_neurons(self, spikes)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import torch
 
+from pumice.errors import InputError
 from pumice.nn.blocks.current import Current
 from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.nn.synapses.identity import IdentitySynapse
@@ -21,7 +24,8 @@ class LeakyReadout(torch.nn.Module):
     the voltage over a sample's steps.
 
     Args:
-        channels: Channels, or neurons, of the spikes; of an image, the mean over its pixels enters.
+        channels: Channels, or neurons, of the spikes; of an image, the mean over its pixels enters. A sequence of
+            them is of several inputs, which are read side by side.
         n_classes: Numbers of the answer.
         bias: Whether there is a b.
         voltage_decay: d, above 0 to 1, rounded to a multiple of 1/4096; 1 keeps nothing from step to step.
@@ -29,10 +33,10 @@ class LeakyReadout(torch.nn.Module):
             bias.
 
     Shape:
-        (batch, channel, ..., time) -> (batch, n_classes, time), real numbers.
+        One tensor (batch, channel, ..., time) for each input -> (batch, n_classes, time), real numbers.
 
     Raises:
-        InputError: A size is below 1, a decay not above 0 to 1, or the spikes have another number of channels.
+        InputError: A size is below 1, a decay not above 0 to 1, or there are other inputs, or of other channels.
 
     Example:
         >>> readout = LeakyReadout(1, 1, bias=False, voltage_decay=0.5)
@@ -43,7 +47,7 @@ class LeakyReadout(torch.nn.Module):
 
     def __init__(
         self,
-        channels: int,
+        channels: int | Sequence[int],
         n_classes: int,
         *,
         bias: bool = True,
@@ -51,9 +55,11 @@ class LeakyReadout(torch.nn.Module):
         current_decay: float = 1.0,
     ) -> None:
         super().__init__()
-        self.synapse = IdentitySynapse(channels)
+        first, *others = channels if isinstance(channels, Sequence) else [channels]
+        self.synapse = IdentitySynapse(first)
+        self.others = torch.nn.ModuleList(map(IdentitySynapse, others))
         decays = {"voltage_decay": voltage_decay, "current_decay": current_decay}
-        self.readout = LinearReadout(channels, n_classes, bias=bias, **decays)
+        self.readout = LinearReadout(sum([first, *others]), n_classes, bias=bias, **decays)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """The synapse was called `arm` in 0.1."""
@@ -61,7 +67,10 @@ class LeakyReadout(torch.nn.Module):
             state_dict[f"{prefix}synapse.weight"] = state_dict.pop(f"{prefix}arm.weight")
         super()._load_from_state_dict(state_dict, prefix, *args)
 
-    def forward(self, spikes: torch.Tensor) -> torch.Tensor:
+    def forward(self, *spikes: torch.Tensor) -> torch.Tensor:
         """The voltage after each step."""
-        voltage: torch.Tensor = self.readout(Current.of(self.synapse, spikes))
+        synapses: list[Any] = [self.synapse, *self.others]
+        if len(spikes) != len(synapses):
+            raise InputError(f"LeakyReadout reads {len(synapses)} inputs, got {len(spikes)}; give it one of each")
+        voltage: torch.Tensor = self.readout(reduce(Current.beside, map(Current.of, synapses, spikes)))
         return voltage

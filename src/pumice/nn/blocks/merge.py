@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from functools import reduce
+from functools import partial, reduce
 from itertools import accumulate
 from typing import Any
 
@@ -19,8 +19,12 @@ from pumice.nn.neurons.floating import FloatCubaNeuron
 from pumice.nn.neurons.recurrent_integer import ChipRecurrent
 from pumice.nn.neurons.slayer_state import decays_q12, draw_decays
 from pumice.nn.synapses.base import AbstractSynapse, synapse_list
+from pumice.nn.synapses.conv import ConvSynapse
 from pumice.nn.synapses.delay import Delay
 from pumice.nn.synapses.dense import DenseSynapse
+from pumice.nn.synapses.one_to_one import OneToOneSynapse
+
+Recurrent = DenseSynapse | OneToOneSynapse | ConvSynapse
 
 
 class Merge(torch.nn.Module):
@@ -43,8 +47,9 @@ class Merge(torch.nn.Module):
             input.
         concat: Put the synapses' channels side by side instead of summing them.
         delay: Learn an axonal `Delay` per channel.
-        recurrent: From these neurons to themselves, one step late and before any delay; without a norm, and not for
-            images. Each call starts from rest.
+        recurrent: From these neurons to themselves, one step late and before any delay: a `DenseSynapse`, a
+            `OneToOneSynapse` or, of images, a `ConvSynapse` that keeps their size, without norm and bias. Each call
+            starts from rest.
         vth_mant: The integer threshold that quantizing gives the neurons, 1 and up; chosen there if not given.
 
     Shape:
@@ -70,7 +75,7 @@ class Merge(torch.nn.Module):
         *synapses: AbstractSynapse,
         concat: bool = False,
         delay: bool = False,
-        recurrent: DenseSynapse | None = None,
+        recurrent: Recurrent | None = None,
         vth_mant: int | None = None,
     ) -> None:
         super().__init__()
@@ -83,8 +88,9 @@ class Merge(torch.nn.Module):
         self.recurrent, self.vth_mant = recurrent, vth_mant
         if recurrent is not None:
             _check_recurrent(recurrent, channels)
-            recurrent.weight_hook = self.neuron.quantize_8bit
-            self.neuron.persistent_state = True  # from step to step; each call starts from rest
+            if not isinstance(self.neuron, FloatCubaNeuron):
+                recurrent.weight_hook = self.neuron.quantize_8bit
+                self.neuron.persistent_state = True  # from step to step; each call starts from rest
         if not concat:
             _warn_of_variance(synapses)
         for synapse in synapses:
@@ -102,14 +108,18 @@ class Merge(torch.nn.Module):
     def _recurring(self, current: torch.Tensor) -> torch.Tensor:
         synapse, neuron = self.recurrent, self.neuron
         assert synapse is not None
-        matrix = synapse.weight if synapse.weight_hook is None else synapse.weight_hook(synapse.weight)
+        _check_axes(synapse, current)
+        weight = synapse.weight if synapse.weight_hook is None else synapse.weight_hook(synapse.weight)
         if neuron.is_deployed:
             numbers = neuron.integer_bias(), *decays_q12(neuron)
             constants = float(neuron.vth_mant), neuron.integer_scale, neuron.surrogate
-            found: torch.Tensor = ChipRecurrent.apply(current, matrix, *numbers, *constants)
+            found: torch.Tensor = ChipRecurrent.apply(current, weight, *numbers, *constants, synapse.linear)
             return found
+        back = partial(synapse.linear, weight=weight)
+        if isinstance(neuron, FloatCubaNeuron):
+            return neuron.recurring(current, back)
         neuron.reset_state()
-        found = recur(current, neuron, matrix)
+        found = recur(current, neuron, back)
         neuron.reset_state()
         return found
 
@@ -151,14 +161,37 @@ class Merge(torch.nn.Module):
         return tuple(map(Term, synapses, xs, firsts))
 
 
-def _check_recurrent(recurrent: DenseSynapse, channels: int) -> None:
-    if not isinstance(recurrent, DenseSynapse) or recurrent.norm is not None:
-        raise InputError(f"Merge: recurrent must be a DenseSynapse without a norm, got {recurrent!r}")
+def _check_recurrent(recurrent: Recurrent, channels: int) -> None:
+    if not isinstance(recurrent, Recurrent) or recurrent.norm is not None or recurrent.bias is not None:
+        raise InputError(
+            "Merge: recurrent must be a DenseSynapse, OneToOneSynapse or ConvSynapse without a norm and a bias, got "
+            f"{recurrent!r}; a bias belongs to another of the synapses"
+        )
+    if isinstance(recurrent, ConvSynapse) and not _keeps_size(recurrent):
+        raise InputError(
+            "Merge: a recurrent convolution must keep the image's size, with stride 1 and padding dilation * "
+            f"(kernel_size - 1) / 2, got kernel {tuple(recurrent.weight.shape[2:4])}, stride {recurrent.stride}, "
+            f"padding {recurrent.padding}, dilation {recurrent.dilation}"
+        )
     if (recurrent.in_channels, recurrent.out_channels) != (channels, channels):
         raise InputError(
             f"Merge: the recurrent synapse goes from {recurrent.in_channels} to {recurrent.out_channels} neurons, "
             f"and must go from {channels} to {channels}"
         )
+
+
+def _keeps_size(conv: ConvSynapse) -> bool:
+    axes = zip(conv.weight.shape[2:4], conv.padding, conv.dilation, strict=True)
+    return conv.stride == (1, 1) and all(2 * p == d * (k - 1) for k, p, d in axes)
+
+
+def _check_axes(recurrent: Recurrent, current: torch.Tensor) -> None:
+    if isinstance(recurrent, OneToOneSynapse) or current.ndim == (5 if isinstance(recurrent, ConvSynapse) else 3):
+        return
+    raise InputError(
+        f"Merge: neurons of shape {tuple(current.shape[1:-1])} cannot have a {type(recurrent).__name__} as their "
+        "recurrent synapse; use a ConvSynapse for images, a DenseSynapse for rows, a OneToOneSynapse for both"
+    )
 
 
 def _warn_of_variance(synapses: Sequence[AbstractSynapse]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -89,6 +89,16 @@ class FloatCubaNeuron(CubaNeuron):
         check_transform(input)
         return slayer_order(torch.stack(self._steps(input)[2]))
 
+    def recurring(self, input: torch.Tensor, back: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        r"""Spikes of neurons that also receive their own, one step late: x[t] + R s[t-1] for x[t], from rest.
+
+        Args:
+            input: x, (batch, channel, ..., time).
+            back: R, as a linear map of such spikes; the gradient passes through it.
+        """
+        check_transform(input)
+        return slayer_order(torch.stack(self._steps(input, lambda s: time_major(back(slayer_order(s[None])))[0])[2]))
+
     def dynamics(self, input: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Current and voltage (before the reset) of every step."""
         if self.is_deployed:
@@ -96,7 +106,9 @@ class FloatCubaNeuron(CubaNeuron):
         currents, voltages, _ = self._steps(input)
         return slayer_order(torch.stack(currents)), slayer_order(torch.stack(voltages))
 
-    def _steps(self, input: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]]:
+    def _steps(
+        self, input: torch.Tensor, back: Callable[[torch.Tensor], torch.Tensor] | None = None
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]]:
         """Current, voltage and spikes step by step, each (batch, ..., channel)."""
         self.settle(input)
         x = time_major(input)
@@ -104,7 +116,7 @@ class FloatCubaNeuron(CubaNeuron):
         u = v = s = torch.zeros_like(x[0])
         currents, voltages, spikes = [], [], []
         for added in x:
-            u = keeps_u * u + added
+            u = keeps_u * u + (added if back is None else added + back(s))
             v = keeps_v * (v * (1 - s.detach())) + u
             s = _Fire.apply(v, self.threshold, self.fires_at_threshold, self.surrogate)
             currents.append(u)

@@ -10,18 +10,20 @@ import torch
 
 from pumice.nn.neurons.sigma_delta import SigmaDeltaNeuron
 from pumice.nn.padding import end_to_end
+from pumice.nn.recompute import is_recomputing
 
 
 class FiringRates:
     """Mean output of each spiking block over all calls since it was made.
 
     Attributes:
-        latest: What each block gave in its last call, with gradient. Of samples of unequal length, the own steps of
-            all one behind the other, as one sample: what is padded is not there.
+        latest: What each block gave in its last call, with gradient, where that is kept. Of samples of unequal
+            length, the own steps of all one behind the other, as one sample: what is padded is not there.
         lengths: Steps of each sample of the batch that count; None where all do.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_latest: bool = True) -> None:
+        self._keeps_latest = keeps_latest
         self.lengths: torch.Tensor | None = None
         self._sums: dict[str, float | torch.Tensor] = {}
         self._sizes: dict[str, int] = {}
@@ -29,8 +31,11 @@ class FiringRates:
 
     def add(self, name: str, spikes: torch.Tensor, *, are_changes: bool = False) -> None:
         """Count one call's spikes; of changes, those that were sent, and of them the size has a gradient."""
+        if is_recomputing():
+            return
         spikes = end_to_end(spikes, self.lengths)
-        self.latest[name] = spikes.abs() if are_changes else spikes
+        if self._keeps_latest:
+            self.latest[name] = spikes.abs() if are_changes else spikes
         counted = spikes.detach() != 0 if are_changes else spikes.detach()
         self._sums[name] = self._sums.get(name, 0.0) + _total(counted)
         self._sizes[name] = self._sizes.get(name, 0) + spikes.numel()
@@ -52,8 +57,12 @@ def _total(spikes: torch.Tensor) -> float | torch.Tensor:
 
 
 @contextmanager
-def watch_firing(model: torch.nn.Module) -> Iterator[FiringRates]:
+def watch_firing(model: torch.nn.Module, *, keeps_latest: bool = True) -> Iterator[FiringRates]:
     """Count the spikes of every block with neurons until the context ends; of sigma-delta neurons, the changes.
+
+    Args:
+        model: The network.
+        keeps_latest: Whether `FiringRates.latest` is wanted: the spikes of all blocks stay in memory for it.
 
     Example:
         >>> from pumice import nn
@@ -63,7 +72,7 @@ def watch_firing(model: torch.nn.Module) -> Iterator[FiringRates]:
         >>> firing.rates()
         {'0': 0.0}
     """
-    firing = FiringRates()
+    firing = FiringRates(keeps_latest=keeps_latest)
 
     def hook(name: str) -> Any:
         return lambda module, _args, output: firing.add(

@@ -10,6 +10,7 @@ import torch
 
 from pumice.errors import InputError
 from pumice.fixedpoint.formats import DECAY_ONE
+from pumice.nn.recompute import is_recomputing
 
 
 class FreeMembrane:
@@ -62,10 +63,12 @@ def watch_membrane(model: torch.nn.Module) -> Iterator[FreeMembrane]:
     membrane = FreeMembrane(neuron)
 
     def received(_module: Any, args: tuple[torch.Tensor, ...]) -> None:
-        membrane._received, membrane._normalized = args[0], None
+        if not is_recomputing():
+            membrane._received, membrane._normalized = args[0], None
 
     def normalised(_module: Any, _args: Any, output: torch.Tensor) -> None:
-        membrane._normalized = output
+        if not is_recomputing():
+            membrane._normalized = output
 
     handles = [neuron.register_forward_pre_hook(received)]
     if neuron.norm is not None:

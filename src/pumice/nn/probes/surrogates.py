@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from pumice.nn.blocks.surrogate_module import SurrogateModule
+from pumice.nn.recompute import is_recomputing
 
 
 class SurrogateAnswers:
@@ -18,7 +19,8 @@ class SurrogateAnswers:
 
     def add(self, logits: torch.Tensor) -> None:
         """Note one module's answer."""
-        self._answers.append(logits)
+        if not is_recomputing():
+            self._answers.append(logits)
 
     def take(self) -> list[torch.Tensor]:
         """The answers since the last `take`, in the order of the calls."""

@@ -28,6 +28,11 @@ class AbstractLoss(torch.nn.Module, ABC):
 
     reads: ClassVar[Reads] = "spikes"
 
+    @property
+    def changes(self) -> bool:
+        """Whether the loss is another one from batch to batch; such a one cannot be replayed as a CUDA graph."""
+        return type(self).at is not AbstractLoss.at
+
     def at(self, progress: float) -> None:
         """Become what the loss is once this share of the first phase is done, 0 to 1; called before every batch."""
 

@@ -68,6 +68,11 @@ class SurrogateModuleLoss(AbstractLoss):
         self.label_smoothing = label_smoothing
         self.at(0.0)
 
+    @property
+    def changes(self) -> bool:
+        """Whether lambda moves."""
+        return self.last_weight != self.weight
+
     def at(self, progress: float) -> None:
         """Move lambda from `weight` to `last_weight`."""
         self._weight_now = self.weight + progress * (self.last_weight - self.weight)
@@ -88,6 +93,7 @@ class SurrogateModuleLoss(AbstractLoss):
         """
         output, surrogates = answer if isinstance(answer, tuple) else (answer, ())
         main, count = padding.mean_over_steps(output, lengths), len(surrogates)
+        surrogates = [z.to(main.dtype) for z in surrogates]  # they may come in 16 bits from within autocast
         if not count:
             return self._cross_entropy(main, labels)
         hard = self._cross_entropy(main, labels)

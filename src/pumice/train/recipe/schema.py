@@ -73,6 +73,21 @@ class Recipe(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_mixing(self) -> Recipe:
+        training = self.training
+        mixes = training.mixup is not None or training.cutmix is not None
+        if training.mixing_until < 1 and not mixes:
+            raise ValueError(
+                "training.mixing_until says how long training.mixup or training.cutmix mix, and neither is chosen; "
+                "choose one, or leave it out"
+            )
+        if mixes and training.sample_boosting is not None:
+            raise ValueError(
+                "training.sample_boosting weighs samples, and training.mixup and training.cutmix mix them; choose one"
+            )
+        return self
+
     def record(self) -> dict[str, Any]:
         """The recipe as a network's file keeps it: what came after the first release only where it is used.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from pumice import names
 from pumice.data import DATASET_NAMES
@@ -20,6 +20,8 @@ Monitor = Literal["train_loss", "validation_loss", "validation_accuracy"]
 
 
 MOST_STEPS = 1_000_000
+MOST_ALPHA = 1000.0
+"""Beyond it, every share is a half."""
 MOST_THREADS = 1024
 """Beyond what any machine has; the system ends a process that asks for many more."""
 
@@ -56,7 +58,9 @@ class DataSection(Section):
     Attributes:
         dataset: "digits" (bundled), or one that needs a data root: "mnist", "cifar10" (images), "nmnist",
             "dvs_gesture" (events), "fsdd" (spoken digits, as events), "folder" (your own files, see
-            `pumice.data.load_folder`); or "package.module:function" of your own, which gives a `pumice.data.Dataset`.
+            `pumice.data.load_folder`), "image_folder" (images that need not fit in memory, as ImageNet, see
+            `pumice.data.load_image_folder`); or "package.module:function" of your own, which gives a
+            `pumice.data.Dataset`.
         args: The dataset's own keyword arguments, such as fsdd's `leave_out`.
         encoding: For images "direct" (image repeated as graded input) or "rate" (Bernoulli spikes); for events
             "time" (steps of equal duration) or "count" (steps with equally many events); for sequences "sequence";
@@ -194,6 +198,11 @@ class TrainingSection(Section):
             share of the training samples); None counts all samples alike.
         sample_boosting: HM2-BP's: after each epoch, samples that were answered wrong in it count exp(this * their
             class's error) times as much (there 0.05), for any loss; None weighs none.
+        mixup: Images of a batch are mixed in pairs, with shares from Beta(this, this), see `pumice.train.mixing`.
+        cutmix: The same, where a rectangle of one image is put into the other; with both, each batch gets one.
+        mixing_until: Share of the epochs in real numbers in which images are mixed, from the first one on.
+        ema: Decay, for each step of the optimiser, of an exponential moving average of weights and statistics (0.999,
+            say), see `pumice.train.averaging`: what is tested, kept, fine-tuned and lowered is the average.
         regularizers: Name in `pumice.train.regularizers`, or "package.module:Class" of your own -> its keyword
             arguments.
         freeze: Names of parameters that do not learn, with * and ?: ["body.*"]. A block frozen as a whole keeps its
@@ -225,6 +234,10 @@ class TrainingSection(Section):
     loss_args: dict[str, Any] = {}
     class_weights: Literal["balanced"] | list[Annotated[float, Field(gt=0)]] | None = None
     sample_boosting: Annotated[float | None, Field(gt=0, le=1)] = None
+    mixup: Annotated[float | None, Field(gt=0, le=MOST_ALPHA)] = None
+    cutmix: Annotated[float | None, Field(gt=0, le=MOST_ALPHA)] = None
+    mixing_until: Annotated[float, Field(gt=0, le=1)] = 1.0
+    ema: Annotated[float | None, Field(gt=0, lt=1)] = None
     regularizers: Annotated[dict[str, dict[str, Any]], Name(_as_it_is)] = {}
     freeze: list[str] = []
     early_stopping: EarlyStoppingSection | None = None
@@ -241,12 +254,26 @@ class ComputeSection(Section):
         precision: "32-true", or "bf16-mixed" for the phase in real numbers; integers are always computed in 32.
         cuda_graphs: On one CUDA device, record forward and backward pass once for each size of a batch, then replay
             them: for networks whose Python does the same for every batch, drawing nothing and asking for no value.
+        checkpointing: Keep of each part of the network (a block of a `torch.nn.Sequential`, a child of a network of
+            your own) its input only, and compute its activations again for the gradient: less memory, for large
+            images, many steps and many layers, and one more forward pass. Does not change the result. What
+            `training.regularizers` look at stays in memory.
     """
 
     accelerator: Literal["cpu", "cuda", "mps", "auto"] = "cpu"
     devices: Annotated[int, Field(ge=1, le=MOST_THREADS)] = 1
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     cuda_graphs: bool = False
+    checkpointing: bool = False
+
+    @model_validator(mode="after")
+    def _check_checkpointing(self) -> ComputeSection:
+        if self.checkpointing and self.cuda_graphs:
+            raise ValueError(
+                "checkpointing draws anew in the backward pass what chance gave in the forward pass, which "
+                "cuda_graphs cannot record; leave one of them out"
+            )
+        return self
 
 
 class LoggingSection(Section):

@@ -10,8 +10,8 @@ import torch
 
 from pumice.errors import InputError
 
-Passes = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, Any]]
-"""Forward and backward pass: (x, labels) -> figures, one tensor, and what else is known of a batch of that size."""
+Passes = Callable[..., tuple[torch.Tensor, Any]]
+"""Forward and backward pass: a batch's tensors -> figures, one tensor, and what else is known of such a batch."""
 
 EAGER = 3
 """Batches of a size that run without a graph first: kernels are compiled and algorithms chosen then."""
@@ -23,8 +23,7 @@ class _Recorded:
 
     graph: Any
     passes: Passes
-    x: torch.Tensor
-    labels: torch.Tensor
+    given: tuple[torch.Tensor, ...]
     figures: torch.Tensor
     known: Any
     gradients: list[torch.Tensor | None]
@@ -55,18 +54,18 @@ class CudaGraphs:
             for key, tensor in tensors.items()
             if tensor is not None
         ]
-        self._eager: dict[torch.Size, int] = {}
-        self._recorded: dict[torch.Size, _Recorded] = {}
+        self._eager: dict[tuple[torch.Size, ...], int] = {}
+        self._recorded: dict[tuple[torch.Size, ...], _Recorded] = {}
         self._pool: Any = None
 
-    def run(self, passes: Passes, x: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, Any]:
+    def run(self, passes: Passes, *given: torch.Tensor) -> tuple[torch.Tensor, Any]:
         """What the passes give for a batch; gradients are where the optimiser looks for them."""
-        size = x.shape
+        size = tuple(tensor.shape for tensor in given)
         if size not in self._recorded:
             self._eager[size] = self._eager.get(size, 0) + 1
             if self._eager[size] <= EAGER:
-                return passes(x, labels)
-            self._recorded[size] = self._record(passes, x, labels)
+                return passes(*given)
+            self._recorded[size] = self._record(passes, given)
         recorded = self._recorded[size]
         for name, place in self._places().items():
             if recorded.places.get(name) != place:
@@ -74,25 +73,22 @@ class CudaGraphs:
                     f"compute.cuda_graphs replays with the tensors that were recorded, and {name!r} is another one "
                     "now; change it in place, or leave compute.cuda_graphs out"
                 )
-        recorded.x.copy_(x)
-        recorded.labels.copy_(labels)
+        for own, tensor in zip(recorded.given, given, strict=True):
+            own.copy_(tensor)
         recorded.graph.replay()
         for parameter, gradient in zip(self._parameters, recorded.gradients, strict=True):
             parameter.grad = gradient
         return recorded.figures.clone(), recorded.known
 
-    def _record(self, passes: Passes, x: torch.Tensor, labels: torch.Tensor) -> _Recorded:
-        graph, own_x, own_labels = (
-            torch.cuda.CUDAGraph(),
-            x.clone(memory_format=torch.contiguous_format),
-            labels.clone(),
-        )
+    def _record(self, passes: Passes, given: tuple[torch.Tensor, ...]) -> _Recorded:
+        graph = torch.cuda.CUDAGraph()
+        own = tuple(tensor.clone(memory_format=torch.contiguous_format) for tensor in given)
         for parameter in self._parameters:
             parameter.grad = None
         places = self._places()
         try:
             with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-                figures, known = passes(own_x, own_labels)
+                figures, known = passes(*own)
         except RuntimeError as error:
             raise InputError(
                 "compute.cuda_graphs: the network, the loss or a regularizer asks the GPU for a value, which cannot "
@@ -100,7 +96,7 @@ class CudaGraphs:
             ) from error
         self._pool = graph.pool()
         gradients = [parameter.grad for parameter in self._parameters]
-        return _Recorded(graph, passes, own_x, own_labels, figures, known, gradients, places)
+        return _Recorded(graph, passes, own, figures, known, gradients, places)
 
     def _places(self) -> dict[str, int]:
         """Where each tensor of the model lies."""

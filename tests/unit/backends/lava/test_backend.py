@@ -11,7 +11,7 @@ import time
 import uuid
 from dataclasses import replace
 from multiprocessing import resource_tracker, shared_memory
-from multiprocessing.connection import wait
+from selectors import DefaultSelector
 
 import numpy as np
 import pytest
@@ -137,9 +137,13 @@ def test_model_that_raises(monkeypatch):
 
 def test_model_that_raises_is_named_though_its_service_speaks_first(monkeypatch):
     """On a busy machine the service's answer is there before the model's end is noticed."""
-    late = lambda sources, timeout: wait(sources, timeout) if timeout == execute.DEATH_S else []  # noqa: E731
+
+    class Late(DefaultSelector):
+        def select(self, timeout=None):
+            return super().select(timeout) if timeout == execute.DEATH_S else []
+
     monkeypatch.setattr(stream.PySourceModel, "run_spk", raise_after_step_6)
-    monkeypatch.setattr(execute, "wait", late)
+    monkeypatch.setattr(execute, "DefaultSelector", Late)
     with pytest.raises(BackendError, match=r"Source.*raised:\n(.|\n)*raise_after_step_6(.|\n)*planted failure"):
         LavaBackend().run(GRAPH, X)
 

@@ -126,7 +126,7 @@ def test_it_learns_and_is_lowered_spike_for_spike(x, tmp_path):
 @pytest.mark.lava
 def test_lava_computes_the_same(x):
     graph = pumice.certify(pumice.lower(network(x).eval(), x), x[:1])
-    assert min(pumice.verify(graph, backends=("lava", "lava-one-process")).values()) > 1000
+    assert min(pumice.verify(graph, backends=("lava-in-threads", "lava-one-process")).values()) > 1000
 
 
 def test_fine_tuning_moves_integers(x):

@@ -165,7 +165,7 @@ def test_it_is_a_recurrent_edge_with_fixed_integers():
 @pytest.mark.lava
 def test_every_backend_gives_the_same_integers():
     net, x, graph = lowered()
-    assert check_exact(net, graph, x, backends=("fast", "lava")) > 5_000
+    assert check_exact(net, graph, x, backends=("fast", "lava-in-threads")) > 5_000
 
 
 def test_training_leaves_the_inhibition_alone():

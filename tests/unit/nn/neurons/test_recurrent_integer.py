@@ -21,10 +21,10 @@ def case():
     matrix = (2 * torch.randint(-12, 14, (N, N), generator=generator)).float().requires_grad_()
     bias = torch.tensor([3.0, -2.0, 0.0, 1.0], requires_grad=True)
     decays = torch.tensor([1024.0, 4096.0, 2048.0, 300.0]), torch.tensor([512.0])
-    return z, matrix, bias, *decays, 60.0, 60.0, Triangle()
+    return z, matrix, bias, *decays, 60.0, 60.0, Triangle(), nn.DenseSynapse(N, N).linear
 
 
-def unrolled(z, matrix, bias, decay_u, decay_v, vth, scale, surrogate, late=0):  # noqa: PLR0917 -- as autograd
+def unrolled(z, matrix, bias, decay_u, decay_v, vth, scale, surrogate, _linear, late=0):  # noqa: PLR0917 -- as autograd
     """The same by torch's autograd: straight through rounding, and no gradient of the reset."""
     u = v = torch.zeros(len(z), N, dtype=torch.float64)
     spikes = []
@@ -60,8 +60,10 @@ def test_spikes_and_gradients_are_those_of_autograd_and_a_defect_shows(case):
 
 
 def test_the_states_are_those_of_the_definition(case):
-    z, matrix, bias, decay_u, decay_v, vth, *_ = [x.detach() if isinstance(x, torch.Tensor) else x for x in case]
-    spikes = ChipRecurrent.apply(z, matrix, bias, decay_u, decay_v, vth, 60.0, Triangle()).numpy()
+    z, matrix, bias, decay_u, decay_v, vth, _, _, linear = [
+        x.detach() if isinstance(x, torch.Tensor) else x for x in case
+    ]
+    spikes = ChipRecurrent.apply(z, matrix, bias, decay_u, decay_v, vth, 60.0, Triangle(), linear).numpy()
     state, sent = CubaState(np.zeros(N, np.int32), np.zeros(N, np.int32)), np.zeros(N, np.int32)
     decays = {"i_decay_q12": decay_u.numpy().astype(int), "v_decay_q12": decay_v.numpy().astype(int)}
     for t in range(T):
@@ -99,5 +101,6 @@ def test_what_is_no_recurrent_synapse():
 
 def test_a_voltage_at_the_threshold_does_not_fire():
     z, forgets = torch.tensor([[[40.0, 41.0, 40.0]]]), torch.tensor([4096.0])
-    found = ChipRecurrent.apply(z, torch.ones(1, 1), torch.zeros(1), forgets, forgets, 40.0, 40.0, Triangle())
+    constants = 40.0, 40.0, Triangle(), nn.DenseSynapse(1, 1).linear
+    found = ChipRecurrent.apply(z, torch.ones(1, 1), torch.zeros(1), forgets, forgets, *constants)
     assert found.tolist() == [[[0.0, 1.0, 1.0]]]  # the last by its own spike

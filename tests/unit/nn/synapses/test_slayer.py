@@ -1,5 +1,8 @@
 """The fast products against lava-dl's: currents with ==, weight gradients to 1e-5."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from lava.lib.dl.slayer import synapse as slayer
@@ -146,3 +149,32 @@ def test_one_crowded_sample_makes_the_batch_dense():
     assert Events.find(x) is not None
     x[1] = 1
     assert Events.find(x) is None
+
+
+STRIDED = """
+import torch
+from pumice.nn.synapses.slayer import convolve_steps
+torch.set_num_threads(1)
+kept = []
+for n in range(60):
+    x = torch.randn(8, 4, 16, 16, 1, requires_grad=True)
+    y = convolve_steps(x, torch.randn(8, 4, 1, 1, requires_grad=True), stride=(2, 2))
+    y.backward(torch.ones_like(y))
+    kept = [*kept[::2], (x.grad, [bytes(100) for _ in range(50)])]
+"""
+
+
+def test_a_strided_kernel_of_one_position_writes_nowhere_else():
+    """In a process of its own, which the C library ends where its heap is damaged."""
+    done = subprocess.run([sys.executable, "-c", STRIDED], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("stride", [(2, 2), (1, 3)])
+def test_a_strided_kernel_of_one_position_is_torchs(stride):
+    torch.manual_seed(0)
+    x, weight = torch.randn(2, 5, 7, 6, 3, dtype=torch.float64), torch.randn(4, 5, 1, 1, dtype=torch.float64)
+    got = ours.convolve_steps(x, weight, stride=stride)
+    for step in range(3):
+        expected = torch.nn.functional.conv2d(x[..., step], weight, stride=stride)
+        torch.testing.assert_close(got[..., step], expected)

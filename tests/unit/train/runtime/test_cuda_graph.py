@@ -24,7 +24,7 @@ class Played:
     def replay(self):
         Played.replays += 1
         weight.grad = None
-        figures, _ = self.recorded.passes(self.recorded.x, self.recorded.labels)
+        figures, _ = self.recorded.passes(*self.recorded.given)
         self.recorded.figures.copy_(figures)
         self.recorded.gradients[0].copy_(weight.grad)
         weight.grad = None

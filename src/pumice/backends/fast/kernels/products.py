@@ -89,8 +89,8 @@ def add_token_mixing(
             _add_row(mixed, c * tokens, weight, row, tokens, value)
         total = f * tokens * all_channels + at
         for m in range(tokens):
-            for c in range(n_channels):
-                activation[total + m * all_channels + c] += mixed[c * tokens + m]
+            for channel in range(n_channels):
+                activation[total + m * all_channels + channel] += mixed[channel * tokens + m]
 
 
 @njit(nogil=True, cache=True)

@@ -31,8 +31,8 @@ class ConvLink(Link):
         merged = out_per_group == row_length
         x_runs = _table([[(i, to, 1) for i, to in sorted(places)] for places in taps[0]])
         y_runs = _table([_runs(places, columns, merged=merged) for places in taps[1]])
-        sizes = (kernel_y * out_per_group, height_out * row_length), (out_per_group, row_length)
-        self._runs = _combined(x_runs, y_runs, sizes, ends.channels[0], out_per_group)
+        strides = (kernel_y * out_per_group, height_out * row_length), (out_per_group, row_length)
+        self._runs = _combined(x_runs, y_runs, strides, ends.channels[0], out_per_group)
         grouped = synapse.weight.reshape(synapse.groups, out_per_group, kernel_x, kernel_y, in_per_group)
         by_source = grouped.transpose(0, 4, 2, 3, 1)[:, :, :, columns]
         self._weight = np.ascontiguousarray(by_source, ends.dtype).reshape(-1)

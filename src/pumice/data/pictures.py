@@ -1,0 +1,56 @@
+"""A picture from one file, as Pillow decodes it."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from pumice.errors import InputError, MissingExtraError
+from pumice.files.limits import Budget
+from pumice.files.reading import file_size, reading, shown
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+BYTES_PER_PIXEL = 4
+"""Pillow's RGB and 32-bit pictures take so many."""
+OPAQUE = 255
+
+
+def open_picture(path: Path) -> tuple[Any, Budget]:
+    """Decode a picture whose pixels were budgeted before they were unpacked.
+
+    Returns:
+        A `PIL.Image.Image` that is loaded, and what is left of the file's budget.
+
+    Raises:
+        InputError: The file is missing, no picture, or damaged.
+        FileFormatError: It asks for more memory than a file may.
+    """
+    try:
+        from PIL import Image
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("Pillow", "train", "image files") from error
+    with reading(path, "an image", InputError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its size, which is judged here
+        budget = Budget(str(path), file_size(path))
+        with Image.open(path) as image:
+            budget.take(BYTES_PER_PIXEL * image.width * image.height, "its pixels")
+            image.load()
+    return image, budget
+
+
+def as_colours(image: Any, path: Path, mode: str) -> Any:
+    """A picture of 8 bits in the mode "RGB" or "L", however it is stored.
+
+    Raises:
+        InputError: It has transparent pixels, or more than 8 bits, which Pillow would cut off.
+    """
+    if image.mode == mode:
+        return image
+    if image.mode.startswith(("I", "F")):
+        raise InputError(
+            f"{shown(path)}: is an image of Pillow's mode {image.mode}, of more than 8 bits; save it with 8"
+        )
+    if image.has_transparency_data and image.convert("RGBA").getextrema()[3][0] < OPAQUE:
+        raise InputError(f"{shown(path)}: has transparent pixels; save it as grey or RGB")
+    return image.convert(mode)

@@ -108,7 +108,7 @@ def scatter(title: str, points: Sequence[tuple[float, float]], *, x_label: str, 
         return (side - LEFT - RIGHT) * (value - low) / (high - low)
 
     drawn = [tag("line", x1=LEFT, y1=side - BOTTOM, x2=side - RIGHT, y2=side - BOTTOM - at(high), class_="grid")]
-    for value in ticks(low, high, 4):
+    for value in ticks(low, high, 6):
         place = at(value)
         drawn.append(tag("text", f"{value:g}", x=f"{LEFT + place:.1f}", y=side - BOTTOM + 15, text_anchor="middle"))
         drawn.append(
@@ -119,7 +119,7 @@ def scatter(title: str, points: Sequence[tuple[float, float]], *, x_label: str, 
         for x, y in points
     ]
     drawn.append(tag("text", x_label, x=(LEFT + side) / 2, y=side - 4, text_anchor="middle"))
-    drawn.append(tag("text", y_label, x=LEFT, y=TOP - 20, text_anchor="middle"))
+    drawn.append(tag("text", y_label, x=LEFT, y=12, text_anchor="middle"))
     picture = tag("svg", drawn, role="img", aria_label=alt, viewBox=f"0 0 {side} {side}", class_="chart square")
     return tag("figure", tag("figcaption", title), picture)
 

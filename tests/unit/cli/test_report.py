@@ -18,7 +18,7 @@ def test_a_network_alone_runs_its_certificate_and_says_so(command, net, tmp_path
     assert (code, err) == (0, "")
     assert "no labels, because the network's file does not say what it was trained on" in out
     assert "page.html: " in out
-    assert ", 0 differ; 1 samples without labels" in out
+    assert ", 0 differ; 1 sample without labels" in out
     assert "the certificate&#x27;s input" in (tmp_path / "page.html").read_text()
 
 

@@ -33,6 +33,17 @@ def test_values_that_span_nothing_or_lie_below_0(values):
     assert all(TOP - 1 <= y <= HEIGHT for _, y in drawn)
 
 
+def test_no_text_lies_outside_its_chart():
+    for chart in (
+        scatter("t", [(-0.4, 0.1), (0.3, -0.8)], x_label="target", y_label="answer", alt=""),
+        line_chart("t", [Line("a", [1.0, 2.0])], x_label="epoch", shaded_from=None, alt=""),
+    ):
+        tree = ElementTree.fromstring(chart)
+        (svg,) = tree.iter("svg")
+        height = float(svg.get("viewBox").split()[3])
+        assert all(10 <= float(text.get("y")) <= height for text in tree.iter("text"))
+
+
 def test_ticks_are_round():
     assert ticks(0, 1) == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     assert ticks(3, 3) == [3]

@@ -35,7 +35,7 @@ def shared_array(shape: tuple[int, ...], dtype: type[np.integer[Any]]) -> npt.ND
         BackendError: There is no memory.
 
     Example:
-        >>> shared_array((2, 3), np.int32).sum()
+        >>> int(shared_array((2, 3), np.int32).sum())
         0
     """
     count = math.prod(shape)

@@ -47,6 +47,7 @@ class Builder:
         self.nearly: list[str] = []
         self.names: dict[str, str] = {INPUT: INPUT}
         self._features: dict[str, tuple[int, ...]] = {}
+        self._windows: dict[tuple[str, ...], str] = {}
 
     def enter(self, features: tuple[int, ...]) -> None:
         """Remember the shape of what enters the network."""
@@ -84,12 +85,11 @@ class Builder:
             recurrent = synapse_of(linear, rows, params["threshold"], keeps_weight=True)
             self.notes += linear.notes
             params["gradient"] = None
-        added = [
-            x for x in (drive_of(path, facts, params["current_decay"], rows), _bias_of(recurrent)) if x is not None
-        ]
-        late = added.pop() if facts.feedback is not None and facts.feedback.starts_late and added else None
-        for number in added:
-            self._add_offset(path, synapses, number, concat=concat)
+        late = _bias_of(recurrent) if facts.feedback is not None and facts.feedback.starts_late else None
+        at_once = None if late is not None else _bias_of(recurrent)
+        for number in (drive_of(path, facts, params["current_decay"], rows), at_once):
+            if number is not None:
+                self._add_offset(path, synapses, number, concat=concat)
         if remembers(params["current_decay"]) and concat and any(s.norm or s.bias is not None for s in synapses):
             raise refusal(
                 path, "a concatenation in front of a current with memory must add no bias", "use bias=False"
@@ -140,6 +140,10 @@ class Builder:
         maps = [linear for _, linear in parts]
         if any(m.weight is None or m.is_conv or m.norm is not None for m in maps):
             raise refusal(path, "a read-out must read a Linear without a norm", "put a Linear in front of it")
+        if any(m.place is not None for m in maps):
+            raise refusal(
+                path, "a read-out must read a sum of Linears, got a concatenation", "read each out by itself"
+            )
         biases = [m.bias for m in maps if m.bias is not None]
         bias = torch.stack(biases).sum(0) if biases else None
         decay, current = plain(facts.voltage_decay), plain(facts.current_decay)
@@ -205,7 +209,8 @@ class Builder:
         """Products of spikes: neurons that fire where both did, or where one did and the other did not."""
         other, negated = op.values
         beside, linear = self._source_and_map(other)
-        if linear != Linear(features) and (linear.weight is not None or linear.features_out != features):
+        changed = (linear.weight, linear.scale, linear.norm, linear.bias, linear.place)
+        if any(x is not None for x in changed) or linear.features_out != features:
             raise refusal(op.path, "a product must be of spikes of one shape, got other maps of them", "add neurons")
         name = _name(f"{source}_and_{'not_' * negated}{beside}")
         if name not in self.blocks:
@@ -224,17 +229,20 @@ class Builder:
 
     def _any_of_window(self, source: str, features: tuple[int, ...], op: Op) -> str:
         """Max pooling of spikes: neurons that fire where any of their window did."""
-        name = _name(f"{source}_{op.path.rpartition(': ')[2]}")
-        if name not in self.blocks:
-            kernel, stride, padding, _ = op.values
+        kernel, stride, padding, _ = op.values
+        window = source, *map(str, (kernel, stride, padding))
+        if window not in self._windows:
             channels = features[0]
             synapse = ConvSynapse(channels, channels, kernel, stride=stride, padding=padding, groups=channels)
             synapse.weight.requires_grad_(False).fill_(1)
-            self._add(name, Merge({**_FIRES, "threshold": 0.5}, synapse), [source])
+            name = self._add(
+                f"{source}_{op.path.rpartition(': ')[2]}", Merge({**_FIRES, "threshold": 0.5}, synapse), [source]
+            )
+            self._windows[window] = name
             self._features[name] = pooled = (channels, *op.features[1:])
             size = "x".join(map(str, pooled))
             self.notes.append(f"{op.path}: max pooling takes {size} neurons of its own, which fire where any did")
-        return name
+        return self._windows[window]
 
     def _flat(self, source: str) -> str:
         name = _name(f"{source}_flat")

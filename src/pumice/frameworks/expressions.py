@@ -277,7 +277,7 @@ class Reader:
     def _side_by_side(self, made: Made, where: str) -> list[Term]:
         """A concatenation of channels."""
         tensors = list(tensors_of(made.args or made.kwargs))
-        dim = made.kwargs.get("dim", made.args[1] if len(made.args) > 1 else 0)
+        dim = made.kwargs.get("dim", made.kwargs.get("axis", made.args[1] if len(made.args) > 1 else 0))
         parts = [self.terms(x, where) for x in made.inputs]
         sizes = [self.features(terms[0]) for terms in parts]
         total = sum(size[0] for size in sizes)

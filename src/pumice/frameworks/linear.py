@@ -172,6 +172,10 @@ def _norm(found: Linear, op: Op) -> Linear:
         raise refusal(
             op.path, "a norm must not follow a flattened image without a layer", "put it before the flatten"
         )
+    if found.place is None and op.features[0] != found.features_out[0]:
+        raise refusal(
+            op.path, "a norm must be of channels, got one of a flattened image", "put it before the flatten"
+        )
     norm = op.module if found.place is None else _part_of(op.module, found.place, found.features_out[0])
     if not op.folds and found.scale is None:
         return replace(found, norm=norm)

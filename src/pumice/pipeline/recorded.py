@@ -98,6 +98,8 @@ def with_arguments_of_effect_left_out(recipe: Recipe) -> Recipe:
         >>> record = Recipe(data={"dataset": "fsdd", "args": {"bands": 40, "cache": "/tmp"}})
         >>> with_arguments_of_effect_left_out(record).data.args
         {'bands': 40}
+        >>> with_arguments_of_effect_left_out(Recipe(data={"workers": 1000})).data.workers
+        0
     """
     data = recipe.data
     allowed = ARGUMENTS_FROM_FILES.get(data.dataset, data.args)

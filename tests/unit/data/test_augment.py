@@ -4,6 +4,7 @@ import torch
 
 from pumice.data import EventBinner, EventDataset, Split, load_digits
 from pumice.data.augment import TONIC, Augmentation, with_noise
+from pumice.data.augment_batches import BatchAugmentation
 from pumice.data.events import EVENT, pack_events
 from pumice.errors import InputError
 
@@ -179,3 +180,24 @@ def test_changes_that_do_not_fit_the_image_are_refused(digits):
         Augmentation(digits, {"RandomCrop": {"size": 32}})(image, rng)
     with pytest.raises(InputError, match=r"an image of shape \(1, 8, 8\) became \(1, 6, 6\)"):
         Augmentation(digits, {"RandomCrop": {"size": 6}})(image, rng)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("RandomErasing", {"p": 1.0, "ratio": [3.3, 0.3]}, "from"),
+        ("RandomCrop", {"size": 8, "padding": -1}, "larger"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Scale and ratio")
+def test_what_a_change_finds_wrong_in_a_batch_names_it(digits, rng, name, arguments, message):
+    with pytest.raises(InputError, match=rf"data\.augment\.{name}: .*{message}"):
+        BatchAugmentation(digits, {name: arguments}).draw(rng)
+
+
+def test_interpolation_is_a_word(digits, rng):
+    change = {"RandomAffine": {"degrees": 45, "interpolation": "bilinear"}}
+    assert not BatchAugmentation.knows(digits, change)
+    assert Augmentation(digits, change)(digits.train.images[0], rng).shape == (1, 8, 8)
+    with pytest.raises(InputError, match=r"data\.augment\.RandomAffine: 'woolly'"):
+        BatchAugmentation.knows(digits, {"RandomAffine": {"degrees": 45, "interpolation": "woolly"}})

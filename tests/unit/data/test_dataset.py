@@ -54,3 +54,11 @@ def test_levels_already_there_change_nothing(rng):
 def test_one_level_is_refused():
     with pytest.raises(InputError, match=r"2\.\.256"):
         dataset().with_levels(1)
+
+
+def test_images_of_another_byte_order_are_brought_to_this_machines():
+    images = np.arange(2 * 16).reshape(2, 1, 4, 4).astype(">i4")
+    split = Split(images, np.array([0, 1]))
+    dataset = ImageDataset("mine", split, split, ("a", "b"), (0, 31), source="drawn")
+    assert dataset.train.images.dtype.isnative
+    np.testing.assert_array_equal(dataset.test.images, images)

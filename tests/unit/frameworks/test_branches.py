@@ -67,6 +67,12 @@ JOINS = {
         lambda net, a, b: behind(net, nn.functional.max_pool2d(torch.cat([a, b], 1), 2)),
         {"beside": 2, "joined": 5},
     ),
+    "two pools of one source": (
+        lambda net, a, b: behind(
+            net, torch.cat([nn.functional.max_pool2d(a, 3, 1, 1), nn.functional.max_pool2d(a, 5, 1, 2), b], axis=1)
+        ),
+        {"joined": 9},
+    ),
     "halves": (lambda net, a, b: behind(net, 0.5 * a + b / 4), {}),
 }
 

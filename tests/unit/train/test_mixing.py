@@ -8,6 +8,7 @@ from pumice.errors import InputError
 from pumice.train import Recipe, train
 from pumice.train.losses import SpikeCountCrossEntropyLoss
 from pumice.train.mixing import Mixing, Partners, last_mixed_epoch, mixing_of
+from pumice.train.recipe.sections import TrainingSection
 from pumice.train.trained import Trained
 
 UNIT = 25
@@ -107,6 +108,7 @@ def test_ends_after_its_share_of_the_epochs():
     assert same is x
     assert mixing_of(run(), 1, 1) is None
     assert last_mixed_epoch(run(mixup=1.0).recipe.training) == 4
+    assert last_mixed_epoch(TrainingSection(epochs=100, mixup=1.0, mixing_until=0.29)) == 29  # 28.999... as a product
 
 
 def test_a_training_mixes_in_its_first_phase(small_recipe, digits):

@@ -55,7 +55,10 @@ class LeakyReadout(torch.nn.Module):
         current_decay: float = 1.0,
     ) -> None:
         super().__init__()
-        first, *others = channels if isinstance(channels, Sequence) else [channels]
+        each = list(channels) if isinstance(channels, Sequence) else [channels]
+        if not each:
+            raise InputError("LeakyReadout: channels must name at least one input, got []")
+        first, *others = each
         self.synapse = IdentitySynapse(first)
         self.others = torch.nn.ModuleList(map(IdentitySynapse, others))
         decays = {"voltage_decay": voltage_decay, "current_decay": current_decay}

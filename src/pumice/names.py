@@ -1,4 +1,4 @@
-"""Names in recipes and commands: one of a table, or an object of the user's own as "package.module:object"; words for them."""
+"""Names in recipes and commands, of a table or the user's own as "package.module:object", and words for them."""
 
 from __future__ import annotations
 

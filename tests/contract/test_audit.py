@@ -34,8 +34,8 @@ class _FoundError(Exception):
 def test_a_backend_that_is_off_by_one_in_one_kind_is_found(monkeypatch):
     """Teeth: among so many networks as above, whatever is wrong with one kind shows."""
 
-    def off_by_one(self, arriving, words, activation):
-        right(self, arriving, words, activation)
+    def off_by_one(self, arriving, activation):
+        right(self, arriving, activation)
         activation[..., 0] += arriving.any()
 
     def stop(index, outcome):

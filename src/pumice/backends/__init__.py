@@ -25,8 +25,8 @@ _BACKENDS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
     "loihi2": ("pumice.backends.loihi2", "Loihi2Backend", _LAVA, "lava"),
 }
 BACKEND_NAMES = tuple(_BACKENDS)
-SIMULATORS = tuple(name for name in BACKEND_NAMES if name != "loihi2")
-"""Backends that need no chip: `pumice verify` runs all that are installed."""
+SIMULATORS = tuple(name for name in BACKEND_NAMES if name not in {"loihi2", "lava-in-threads"})
+"""Backends that need no chip, Lava's models once: `pumice verify` runs all that are installed."""
 BACKENDS_HELP = f'{", ".join(BACKEND_NAMES)}, or "package.module:Class" of your own'
 DEFAULT = "fast"
 AnyBackend = str | AbstractBackend | type[AbstractBackend]

@@ -113,7 +113,7 @@ class Augmentation:
         image = torch.tensor(np.ascontiguousarray(sample))  # a copy: RandomErasing(inplace=True) writes into it
         with seeded(seed):
             for step_name, step in self.steps.items():
-                image = _apply(step_name, step, image)
+                image = applied(step_name, step, image)
         if image.shape != sample.shape:
             raise InputError(
                 f"data.augment: an image of shape {sample.shape} became {tuple(image.shape)}; "
@@ -129,7 +129,7 @@ class Augmentation:
                 events = events[(x >= 0) & (x < width) & (y >= 0) & (y < height)]
             if not len(events):  # tonic's transforms take minima and maxima
                 break
-            events = in_order(_apply(name, step, events))  # tonic's TimeJitter mixes what others take for sorted
+            events = in_order(applied(name, step, events))  # tonic's TimeJitter mixes what others take for sorted
             if len(events) and int(events["p"].max()) >= polarities:
                 raise InputError(
                     f"data.augment.{name}: makes polarity {events['p'].max()}, the sensor has {polarities}; "
@@ -138,7 +138,8 @@ class Augmentation:
         return events
 
 
-def _apply(name: str, step: Callable[[Any], Any], sample: Any) -> Any:
+def applied(name: str, step: Callable[[Any], Any], sample: Any) -> Any:
+    """`step(sample)`; what a library finds wrong is an error of the change `name`."""
     try:
         return step(sample)
     except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
@@ -164,6 +165,10 @@ def _make(dataset: Dataset, name: str, arguments: dict[str, Any]) -> Callable[[A
     if name == "RandomErasing":
         _check_erased(dataset, arguments.get("value", 0))
     try:
+        if isinstance(arguments.get("interpolation"), str):
+            arguments["interpolation"] = import_module("torchvision.transforms").InterpolationMode(
+                arguments["interpolation"]
+            )
         # Ranges are lists in a recipe; tonic tells them from numbers by their being tuples.
         ranges = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
         made: Callable[[Any], Any] = factory(**ranges)

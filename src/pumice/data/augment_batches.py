@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from pumice.data.augment import Augmentation
+from pumice.data.augment import Augmentation, applied
 from pumice.data.chance import seeded
 from pumice.data.dataset import Dataset
 from pumice.data.rand_augment import COLUMNS
@@ -204,7 +205,7 @@ class BatchAugmentation:
 
     def __init__(self, dataset: Dataset, chosen: Mapping[str, Mapping[str, Any]]) -> None:
         steps = Augmentation(dataset, chosen).steps
-        self._changes = [_CHANGES[name](step, dataset.sample_shape) for name, step in steps.items()]
+        self._changes = {name: _CHANGES[name](step, dataset.sample_shape) for name, step in steps.items()}
 
     @staticmethod
     def knows(dataset: Dataset, chosen: Mapping[str, Mapping[str, Any]]) -> bool:
@@ -214,14 +215,18 @@ class BatchAugmentation:
         """
         if not set(chosen) <= set(_CHANGES):
             return False
-        return all(change.is_known for change in BatchAugmentation(dataset, chosen)._changes)
+        return all(change.is_known for change in BatchAugmentation(dataset, chosen)._changes.values())
 
     def draw(self, rng: np.random.Generator) -> list[float]:
         """What `Augmentation` would draw for a sample, change after change."""
         if not self._changes:
             return []
         with seeded(int(rng.integers(2**32))):
-            return [number for change in self._changes for number in change.draw()]
+            return [
+                number
+                for name, change in self._changes.items()
+                for number in applied(name, lambda _: change.draw(), None)  # noqa: B023 -- called at once
+            ]
 
     def changed(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
         """The batch, changed.
@@ -230,6 +235,7 @@ class BatchAugmentation:
             images: Shape (n, channel, height, width).
             drawn: What `draw` gave, one row per image, on the same device.
         """
-        for change, own in zip(self._changes, drawn.split([c.columns for c in self._changes], 1), strict=True):
-            images = change.changed(images, own.to(change.numbers))
+        each = drawn.split([change.columns for change in self._changes.values()], 1)
+        for (name, change), own in zip(self._changes.items(), each, strict=True):
+            images = applied(name, partial(change.changed, drawn=own.to(change.numbers)), images)
         return images

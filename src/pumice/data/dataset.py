@@ -169,6 +169,11 @@ class ImageDataset(Dataset):
         for where, split in self._splits():
             _check_images(where, split, self.value_range)
         super().__post_init__()
+        for name, (_, split) in zip(("train", "test"), self._splits(), strict=True):
+            samples = split.samples
+            if isinstance(samples, np.ndarray) and not samples.dtype.isnative:  # torch takes no other byte order
+                native = samples.astype(samples.dtype.newbyteorder("="))
+                object.__setattr__(self, name, replace(split, samples=native))
         if self.train.images.shape[1:] != self.test.images.shape[1:]:
             raise InputError(
                 f"dataset {self.name}: train images have shape {self.train.images.shape[1:]}, "

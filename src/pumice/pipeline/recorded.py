@@ -89,6 +89,8 @@ def recorded_test(
 def with_arguments_of_effect_left_out(recipe: Recipe) -> Recipe:
     """The recipe as a file may state it: of a bundled dataset's arguments, those that choose samples.
 
+    Neither processes nor a cache, which are of no influence on the samples.
+
     Args:
         recipe: From a file; a dataset of the user's own, which is trusted, gets all its arguments.
 
@@ -98,8 +100,6 @@ def with_arguments_of_effect_left_out(recipe: Recipe) -> Recipe:
         {'bands': 40}
     """
     data = recipe.data
-    allowed = ARGUMENTS_FROM_FILES.get(data.dataset)
-    if allowed is None:
-        return recipe
+    allowed = ARGUMENTS_FROM_FILES.get(data.dataset, data.args)
     kept = {key: value for key, value in data.args.items() if key in allowed}
-    return recipe.model_copy(update={"data": data.model_copy(update={"args": kept})})
+    return recipe.model_copy(update={"data": data.model_copy(update={"args": kept, "workers": 0, "cache": None})})

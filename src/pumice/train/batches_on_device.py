@@ -22,7 +22,7 @@ def batches_on(trained: Trained, device: torch.device) -> Batches:
 
     The values are those of `Batches`, bit for bit; but for affine maps, whose places a GPU can round otherwise.
     """
-    if not can_lie_on_device(trained):
+    if device.type not in {"cpu", "cuda"} or not can_lie_on_device(trained):
         return Batches(trained, device)
     images = trained.dataset.train.samples
     if device.type == "cuda" and images.nbytes > LARGEST_SHARE * torch.cuda.mem_get_info(device)[0]:

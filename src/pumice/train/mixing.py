@@ -125,7 +125,7 @@ def last_mixed_epoch(settings: TrainingSection) -> int:
         >>> last_mixed_epoch(TrainingSection(epochs=300, mixup=0.5, mixing_until=0.667))
         200
     """
-    return math.floor(settings.mixing_until * settings.epochs)
+    return math.floor(settings.mixing_until * settings.epochs + 1e-9)  # 0.29 of 100 is 29
 
 
 def _mixed_up(images: torch.Tensor, share: float, rng: np.random.Generator) -> tuple[torch.Tensor, float]:

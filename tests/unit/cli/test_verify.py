@@ -29,7 +29,7 @@ def test_all_backends_by_default(command, net):
     code, out, _ = command("verify a.net")
     assert code == 0
     assert [line.partition(":")[0] for line in out.splitlines()] == [
-        *("reference", "fast", "lava", "lava-one-process", "lava-in-threads", "torch")
+        *("reference", "fast", "lava", "lava-one-process", "torch")
     ]
 
 

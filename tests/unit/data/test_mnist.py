@@ -108,7 +108,7 @@ def test_without_torchvision(tmp_path, monkeypatch):
 
 
 def test_an_unknown_dataset():
-    with pytest.raises(InputError, match="there are: digits, mnist"):
+    with pytest.raises(InputError, match="There are: digits, mnist"):
         load_dataset("imagenet")
 
 

@@ -1,4 +1,4 @@
-"""Names in recipes and commands: one of a table, or an object of the user's own as "package.module:object"."""
+"""Names in recipes and commands, of a table or the user's own as "package.module:object", and words for them."""
 
 from __future__ import annotations
 
@@ -86,6 +86,16 @@ def unknown(name: str, known: Iterable[str], what: str) -> str:
     near = difflib.get_close_matches(name, names, n=1)
     meant = f"; did you mean {near[0]!r}? There" if near else "; there"
     return f"unknown {what} {name!r}{meant} are: {', '.join(names)}"
+
+
+def counted(n: int, what: str) -> str:
+    """A number and the word for it.
+
+    Example:
+        >>> counted(1, "sample"), counted(2000, "sample")
+        ('1 sample', '2,000 samples')
+    """
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
 
 
 def call(function: Callable[..., Any], what: str, arguments: Mapping[str, Any], **offered: Any) -> Any:

@@ -28,8 +28,8 @@ from pumice.errors import InputError
 from pumice.ir import Graph, Timing
 from pumice.ir.digest import graph_digests
 from pumice.machine import available_cores
+from pumice.names import counted
 from pumice.netx import load
-from pumice.reporting.markup import counted
 
 if TYPE_CHECKING:
     from pumice.backends.evaluate import Evaluation

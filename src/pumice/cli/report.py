@@ -12,7 +12,7 @@ from pumice.cli.arrays import read_samples
 from pumice.cli.options import Trust
 from pumice.cli.training_extra import training_extra
 from pumice.errors import CheckFailedError
-from pumice.reporting.markup import counted
+from pumice.names import counted
 
 if TYPE_CHECKING:
     from pumice.reporting.findings import Findings

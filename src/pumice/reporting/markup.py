@@ -57,16 +57,6 @@ def joined(*children: Any) -> Html:
     return Html("".join(pieces(children)))
 
 
-def counted(n: int, what: str) -> str:
-    """A number and the word for it.
-
-    Example:
-        >>> counted(1, "sample"), counted(2000, "sample")
-        ('1 sample', '2,000 samples')
-    """
-    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
-
-
 def _attribute(key: str, value: Any) -> str:
     name = key.rstrip("_").replace("_", "-")
     return f" {name}" if value is True else f' {name}="{html.escape(str(value))}"'

@@ -8,12 +8,13 @@ import numpy as np
 
 from pumice.backends.compare import LayerComparison
 from pumice.fixedpoint.formats import BIAS_MANT, STATE, VTH_MANT
+from pumice.names import counted
 from pumice.planner.page import legend, pictures
 from pumice.planner.text import as_line
 from pumice.reporting.charts import Line, bars, line_chart, share
 from pumice.reporting.findings import Comparison, Findings, LayerFacts
 from pumice.reporting.layout import MOST_ROWS, Section, count_of, percent, table, used
-from pumice.reporting.markup import Html, counted, joined, tag
+from pumice.reporting.markup import Html, joined, tag
 
 MANY_DEAD = 0.5
 FEW = 10

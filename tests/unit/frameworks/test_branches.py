@@ -69,7 +69,8 @@ JOINS = {
     ),
     "two pools of one source": (
         lambda net, a, b: behind(
-            net, torch.cat([nn.functional.max_pool2d(a, 3, 1, 1), nn.functional.max_pool2d(a, 5, 1, 2), b], axis=1)
+            net,
+            torch.cat([nn.functional.max_pool2d(a, 3, 1, 1), nn.functional.max_pool2d(a, 5, 1, 2), b], **{"axis": 1}),
         ),
         {"joined": 9},
     ),

@@ -44,6 +44,11 @@ def behind(net, x):
     return net.lif(net.norm(net.conv(x)))
 
 
+def pyramid(a, b):
+    """Two pools of one source, and another source."""
+    return [nn.functional.max_pool2d(a, 3, 1, 1), nn.functional.max_pool2d(a, 5, 1, 2), b]
+
+
 JOINS = {
     "conv of a sum": (lambda net, a, b: behind(net, a + b), {}),
     "conv of two sums": (lambda net, a, b: behind(net, (a + b) + a), {}),
@@ -68,10 +73,7 @@ JOINS = {
         {"beside": 2, "joined": 5},
     ),
     "two pools of one source": (
-        lambda net, a, b: behind(
-            net,
-            torch.cat([nn.functional.max_pool2d(a, 3, 1, 1), nn.functional.max_pool2d(a, 5, 1, 2), b], **{"axis": 1}),
-        ),
+        lambda net, a, b: behind(net, torch.cat(pyramid(a, b), axis=1)),  # type: ignore[call-arg]
         {"joined": 9},
     ),
     "halves": (lambda net, a, b: behind(net, 0.5 * a + b / 4), {}),

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pumice.data.chance import seeded
 from pumice.data.dataset import Dataset, EventDataset, ImageDataset
 from pumice.data.events import Events, in_order
+from pumice.data.picture_transforms import with_interpolation
 from pumice.errors import InputError, MissingExtraError
 
 IntArray = npt.NDArray[np.integer[Any]]
@@ -165,10 +166,8 @@ def _make(dataset: Dataset, name: str, arguments: dict[str, Any]) -> Callable[[A
     if name == "RandomErasing":
         _check_erased(dataset, arguments.get("value", 0))
     try:
-        if isinstance(arguments.get("interpolation"), str):
-            arguments["interpolation"] = import_module("torchvision.transforms").InterpolationMode(
-                arguments["interpolation"]
-            )
+        if isinstance(arguments.get("interpolation"), str):  # torchvision takes numbers itself
+            arguments = with_interpolation(arguments)
         # Ranges are lists in a recipe; tonic tells them from numbers by their being tuples.
         ranges = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
         made: Callable[[Any], Any] = factory(**ranges)

@@ -107,6 +107,16 @@ class RateEncoder(AbstractImageEncoder):
         return (rng.random((*samples.shape, self.steps)) < probability[..., None]).astype(np.uint8)
 
 
+def shows_images(encoder: AbstractEncoder) -> bool:
+    """Whether samples are images that are shown as they are: chance has no part, and a batch is encoded as a whole.
+
+    Example:
+        >>> shows_images(DirectEncoder(8, (0, 16)))
+        True
+    """
+    return type(encoder) is DirectEncoder
+
+
 EVENT_ENCODINGS = ("time", "count")
 IMAGE_ENCODERS: dict[str, type[AbstractImageEncoder]] = {"direct": DirectEncoder, "rate": RateEncoder}
 

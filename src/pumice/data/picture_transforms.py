@@ -78,15 +78,30 @@ def _size_after(step: Any, width: int, height: int) -> tuple[int, int]:
     return (sides[0], longer) if width <= height else (longer, sides[0])
 
 
+def with_interpolation(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of a transform of torchvision, with its own object for the word that a recipe says, if it says one.
+
+    Raises:
+        ValueError: There is no such interpolation.
+
+    Example:
+        >>> with_interpolation({"interpolation": "nearest", "degrees": 5})["interpolation"].name
+        'NEAREST'
+    """
+    if "interpolation" not in arguments:
+        return arguments
+    from torchvision.transforms import InterpolationMode
+
+    return {**arguments, "interpolation": InterpolationMode(arguments["interpolation"])}
+
+
 def _made(where: str, name: str, arguments: dict[str, Any]) -> Callable[[Any], Any]:
     try:
         from torchvision import transforms
     except ModuleNotFoundError as error:
         raise MissingExtraError("torchvision", "train", "resizing and cropping of pictures") from error
     try:
-        if "interpolation" in arguments:
-            arguments["interpolation"] = transforms.InterpolationMode(arguments["interpolation"])
-        made: Any = getattr(transforms, name)(**arguments)
+        made: Any = getattr(transforms, name)(**with_interpolation(arguments))
     except (AssertionError, TypeError, ValueError) as error:
         raise InputError(f"{where}: {str(error) or 'an argument is out of range'}") from error
     sides = made.size if isinstance(made.size, (list, tuple)) else [made.size]

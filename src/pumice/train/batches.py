@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pumice.data import AbstractEncoder, DirectEncoder, EventSamples, ImageDataset, ImageFiles
+from pumice.data import EventSamples, ImageDataset, ImageFiles
 from pumice.data.augment import Augmentation, with_noise
 from pumice.data.dataset import is_target
+from pumice.data.encoders import shows_images
 from pumice.data.events import one_recording
 from pumice.train.loading import load
 from pumice.train.mixing import Partners
@@ -152,16 +153,6 @@ class _Prepared:
 def typed(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Targets as float32, classes as int64: what losses take."""
     return labels.astype(np.float32 if is_target(labels) else np.int64)
-
-
-def shows_images(encoder: AbstractEncoder) -> bool:
-    """Whether samples are images that are shown as they are: chance has no part, and a batch is encoded as a whole.
-
-    Example:
-        >>> shows_images(DirectEncoder(8, (0, 16)))
-        True
-    """
-    return type(encoder) is DirectEncoder
 
 
 def shown(images: torch.Tensor, steps: int) -> torch.Tensor:

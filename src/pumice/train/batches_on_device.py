@@ -10,7 +10,8 @@ import torch
 
 from pumice.data import ImageDataset
 from pumice.data.augment_batches import BatchAugmentation
-from pumice.train.batches import Batch, Batches, Item, Plan, shown, shows_images, typed
+from pumice.data.encoders import shows_images
+from pumice.train.batches import Batch, Batches, Item, Plan, shown, typed
 from pumice.train.trained import Trained
 
 LARGEST_SHARE = 0.25

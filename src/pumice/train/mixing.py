@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pumice.data import ImageDataset
-from pumice.data.encoders import DirectEncoder
+from pumice.data.encoders import shows_images
 from pumice.errors import InputError
 from pumice.train.recipe import TrainingSection
 from pumice.train.trained import Trained
@@ -74,7 +74,7 @@ class Mixing:
                 "training.mixup and training.cutmix mix the losses of two classes, and this dataset has targets, "
                 "numbers; leave them out"
             )
-        if not isinstance(dataset, ImageDataset) or type(trained.encoder) is not DirectEncoder:
+        if not isinstance(dataset, ImageDataset) or not shows_images(trained.encoder):
             raise InputError(
                 "training.mixup and training.cutmix mix images that are shown as they are (data.encoding=direct), "
                 f"and {dataset.name} is shown with data.encoding={recipe.data.encoding}; leave them out"

@@ -27,6 +27,8 @@ SILENT_RATIO = 1.0
 """e / o_j where one of both never fires, for the error of the layer before."""
 SILENT_SELF_RATIO = 0.5
 """e / o_i of a neuron that never fires, for its own S."""
+LARGEST_SELF_EFFECT = 2.0
+"""1 + S of a neuron whose potentials at its spikes are its threshold, a_i = threshold * o_i, which the rule supposes."""
 LARGEST_LATERAL_EFFECT = 10.0
 """Beyond it, output neurons that inhibit each other stand on an edge where their linear response means nothing."""
 
@@ -72,6 +74,9 @@ class HM2BP(LayerRule):
         refractory: T_ref, steps: 0. Lava has a refractory neuron in floating point only.
         least_self_effect: Lower bound of 1 + S, which falls below 1, and below 0, where the weights of a silent
             neuron are negative; None for the paper's equation.
+        largest_self_effect: Upper bound of 1 + S, which grows with how far single steps take a neuron beyond its
+            threshold: the more it is driven, the faster its weights learn, until it fires in every step; None for the
+            paper's equation.
         largest_lateral_effect: Upper bound of that factor, which has a pole and is negative behind it; None for the
             paper's equation.
         stand_in: Of an output neuron that never fires, and whose count should grow, spikes in every so many steps
@@ -88,14 +93,15 @@ class HM2BP(LayerRule):
         >>> layer = Dense(params, 1, 1)
         >>> _ = layer.synapse.weight.data.fill_(1.5)
         >>> layer(torch.ones(1, 1, 2)).sum().backward()
-        >>> layer.synapse.weight.grad.item()  # e = 2, S = 1.5
-        5.0
+        >>> layer.synapse.weight.grad.item()  # e = 2, S = 1.5, and 1 + S at most 2
+        4.0
     """
 
     name: ClassVar[str] = "hm2bp"
     timing: str = "neuron"
     refractory: int = 0
     least_self_effect: float | None = 1.0
+    largest_self_effect: float | None = LARGEST_SELF_EFFECT
     largest_lateral_effect: float | None = LARGEST_LATERAL_EFFECT
     stand_in: int | None = None
     is_output: bool = False
@@ -108,6 +114,11 @@ class HM2BP(LayerRule):
                 f"HM2BP: refractory must be 0, got {self.refractory}: no backend has a refractory period, as Lava "
                 "has none in fixed point (LIFRefractory is a model in floating point); use 0, and a higher threshold "
                 "for fewer spikes"
+            )
+        bounds = self.least_self_effect, self.largest_self_effect
+        if None not in bounds and not bounds[0] <= bounds[1]:
+            raise InputError(
+                f"HM2BP: least_self_effect must not be above largest_self_effect, got {bounds[0]} and {bounds[1]}"
             )
         if self.largest_lateral_effect is not None and not self.largest_lateral_effect >= 1:
             raise InputError(
@@ -244,8 +255,8 @@ def _self_effect(ctx: Any, found: Credit, of_active: torch.Tensor) -> torch.Tens
     """1 + S."""
     at_rest = SILENT_SELF_RATIO * ctx.tau_s * of_active
     own = torch.where(found.count == 0, at_rest, found.potential / found.count.clamp(min=1)) / ctx.threshold
-    least = ctx.rule.least_self_effect
-    return 1 + own if least is None else (1 + own).clamp(min=least)
+    least, most = ctx.rule.least_self_effect, ctx.rule.largest_self_effect
+    return 1 + own if least is None and most is None else (1 + own).clamp(min=least, max=most)
 
 
 def _lateral_effect(ctx: Any, found: Credit, s: torch.Tensor) -> torch.Tensor:

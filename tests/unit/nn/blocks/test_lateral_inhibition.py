@@ -68,7 +68,7 @@ def test_hm2bps_gradient_is_that_of_the_pairs():
     y[0, 3] = y[1, 0] = y[2, 0] = x[1, 2] = 0
     slopes = torch.tensor([[1.0, -1.0, 0.5, -2.0], [0.0, 1.0, -0.5, 1.0], [-1.0, 0.5, -0.5, 1.0]]).double()
     layer = nn.LateralInhibition({"threshold": THRESHOLD, **SLOW}, 6, 4, strength=STRENGTH).double()
-    rule = nn.HM2BP(least_self_effect=None, largest_lateral_effect=None)
+    rule = nn.HM2BP(least_self_effect=None, largest_self_effect=None, largest_lateral_effect=None)
     layer.neuron = Scripted(threshold=THRESHOLD, **SLOW, gradient=rule)
     layer.neuron.script = y
     layer.synapse.pre_hook_fx = None

@@ -24,7 +24,9 @@ class Scripted(CubaNeuron):
 
 
 def scripted(layer, threshold, script, rule=None):
-    layer.neuron = Scripted(threshold=threshold, **PARAMS, gradient=rule or HM2BP(least_self_effect=None))
+    layer.neuron = Scripted(
+        threshold=threshold, **PARAMS, gradient=rule or HM2BP(least_self_effect=None, largest_self_effect=None)
+    )
     layer.neuron.script = script
     layer.synapse.pre_hook_fx = None  # weights as they are
     return layer.double()
@@ -103,7 +105,7 @@ def random_layers(seed=0, batch=3, steps=25):
 def test_every_gradient_is_that_of_the_pairs(timing):
     """With neurons that are silent before, behind, and on both sides; and each planted defect is seen."""
     (x, h, y), weights, wanted = random_layers()
-    rule = HM2BP(timing=timing, least_self_effect=None)
+    rule = HM2BP(timing=timing, least_self_effect=None, largest_self_effect=None)
     first, second = dense(weights[0], 1.5, h, rule), dense(weights[1], 0.75, y, rule)
     (0.5 * (second(first(x)).sum(-1) - wanted).square().sum()).backward()
 
@@ -135,10 +137,10 @@ def test_even_spikes_stand_in_for_a_silent_neuron_that_should_fire():
         replaced[sample, neuron, 3::4] = 1
     grads = {}
     for name, rule in {
-        "stood in": HM2BP(least_self_effect=None, stand_in=4).of_output(),
-        "hidden": HM2BP(least_self_effect=None, stand_in=4),
-        "none": HM2BP(least_self_effect=None),
-        "fired": HM2BP(least_self_effect=None),
+        "stood in": HM2BP(least_self_effect=None, largest_self_effect=None, stand_in=4).of_output(),
+        "hidden": HM2BP(least_self_effect=None, largest_self_effect=None, stand_in=4),
+        "none": HM2BP(least_self_effect=None, largest_self_effect=None),
+        "fired": HM2BP(least_self_effect=None, largest_self_effect=None),
     }.items():
         layer = dense(weight, 1.5, replaced if name == "fired" else h, rule)
         spikes = layer(x)
@@ -329,6 +331,16 @@ def test_a_layer_learns_what_it_is_told():
     assert (net(x).sum(-1).argmax(1) == labels).float().mean() > 0.8
 
 
+@pytest.mark.parametrize(("largest", "factor"), [(None, 1 + 5), (2.0, 2.0), (1.0, 1.0)])
+def test_the_effect_of_a_neuron_on_itself_is_bounded(largest, factor):
+    """A step that takes a neuron to five times its threshold is worth no more than one that takes it there."""
+    rule = HM2BP(least_self_effect=None, largest_self_effect=largest)
+    layer = Dense({"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5, "gradient": rule}, 1, 1)
+    layer.synapse.weight.data.fill_(2.5)
+    layer(torch.full((1, 1, 1), 2.0)).sum().backward()  # v = 5, e = 2
+    assert layer.synapse.weight.grad.item() == 2 * factor
+
+
 def test_what_has_no_such_gradient_is_refused():
     plain = {"threshold": 1.0, "current_decay": 0.5, "voltage_decay": 0.25}
     with pytest.raises(InputError, match=r'no norm \(neuron.norm = "none"\); or use the gradient "slayer"'):
@@ -341,6 +353,8 @@ def test_what_has_no_such_gradient_is_refused():
         HM2BP(timing="code")
     with pytest.raises(InputError, match="stand_in must be >= 1 step between two spikes, or None, got 0"):
         HM2BP(stand_in=0)
+    with pytest.raises(InputError, match="least_self_effect must not be above largest_self_effect, got 1.0 and 0.5"):
+        HM2BP(largest_self_effect=0.5)
     with pytest.raises(InputError, match="refractory must be 0, got 2: no backend has a refractory period"):
         HM2BP(refractory=2)
     merged = Merge({**plain, "gradient": "hm2bp"}, DenseSynapse(3, 2))

@@ -15,11 +15,11 @@ import torch
 
 from pumice.data import Dataset
 from pumice.errors import InputError, MissingExtraError, PumiceError
+from pumice.files.folders import make_folder
 from pumice.files.lock import locked_folder
 from pumice.files.write import replace_atomically
 from pumice.sweep.space import Choice, Range
 from pumice.train import Recipe, Trained, load_checkpoint, train
-from pumice.train.folders import make_folder
 from pumice.train.history import FINETUNE, FLOAT
 from pumice.train.next_epoch import kept_record
 

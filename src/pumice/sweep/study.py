@@ -83,8 +83,13 @@ class Sweep:
         if sampler == "grid" and (ranges := [key for key, what in space.items() if isinstance(what, Range)]):
             raise InputError(f"--sampler grid takes lists of values, and {ranges[0]} is a range; use tpe or random")
         for key, what in space.items():
-            for value in [what.low, what.high] if isinstance(what, Range) else map(json.loads, what.values):
-                recipe.overridden([_setting(key, value)])
+            if key == "name":
+                raise InputError("--over name: a trial's name is the recipe's and its number; leave it out")
+            for value in what.examples():
+                try:
+                    recipe.overridden([_setting(key, value)])
+                except InputError as error:
+                    raise InputError(f"--over: {str(error).removeprefix('--set: ')}") from error
         self.recipe, self.space, self.folder, self._sampler = recipe, space, folder, sampler
         make_folder(folder)
         self._study = self._opened()

@@ -136,7 +136,7 @@ def one_to_one(seed, index):
     """Neurons that are driven by those at their own place, and by themselves."""
     params = {**PARAMS, "threshold": 3.0}
     wishes = {"synapses": [{"kind": "one-to-one"}], "recurrent": {"kind": "one-to-one"}, "params": params}
-    first, second, *others = lively(seed, index).parts
+    first, _, *others = lively(seed, index).parts
     return replace(lively(seed, index), parts=(first, Part("merge", (1,), wishes), *others))
 
 

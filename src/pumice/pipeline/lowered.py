@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.backends.verify import certify
+from pumice.data.encoding import encode
 from pumice.hardware import LOIHI2, ChipLimits
 from pumice.ir import Graph, to_stream, torch_to_lava
 from pumice.lowering import lower
 from pumice.quantization import Plan, plan
-from pumice.train import Trained, encode
+from pumice.train import Trained
 
 IntArray = npt.NDArray[np.integer[Any]]
 CERTIFICATE_SAMPLES = 4

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from pumice.data import Dataset
+from pumice.data.recipe import prepare_data
 from pumice.errors import FileFormatError, InputError
 from pumice.files.lock import locked_folder
 from pumice.files.write import remove_left_over
@@ -21,7 +22,7 @@ from pumice.quantization.trace import SYNAPTIC
 from pumice.train.averaging import WeightAverage
 from pumice.train.batches import batch_sizes
 from pumice.train.batches_on_device import batches_on
-from pumice.train.build import deploy, example_input, prepare_data
+from pumice.train.build import deploy, example_input
 from pumice.train.checkpoint import Checkpoint, Learning, excerpt, save_checkpoint
 from pumice.train.epoch import batches_per_epoch, train_epoch
 from pumice.train.history import FINETUNE, FLOAT, EpochRecord

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ValidationError
 
 import pumice
 from pumice.data import load_digits
+from pumice.data.recipe.own_code import own_names
 from pumice.errors import InputError, MissingExtraError, PumiceWarning
 from pumice.train import PRESETS, Recipe, load_checkpoint, load_recipe, train
-from pumice.train.own_code import own_names
 from pumice.train.recipe import make_recipe
 from pumice.train.recipe.presets import find_recipe
 

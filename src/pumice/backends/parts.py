@@ -17,6 +17,7 @@ from pumice.errors import InputError, PumiceError
 from pumice.files.arrays import read_npz, write_npz
 from pumice.ir import Graph
 from pumice.ir.digest import graph_digests
+from pumice.names import counted
 
 PART_SAMPLES = 64
 _ARRAYS = (
@@ -120,7 +121,7 @@ def _parts(dataset: Iterable[tuple[Any, ...]], n: int) -> Iterator[list[tuple[An
         found += len(part)
         yield part
     if found < n:
-        raise InputError(f"the dataset holds {found} samples, not {n}")
+        raise InputError(f"the dataset holds {counted(found, 'sample')}, not {n:,}")
 
 
 class _Runner:

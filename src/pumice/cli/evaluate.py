@@ -54,7 +54,11 @@ def evaluate(
     data_root: Annotated[Path | None, typer.Option(help="Folder with the data that FILE.net was trained on.")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change the data that FILE.net records, as data.steps=4; may be repeated."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change the data that FILE.net records, as data.steps=4; may be repeated.",
+        ),
     ] = None,
     samples: Annotated[int | None, typer.Option(help="Use only the first so many samples.")] = None,
     backend: Annotated[str, typer.Option(help=f"What runs the samples, one of: {BACKENDS_HELP}.")] = "fast",
@@ -206,7 +210,7 @@ def _text(graph: Graph, result: Evaluation) -> str:
         correct = int((result.predictions == result.labels).sum())
         score = f"accuracy {100 * result.accuracy:.2f} % ({correct} of {counted(n, 'sample')})"
     lines = [captured.get().rstrip(), score, _times(result)]
-    lines += [f"{name}: equal on {count} values" for name, count in result.checked.items()]
+    lines += [f"{name}: equal on {counted(count, 'value')}" for name, count in result.checked.items()]
     return "\n".join(lines)
 
 

@@ -13,9 +13,8 @@ from pumice.errors import InputError, MissingExtraError
 from pumice.files.reading import reading
 
 ORDER = Path(__file__).with_name("digits_split.txt")
-"""Which digits are trained with, then which are tested, as scikit-learn's `train_test_split(numpy.arange(1797),
-test_size=0.2, stratify=labels, random_state=0)` gives them: a network's accuracy is of one split, whatever is installed.
-"""
+"""Which digits are trained with, then which are tested: what scikit-learn's `train_test_split(numpy.arange(1797),
+test_size=0.2, stratify=labels, random_state=0)` gives."""
 N_TRAIN = 1437
 
 

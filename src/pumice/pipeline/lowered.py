@@ -82,7 +82,7 @@ def _origin(trained: Trained, answers_in_numbers: bool) -> dict[str, str]:
         "data": trained.dataset.source,
         "classes": ", ".join(trained.dataset.class_names),
         "readout": readout,
-        "recipe": json.dumps(trained.recipe.record(), sort_keys=True),
+        "recipe": json.dumps(trained.recipe.record()),
         "versions": ", ".join(f"{package} {version(package)}" for package in _PACKAGES),
     }
     if trained.error_float is not None:

@@ -13,6 +13,7 @@ from pumice.data.image_files import in_memory
 from pumice.data.recipe import build_encoder
 from pumice.errors import InputError, PumiceWarning
 from pumice.models import build_model
+from pumice.names import counted
 from pumice.nn.neurons.gradients import GRADIENTS
 from pumice.nn.surrogate import SURROGATES, Surrogate
 from pumice.quantization import quantize_
@@ -119,7 +120,8 @@ def _check_times(samples: EventSamples, binner: EventBinner) -> None:
         raise InputError(f"{name}, and all of the first {len(samples)}: {binner.missed(events)}")
     if all(len(at) > binner.steps > 1 and (at == 0).all() for at in steps):
         warnings.warn(
-            f"{name}, and all of the first {len(samples)}: every event lies in the first of {binner.steps} steps of "
+            f"{name}, and all of the first {len(samples)}: every event lies in the first of "
+            f"{counted(binner.steps, 'step')} of "
             f"{binner.window:g} microseconds; times in another unit must be multiplied",
             PumiceWarning,
             stacklevel=2,

@@ -85,7 +85,7 @@ ARMS = [
     (lambda: nn.TokenMixingSynapse(4, tokens=0), "TokenMixingSynapse: tokens"),
     (lambda: nn.TokenMixing(4, tokens=4, heads=0), "TokenMixingSynapse: heads must be a whole number >= 1, got 0"),
     (lambda: nn.TokenMixing(16, tokens=4, heads=3), "3 heads do not divide 16 channels; use 1, 2, 4, 8 or 16"),
-    (lambda: nn.TokenMixing(1, tokens=4, heads=3), "3 heads do not divide 1 channels; use 1$"),
+    (lambda: nn.TokenMixing(1, tokens=4, heads=3), "3 heads do not divide 1 channel; use 1$"),
     (lambda: nn.TokenMixing(4, tokens=36)(FLAT), "TokenMixingSynapse takes .* add or flatten axes"),
     (lambda: nn.TokenMixing(4, tokens=30)(SPIKES), "an image of 6 x 6; make it with tokens=36"),
     *(

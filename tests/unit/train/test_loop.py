@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import replace
 
 import pytest
 import torch
@@ -107,6 +108,13 @@ def test_resuming_with_another_recipe_names_what_differs(trained, tiny_recipe, d
     recipe = tiny_recipe.overridden(["training.lr=0.5", "network.args.channels=[5]"])
     with pytest.raises(InputError, match=r"network\.args\.channels, training\.lr differ"):
         train(recipe, digits, resume_from=load_checkpoint(trained[1]))
+
+
+def test_resuming_with_changes_in_another_order(trained, tiny_recipe, digits):
+    settings = ["data.augment.RandomCrop.size=8", "data.augment.RandomErasing.p=0.5"]
+    before = replace(load_checkpoint(trained[1]), recipe=tiny_recipe.overridden(settings))
+    with pytest.raises(InputError, match=r"another recipe \(data\.augment differ\)"):
+        train(tiny_recipe.overridden(settings[::-1]), digits, resume_from=before)
 
 
 def test_the_history_tells_both_phases(trained):

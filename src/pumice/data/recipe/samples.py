@@ -10,6 +10,7 @@ from pumice.data.folds import hold_out, take_fold
 from pumice.data.recipe.schema import DataRecipe
 from pumice.data.sequences import SequenceDataset, SequenceEncoder
 from pumice.errors import InputError
+from pumice.names import counted
 
 
 def prepare_data(recipe: DataRecipe, dataset: Dataset) -> tuple[Dataset, Split | None]:
@@ -88,7 +89,8 @@ def _sequence_encoder(recipe: DataRecipe, dataset: SequenceDataset) -> SequenceE
         )
     if data.steps < dataset.longest:
         raise InputError(
-            f"data.steps={data.steps}: the longest sequence of {dataset.name} has {dataset.longest} steps; give as "
+            f"data.steps={data.steps}: the longest sequence of {dataset.name} has "
+            f"{counted(dataset.longest, 'step')}; give as "
             "many, or cut the sequences"
         )
     if data.noise or data.augment:

@@ -9,6 +9,7 @@ from lava.lib.dl.slayer import axon
 
 from pumice.errors import InputError
 from pumice.fixedpoint.formats import DELAY_STEPS
+from pumice.names import counted
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons import slayer_state
 
@@ -82,7 +83,9 @@ class Delay(axon.Delay):
         if not self.init:
             self._draw(input.shape[1])
         if len(self.delay) != input.shape[1]:
-            raise InputError(f"Delay has {len(self.delay)} channels, got input of shape {tuple(input.shape)}")
+            raise InputError(
+                f"Delay has {counted(len(self.delay), 'channel')}, got input of shape {tuple(input.shape)}"
+            )
         self.clamp()
         return slayer_order(_Shift.apply(time_major(input), self.delay))
 

@@ -76,6 +76,12 @@ class Recipe(DataRecipe):
                 "training.mixing_until says how long training.mixup or training.cutmix mix, and neither is chosen; "
                 "choose one, or leave it out"
             )
+        if mixes and training.last_mixed_epoch < 1:
+            raise ValueError(
+                f"training.mixing_until={training.mixing_until:g} of training.epochs={training.epochs} is less than "
+                f"one epoch, so nothing would be mixed; give {1 / training.epochs:.4g} to 1, or leave out "
+                "training.mixup and training.cutmix"
+            )
         if mixes and training.sample_boosting is not None:
             raise ValueError(
                 "training.sample_boosting weighs samples, and training.mixup and training.cutmix mix them; choose one"
@@ -85,7 +91,8 @@ class Recipe(DataRecipe):
     def record(self) -> dict[str, Any]:
         """The recipe as a network's file keeps it: what came after the first release only where it is used.
 
-        A network made by an older pumice can so be made again byte for byte. Folders and workers are left out.
+        A network made by an older pumice can so be made again byte for byte. Folders and workers are left out. Keys
+        are in alphabetical order, but for those whose order says what is done first.
 
         Example:
             >>> Recipe().record()["training"].keys() - Recipe(training={"accumulate": 2}).record()["training"].keys()
@@ -102,12 +109,14 @@ class Recipe(DataRecipe):
                 first = _FIRST_RELEASE.get(key, set())
                 kept = first | (used.get(key, {}).keys() - _MACHINE)
                 values[key] = {_RECORDED_AS.get(k, k): v for k, v in value.items() if k in kept}
-        return values
+        return _in_alphabetical_order(values)
 
 
 _RECORDED_AS = {new: old for keys in RENAMED.values() for old, new in keys.items()}
 """A network's file names them as it always did."""
 _MACHINE = {"cache", "workers"}  # of no influence on the result
+IN_ORDER = frozenset({"data.augment"})
+"""Keys whose value is a dictionary that says what is done first."""
 _FIRST_RELEASE: dict[str, set[str]] = {
     "data": {"dataset", "encoding", "steps", "gray_levels", "max_train", "max_test", "noise"},
     "neuron": set(NeuronSection.model_fields) - {"surrogate", "surrogate_args", "gradient", "gradient_args"},
@@ -137,3 +146,12 @@ def make_recipe(values: Any, where: str, *, notice: str = READ_UNTIL) -> Recipe:
         pumice.errors.InputError: my.toml: training.epochs: Input should be greater than or equal to 1 (got 0)
     """
     return checked(Recipe, values, where, notice)
+
+
+def _in_alphabetical_order(values: Any, place: str = "") -> Any:
+    if isinstance(values, list):
+        return [_in_alphabetical_order(value, place) for value in values]
+    if not isinstance(values, dict):
+        return values
+    keys = values if place in IN_ORDER else sorted(values)
+    return {key: _in_alphabetical_order(values[key], f"{place}.{key}".lstrip(".")) for key in keys}

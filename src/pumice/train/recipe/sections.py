@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -106,7 +107,8 @@ class TrainingSection(Section):
             gives a factor.
         schedule_args: The schedule's own keyword arguments, such as `last`.
         delay_lr: Learning rate of axonal delays, in steps, times lr; they have no weight decay.
-        warmup_epochs: Epochs over which the learning rate of the first phase rises from 0.
+        warmup_epochs: Epochs over which the learning rate of the first phase rises, batch by batch; that of the first
+            batch is what one batch adds, not 0.
         weight_decay: The optimiser's.
         clip_norm: Largest norm of all gradients together; None does not clip.
         loss: Name in `pumice.train.losses`, or "package.module:Class" of your own; see `make_loss`.
@@ -117,7 +119,8 @@ class TrainingSection(Section):
             class's error) times as much (there 0.05), for any loss; None weighs none.
         mixup: Images of a batch are mixed in pairs, with shares from Beta(this, this), see `pumice.train.mixing`.
         cutmix: The same, where a rectangle of one image is put into the other; with both, each batch gets one.
-        mixing_until: Share of the epochs in real numbers in which images are mixed, from the first one on.
+        mixing_until: Share of the epochs in real numbers in which images are mixed, from the first one on; at least
+            one epoch's.
         ema: Decay, for each step of the optimiser, of an exponential moving average of weights and statistics (0.999,
             say), see `pumice.train.averaging`: what is tested, kept, fine-tuned and lowered is the average.
         regularizers: Name in `pumice.train.regularizers`, or "package.module:Class" of your own -> its keyword
@@ -161,12 +164,22 @@ class TrainingSection(Section):
     keep_best: Monitor | None = None
     checkpoint_every_steps: Annotated[int | None, Field(ge=1)] = None
 
+    @property
+    def last_mixed_epoch(self) -> int:
+        """The last epoch in real numbers in which images are mixed, where they are.
+
+        Example:
+            >>> TrainingSection(epochs=300, mixup=0.5, mixing_until=0.667).last_mixed_epoch
+            200
+        """
+        return math.floor(self.mixing_until * self.epochs + 1e-9)  # 0.29 of 100 is 29
+
 
 class ComputeSection(Section):
     """On what it is computed (Lightning Fabric's names).
 
     Attributes:
-        accelerator: "cpu", "cuda", "mps", or "auto" (the best there is).
+        accelerator: "cpu", "cuda", "mps" (Apple's GPUs; never tested), or "auto" (the best there is).
         devices: Processes of one machine, each with a device; more than one are started by torchrun.
         precision: "32-true", or "bf16-mixed" for the phase in real numbers; integers are always computed in 32.
         cuda_graphs: On one CUDA device, record forward and backward pass once for each size of a batch, then replay

@@ -62,7 +62,7 @@ BROADCAST = [
         lambda: nn.IdentitySynapse(3)(SPIKES),
         r"IdentitySynapse takes \(batch, 3, \.\.\., time\), got \(1, 4, 6, 6, 5\)",
     ),
-    (lambda: nn.IdentitySynapse(3)(SPIKES[:, :1]), "make it for 1 channels"),
+    (lambda: nn.IdentitySynapse(3)(SPIKES[:, :1]), "make it for 1 channel$"),
 ]
 ARMS = [
     (lambda: nn.ConvSynapse(0, 4, 3), "ConvSynapse: in_features must be a whole number >= 1, got 0"),
@@ -139,7 +139,7 @@ NORMS = [
     (lambda: nn.BiasFreeNorm(4, unbiased=True), "BiasFreeNorm: .*; leave out unbiased"),
     (lambda: nn.TDBN(3, threshold=1.0)(FLAT), "TDBN has 3 channels, .* make it with num_features=4, or without"),
     (lambda: nn.BiasFreeNorm(3, threshold=1.0)(FLAT), r"BiasFreeNorm has 3 channels, got .*\(1, 4, 5\)"),
-    (lambda: nn.BiasFreeNorm(1, threshold=1.0)(FLAT), "BiasFreeNorm has 1 channels"),
+    (lambda: nn.BiasFreeNorm(1, threshold=1.0)(FLAT), "BiasFreeNorm has 1 channel,"),
 ]
 
 

@@ -251,8 +251,9 @@ def test_mixed_precision_ends_with_the_chips_integers(tiny_recipe, digits):
 def test_a_device_that_is_not_there(tiny_recipe, digits):
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
-    with pytest.raises(InputError, match=r"compute\.accelerator='cuda' cannot be used"):
-        train(tiny_recipe.overridden(["compute.accelerator=cuda"]), digits)
+    for name in ("cuda", "mps"):
+        with pytest.raises(InputError, match=rf"compute\.accelerator='{name}' cannot be used: .*\['cpu'\]"):
+            train(tiny_recipe.overridden([f"compute.accelerator={name}"]), digits)
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ class Current:
         check_current("Current: +", other)
         if self.channels != other.channels:
             raise InputError(
-                f"Current: currents of {self.channels} and of {counted(other.channels, 'channel')} cannot be added; "
+                f"Current: currents of {self.channels} and {counted(other.channels, 'channel')} cannot be added; "
                 "give the synapses the same number, or use beside()"
             )
         return Current(lambda: _added(self.value, other.value), self.terms + other.terms, self.channels)

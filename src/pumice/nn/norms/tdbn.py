@@ -131,8 +131,8 @@ class TDBN(ReadsPadding):
             self.set_features(x.shape[1])
         if x.shape[1] != self.num_features:
             raise InputError(
-                f"{type(self).__name__} has {counted(self.num_features or 0, 'channel')}, got input of shape {tuple(x.shape)}; "
-                f"make it with num_features={x.shape[1]}, or without"
+                f"{type(self).__name__} has {counted(self.num_features or 0, 'channel')}, got input of shape "
+                f"{tuple(x.shape)}; make it with num_features={x.shape[1]}, or without"
             )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

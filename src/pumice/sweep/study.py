@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -194,7 +195,9 @@ class Sweep:
         """The sampler of one trial: what it draws does not depend on who asks, nor on interruptions."""
         samplers, seed = self._optuna.samplers, (self.recipe.seed + number * (1 << 16)) % (1 << 32)
         if self._sampler == "tpe":
-            return samplers.TPESampler(seed=seed, constant_liar=True)
+            with warnings.catch_warnings():  # experimental in optuna 4
+                warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
+                return samplers.TPESampler(seed=seed, constant_liar=True)
         return samplers.RandomSampler(seed=seed)
 
     def _combination(self, number: int) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,11 +16,11 @@ import torch
 
 from pumice.data import Dataset
 from pumice.errors import InputError, MissingExtraError, PumiceError
+from pumice.files.folders import make_folder
 from pumice.files.lock import locked_folder
 from pumice.files.write import replace_atomically
 from pumice.sweep.space import Choice, Range
 from pumice.train import Recipe, Trained, load_checkpoint, train
-from pumice.train.folders import make_folder
 from pumice.train.history import FINETUNE, FLOAT
 from pumice.train.next_epoch import kept_record
 
@@ -83,8 +84,13 @@ class Sweep:
         if sampler == "grid" and (ranges := [key for key, what in space.items() if isinstance(what, Range)]):
             raise InputError(f"--sampler grid takes lists of values, and {ranges[0]} is a range; use tpe or random")
         for key, what in space.items():
-            for value in [what.low, what.high] if isinstance(what, Range) else map(json.loads, what.values):
-                recipe.overridden([_setting(key, value)])
+            if key == "name":
+                raise InputError("--over name: a trial's name is the recipe's and its number; leave it out")
+            for value in what.examples():
+                try:
+                    recipe.overridden([_setting(key, value)])
+                except InputError as error:
+                    raise InputError(f"--over: {str(error).removeprefix('--set: ')}") from error
         self.recipe, self.space, self.folder, self._sampler = recipe, space, folder, sampler
         make_folder(folder)
         self._study = self._opened()
@@ -194,7 +200,9 @@ class Sweep:
         """The sampler of one trial: what it draws does not depend on who asks, nor on interruptions."""
         samplers, seed = self._optuna.samplers, (self.recipe.seed + number * (1 << 16)) % (1 << 32)
         if self._sampler == "tpe":
-            return samplers.TPESampler(seed=seed, constant_liar=True)
+            with warnings.catch_warnings():  # experimental in optuna 4
+                warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
+                return samplers.TPESampler(seed=seed, constant_liar=True)
         return samplers.RandomSampler(seed=seed)
 
     def _combination(self, number: int) -> dict[str, str]:

@@ -13,6 +13,7 @@ from lava.magma.core.process.process import AbstractProcess
 
 from pumice.backends.base import AbstractBackend, Record, RunResult
 from pumice.backends.lava.compiling import Models, import_convolutions, known_models, remember_models
+from pumice.backends.lava.delays import split_weights_once
 from pumice.backends.lava.execute import execute
 from pumice.backends.lava.footprint import arrays_bytes, processes_bytes
 from pumice.backends.lava.memory import shared_array
@@ -84,6 +85,7 @@ class LavaBackend(AbstractBackend):
         def work() -> Models:
             gc.freeze()  # or each of Lava's processes copies the memory that it shares by looking for garbage in it
             gc.disable()
+            split_weights_once()
             np.seterr(invalid="raise")  # a convolution's sum that 32 bits do not hold, of values without a bound
             if self._one_process:
                 process = GraphProcess(graph)

@@ -89,7 +89,7 @@ class Delay(axon.Delay):
 
 
 class _Shift(torch.autograd.Function):
-    """The shift of time-major spikes, with the gradients of input and delays; in compiled loops where there are some."""
+    """The shift of time-major spikes, with the gradients of input and delays; on the CPU in compiled loops."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, delay: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,8 @@
 
 34x34x2 events in ten steps, 16c3s2-32c3s2-10o, LIF neurons without current that forget half of their voltage in a
 step, arc-tangent surrogates. tdBN (Zheng et al., AAAI 2021) is batch norm over samples and steps together: in
-SpikingJelly its own layer, in snnTorch torch's, on steps folded into the batch.
+SpikingJelly its batch norm of many steps (its tdBN layer, which at this threshold begins alike, raises in
+0.0.0.0.14), in snnTorch torch's, on steps folded into the batch.
 """
 
 from __future__ import annotations
@@ -84,13 +85,13 @@ def jelly() -> torch.nn.Sequential:
     """In SpikingJelly."""
     from spikingjelly.activation_based import layer
 
-    many, norm = {"step_mode": "m"}, {"alpha": 1.0, "v_th": THRESHOLD, "step_mode": "m"}
+    many = {"step_mode": "m"}
     modules: list[torch.nn.Module] = []
     for n_in, n_out in LAYERS:
         conv = layer.Conv2d(n_in, n_out, 3, 2, 1, bias=False, **many)
-        modules += [conv, layer.ThresholdDependentBatchNorm2d(num_features=n_out, **norm), jelly_neuron()]
+        modules += [conv, layer.BatchNorm2d(n_out, **many), jelly_neuron()]
     modules += [layer.Flatten(**many), layer.Linear(NEURONS_OUT, 10, bias=False, **many)]
-    last = layer.ThresholdDependentBatchNorm1d(num_features=10, **norm)
+    last = layer.SeqToANNContainer(torch.nn.BatchNorm1d(10))
     return torch.nn.Sequential(*modules, last, jelly_neuron())
 
 

@@ -6,8 +6,9 @@ A NETWORK is pilotnet_lif, ntidigits or digits as in `simulate.py`, or a file FI
 `pumice evaluate --data`. Counted are the synaptic additions that events cause (each event once for every non-zero
 weight that it meets; what multiplies whole frames counts alike) and the updates of neurons. The limit is a plain
 compiled loop that does just so many of each and nothing else: rows of `ROW` weights added to a row that stays in
-the cache, and leaky integrators over arrays of the populations' mean size. Both take turns with the simulation, on one
-thread, in seconds of the processor; ratios are medians of the rounds' own. Then the simulation's time by kind of link.
+the cache, and leaky integrators over arrays of the populations' mean size. Both take turns with the simulation, on
+one thread, in seconds of the processor; ratios are medians of the rounds' own. Then the simulation's time by kind of
+link.
 """
 
 from __future__ import annotations

@@ -79,7 +79,10 @@ def main() -> None:
     for name, stage in stages.items():
         if args.only in {None, name}:
             print(f"\n{name} ({time.perf_counter() - START:.0f} s after the start)", flush=True)
-            stage(args, device)
+            try:
+                stage(args, device)
+            except InputError as error:  # as of a recipe that there is not
+                raise SystemExit(f"{name}: {error}") from error
 
 
 def device_name(device: torch.device) -> str:
@@ -212,7 +215,10 @@ def steps(args: argparse.Namespace, device: torch.device) -> None:
         "STMixer T=1": lambda: mixer(shape, width, images, labels, 1),
         "STMixer T=4": lambda: mixer(shape, width, images, labels, 4),
     }
-    made = {name: make for name, make in made.items() if not args.systems or name in args.systems.split(",")}
+    chosen = args.systems.split(",") if args.systems else [*made]
+    if unknown := {*chosen} - {*made}:
+        raise SystemExit(f"--systems: there is no {', '.join(sorted(unknown))}; there are: {', '.join(made)}")
+    made = {name: made[name] for name in chosen}
     ready: dict[str, Callable[[], None]] = {}
     for name, make in made.items():
         try:

@@ -62,6 +62,10 @@ def test_the_gpu_script_trains_other_presets(script, tmp_path, capsys):
     assert json.loads((tmp_path / "recipe.json").read_text())["name"] == "cifar10-stmixer-256"
     with pytest.raises(SystemExit, match="no size for digits; it takes presets for CIFAR-10 of resnet, stmixer"):
         script("benchmarks/gpu.py", "--toy", "--only", "train", "--recipe", "digits", "--out", tmp_path)
+    with pytest.raises(SystemExit, match="train: unknown preset or file 'nope'"):
+        script("benchmarks/gpu.py", "--toy", "--only", "train", "--recipe", "nope", "--out", tmp_path)
+    with pytest.raises(SystemExit, match="there is no Jelly; there are: pumice, SpikingJelly, integers"):
+        script("benchmarks/gpu.py", "--toy", "--only", "steps", "--systems", "pumice,Jelly", "--out", tmp_path)
 
 
 def test_three_rules_on_the_same_network(script, tmp_path, capsys):

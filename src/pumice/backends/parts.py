@@ -15,8 +15,10 @@ from pumice.backends.evaluate import Evaluation, Evaluator, wanted_checks
 from pumice.backends.ranks import Ranks
 from pumice.errors import InputError, PumiceError
 from pumice.files.arrays import read_npz, write_npz
+from pumice.files.folders import make_folder
 from pumice.ir import Graph
 from pumice.ir.digest import graph_digests
+from pumice.requirements import installed
 
 PART_SAMPLES = 64
 _ARRAYS = (
@@ -51,7 +53,8 @@ def evaluate_in_parts(
 
     Args:
         graph: See `pumice.evaluate`, as the other arguments.
-        dataset: Likewise, the same for all processes.
+        dataset: Likewise, the same for all processes. If it has a method ``select(indices)`` that gives the samples
+            of these numbers, a process asks for those of its parts only.
         n: How many samples it holds.
         folder: The parts' folder, which all processes share.
         ranks: Which process this is; as torchrun says, if not given.
@@ -80,33 +83,30 @@ def evaluate_in_parts(
     checks = dict(wanted_checks(check))
     if n < 1:
         raise InputError("the dataset holds no sample")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror or error})") from error
+    make_folder(folder)
     runner = _Runner(graph, readout, options)
     count = -(-n // PART_SAMPLES)
     paths = [folder / f"part-{index:05d}-of-{count:05d}.npz" for index in range(count)]
+    n_checked = max(checks.values(), default=0) if ranks.rank == 0 else 0
+    meet = ranks.meeting()
+    mine = {*range(ranks.rank, count, ranks.world)}
     head: list[tuple[Any, ...]] = []
-    n_checked = max(checks.values(), default=0)
-    digests: list[str] = []
-    with ranks.together():
-        for index, samples in enumerate(_parts(dataset, n)):
-            if ranks.rank == 0:
-                head += samples[: max(n_checked - len(head), 0)]
-            is_mine = index % ranks.world == ranks.rank
-            digest = runner.digest(samples) if is_mine or ranks.rank == 0 else ""
-            digests.append(digest)
-            if is_mine:
-                runner.part(paths[index], samples, index * PART_SAMPLES, digest)
-            if progress is not None:
-                progress(index * PART_SAMPLES + len(samples))
+    digests: dict[int, str] = {}
+    wanted = [i for i in range(n) if i // PART_SAMPLES in mine or i < n_checked]
+    for index, numbered in itertools.groupby(_chosen(dataset, wanted, n), lambda sample: sample[0] // PART_SAMPLES):
+        samples = [sample for _, sample in numbered]
+        head += samples[: max(n_checked - len(head), 0)]
+        if index in mine:
+            digests[index] = runner.part(paths[index], samples, index * PART_SAMPLES)
+        if progress is not None:
+            progress(min(n, (index + 1) * PART_SAMPLES))
+    said = {index: digest for of_rank in meet(digests) for index, digest in of_rank.items()}
     if ranks.rank:
         return None
     checked = dict(runner.evaluator()(head, check=checks).checked) if checks else {}
     parts = [_read(path) for path in paths]
-    for path, part, digest in zip(paths, parts, digests, strict=True):
-        if str(part["digest"]) != digest:
+    for index, (path, part) in enumerate(zip(paths, parts, strict=True)):
+        if str(part["digest"]) != said[index]:
             raise InputError(
                 f"{path}: is of another evaluation that shares the folder, or the folder's file system is late; "
                 "run it again, or choose another folder"
@@ -114,13 +114,18 @@ def evaluate_in_parts(
     return _joined(parts, graph, checked, runner)
 
 
-def _parts(dataset: Iterable[tuple[Any, ...]], n: int) -> Iterator[list[tuple[Any, ...]]]:
-    samples, found = iter(dataset), 0
-    while part := list(itertools.islice(samples, min(PART_SAMPLES, n - found))):
-        found += len(part)
-        yield part
-    if found < n:
-        raise InputError(f"the dataset holds {found} samples, not {n}")
+def _chosen(dataset: Any, wanted: list[int], n: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """Samples with their numbers; of a dataset that can choose, the others are not made."""
+    if hasattr(dataset, "select"):
+        yield from zip(wanted, dataset.select(wanted), strict=True)
+        return
+    samples, done = iter(dataset), 0
+    for index in wanted:
+        passed = [*itertools.islice(samples, index - done), *itertools.islice(samples, 1)]
+        done += len(passed)
+        if done <= index:
+            raise InputError(f"the dataset holds {done} samples, not {n}")
+        yield index, passed[-1]
 
 
 class _Runner:
@@ -128,7 +133,8 @@ class _Runner:
 
     def __init__(self, graph: Graph, readout: str | None, options: dict[str, Any]) -> None:
         self._graph, self._readout, self._options = graph, readout, options
-        self._identity = f"{sorted(graph_digests(graph).items())}, {graph.info.get('unit')!r}, {readout!r}"
+        facts = (installed("pumice"), sorted(graph_digests(graph).items()), graph.info.get("unit"), readout)
+        self._identity = repr(facts)
         self._evaluator: Evaluator | None = None
         self.seconds = 0.0
 
@@ -143,12 +149,13 @@ class _Runner:
         """What preparing took."""
         return 0.0 if self._evaluator is None else self._evaluator.prepare_seconds
 
-    def part(self, path: Path, samples: list[tuple[Any, ...]], first: int, digest: str) -> None:
-        """Run and write a part, unless it is there."""
+    def part(self, path: Path, samples: list[tuple[Any, ...]], first: int) -> str:
+        """Run and write a part, unless it is there; its digest."""
+        digest = self.digest(samples)
         if path.exists():
             with suppress(PumiceError):  # a damaged one
                 if str(_read(path)["digest"]) == digest:
-                    return
+                    return digest
         result = self.evaluator()(samples, first=first)
         self.seconds += result.seconds
         steps = self._graph.timing.sample_steps if self._graph.timing else 0
@@ -164,6 +171,7 @@ class _Runner:
             "neuron_spikes": np.concatenate([*result.neuron_spikes.values()]),
         }
         write_npz(path, arrays)
+        return digest
 
     def digest(self, samples: list[tuple[Any, ...]]) -> str:
         """SHA-256 of the graph and of what enters; "" of samples that are none, which whoever runs them names."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from pumice.errors import InputError
 
@@ -57,23 +57,32 @@ class Ranks:
             )
         return cls(rank, world, local_rank, local_world)
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Leave the context when all processes have done so well; torchrun has said where they meet.
+    def meeting(self) -> Callable[[Any], list[Any]]:
+        """A function that each process calls once, in the end: it gives what all have called it with, by rank.
+
+        It waits for all. Torchrun has said where they meet.
 
         Raises:
             InputError: It has not.
+
+        Example:
+            >>> Ranks().meeting()("mine")
+            ['mine']
         """
         missing = [name for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
         if self.world > 1 and missing:
             raise InputError(f"there are {self.world} processes, but no {missing[0]}; start them with torchrun")
-        yield
+        return self._met
+
+    def _met(self, mine: Any) -> list[Any]:
         if self.world == 1:
-            return
+            return [mine]
         from torch import distributed
 
         distributed.init_process_group("gloo", timeout=_LONGEST_WAIT)
         try:
-            distributed.barrier()
+            found: list[Any] = [None] * self.world
+            distributed.all_gather_object(found, mine)
+            return found
         finally:
             distributed.destroy_process_group()

@@ -13,6 +13,7 @@ import typer
 from pumice.cli.progress import training_progress
 from pumice.cli.training_extra import training_extra
 from pumice.errors import CheckFailedError
+from pumice.files.folders import make_folder
 
 if TYPE_CHECKING:
     from pumice.pipeline import PipelineResult
@@ -36,7 +37,6 @@ def demo(
         from pumice.pipeline import run_pipeline
         from pumice.reporting import report as write_report
         from pumice.train import PRESETS, total_batches
-        from pumice.train.folders import make_folder
     recipe = PRESETS["digits"].overridden(settings or [])
     dataset = load_dataset(recipe.data.dataset)
     make_folder(report)

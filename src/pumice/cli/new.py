@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pumice.errors import InputError
+from pumice.files.folders import make_folder
 from pumice.files.write import replace_atomically
 
 TEMPLATE = Path(__file__).parent / "template"
@@ -24,7 +25,7 @@ def new(
         raise InputError(f"NAME must be letters, digits, '.', '_' and '-', got {folder.name!r}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is not empty; choose another name")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for file in FILES:
         text = (TEMPLATE / file).read_text(encoding="utf-8").replace("NAME", folder.name)
         with replace_atomically(folder / file) as temporary:

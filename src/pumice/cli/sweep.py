@@ -76,6 +76,8 @@ def sweep(
         raise InputError(f"interrupted; the same command goes on with {folder}") from None
     save_picture(study, folder / "sweep.svg")
     print(json.dumps(_summary(study)) if as_json else _text(study))
+    if study.best() is None:
+        raise InputError(f"no trial could be trained; what each ended in is said above, and in {folder}")
 
 
 def _line(trial: Trial) -> str:

@@ -12,6 +12,7 @@ from pumice.data.folds import hold_out, take_fold
 from pumice.data.fsdd import load_fsdd
 from pumice.data.image_files import ImageFiles
 from pumice.data.image_folder import load_image_folder
+from pumice.data.image_shards import load_image_shards
 from pumice.data.mnist import load_mnist
 from pumice.data.nmnist import load_nmnist
 from pumice.data.own_folder import load_folder
@@ -42,6 +43,7 @@ __all__ = [
     "load_folder",
     "load_fsdd",
     "load_image_folder",
+    "load_image_shards",
     "load_mnist",
     "load_nmnist",
     "make_encoder",

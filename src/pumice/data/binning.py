@@ -46,6 +46,7 @@ class EventBinner(AbstractEncoder):
         [2, 0, 0]
     """
 
+    without_chance = True
     sensor_shape: tuple[int, int, int]
     window: float
     mode: BinMode = "time"

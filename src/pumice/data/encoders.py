@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,12 @@ class AbstractEncoder(ABC):
 
     Attributes:
         steps: Time steps per sample, T >= 1.
+        without_chance: A class that says so does not use the generator in the `encode` that it defines; then samples
+            can be encoded without those before them.
     """
 
     steps: int
+    without_chance: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -75,6 +78,8 @@ class DirectEncoder(AbstractImageEncoder):
         [[[[[7, 7, 7]]]]]
     """
 
+    without_chance = True
+
     @property
     def value_range(self) -> tuple[int, int]:
         """The pixels' own range."""
@@ -115,6 +120,17 @@ def shows_images(encoder: AbstractEncoder) -> bool:
         True
     """
     return type(encoder) is DirectEncoder
+
+
+def draws(encoder: AbstractEncoder) -> bool:
+    """Whether an encoder may use its generator: the class whose `encode` it has does not say that this is not so.
+
+    Example:
+        >>> draws(DirectEncoder(8, (0, 16))), draws(RateEncoder(8, (0, 16)))
+        (False, True)
+    """
+    owner = next(of for of in type(encoder).__mro__ if "encode" in vars(of))
+    return not vars(owner).get("without_chance", False)
 
 
 EVENT_ENCODINGS = ("time", "count")

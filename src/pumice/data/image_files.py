@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +16,64 @@ from pumice.data.picture_transforms import PictureTransforms
 from pumice.data.pictures import as_colours, open_picture
 from pumice.errors import InputError
 from pumice.files.reading import shown
+from pumice.files.tar import TarMember
 
 IntArray = npt.NDArray[np.integer[Any]]
 MODES = {1: "L", 3: "RGB"}
 EIGHT_BITS = 0, 255
 
 
+class PictureList(Protocol):
+    """Where pictures lie, by index."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __getitem__(self, index: int, /) -> Path | TarMember:
+        """One's file, or its place in an archive."""
+
+
+class PackedNames:
+    """Texts, of which a million take tens of megabytes, and which worker processes share.
+
+    Args:
+        names: Names of files, as the system has them.
+
+    Example:
+        >>> names = PackedNames(["cat/1.png", "dog/2.png"])
+        >>> len(names), names[1]
+        (2, 'dog/2.png')
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        encoded = [os.fsencode(name) for name in names]
+        self.text = np.frombuffer(b"".join(encoded), np.uint8)
+        self.ends = np.cumsum([0, *map(len, encoded)])
+
+    @classmethod
+    def unpacked(cls, text: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]) -> PackedNames:
+        """The names that had these `text` and `ends`.
+
+        Raises:
+            ValueError: They do not fit each other.
+        """
+        if text.dtype != np.uint8 or text.ndim != 1 or not len(ends):
+            raise ValueError("it holds no names")
+        if ends[0] or (np.diff(ends) < 0).any() or ends[-1] != len(text):
+            raise ValueError("its names do not end where they should")
+        names = cls([])
+        names.text, names.ends = text, ends
+        return names
+
+    def __len__(self) -> int:
+        return len(self.ends) - 1
+
+    def __getitem__(self, index: int) -> str:
+        return os.fsdecode(self.text[self.ends[index] : self.ends[index + 1]].tobytes())
+
+
 class PackedPaths:
-    """Paths below one folder, of which a million take tens of megabytes, and which worker processes share.
+    """Paths below one folder.
 
     Args:
         root: The folder.
@@ -36,15 +86,13 @@ class PackedPaths:
     """
 
     def __init__(self, root: Path, names: Sequence[str]) -> None:
-        encoded = [os.fsencode(name) for name in names]
-        self._root, self._text = root, b"".join(encoded)
-        self._ends = np.cumsum([0, *map(len, encoded)])
+        self._root, self._names = root, PackedNames(names)
 
     def __len__(self) -> int:
-        return len(self._ends) - 1
+        return len(self._names)
 
     def __getitem__(self, index: int) -> Path:
-        return self._root / os.fsdecode(self._text[self._ends[index] : self._ends[index + 1]])
+        return self._root / self._names[index]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +111,11 @@ class PictureReader:
     drawn: PictureTransforms | None = None
     levels: int | None = None
 
-    def __call__(self, path: Path, rng: np.random.Generator | None = None) -> IntArray:
+    def __call__(self, path: Path | TarMember, rng: np.random.Generator | None = None) -> IntArray:
         """One image, shape (channels, height, width), uint8.
 
         Args:
-            path: The file.
+            path: The file, or its place in an archive.
             rng: Source of chance, for `drawn`; None: the picture as it is tested.
 
         Raises:
@@ -92,9 +140,9 @@ class ImageFiles:
     What it has of an array (`shape`, `ndim`, `dtype`) is that of all images together; `np.asarray` reads them all.
 
     Args:
-        paths: The files.
+        paths: Where they lie.
         read: Reads one.
-        indices: Which of the files, in order.
+        indices: Which of them, in order.
         image_shape: (channel, height, width) that each must have once it is read.
 
     Raises:
@@ -112,7 +160,7 @@ class ImageFiles:
 
     def __init__(
         self,
-        paths: PackedPaths,
+        paths: PictureList,
         read: PictureReader,
         indices: npt.NDArray[np.int64],
         image_shape: tuple[int, int, int],

@@ -9,16 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from pumice.data.dataset import ImageDataset, Split
-from pumice.data.image_files import EIGHT_BITS, MODES, ImageFiles, PackedPaths, PictureReader
-from pumice.data.picture_transforms import DRAWN, PictureTransforms
+from pumice.data.dataset import ImageDataset
+from pumice.data.image_files import PackedPaths
+from pumice.data.lazy_images import HELD_BACK, TRAIN, TRANSFORMS, held_back_part, images_in_files, picture_reader
 from pumice.data.pictures import IMAGE_SUFFIXES
 from pumice.errors import InputError
 from pumice.files.reading import reading, shown
 from pumice.files.text import name_problem
 
-TRAIN, HELD_BACK = "train", ("val", "test")
-TRANSFORMS: Mapping[str, Mapping[str, Any]] = {"Resize": {"size": 256}, "CenterCrop": {"size": 224}}
 _WANTED = "an image folder holds train/CLASS/FILE and val/CLASS/FILE (or test/CLASS/FILE), images of any size"
 
 
@@ -63,27 +61,17 @@ def load_image_folder(
         >>> data.image_shape, len(data.train), data.class_names
         ((3, 12, 12), 2, ('cat', 'dog'))
     """
-    if channels not in MODES:
-        raise InputError(f"channels must be one of {', '.join(map(str, MODES))}, got {channels!r}")
-    fixed = PictureTransforms("data.args.transforms", transforms)
-    drawn = None
-    if train_transforms is not None:
-        drawn = PictureTransforms("data.args.train_transforms", train_transforms, DRAWN)
-    read = PictureReader(channels, fixed, drawn)
+    read = picture_reader(channels, transforms, train_transforms)
     folder = _folder(root)
-    held_back = _held_back(folder, part)
+    there = [name for name in HELD_BACK if (folder / name).is_dir()]
+    held_back = held_back_part(folder, part, there, _WANTED)
     names = _class_names(folder / TRAIN)
     strangers = {*_class_names(folder / held_back)} - {*names}
     if strangers:
         raise InputError(f"{folder / held_back}: holds {', '.join(sorted(strangers)[:5])}, no class of {TRAIN}/")
-    listed = {place: _listed(folder / place, names, seed) for place in (TRAIN, held_back)}
-    first, _ = listed[TRAIN]
-    _, height, width = read(first[0]).shape
-    train, test = (
-        Split(ImageFiles(paths, read, np.arange(len(paths)), (channels, height, width)), labels)
-        for paths, labels in listed.values()
-    )
-    return ImageDataset(folder.name, train, test, names, EIGHT_BITS, source=f"images of the folder {folder.name}")
+    train, test = (_listed(folder / place, names) for place in (TRAIN, held_back))
+    source = f"images of the folder {folder.name}"
+    return images_in_files(folder.name, train, test, names, read, seed=seed, source=source)
 
 
 def _folder(root: str | Path | None) -> Path:
@@ -93,18 +81,6 @@ def _folder(root: str | Path | None) -> Path:
     if not (folder / TRAIN).is_dir():
         raise InputError(f"{shown(folder)}: holds no folder {TRAIN}; {_WANTED}")
     return folder.resolve()
-
-
-def _held_back(folder: Path, part: str | None) -> str:
-    if part is not None and part not in HELD_BACK:
-        raise InputError(f"part must be one of {', '.join(HELD_BACK)}, got {part!r}")
-    there = [name for name in HELD_BACK if (folder / name).is_dir()]
-    chosen = [name for name in there if part in {None, name}]
-    if len(chosen) == 1:
-        return chosen[0]
-    if chosen:
-        raise InputError(f'{folder}: holds {" and ".join(there)}; say which is held back: data.args.part="val"')
-    raise InputError(f"{folder}: holds no folder {part or ' or '.join(HELD_BACK)}; {_WANTED}")
 
 
 def _class_names(place: Path) -> tuple[str, ...]:
@@ -118,8 +94,8 @@ def _class_names(place: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _listed(place: Path, classes: tuple[str, ...], seed: int) -> tuple[PackedPaths, Any]:
-    """Files of a part in the order of its samples, and their classes."""
+def _listed(place: Path, classes: tuple[str, ...]) -> tuple[PackedPaths, Any]:
+    """Files of a part, and their classes."""
     names: list[str] = []
     counts: list[int] = []
     for name in classes:
@@ -130,9 +106,7 @@ def _listed(place: Path, classes: tuple[str, ...], seed: int) -> tuple[PackedPat
         raise InputError(f"{place / classes[counts.index(0)]}: holds no image; {_WANTED}")
     if not names:
         raise InputError(f"{place}: its sub-folders hold no image; {_WANTED}")
-    order = np.random.default_rng(seed).permutation(len(names))
-    labels = np.repeat(np.arange(len(classes)), counts)
-    return PackedPaths(place, [names[index] for index in order]), labels[order]
+    return PackedPaths(place, names), np.repeat(np.arange(len(classes)), counts)
 
 
 def _files(place: Path, name: str) -> list[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from pumice.errors import InputError, MissingExtraError
 from pumice.files.limits import Budget
 from pumice.files.reading import file_size, reading, shown
+from pumice.files.tar import TarMember
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 BYTES_PER_PIXEL = 4
@@ -16,7 +18,7 @@ BYTES_PER_PIXEL = 4
 OPAQUE = 255
 
 
-def open_picture(path: Path) -> tuple[Any, Budget]:
+def open_picture(path: Path | TarMember) -> tuple[Any, Budget]:
     """Decode a picture whose pixels were budgeted before they were unpacked.
 
     Returns:
@@ -32,14 +34,21 @@ def open_picture(path: Path) -> tuple[Any, Budget]:
         raise MissingExtraError("Pillow", "train", "image files") from error
     with reading(path, "an image", InputError), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its size, which is judged here
-        budget = Budget(str(path), file_size(path))
-        with Image.open(path) as image:
+        budget = Budget(str(path), path.size if isinstance(path, TarMember) else file_size(path))
+        with Image.open(_opened(path, budget)) as image:
             budget.take(BYTES_PER_PIXEL * image.width * image.height, "its pixels")
             image.load()
     return image, budget
 
 
-def as_colours(image: Any, path: Path, mode: str) -> Any:
+def _opened(path: Path | TarMember, budget: Budget) -> Path | BytesIO:
+    if isinstance(path, Path):
+        return path
+    budget.take(path.size, "its bytes")
+    return BytesIO(path.read())
+
+
+def as_colours(image: Any, path: Path | TarMember, mode: str) -> Any:
     """A picture of 8 bits in the mode "RGB" or "L", however it is stored.
 
     Raises:

@@ -13,6 +13,7 @@ from pumice.data.digits import load_digits
 from pumice.data.dvs_gesture import load_dvs_gesture
 from pumice.data.fsdd import load_fsdd
 from pumice.data.image_folder import load_image_folder
+from pumice.data.image_shards import load_image_shards
 from pumice.data.mnist import load_mnist
 from pumice.data.nmnist import load_nmnist
 from pumice.data.own_folder import load_folder
@@ -28,6 +29,7 @@ _LOADERS: dict[str, Callable[..., Dataset]] = {
     "fsdd": load_fsdd,
     "folder": load_folder,
     "image_folder": load_image_folder,
+    "image_shards": load_image_shards,
 }
 DATASET_NAMES = tuple(_LOADERS)
 
@@ -42,6 +44,7 @@ ARGUMENTS_FROM_FILES: dict[str, frozenset[str]] = {
         {"test_share", "seed", "value_range", "sensor_shape", "duration_us", "origin", "class_names"}
     ),
     "image_folder": frozenset({"part", "channels", "transforms", "train_transforms", "seed"}),
+    "image_shards": frozenset({"part", "channels", "transforms", "train_transforms", "seed", "class_names"}),
 }
 """What a file may say of a dataset: arguments that choose samples, never where to write or whether to download."""
 

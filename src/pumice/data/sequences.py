@@ -163,6 +163,7 @@ class SequenceEncoder(AbstractEncoder):
         [[[[[7, 8, 0, 0]]]]]
     """
 
+    without_chance = True
     range: tuple[int, int]
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +11,11 @@ from pumice.errors import FileFormatError, InputError, PumiceError, ResourceErro
 
 
 @contextmanager
-def reading(path: str | os.PathLike[str], what: str, family: type[FileFormatError | InputError]) -> Iterator[None]:
+def reading(path: object, what: str, family: type[FileFormatError | InputError]) -> Iterator[None]:
     """Turn errors of the system, of parsers and of memory into ours.
 
     Args:
-        path: The file.
+        path: The file, or what stands for it in messages.
         what: What it should be, for the message: "a network file".
         family: The error that it becomes.
 
@@ -42,14 +41,14 @@ def reading(path: str | os.PathLike[str], what: str, family: type[FileFormatErro
         raise family(f"{shown(path)}: is not {what}, or is damaged ({first_line(error)})") from error
 
 
-def shown(path: str | os.PathLike[str]) -> str:
+def shown(path: object) -> str:
     r"""A path as messages have it.
 
     Example:
         >>> shown("a.net"), shown("a\0.net")
         ('a.net', "'a\\x00.net'")
     """
-    text = os.fspath(path)
+    text = str(path)
     return text if text.isprintable() else repr(text)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pumice.data import ARGUMENTS_FROM_FILES, Split, load_dataset
+from pumice.data.encoders import draws
 from pumice.errors import InputError
 from pumice.ir import Graph, torch_to_lava
 from pumice.train import Recipe, encode
@@ -50,6 +51,16 @@ class RecordedTest:
         lengths = None if self._split.lengths is None else self._encoder.own_steps(self._split.lengths)
         return zip(streams, self.labels, *(() if lengths is None else (lengths,)), strict=True)
 
+    def select(self, indices: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+        """The samples of these numbers, in rising order; the others are not decoded, unless an encoder draws."""
+        if draws(self._encoder):  # its values depend on the samples before
+            wanted = {*indices}
+            return (sample for number, sample in enumerate(self) if number in wanted)
+        chosen = np.array(indices, np.int64)
+        return iter(
+            replace(self, labels=self.labels[chosen], _split=self._split.select(chosen)) if len(chosen) else ()
+        )
+
 
 def recorded_test(
     graph: Graph,
@@ -81,7 +92,7 @@ def recorded_test(
         raise InputError(f"the file's recipe is not one of this version of pumice: {error}") from error
     check_own_code(recipe, "the network's file", trust)
     recipe = with_arguments_of_effect_left_out(recipe).overridden(settings)
-    dataset, _ = prepare_data(recipe, load_dataset(recipe.data.dataset, root, **recipe.data.args))
+    dataset, _ = prepare_data(recipe, load_dataset(recipe.data.dataset, root, **recipe.data_arguments()))
     split = dataset.test.first(limit)
     return RecordedTest(dataset.name, split.labels, recipe, split, build_encoder(recipe, dataset))
 

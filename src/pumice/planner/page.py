@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pumice.errors import InputError
+from pumice.files.folders import make_folder
 from pumice.files.write import replace_atomically
 from pumice.planner.activity import Floats
 from pumice.planner.plans import Plan
@@ -43,10 +43,7 @@ def write_page(plan: Plan, folder: str | os.PathLike[str]) -> Path:
     Raises:
         InputError: It cannot be written.
     """
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: {error.strerror or error}") from error
+    make_folder(Path(folder))
     path = Path(folder) / "plan.html"
     with replace_atomically(path) as temporary:
         temporary.write_text(as_page(plan), encoding="utf-8")

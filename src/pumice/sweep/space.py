@@ -34,6 +34,12 @@ class Range:
         """Whether its numbers are integers."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
+    def examples(self) -> list[int | float]:
+        """Its ends, and a fraction between them where there are fractions."""
+        return (
+            [self.low, self.high] if self.is_integer else [self.low, self.high, self.low + (self.high - self.low) / 3]
+        )
+
     def suggested(self, trial: Any, key: str) -> int | float:
         """A value, from Optuna's trial."""
         if self.is_integer:
@@ -50,6 +56,10 @@ class Choice:
     """
 
     values: tuple[str, ...]
+
+    def examples(self) -> list[Any]:
+        """All of them."""
+        return [json.loads(value) for value in self.values]
 
     def suggested(self, trial: Any, key: str) -> Any:
         """A value, from Optuna's trial."""
@@ -87,9 +97,10 @@ def parse_space(texts: Sequence[str]) -> dict[str, Range | Choice]:
 def _range(text: str, given: str) -> Range:
     try:
         low, high = (_number(end) for end in given.split(".."))
-    except ValueError:
+        finite = math.isfinite(low) and math.isfinite(high)
+    except (ValueError, OverflowError):
         raise InputError(f"--over {text}: {_EXAMPLE}") from None
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+    if not (finite and low < high):
         raise InputError(f"--over {text}: the first number must be below the second, and both finite")
     return Range(low, high, log=low > 0 and high / low >= LOG_FROM)
 

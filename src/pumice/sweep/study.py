@@ -15,11 +15,11 @@ import torch
 
 from pumice.data import Dataset
 from pumice.errors import InputError, MissingExtraError, PumiceError
+from pumice.files.folders import make_folder
 from pumice.files.lock import locked_folder
 from pumice.files.write import replace_atomically
 from pumice.sweep.space import Choice, Range
 from pumice.train import Recipe, Trained, load_checkpoint, train
-from pumice.train.folders import make_folder
 from pumice.train.history import FINETUNE, FLOAT
 from pumice.train.next_epoch import kept_record
 
@@ -83,8 +83,13 @@ class Sweep:
         if sampler == "grid" and (ranges := [key for key, what in space.items() if isinstance(what, Range)]):
             raise InputError(f"--sampler grid takes lists of values, and {ranges[0]} is a range; use tpe or random")
         for key, what in space.items():
-            for value in [what.low, what.high] if isinstance(what, Range) else map(json.loads, what.values):
-                recipe.overridden([_setting(key, value)])
+            if key == "name":
+                raise InputError("--over name: a trial's name is the recipe's and its number; leave it out")
+            for value in what.examples():
+                try:
+                    recipe.overridden([_setting(key, value)])
+                except InputError as error:
+                    raise InputError(f"--over: {str(error).removeprefix('--set: ')}") from error
         self.recipe, self.space, self.folder, self._sampler = recipe, space, folder, sampler
         make_folder(folder)
         self._study = self._opened()

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pumice.errors import InputError, MissingExtraError, PumiceWarning
+from pumice.files.folders import make_folder
 from pumice.files.write import replace_atomically
-from pumice.train.folders import make_folder
 from pumice.train.history import EpochRecord
 from pumice.train.loggers import log_function
 from pumice.train.recipe import LoggingSection

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from pumice.data import AbstractEncoder, Dataset, Split
+from pumice.data.encoders import draws
 from pumice.errors import FileFormatError, InputError
 from pumice.train.averaging import WeightAverage
 from pumice.train.build import GIVEN, build_encoder, build_network, deploy, example_input, prepare_data
@@ -126,7 +127,7 @@ class Trained:
         """
         test, options = self.dataset.test, {"seed": self.recipe.seed, "workers": self.recipe.data.workers}
         # A random encoding is drawn sample after sample: it cannot be shared without changing the samples.
-        if fabric is None or fabric.world_size == 1 or self.recipe.data.encoding == "rate":
+        if fabric is None or fabric.world_size == 1 or draws(self.encoder):
             counts = predict_counts(self.model, self.encoder, test.samples, lengths=self.steps_of(test), **options)
             return float((predict(counts) == test.labels).mean())
         mine = test.select(np.arange(fabric.global_rank, len(test), fabric.world_size))

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -22,17 +21,20 @@ GRAPH = with_reset_schedule(chain((4,), [5, 3], seed=0).replace(timing=Timing(ST
 SAMPLES = [*zip(np.random.default_rng(0).integers(0, 2, (N, STEPS, 4)), [0, 1, 2] * 4, [6, 3] * 6, strict=False)]
 
 
-class Alone(Ranks):
-    """A rank that does not wait for the others."""
+SAID = {}
 
-    @contextmanager
-    def together(self):
-        yield
+
+class Alone(Ranks):
+    """A rank that does not wait for the others, but knows what those before it said."""
+
+    def meeting(self):
+        return lambda mine: SAID.update({self.rank: mine}) or [*SAID.values()]
 
 
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch):
     monkeypatch.setattr(parts, "PART_SAMPLES", 4)
+    SAID.clear()
 
 
 def figures(result):
@@ -55,6 +57,36 @@ def test_ranks_together_give_the_whole(tmp_path):
     assert dict(found.checked) == dict(whole.checked)
 
 
+class Choosing:
+    """Makes those samples only that it is asked for."""
+
+    def __init__(self):
+        self.made = []
+
+    def __len__(self):
+        return N
+
+    def select(self, indices):
+        for index in indices:
+            self.made.append(index)
+            yield SAMPLES[index]
+
+
+def test_a_rank_makes_the_samples_of_its_parts_only(tmp_path):
+    theirs, mine = Choosing(), Choosing()
+    assert in_parts(tmp_path, 1, 2, samples=theirs) is None
+    found = in_parts(tmp_path, 0, 2, samples=mine, check={"reference": 6})
+    assert (theirs.made, mine.made) == ([4, 5, 6, 7], [0, 1, 2, 3, 4, 5, 8, 9, 10])
+    whole = pumice.evaluate(GRAPH, SAMPLES, check={"reference": 6})
+    assert (figures(found), dict(found.checked)) == (figures(whole), dict(whole.checked))
+
+
+def test_fewer_parts_than_ranks(tmp_path):
+    for rank in (4, 3, 2, 1):
+        assert in_parts(tmp_path, rank, 5) is None
+    assert figures(in_parts(tmp_path, 0, 5)) == figures(pumice.evaluate(GRAPH, SAMPLES))
+
+
 def count_runs(monkeypatch):
     runs = []
     call = parts.Evaluator.__call__
@@ -72,7 +104,7 @@ def test_what_is_done_is_not_run_again(tmp_path, monkeypatch):
     assert runs == [4, 4, 3, 4]
 
 
-@pytest.mark.parametrize("what", ["sample", "label", "length", "graph", "readout"])
+@pytest.mark.parametrize("what", ["sample", "label", "length", "graph", "readout", "version"])
 def test_parts_of_something_else_are_run_again(what, tmp_path, monkeypatch):
     in_parts(tmp_path)
     stream, label, length = SAMPLES[5]
@@ -80,6 +112,8 @@ def test_parts_of_something_else_are_run_again(what, tmp_path, monkeypatch):
     samples = [*SAMPLES[:5], other.get(what, SAMPLES[5]), *SAMPLES[6:]]
     graph = chain((4,), [5, 3], seed=1).replace(timing=Timing(STEPS, STEPS)) if what == "graph" else GRAPH
     options = {"readout": "v"} if what == "readout" else {}
+    if what == "version":
+        monkeypatch.setattr(parts, "installed", lambda name: "0.0.1")
     runs = count_runs(monkeypatch)
     found = in_parts(tmp_path, samples=samples, graph=graph, **options)
     assert runs == ([4] if what in other else [4, 4, 3])
@@ -90,10 +124,11 @@ def test_a_part_of_another_evaluation_is_not_added_up(tmp_path, monkeypatch):
     other = chain((4,), [5, 3], seed=1).replace(timing=Timing(STEPS, STEPS))
     part = parts._Runner.part
 
-    def replaced_meanwhile(self, path, samples, first, digest):
-        part(self, path, samples, first, digest)
+    def replaced_meanwhile(self, path, samples, first):
+        digest = part(self, path, samples, first)
         if self._graph is GRAPH and first == 4:
-            in_parts(tmp_path, graph=other)
+            part(parts._Runner(other, None, {}), path, samples, first)
+        return digest
 
     monkeypatch.setattr(parts._Runner, "part", replaced_meanwhile)
     with pytest.raises(InputError, match="is of another evaluation"):
@@ -130,11 +165,11 @@ from pathlib import Path
 from pumice.backends import parts
 parts.PART_SAMPLES = 2
 run = parts._Runner.part
-def slow(self, path, samples, first, digest):
+def slow(self, path, samples, first):
     if os.environ["RANK"] == "1" and first > 4 and not Path("killed").exists():
         Path("waiting").write_text(str(os.getpid()))
         time.sleep(600)
-    run(self, path, samples, first, digest)
+    return run(self, path, samples, first)
 parts._Runner.part = slow
 from pumice.cli import main
 sys.exit(main(sys.argv[1:]))

@@ -38,6 +38,13 @@ def test_bad_options(options, words, command):
     assert (code, words in err) == (2, True)
 
 
+def test_a_sweep_of_which_nothing_comes_says_so(command, tmp_path):
+    wanted = "--set training.loss=count_margin --set training.loss_args.false_count=0"  # no sample has 50 spikes
+    code, out, err = command(f"sweep digits --over training.loss_args.true_count=50,60 {wanted} --trials 2 {SMALL}")
+    assert (code, out.count("spikes do not fit")) == (2, 2)
+    assert err.endswith("no trial could be trained; what each ended in is said above, and in out\n")
+
+
 def test_jobs_run_the_command_without_submitting():
     given = [
         "sweep",

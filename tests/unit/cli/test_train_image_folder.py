@@ -30,6 +30,12 @@ def folder(write_pictures, tmp_path_factory):
     return write_pictures(tmp_path_factory.mktemp("photos"), n=8)
 
 
+@pytest.fixture(scope="module")
+def shards(folder, as_shards, tmp_path_factory):
+    """The same pictures in tar archives."""
+    return as_shards(folder, tmp_path_factory.mktemp("shards"))
+
+
 def toy(preset, *settings):
     return find_recipe(preset).overridden([*SETTINGS, *TOYS[preset], *settings])
 
@@ -39,7 +45,7 @@ def load(recipe, folder):
 
 
 @pytest.mark.parametrize("preset", [pytest.param("imagenet-resnet34", marks=pytest.mark.slow), "imagenet-stmixer"])
-def test_from_the_folder_to_the_evaluated_file(command, folder, preset):
+def test_from_the_folder_to_the_evaluated_file(command, folder, shards, preset):
     settings = " ".join(f"--set {setting}" for setting in [*SETTINGS, *TOYS[preset]])
     for line in (
         f"train {preset} --data-root {folder} -o a.pt {settings}",
@@ -50,16 +56,17 @@ def test_from_the_folder_to_the_evaluated_file(command, folder, preset):
         assert code == 0, err
     deployed = load_checkpoint("a.pt").history[-1]
     assert deployed.phase == "finetune"
-    for workers in (0, 1):
-        code, out, err = command(f"evaluate a.net --data-root {folder} --json --set data.workers={workers}")
+    in_shards = f"{shards} --set data.dataset=image_shards --set data.cache=cache"
+    for root, workers in ((folder, 0), (folder, 1), (in_shards, 1)):
+        code, out, err = command(f"evaluate a.net --data-root {root} --json --set data.workers={workers}")
         assert code == 0, err
         found = json.loads(out)
         assert (found["samples"], found["accuracy"]) == (16, deployed.test_accuracy)
     assert json.loads(pumice.load("a.net").info["recipe"])["data"]["args"]["transforms"]["CenterCrop"]["size"] == SIDE
 
 
-def test_workers_and_interruptions_change_no_bit(folder, tmp_path):
-    """Interrupted in the middle of an epoch, and gone on with by other processes."""
+def test_workers_interruptions_and_shards_change_no_bit(folder, shards, tmp_path):
+    """Interrupted in the middle of an epoch, and gone on with by other processes, from tar archives."""
     recipe = toy("imagenet-resnet34", "training.checkpoint_every_steps=1")
     data = load(recipe, folder)
     whole = train(recipe, data)
@@ -73,7 +80,8 @@ def test_workers_and_interruptions_change_no_bit(folder, tmp_path):
         train(recipe, data, checkpoint_path=path, on_batch=interrupt)
     checkpoint = load_checkpoint(path)
     assert checkpoint.position.batches == 1
-    resumed = train(recipe.overridden(["data.workers=1"]), data, checkpoint_path=path, resume_from=checkpoint)
+    packed = load_dataset("image_shards", shards, **recipe.data_arguments())
+    resumed = train(recipe.overridden(["data.workers=1"]), packed, checkpoint_path=path, resume_from=checkpoint)
     assert resumed.history == whole.history
     for name, value in whole.model.state_dict().items():
         assert torch.equal(resumed.model.state_dict()[name], value), name
@@ -88,6 +96,16 @@ def test_each_epoch_sees_other_parts_and_workers_give_the_same(folder):
     assert first[0].shape == (8, 3, SIDE, SIDE, 2)
     other = [batch.x for batch in Batches(runs[0]).epoch(2)]
     assert not torch.equal(torch.cat(first).sum(0), torch.cat(other).sum(0))
+
+
+def test_ranks_share_batches_of_shards(folder, shards):
+    recipe = toy("imagenet-resnet34", "data.workers=1")
+    whole = [batch.x for batch in Batches(start(recipe, load(recipe, folder))).epoch(1)]
+    run = start(recipe, load_dataset("image_shards", shards, **recipe.data_arguments()))
+    shares = [[batch.x for batch in Batches(run).epoch(1, rank=rank, world=2)] for rank in (0, 1)]
+    for batch, first, second in zip(whole, *shares, strict=True):
+        assert torch.equal(batch[::2], first)
+        assert torch.equal(batch[1::2], second)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from pumice.data import DirectEncoder, RateEncoder, make_encoder
+from pumice.data.encoders import draws
 from pumice.errors import InputError
 
 
@@ -39,3 +40,21 @@ def test_bad_encoders():
         make_encoder("latency", 3, (0, 16))
     with pytest.raises(InputError, match="at least one time step, got 0"):
         make_encoder("direct", 0, (0, 16))
+
+
+def test_who_draws():
+    """A class that only inherits the promise has not made it."""
+
+    class Own(DirectEncoder):
+        def encode(self, samples, rng):
+            return super().encode(samples, rng) + rng.integers(0, 2)
+
+    class Renamed(DirectEncoder):
+        pass
+
+    assert [draws(kind(3, (0, 16))) for kind in (DirectEncoder, Renamed, Own, RateEncoder)] == [
+        False,
+        False,
+        True,
+        True,
+    ]

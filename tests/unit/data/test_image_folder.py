@@ -62,7 +62,8 @@ def test_images_are_those_of_torchvisions_own_folder(folder):
 def test_a_part_of_the_picture_is_that_which_torchvision_draws(folder):
     data = load(folder, train_transforms=DRAWN)
     image = data.train.samples.drawn(2, np.random.default_rng(7))
-    again = load(folder).train.samples._paths[2]
+    images = load(folder).train.samples
+    again = images._paths[images._indices[2]]
     torch.manual_seed(int(np.random.default_rng(7).integers(2**32)))
     drawn = transforms.RandomResizedCrop(16)(Image.open(again).convert("RGB"))
     np.testing.assert_array_equal(image, np.asarray(drawn).transpose(2, 0, 1))
@@ -201,9 +202,9 @@ def mkdirs(*places):
     ("change", "options", "message"),
     [
         (lambda f: (f / "train").rename(f / "Train"), {}, "holds no folder train; an image folder holds train/CLASS"),
-        (lambda f: (f / "val").rename(f / "valid"), {}, "holds no folder val or test; an image folder"),
+        (lambda f: (f / "val").rename(f / "valid"), {}, "holds no val or test; an image folder"),
         (lambda f: mkdirs(f / "test" / "cat"), {}, r"holds val and test; say which is held back: data\.args\.part="),
-        (lambda f: None, {"part": "test"}, "holds no folder test; an"),
+        (lambda f: None, {"part": "test"}, "holds no test; an"),
         (lambda f: None, {"part": "train"}, "part must be one of val, test, got 'train'"),
         (lambda f: mkdirs(f / "train" / "owl"), {}, "owl: holds no image"),
         (lambda f: mkdirs(f / "val" / "owl"), {}, "val: holds owl, no class of train/"),

@@ -41,6 +41,28 @@ def test_the_user_does(sounds, tmp_path):
     assert (tmp_path / "x").is_dir()
 
 
+def test_the_recipes_own_cache_is_used_when_the_user_says_so(sounds, tmp_path):
+    recorded_test(recording(dataset="fsdd", encoding="time"), str(sounds), settings=[f"data.cache={tmp_path / 'x'}"])
+    assert (tmp_path / "x").is_dir()
+
+
+@pytest.mark.parametrize("encoding", ["direct", "rate"])
+def test_samples_are_chosen(encoding, monkeypatch):
+    """With an encoder that draws, too, they are those of the whole."""
+    test = recorded_test(recording(dataset="digits", encoding=encoding, steps=3), None, 20)
+    whole, encoded = [*test], []
+    counted = type(test._encoder).encode
+    monkeypatch.setattr(
+        type(test._encoder), "encode", lambda self, x, rng: encoded.append(len(x)) or counted(self, x, rng)
+    )
+    chosen = [*test.select([1, 2, 17])]
+    for (stream, label), index in zip(chosen, (1, 2, 17), strict=True):
+        np.testing.assert_array_equal(stream, whole[index][0])
+        assert label == whole[index][1]
+    assert sum(encoded) == {"direct": 3, "rate": 20}[encoding] + 1  # one to see how large they are
+    assert [*test.select([])] == []
+
+
 def test_a_file_does_not_download(tmp_path):
     with pytest.raises(InputError, match="mnist is not there"):
         recorded_test(recording(dataset="mnist", args={"download": True}), str(tmp_path))

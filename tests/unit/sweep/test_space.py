@@ -38,6 +38,7 @@ def test_integers_are_those_whose_ends_are():
         (["a=1..2..3"], "expected KEY="),
         (["a=2..1"], "must be below"),
         (["a=1..inf"], "both finite"),
+        ([f"a=1..1{400 * '0'}"], "expected KEY="),
         (["a=1"], "at least two values"),
         (["a=1,1"], "at least two values"),
         (["a=1,2", "a=3,4"], "given twice"),

@@ -105,7 +105,10 @@ def test_a_trial_that_fails_says_why_and_the_sweep_goes_on(tmp_path):
         (SPACE, [], {"sampler": "guess"}, "must be one of tpe, random, grid"),
         (SPACE, [], {"sampler": "grid"}, "training.lr is a range"),
         (["training.ler=1,2"], [], {}, "training.lr"),
-        (["training.lr=-1..1"], [], {}, "training.lr"),
+        (["training.lr=-1..1"], [], {}, "^--over: training.lr"),
+        (["training.batch_size=2.0..16"], [], {}, "^--over: training.batch_size.* valid integer, .* fractional part"),
+        (["neuron.surrogate=arctan,nope"], [], {}, "^--over: neuron.surrogate.*nope"),
+        (["name=a,b"], [], {}, "a trial's name is the recipe's and its number"),
     ],
 )
 def test_what_cannot_be_swept(over, changes, options, words, tmp_path):

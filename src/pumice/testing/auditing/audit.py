@@ -11,6 +11,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from pumice.errors import InputError
+from pumice.files.folders import make_folder
+from pumice.files.write import write_bytes
 from pumice.testing.auditing.case import Case
 from pumice.testing.auditing.draw import draw_case
 from pumice.testing.auditing.report import AuditReport, Failure
@@ -131,7 +133,7 @@ def _failure(index: int, case: Case, outcome: Outcome, run: Run, *, seed: int, o
     path = None
     if out is not None:
         folder = Path(out)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         path = folder / f"network_{seed}_{index}.py"
-        path.write_text(script)
+        write_bytes(path, script.encode())
     return Failure(index, outcome.reason, last.detail, small, script, path)

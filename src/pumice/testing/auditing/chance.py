@@ -116,8 +116,8 @@ def block(rng: Rng) -> Drawn:
 
 def synapse(rng: Rng, *, image: bool, tags: bool = True) -> Drawn:
     """One of the synapses that are used on images, or on rows of neurons."""
-    of_images = ["conv", "conv", "conv", "identity", "identity", "mixing", "linear", "convt", "upsample"]
-    kind = pick(rng, of_images if image else ["dense", "dense", "identity", "linear"])
+    of_images = ["conv", "conv", "conv", "identity", "one-to-one", "mixing", "linear", "convt", "upsample"]
+    kind = pick(rng, of_images if image else ["dense", "dense", "identity", "one-to-one", "linear"])
     drawn: Drawn = {"kind": kind, "out": pick(rng, [1, 2, 3, 4, 4, 8])}
     if kind == "conv":
         drawn |= conv(rng)

@@ -201,7 +201,19 @@ def _merge(sketch: _Sketch, source: int) -> tuple[tuple[int, ...], Drawn]:
         drawn["concat"] = True
     if one_in(rng, 8):
         drawn["delay"] = True
+    if one_in(rng, 5):
+        drawn["recurrent"] = {"kind": pick(rng, ["one-to-one", "channels"])}
     return sources, drawn
+
+
+def _inhibition(sketch: _Sketch, source: int) -> tuple[tuple[int, ...], Drawn]:
+    rng = sketch.rng
+    drawn = _of_block(sketch, source) | {
+        "strength": pick(rng, [1 / 32, 0.5, 1.0, 1.0, 2.0, 4.0, chance.real(rng, 0.04, 4)])
+    }
+    if one_in(rng, 4):
+        drawn["params"]["gradient"] = pick(rng, ["hm2bp", "stbp"])
+    return (source,), drawn
 
 
 def _residual(sketch: _Sketch, source: int) -> tuple[tuple[int, ...], Drawn]:
@@ -270,6 +282,7 @@ _DRAWN: dict[str, Callable[[_Sketch, int], tuple[tuple[int, ...], Drawn]]] = {
     "conv": _conv,
     "pool": _pool,
     "recurrent": lambda sketch, source: ((source,), _of_block(sketch, source)),
+    "inhibition": _inhibition,
     "flatten": _nothing,
     "merge": _merge,
     "residual": _residual,
@@ -296,7 +309,7 @@ _FOR: dict[str, list[str]] = {
         "patches",
         "flatten",
     ],
-    "row": ["dense", "dense", "recurrent", "merge", "merge", "current", "add"],
+    "row": ["dense", "dense", "recurrent", "inhibition", "merge", "merge", "current", "add"],
     "current": ["neurons", "neurons", "neurons", "add", "mixer", "conv", "dense", "merge"],
 }
 """What may come behind an image of spikes, a row of neurons, or a current."""

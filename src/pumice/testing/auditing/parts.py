@@ -7,7 +7,7 @@ from math import gcd
 from typing import Any
 
 from pumice.testing.auditing.pen import LIF, Pen, Value, call_source, norm_source, params_source
-from pumice.testing.auditing.synapses import conv_options, write_synapse
+from pumice.testing.auditing.synapses import conv_options, write_recurrent, write_synapse
 
 Options = Mapping[str, Any]
 Writer = Callable[[Pen, Sequence[Value], Options], Value]
@@ -73,6 +73,20 @@ def _recurrent(pen: Pen, values: Sequence[Value], options: Options) -> Value:
     return pen.let(f"{block}({value.name})", (out,))
 
 
+def _inhibition(pen: Pen, values: Sequence[Value], options: Options) -> Value:
+    value = pen.flat(pen.spikes(values[0]))
+    out = max(2, int(options.get("out", 4)))
+    params = {name: x for name, x in dict(options.get("params", LIF)).items() if name not in _NOT_INHIBITED}
+    own = {"strength": options["strength"]} if "strength" in options else {}
+    fitting = {**options, "params": params, "library": "nn"}
+    block = _block(pen, "inhibition", "LateralInhibition", fitting, value.size, out, **own)
+    return pen.let(f"{block}({value.name})", (out,))
+
+
+_NOT_INHIBITED = ("norm", "persistent_state")
+"""What neurons that inhibit each other do not have."""
+
+
 def _conv(pen: Pen, values: Sequence[Value], options: Options) -> Value:
     value = pen.spikes(values[0])
     if not value.is_image:
@@ -117,8 +131,10 @@ def _merge(pen: Pen, values: Sequence[Value], options: Options) -> Value:
         synapses.append(written[0])
         read.append(value.name)
         shape = (shape[0] + written[1][0], *shape[1:]) if shape and concat else written[1]
-    own = {"concat": True} if concat else {}
+    own: dict[str, Any] = {"concat": True} if concat else {}
     own |= {"delay": True} if options.get("delay", False) else {}
+    if "recurrent" in options:
+        own["recurrent"] = write_recurrent(pen, shape, options["recurrent"])
     params = params_source(options.get("params", LIF), norm=False)
     block = pen.module("merge", call_source("nn.Merge", params, *synapses, **own), str(options.get("tag", "")))
     return pen.let(f"{block}({', '.join(read)})", shape)
@@ -239,6 +255,7 @@ WRITERS: dict[str, Writer] = {
     "conv": _conv,
     "pool": _pool,
     "recurrent": _recurrent,
+    "inhibition": _inhibition,
     "flatten": _flatten,
     "merge": _merge,
     "residual": _residual,

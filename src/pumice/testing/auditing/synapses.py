@@ -60,6 +60,22 @@ def write_synapse(
     return None
 
 
+def write_recurrent(pen: Pen, shape: Shape, wishes: Options) -> str:
+    """Make a synapse from neurons of this shape to themselves: kind ("one-to-one", or over channels) and tag.
+
+    Returns:
+        The attribute that holds it.
+    """
+    channels = shape[0]
+    if wishes.get("kind") == "one-to-one":
+        source = call_source("nn.OneToOneSynapse", channels)
+    elif len(shape) > 1:
+        source = call_source("nn.ConvSynapse", channels, channels, (3, 3), padding=(1, 1))
+    else:
+        source = call_source("nn.DenseSynapse", channels, channels)
+    return pen.module("synapse", source, str(wishes.get("tag", "")))
+
+
 def _norm(wishes: Options, threshold: float | None) -> dict[str, str]:
     name = wishes.get("norm")
     if name not in OURS:
@@ -72,7 +88,7 @@ def _attempts(value: Value, wishes: Options, target: Shape | None) -> Iterator[t
     kind = wishes.get("kind", "dense")
     if value.is_image:
         kind = {"dense": "linear"}.get(kind, kind)
-    elif kind not in {"identity", "linear"}:
+    elif kind not in {"identity", "linear", "one-to-one"}:
         kind = "dense"
     out = wishes.get("out", 4) if target is None else target[0]
     wished = {**wishes, "out": out}
@@ -119,6 +135,10 @@ def _dense(value: Value, wishes: Options, norm: dict[str, str]) -> tuple[str, Sh
 
 def _identity(value: Value, wishes: Options, norm: dict[str, str]) -> tuple[str, Shape]:
     return call_source("nn.IdentitySynapse", value.shape[0], **norm), value.shape
+
+
+def _one_to_one(value: Value, wishes: Options, norm: dict[str, str]) -> tuple[str, Shape]:
+    return call_source("nn.OneToOneSynapse", value.shape[0], **norm), value.shape
 
 
 def _mixing(value: Value, wishes: Options, norm: dict[str, str]) -> tuple[str, Shape]:
@@ -172,5 +192,6 @@ _KINDS = {
     "identity": _identity,
     "linear": _linear,
     "mixing": _mixing,
+    "one-to-one": _one_to_one,
     "upsample": _upsample,
 }

@@ -59,7 +59,8 @@ class DataSection(Section):
         dataset: "digits" (bundled), or one that needs a data root: "mnist", "cifar10" (images), "nmnist",
             "dvs_gesture" (events), "fsdd" (spoken digits, as events), "folder" (your own files, see
             `pumice.data.load_folder`), "image_folder" (images that need not fit in memory, as ImageNet, see
-            `pumice.data.load_image_folder`); or "package.module:function" of your own, which gives a
+            `pumice.data.load_image_folder`), "image_shards" (the same in WebDataset's tar files, see
+            `pumice.data.load_image_shards`); or "package.module:function" of your own, which gives a
             `pumice.data.Dataset`.
         args: The dataset's own keyword arguments, such as fsdd's `leave_out`.
         encoding: For images "direct" (image repeated as graded input) or "rate" (Bernoulli spikes); for events
@@ -79,7 +80,8 @@ class DataSection(Section):
         validation: Fraction of the training split that is kept from training, for early stopping.
         noise: Images: standard deviation, in grey levels, of noise added in training, rounded to integers.
         augment: Random changes in training: name -> arguments, see `pumice.data.augment`.
-        cache: Folder for encoded recordings of events; None keeps them in memory.
+        cache: Folder for encoded recordings of events, or for the places of images in shards; None keeps them in
+            memory.
         workers: Processes that prepare samples; 0 uses the training process. Does not change the result.
     """
 

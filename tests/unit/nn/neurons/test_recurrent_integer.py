@@ -24,16 +24,17 @@ def case():
     return z, matrix, bias, *decays, 60.0, 60.0, Triangle(), nn.DenseSynapse(N, N).linear
 
 
-def unrolled(z, matrix, bias, decay_u, decay_v, vth, scale, surrogate, _linear, late=0):  # noqa: PLR0917 -- as autograd
+def unrolled(z, matrix, bias, decay_u, decay_v, vth, scale, surrogate, linear, late=0):  # noqa: PLR0917 -- as autograd
     """The same by torch's autograd: straight through rounding, and no gradient of the reset."""
-    u = v = torch.zeros(len(z), N, dtype=torch.float64)
+    of_channel = [x.double().reshape(-1, *[1] * (z.ndim - 3)) for x in (1 - decay_u / 4096, 1 - decay_v / 4096, bias)]
+    keep_u, keep_v, drive = of_channel
+    u = v = torch.zeros_like(z[..., 0], dtype=torch.float64)
     spikes = []
-    for t in range(T):
+    for t in range(z.shape[-1]):
         back = spikes[-1 - late] if len(spikes) > late else torch.zeros_like(u)
-        leaked = [x * (1 - decay / 4096) for x, decay in ((u, decay_u.double()), (v, decay_v.double()))]
-        leaked = [straight_through(torch.trunc(x), x) for x in leaked]
-        u = leaked[0] + 64 * (z[..., t].double() + back @ matrix.double().T)
-        v = leaked[1] + u + 64 * bias.double()
+        leaked = [straight_through(torch.trunc(x * keep), x * keep) for x, keep in ((u, keep_u), (v, keep_v))]
+        u = leaked[0] + 64 * (z[..., t].double() + linear(back[..., None], matrix.double())[..., 0])
+        v = leaked[1] + u + 64 * drive
         distance = (v / 64 - vth) / scale
         slope = surrogate.derivative(distance.detach())
         spikes.append(straight_through((v > 64 * vth).double(), slope * distance))
@@ -57,6 +58,25 @@ def test_spikes_and_gradients_are_those_of_autograd_and_a_defect_shows(case):
         torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5)
         assert own.abs().max() > 0
     assert not torch.equal(gradients(unrolled, case, late=1)[0], spikes)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize(
+    ("synapse", "sides"),
+    [(nn.DenseSynapse(N, N), ()), (nn.OneToOneSynapse(N), ()), (nn.ConvSynapse(N, N, 3, padding=1), (2, 3))],
+)
+def test_few_steps_through_each_recurrent_synapse(case, synapse, sides, steps):
+    """Of one step nothing comes back, and the weights between neurons have a gradient of 0."""
+    generator = torch.Generator().manual_seed(1)
+    z = torch.randint(-40, 99, (3, N, *sides, steps), generator=generator).float().requires_grad_()
+    weight = (2 * torch.randint(-12, 14, synapse.weight.shape, generator=generator)).float().requires_grad_()
+    chosen = z, weight, *case[2:-1], synapse.linear
+    spikes, found = gradients(ChipRecurrent.apply, chosen)
+    expected_spikes, expected = gradients(unrolled, chosen)
+    assert torch.equal(spikes, expected_spikes)
+    for own, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5)
+    assert [bool(gradient.any()) for gradient in found] == [True, steps > 1, True]
 
 
 def test_the_states_are_those_of_the_definition(case):

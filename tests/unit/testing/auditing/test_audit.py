@@ -10,6 +10,7 @@ import torch
 
 import pumice.backends.fast.backend as fast
 import pumice.lowering.blocks
+import pumice.lowering.synapses
 import pumice.testing.exact
 from pumice import nn
 from pumice.errors import CheckFailedError, InputError, LoweringError
@@ -123,6 +124,43 @@ def test_a_file_that_forgets_the_bias(monkeypatch):
     failure = only_failure(found())
     assert failure.reason == "difference: file and reference"
     assert "norm" in str(failure.case.parts)
+
+
+def inhibiting(seed, index):
+    """Neurons that keep each other down."""
+    first = Part("inhibition", (0,), {"out": 8, "scale": 6.0, "params": PARAMS, "strength": 0.5})
+    return replace(lively(seed, index), parts=(first, *lively(seed, index).parts[1:]))
+
+
+def one_to_one(seed, index):
+    """Neurons that are driven by those at their own place, and by themselves."""
+    params = {**PARAMS, "threshold": 3.0}
+    wishes = {"synapses": [{"kind": "one-to-one"}], "recurrent": {"kind": "one-to-one"}, "params": params}
+    first, _, *others = lively(seed, index).parts
+    return replace(lively(seed, index), parts=(first, Part("merge", (1,), wishes), *others))
+
+
+@pytest.mark.parametrize("draw", [inhibiting, one_to_one])
+def test_neurons_that_are_driven_by_each_other_are_equal(draw):
+    assert found(2, draw).outcomes == {"equal": 2}
+
+
+def test_neurons_that_inhibit_themselves(monkeypatch):
+    right = nn.LateralInhibition.matrix
+    monkeypatch.setattr(nn.LateralInhibition, "matrix", lambda self: right(self).amin() + 0 * right(self))
+    failure = only_failure(found(2, inhibiting))
+    assert "differs from the deployed network" in failure.detail
+    assert [part.kind for part in failure.case.parts] == ["inhibition"]
+
+
+def test_one_to_one_weights_that_are_too_heavy(monkeypatch):
+    kinds, kind = pumice.lowering.synapses._SYNAPSES, nn.OneToOneSynapse
+    right = kinds[kind]
+    heavier = lambda *given: replace(right(*given), weight=2 * right(*given).weight)  # noqa: E731
+    monkeypatch.setitem(kinds, kind, heavier)
+    failure = only_failure(found(2, one_to_one))
+    assert "differs from the deployed network" in failure.detail
+    assert [part.kind for part in failure.case.parts] == ["merge"]
 
 
 def test_an_exception_that_is_none_of_ours(monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pumice.errors import InputError
+from pumice.files.reading import shown
 
 
 def make_folder(folder: Path) -> None:
@@ -16,4 +17,6 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be made a folder ({error.strerror or error})") from error
+        raise InputError(f"{shown(folder)}: cannot be made a folder ({error.strerror or error})") from error
+    except ValueError as error:  # a NUL
+        raise InputError(f"{shown(folder)}: is no path ({error})") from error

@@ -1,10 +1,62 @@
 import io
+import json
+import os
+import signal
+import subprocess
+import sys
 import tarfile
+import threading
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from PIL import Image
+
+
+class Warm:
+    """Runs programs in processes of their own, which need not import again what `warm.py` has: it takes seconds."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._process = None
+
+    def __call__(self, program, *arguments, folder, timeout, **environment):
+        """As `subprocess.run([sys.executable, "-c", program, *arguments])` with captured output."""
+        process = self._process = self._process or self._started()
+        printed = {name: str(self._folder / f"{name}.txt") for name in ("stdout", "stderr")}
+        for path in printed.values():
+            Path(path).write_text("")
+        job = {"program": program, "arguments": arguments, "folder": str(folder), "environment": environment}
+        alarm = threading.Timer(timeout, self.close)
+        alarm.start()
+        process.stdin.write(json.dumps(job | printed) + "\n")
+        process.stdin.flush()
+        code = process.stdout.readline()
+        alarm.cancel()
+        found = {name: Path(path).read_text() for name, path in printed.items()}
+        assert code, f"no answer within {timeout} s; printed: {found}"
+        return subprocess.CompletedProcess(arguments, int(code), **found)
+
+    def _started(self):
+        return subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("warm.py"))],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def close(self):
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.communicate()
+            self._process = None
+
+
+@pytest.fixture(scope="session")
+def run_warm(tmp_path_factory):
+    """Function: run a program in a fork of a process that has imported torch, Lava and pumice."""
+    warm = Warm(tmp_path_factory.mktemp("warm"))
+    yield warm
+    warm.close()
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,6 @@ import dataclasses
 import errno
 import json
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -25,8 +23,8 @@ SETTINGS = [
     "data.validation=0.2",
     "network.name=feedforward",
     'network.args={"layers": "4c3s2-16", "dropout": 0.3, "delay": true}',
-    "training.epochs=3",
-    "training.finetune_epochs=2",
+    "training.epochs=2",
+    "training.finetune_epochs=1",
     "training.batch_size=8",
     "training.accumulate=2",
     "training.clip_norm=1.0",
@@ -35,18 +33,17 @@ SETTINGS = [
     "training.ema=0.8",
     "training.mixup=0.5",
     "training.cutmix=1.0",
-    "training.mixing_until=0.67",
+    "training.mixing_until=0.5",
 ]
 
-# Imports once, then forks a child for each attempt, kills it some checkpoints and moments later; the last one
-# finishes. Then the same from the command line, killed at its first checkpoint.
+# Forks a child for each attempt, kills it some checkpoints and moments later; the last one finishes. Then the same
+# from the command line, killed at its first checkpoint.
 KILLER = """
 import json, os, signal, sys, time
 from pathlib import Path
 from pumice.cli import entry_point
 from pumice.data import load_digits
 from pumice.train import PRESETS, load_checkpoint, train
-import lightning_fabric, tonic
 settings, kills = json.loads(sys.argv[2]), json.loads(sys.argv[3])
 
 def forked(work):
@@ -135,15 +132,14 @@ def assert_same_bits(got, want):
 
 
 @pytest.fixture(scope="module")
-def killer(tmp_path_factory):
+def killer(tmp_path_factory, run_warm):
     """The folder of the runs that were killed, and what `KILLER` says about them."""
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed of the times: {seed}")
     times = random.Random(seed)
     kills = [(times.randint(1, 8), times.uniform(0, 0.05)) for _ in range(5)]
     folder = tmp_path_factory.mktemp("killed")
-    command = [sys.executable, "-c", KILLER, str(folder), json.dumps(SETTINGS), json.dumps(kills)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    done = run_warm(KILLER, str(folder), json.dumps(SETTINGS), json.dumps(kills), folder=folder, timeout=600)
     assert done.returncode == 0, done.stderr
     return folder, json.loads(done.stdout.splitlines()[-1])
 

@@ -8,29 +8,46 @@ import numpy as np
 import pytest
 
 import pumice
+from pumice.backends.verify import first_difference
 from pumice.data import load_digits
 from pumice.ir import from_stream, to_stream, torch_to_lava
 
 FOLDERS = sorted(p for p in (Path(__file__).parents[2] / "netx_exports").iterdir() if p.is_dir())
-LARGE = [p for p in FOLDERS if p.name.startswith("cifar10")]
-UNDER_LAVA = [pytest.param(p, marks=pytest.mark.slow if p in LARGE else (), id=p.name) for p in FOLDERS]
+LARGE = ("cifar10-resnet", "cifar10-stmixer", "mnist-stmixer")
+"""On Lava these take minutes, and have no kind of part that the small ones lack."""
+OF_ALL_AGES = pytest.mark.filterwarnings("ignore:the certificate is of an older pumice")
+SPIKING_STEPS = 6
+"""Steps of the last population that Lava is asked for: a step of its convolutions takes half a second."""
 
 
-def test_there_are_exports():
-    assert {"digits", "digits-resnet", "digits-stmixer"} < {p.name for p in FOLDERS}
+def exports(slow=()):
+    """All of them; those named in the slow suite."""
+    return [pytest.param(p, marks=pytest.mark.slow if p.name in slow else (), id=p.name) for p in FOLDERS]
 
 
-@pytest.mark.filterwarnings("ignore:the certificate is of an older pumice")
-@pytest.mark.parametrize("folder", LARGE, ids=lambda p: p.name)
+@OF_ALL_AGES
+@pytest.mark.parametrize("folder", exports())
 def test_pumices_own_backends_hold_the_certificate(folder):
     holds(folder, ("reference", "fast"))
 
 
 @pytest.mark.lava
-@pytest.mark.filterwarnings("ignore:the certificate is of an older pumice")
-@pytest.mark.parametrize("folder", UNDER_LAVA)
-def test_every_backend_holds_the_certificate(folder):
-    holds(folder, ("reference", "fast", "lava"))
+@OF_ALL_AGES
+@pytest.mark.parametrize("folder", exports(slow=LARGE))
+def test_lavas_models_begin_as_the_certificate_does(folder):
+    """What the certificate holds after these steps, the slow suite asks of Lava."""
+    graph = pumice.load(folder / "network.net")
+    x = graph.certificate.x[: graph.latency + SPIKING_STEPS]
+    expected, got = (pumice.run(graph, x, backend=name, record=True) for name in ("reference", "lava-in-threads"))
+    assert first_difference(expected.records, got.records) is None
+    assert expected.spikes.any()
+
+
+@pytest.mark.lava
+@OF_ALL_AGES
+@pytest.mark.parametrize("folder", exports(slow={p.name for p in FOLDERS} - {"digits"}))
+def test_lava_holds_the_certificate(folder):
+    holds(folder, ("lava",))
 
 
 def holds(folder, backends):

@@ -2,9 +2,6 @@
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -74,16 +71,8 @@ def test_a_page_shows_what_there_is(written, path):
 
 @pytest.mark.lava
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda p: p.stem)
-def test_it_runs(written, path, tmp_path):
-    environment = {**os.environ, "PUMICE_TUTORIAL_SMALL": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", RUN_CELLS, str(written / f"{path.stem}.ipynb")],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+def test_it_runs(written, path, tmp_path, run_warm):
+    notebook = str(written / f"{path.stem}.ipynb")
+    done = run_warm(RUN_CELLS, notebook, folder=tmp_path, timeout=300, PUMICE_TUTORIAL_SMALL="1")
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.iterdir())

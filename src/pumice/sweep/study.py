@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ class Sweep:
             load_if_exists=True,
         )
         mine = {
-            _RECIPE: json.dumps(self.recipe.record(), sort_keys=True),
+            _RECIPE: json.dumps(self.recipe.record()),
             _SPACE: repr([*self.space.items()]) + self._sampler,  # their order is the grid's
         }
         for name, text in mine.items():
@@ -199,7 +200,9 @@ class Sweep:
         """The sampler of one trial: what it draws does not depend on who asks, nor on interruptions."""
         samplers, seed = self._optuna.samplers, (self.recipe.seed + number * (1 << 16)) % (1 << 32)
         if self._sampler == "tpe":
-            return samplers.TPESampler(seed=seed, constant_liar=True)
+            with warnings.catch_warnings():  # experimental in optuna 4
+                warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
+                return samplers.TPESampler(seed=seed, constant_liar=True)
         return samplers.RandomSampler(seed=seed)
 
     def _combination(self, number: int) -> dict[str, str]:

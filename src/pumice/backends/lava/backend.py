@@ -13,6 +13,7 @@ from lava.magma.core.process.process import AbstractProcess
 
 from pumice.backends.base import AbstractBackend, Record, RunResult
 from pumice.backends.lava.compiling import Models, import_convolutions, known_models, remember_models
+from pumice.backends.lava.delays import split_weights_once
 from pumice.backends.lava.execute import execute
 from pumice.backends.lava.footprint import arrays_bytes, processes_bytes
 from pumice.backends.lava.memory import shared_array
@@ -25,6 +26,7 @@ from pumice.backends.lava.threads import execute_in_threads
 from pumice.errors import BackendError
 from pumice.files.limits import check_memory
 from pumice.ir import Accumulator, Conv, Graph, Population
+from pumice.names import counted
 
 Int32Array = npt.NDArray[np.int32]
 
@@ -72,7 +74,7 @@ class LavaBackend(AbstractBackend):
         }
         recorded = traced | {n: (n_steps, *graph.population(n).shape) for n in graph.outputs if n not in traced}
         n_bytes = arrays_bytes(recorded.values()) + (0 if self._one_process else processes_bytes(graph))
-        check_memory(f"a Lava run of {n_steps:,} steps", n_bytes)
+        check_memory(f"a Lava run of {counted(n_steps, 'step')}", n_bytes)
         if any(isinstance(synapse, Conv) for synapse in graph.synapses) and not self._one_process:
             import_convolutions()
         steps_done = shared_array((1,), np.int64)
@@ -83,6 +85,7 @@ class LavaBackend(AbstractBackend):
         def work() -> Models:
             gc.freeze()  # or each of Lava's processes copies the memory that it shares by looking for garbage in it
             gc.disable()
+            split_weights_once()
             np.seterr(invalid="raise")  # a convolution's sum that 32 bits do not hold, of values without a bound
             if self._one_process:
                 process = GraphProcess(graph)

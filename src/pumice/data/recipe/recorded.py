@@ -54,7 +54,7 @@ class RecordedTest:
         lengths = None if self._split.lengths is None else self._encoder.own_steps(self._split.lengths)
         return zip(streams, self.labels, *(() if lengths is None else (lengths,)), strict=True)
 
-    def select(self, indices: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+    def samples_at(self, indices: Sequence[int]) -> Iterator[tuple[Any, ...]]:
         """The samples of these numbers, which rise; the others are not decoded, unless an encoder draws."""
         if draws(self._encoder):  # its values depend on the samples before
             wanted = {*indices}

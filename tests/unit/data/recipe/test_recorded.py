@@ -56,12 +56,12 @@ def test_samples_are_chosen(encoding, monkeypatch):
     monkeypatch.setattr(
         type(test._encoder), "encode", lambda self, x, rng: encoded.append(len(x)) or counted(self, x, rng)
     )
-    chosen = [*test.select([1, 2, 17])]
+    chosen = [*test.samples_at([1, 2, 17])]
     for (stream, label), index in zip(chosen, (1, 2, 17), strict=True):
         np.testing.assert_array_equal(stream, whole[index][0])
         assert label == whole[index][1]
     assert sum(encoded) == {"direct": 3, "rate": 20}[encoding] + 1  # one to see how large they are
-    assert [*test.select([])] == []
+    assert [*test.samples_at([])] == []
 
 
 def test_a_file_does_not_download(tmp_path):

@@ -55,7 +55,9 @@ def _hull(a: range, b: range) -> range:
 
 def _from_reset(p: Population, steps: range) -> range:
     """The steps, and those before them since the last reset; a reset's step t is counted from 1."""
+    if not steps or p.reset is None:
+        return range(steps.stop) if steps else steps
     first = steps.start
-    while steps and first > 0 and (p.reset is None or not p.reset.applies(first + 1)):
+    while first > 0 and not p.reset.applies(first + 1):
         first -= 1
     return range(first, steps.stop)

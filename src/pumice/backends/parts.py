@@ -54,8 +54,9 @@ def evaluate_in_parts(
 
     Args:
         graph: See `pumice.evaluate`, as the other arguments.
-        dataset: Likewise, the same for all processes. If it has a method ``select(indices)`` that gives the samples
-            of these numbers, a process asks for those of its parts only.
+        dataset: Likewise, the same for all processes. If it has a method ``samples_at(indices)`` that gives the
+            samples of these numbers, a process asks for those of its parts only, and the first one for the first
+            sample of each part, too.
         n: How many samples it holds.
         folder: The parts' folder, which all processes share.
         ranks: Which process this is; as torchrun says, if not given.
@@ -68,7 +69,8 @@ def evaluate_in_parts(
         The evaluation of all samples, for the first process; None for the others.
 
     Raises:
-        InputError: See `pumice.evaluate`; or the folder cannot be written to.
+        InputError: See `pumice.evaluate`; or the folder cannot be written to; or another process has another graph,
+            version of pumice or number of samples, or a part begins with another sample there.
 
     Example:
         >>> import tempfile
@@ -93,17 +95,31 @@ def evaluate_in_parts(
     mine = {*range(ranks.rank, count, ranks.world)}
     head: list[tuple[Any, ...]] = []
     digests: dict[int, str] = {}
-    wanted = [i for i in range(n) if i // PART_SAMPLES in mine or i < n_checked]
-    for index, numbered in itertools.groupby(_chosen(dataset, wanted, n), lambda sample: sample[0] // PART_SAMPLES):
+    firsts: dict[int, str] = {}
+    wanted = [
+        i
+        for i in range(n)
+        if i // PART_SAMPLES in mine or i < n_checked or (ranks.rank == 0 and i % PART_SAMPLES == 0)
+    ]
+    for index, of_part in itertools.groupby(_chosen(dataset, wanted, n), lambda sample: sample[0] // PART_SAMPLES):
+        numbered = [*of_part]
         samples = [sample for _, sample in numbered]
-        head += samples[: max(n_checked - len(head), 0)]
+        firsts[index] = runner.digest(samples[:1])
+        head += [sample for i, sample in numbered if i < n_checked]
         if index in mine:
             digests[index] = runner.part(paths[index], samples, index * PART_SAMPLES)
         if progress is not None:
             progress(min(n, (index + 1) * PART_SAMPLES))
-    said = {index: digest for of_rank in meet(digests) for index, digest in of_rank.items()}
+    met = meet((n, runner.identity, digests, {index: firsts[index] for index in digests}))
     if ranks.rank:
         return None
+    for rank, (their_n, identity, _, their_firsts) in enumerate(met):
+        if (their_n, identity) != (n, runner.identity) or any(firsts[i] != s for i, s in their_firsts.items()):
+            raise InputError(
+                f"the process of rank {rank} evaluates another network, other samples, or with another version of "
+                "pumice, than that of rank 0; give all of them the same"
+            )
+    said = {index: digest for _, _, of_rank, _ in met for index, digest in of_rank.items()}
     checked = dict(runner.evaluator()(head, check=checks).checked) if checks else {}
     parts = [_read(path) for path in paths]
     for index, (path, part) in enumerate(zip(paths, parts, strict=True)):
@@ -117,8 +133,13 @@ def evaluate_in_parts(
 
 def _chosen(dataset: Any, wanted: list[int], n: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
     """Samples with their numbers; of a dataset that can choose, the others are not made."""
-    if hasattr(dataset, "select"):
-        yield from zip(wanted, dataset.select(wanted), strict=True)
+    if hasattr(dataset, "samples_at"):
+        for index, sample in itertools.zip_longest(wanted, dataset.samples_at(wanted)):
+            if index is None or sample is None:
+                raise InputError(
+                    f"the dataset's samples_at gives {'more' if index is None else 'fewer'} than asked for"
+                )
+            yield index, sample
         return
     samples, done = iter(dataset), 0
     for index in wanted:
@@ -135,7 +156,7 @@ class _Runner:
     def __init__(self, graph: Graph, readout: str | None, options: dict[str, Any]) -> None:
         self._graph, self._readout, self._options = graph, readout, options
         facts = (installed("pumice"), sorted(graph_digests(graph).items()), graph.info.get("unit"), readout)
-        self._identity = repr(facts)
+        self.identity = repr(facts)
         self._evaluator: Evaluator | None = None
         self.seconds = 0.0
 
@@ -176,7 +197,7 @@ class _Runner:
 
     def digest(self, samples: list[tuple[Any, ...]]) -> str:
         """SHA-256 of the graph and of what enters; "" of samples that are none, which whoever runs them names."""
-        sha = hashlib.sha256(self._identity.encode())
+        sha = hashlib.sha256(self.identity.encode())
         try:
             for stream, *given in samples:
                 found = np.asarray(stream)

@@ -30,7 +30,7 @@ def sweep(
         ),
     ],
     more: Annotated[list[str] | None, typer.Argument(metavar="[KEY=...]", help="More of --over.")] = None,
-    trials: Annotated[int, typer.Option(help="Until so many trials have ended, those of other processes too.")] = 20,
+    trials: Annotated[int, typer.Option(help="Until so many trials have begun, those of other processes too.")] = 20,
     sampler: Annotated[str, typer.Option(metavar="tpe|random|grid", help="How settings are chosen.")] = "tpe",
     data_root: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the dataset's files.")] = None,
     settings: Annotated[
@@ -76,7 +76,7 @@ def sweep(
         raise InputError(f"interrupted; the same command goes on with {folder}") from None
     save_picture(study, folder / "sweep.svg")
     print(json.dumps(_summary(study)) if as_json else _text(study))
-    if study.best() is None:
+    if study.best() is None and all(trial.is_done for trial in study.trials()):
         raise InputError(f"no trial could be trained; what each ended in is said above, and in {folder}")
 
 

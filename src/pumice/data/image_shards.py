@@ -79,14 +79,15 @@ def load_image_shards(
     read = picture_reader(channels, transforms, train_transforms)
     if root is None:
         raise InputError(f"the image_shards dataset needs a folder: --data-root DIR; {_WANTED}")
-    folder = Path(root)
+    with reading(Path(root), "a folder", InputError):
+        folder = Path(root).resolve()
     shards = _shards(folder)
     if TRAIN not in shards:
         raise InputError(f"{shown(folder)}: holds no shards of {TRAIN}; {_WANTED}")
     held_back = held_back_part(folder, part, [name for name in HELD_BACK if name in shards], _WANTED)
     train, test = (_index(folder, place, shards[place], cache) for place in (TRAIN, held_back))
     names = _class_names(folder, class_names, train)
-    name = folder.resolve().name
+    name = folder.name
     return images_in_files(
         name,
         (train, train.labels),
@@ -100,16 +101,21 @@ def load_image_shards(
 
 def _shards(folder: Path) -> dict[str, list[Path]]:
     """Shards of each part, by name."""
-    found: dict[str, list[Path]] = {}
+    found: dict[str, dict[str, list[Path]]] = {}
     for path in _files(folder):
         if path.is_dir() and path.name in WORDS:
-            found.setdefault(WORDS[path.name], []).extend(inner for inner in _files(path) if _is_shard(inner))
-        elif _is_shard(path):
-            parts = {WORDS[word] for word in re.split("[^a-z]+", path.stem.lower()) if word in WORDS}
-            if len(parts) != 1:
+            if inside := [inner for inner in _files(path) if _is_shard(inner)]:
+                found.setdefault(WORDS[path.name], {})[path.name + "/"] = inside
+            continue
+        words = [word for word in re.split("[^a-z]+", path.name.lower()) if word in WORDS]
+        if (words or path.suffix.lower() == SUFFIX) and _is_shard(path):
+            if len({WORDS[word] for word in words}) != 1:
                 raise InputError(f"{shown(path)}: its name says no part, or several; {_WANTED}")
-            found.setdefault(parts.pop(), []).append(path)
-    return {part: sorted(paths) for part, paths in found.items() if paths}
+            found.setdefault(WORDS[words[0]], {}).setdefault(f"*{words[0]}*{SUFFIX}", []).append(path)
+    for part, places in found.items():
+        if len(places) > 1:
+            raise InputError(f"{shown(folder)}: holds shards of {part} in {' and '.join(sorted(places))}; keep one")
+    return {part: sorted(paths) for part, places in found.items() for paths in places.values()}
 
 
 def _files(folder: Path) -> list[Path]:

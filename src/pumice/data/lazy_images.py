@@ -25,7 +25,7 @@ def picture_reader(channels: int, transforms: Transforms, train_transforms: Tran
     Raises:
         InputError: They do not fit.
     """
-    if channels not in MODES:
+    if type(channels) is not int or channels not in MODES:
         raise InputError(f"channels must be one of {', '.join(map(str, MODES))}, got {channels!r}")
     fixed = PictureTransforms("data.args.transforms", transforms)
     drawn = None
@@ -74,6 +74,8 @@ def images_in_files(
     Raises:
         InputError: The first picture cannot be read, or classes do not fit.
     """
+    if type(seed) is not int or seed < 0:
+        raise InputError(f"data.args.seed must be an integer of at least 0, got {seed!r}")
     orders = [np.random.default_rng(seed).permutation(len(labels)) for _, labels in (train, test)]
     pictures, _ = train
     _, height, width = read(pictures[int(orders[0][0])]).shape

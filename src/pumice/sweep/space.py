@@ -36,9 +36,10 @@ class Range:
 
     def examples(self) -> list[int | float]:
         """Its ends, and a fraction between them where there are fractions."""
-        return (
-            [self.low, self.high] if self.is_integer else [self.low, self.high, self.low + (self.high - self.low) / 3]
-        )
+        if self.is_integer:
+            return [self.low, self.high]
+        third = self.low + (self.high - self.low) / 3
+        return [self.low, self.high, math.nextafter(third, self.high) if third.is_integer() else third]
 
     def suggested(self, trial: Any, key: str) -> int | float:
         """A value, from Optuna's trial."""

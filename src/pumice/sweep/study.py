@@ -162,7 +162,7 @@ class Sweep:
     def run(
         self, n_trials: int, dataset_for: Callable[[Recipe], Dataset], on_trial: Callable[[Trial], None] | None = None
     ) -> None:
-        """Train until `n_trials` trials have ended, those of other processes included.
+        """Train until `n_trials` trials have begun, those of other processes included, and this process's have ended.
 
         Args:
             n_trials: How many; of a grid, at most its combinations.

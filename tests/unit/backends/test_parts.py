@@ -28,7 +28,7 @@ class Alone(Ranks):
     """A rank that does not wait for the others, but knows what those before it said."""
 
     def meeting(self):
-        return lambda mine: SAID.update({self.rank: mine}) or [*SAID.values()]
+        return lambda mine: SAID.update({self.rank: mine}) or [SAID[rank] for rank in sorted(SAID)]
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,7 @@ class Choosing:
     def __len__(self):
         return N
 
-    def select(self, indices):
+    def samples_at(self, indices):
         for index in indices:
             self.made.append(index)
             yield SAMPLES[index]
@@ -79,6 +79,30 @@ def test_a_rank_makes_the_samples_of_its_parts_only(tmp_path):
     assert (theirs.made, mine.made) == ([4, 5, 6, 7], [0, 1, 2, 3, 4, 5, 8, 9, 10])
     whole = pumice.evaluate(GRAPH, SAMPLES, check={"reference": 6})
     assert (figures(found), dict(found.checked)) == (figures(whole), dict(whole.checked))
+
+
+@pytest.mark.parametrize("what", ["graph", "sample", "label", "number", "version"])
+def test_ranks_of_different_evaluations_are_told(what, tmp_path, monkeypatch):
+    """Before, each was only held to what it said itself."""
+    stream, label, length = SAMPLES[4]
+    samples = {"sample": (1 - stream, label, length), "label": (stream, 1 - label, length)}
+    theirs = [*SAMPLES[:4], samples.get(what, SAMPLES[4]), *SAMPLES[5 : N - (what == "number")]]
+    graph = chain((4,), [5, 3], seed=1).replace(timing=Timing(STEPS, STEPS)) if what == "graph" else GRAPH
+    with monkeypatch.context() as there:
+        if what == "version":
+            there.setattr(parts, "installed", lambda name: "0.0.1")
+        assert in_parts(tmp_path, 1, 2, samples=theirs, graph=graph) is None
+    with pytest.raises(InputError, match="rank 1 evaluates another network, other samples, or with another version"):
+        in_parts(tmp_path, 0, 2)
+
+
+def test_a_dataset_that_gives_fewer_than_asked_for(tmp_path):
+    class Short(Choosing):
+        def samples_at(self, indices):
+            return super().samples_at(indices[:-1])
+
+    with pytest.raises(InputError, match="samples_at gives fewer than asked for"):
+        in_parts(tmp_path, samples=Short())
 
 
 def test_fewer_parts_than_ranks(tmp_path):

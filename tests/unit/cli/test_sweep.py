@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("optuna")
 
 from pumice.cli.sweep import _without_submit
+from pumice.sweep import Trial
 
 SMALL = (
     "--set data.max_train=200 --set data.max_test=10 --set data.validation=0.5 --set data.steps=2 "
@@ -43,6 +44,14 @@ def test_a_sweep_of_which_nothing_comes_says_so(command, tmp_path):
     code, out, err = command(f"sweep digits --over training.loss_args.true_count=50,60 {wanted} --trials 2 {SMALL}")
     assert (code, out.count("spikes do not fit")) == (2, 2)
     assert err.endswith("no trial could be trained; what each ended in is said above, and in out\n")
+
+
+def test_a_process_for_which_nothing_is_left_is_no_failure(command, monkeypatch):
+    """Others may still train."""
+    monkeypatch.setattr("pumice.sweep.Sweep._next", lambda self, n: None)
+    monkeypatch.setattr("pumice.sweep.Sweep.trials", lambda self: [Trial(0, {"training.lr": 0.1}, None)])
+    code, _, err = command(f"sweep digits {OVER} --trials 1 {SMALL}")
+    assert (code, err) == (0, "")
 
 
 def test_jobs_run_the_command_without_submitting():

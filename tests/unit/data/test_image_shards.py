@@ -213,3 +213,31 @@ def test_a_folder_is_needed():
         load_dataset("image_shards")
     with pytest.raises(InputError, match="nowhere: No such file or directory"):
         load_dataset("image_shards", "nowhere")
+
+
+def test_a_part_in_two_forms_is_not_both(own):
+    inside = own / "train"
+    inside.mkdir()
+    shutil.copy(sorted(own.glob("*train*.tar"))[0], inside / "a.tar")
+    with pytest.raises(InputError, match=r"holds shards of train in \*train\*.tar and train/; keep one"):
+        load(own)
+
+
+def test_what_is_no_shard_by_name_may_be_compressed(own):
+    (own / "devkit.tgz").write_bytes(b"")
+    assert len(load(own).train) > 0
+
+
+@pytest.mark.parametrize(
+    "options", [{"seed": None}, {"seed": -1}, {"seed": True}, {"channels": True}, {"channels": 3.0}]
+)
+def test_arguments_of_another_type(own, options):
+    with pytest.raises(InputError, match=f"{next(iter(options))} must be"):
+        load(own, **options)
+
+
+def test_another_current_folder_changes_nothing(own, monkeypatch):
+    monkeypatch.chdir(own.parent)
+    data = load(own.name)
+    monkeypatch.chdir("/")
+    assert data.train.samples[0].shape == (3, 16, 16)

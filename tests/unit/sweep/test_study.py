@@ -107,6 +107,7 @@ def test_a_trial_that_fails_says_why_and_the_sweep_goes_on(tmp_path):
         (["training.ler=1,2"], [], {}, "training.lr"),
         (["training.lr=-1..1"], [], {}, "^--over: training.lr"),
         (["training.batch_size=2.0..16"], [], {}, "^--over: training.batch_size.* valid integer, .* fractional part"),
+        (["training.batch_size=2.0..17"], [], {}, "^--over: training.batch_size.* valid integer"),  # a third is whole
         (["neuron.surrogate=arctan,nope"], [], {}, "^--over: neuron.surrogate.*nope"),
         (["name=a,b"], [], {}, "a trial's name is the recipe's and its number"),
     ],

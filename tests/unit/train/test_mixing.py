@@ -141,7 +141,10 @@ def test_what_cannot_be_mixed_is_refused(data, options, message):
         ({"cutmix": -1.0}, "cutmix"),
         ({"mixup": 1.0, "mixing_until": 1.5}, "mixing_until"),
         ({"mixing_until": 0.5}, "neither is chosen"),
-        ({"mixup": 1.0, "mixing_until": 0.3, "epochs": 3}, "less than one epoch, so nothing .* give 0.3333 to 1"),
+        (
+            {"mixup": 1.0, "mixing_until": 0.3, "epochs": 3},
+            "less than one epoch, so nothing .* give 0.333333333333 to 1",
+        ),
         ({"mixup": 1.0, "sample_boosting": 0.05}, "choose one"),
     ],
 )

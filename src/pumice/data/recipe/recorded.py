@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pumice import names
 from pumice.data.dataset import Split
 from pumice.data.encoders import draws
 from pumice.data.encoding import encode
 from pumice.data.recipe.own_code import check_own_code
-from pumice.data.recipe.samples import build_encoder, with_whole_training_split
+from pumice.data.recipe.samples import build_encoder, prepare_data, with_whole_training_split
 from pumice.data.recipe.schema import DataRecipe
 from pumice.data.registry import ARGUMENTS_FROM_FILES, load_dataset
 from pumice.errors import InputError
@@ -53,11 +54,12 @@ class RecordedTest:
         lengths = None if self._split.lengths is None else self._encoder.own_steps(self._split.lengths)
         return zip(streams, self.labels, *(() if lengths is None else (lengths,)), strict=True)
 
-    def select(self, indices: Sequence[int]) -> Iterator[tuple[Any, ...]]:
-        """The samples of these numbers, in rising order; the others are not decoded, unless an encoder draws."""
+    def samples_at(self, indices: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+        """The samples of these numbers, which rise; the others are not decoded, unless an encoder draws."""
         if draws(self._encoder):  # its values depend on the samples before
             wanted = {*indices}
-            return (sample for number, sample in enumerate(self) if number in wanted)
+            until_last = itertools.islice(enumerate(self), max(wanted, default=-1) + 1)
+            return (sample for number, sample in until_last if number in wanted)
         chosen = np.array(indices, np.int64)
         return iter(
             replace(self, labels=self.labels[chosen], _split=self._split.select(chosen)) if len(chosen) else ()
@@ -94,7 +96,11 @@ def recorded_test(
         raise InputError(f"the file's recipe is not one of this version of pumice: {error}") from error
     check_own_code(recipe, "the network's file", trust)
     recipe = with_arguments_of_effect_left_out(recipe).overridden(settings)
-    dataset = with_whole_training_split(recipe, load_dataset(recipe.data.dataset, root, **recipe.data_arguments()))
+    dataset = load_dataset(recipe.data.dataset, root, **recipe.data_arguments())
+    if names.is_own(recipe.data.encoding):  # it may look at what is left to train with
+        dataset, _ = prepare_data(recipe, dataset)
+    else:
+        dataset = with_whole_training_split(recipe, dataset)
     split = dataset.test.first(limit)
     return RecordedTest(dataset.name, split.labels, recipe, split, build_encoder(recipe, dataset))
 

@@ -24,7 +24,7 @@ def _different(a: dict[str, Any], b: dict[str, Any], prefix: str) -> Iterator[st
         if not (isinstance(mine, dict) and isinstance(theirs, dict)):
             if mine != theirs:
                 yield place
-        elif place in IN_ORDER and mine == theirs and [*mine] != [*theirs]:
+        elif place in IN_ORDER and [*mine] != [*theirs]:
             yield place
         else:
             yield from _different(mine, theirs, f"{place}.")

@@ -79,7 +79,7 @@ class Recipe(DataRecipe):
         if mixes and training.last_mixed_epoch < 1:
             raise ValueError(
                 f"training.mixing_until={training.mixing_until:g} of training.epochs={training.epochs} is less than "
-                f"one epoch, so nothing would be mixed; give {1 / training.epochs:.4g} to 1, or leave out "
+                f"one epoch, so nothing would be mixed; give {1 / training.epochs:.12g} to 1, or leave out "
                 "training.mixup and training.cutmix"
             )
         if mixes and training.sample_boosting is not None:
@@ -91,8 +91,9 @@ class Recipe(DataRecipe):
     def record(self) -> dict[str, Any]:
         """The recipe as a network's file keeps it: what came after the first release only where it is used.
 
-        A network made by an older pumice can so be made again byte for byte. Folders and workers are left out. Keys
-        are in alphabetical order, but for those whose order says what is done first.
+        A network made by an older pumice can so be made again byte for byte, but for the order of data.augment.
+        Folders and workers are left out. Keys are in alphabetical order, but for those whose order says what is done
+        first.
 
         Example:
             >>> Recipe().record()["training"].keys() - Recipe(training={"accumulate": 2}).record()["training"].keys()

@@ -6,10 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from pumice.data import ARGUMENTS_FROM_FILES, DATASET_NAMES
-from pumice.data.recipe import recorded_test
+from pumice.data import ARGUMENTS_FROM_FILES, DATASET_NAMES, load_digits
+from pumice.data.recipe import DataRecipe, build_encoder, prepare_data, recorded_test
 from pumice.data.registry import _LOADERS
 from pumice.errors import InputError
+from pumice.ir import torch_to_lava
 from pumice.ir.builder import chain
 
 
@@ -55,12 +56,12 @@ def test_samples_are_chosen(encoding, monkeypatch):
     monkeypatch.setattr(
         type(test._encoder), "encode", lambda self, x, rng: encoded.append(len(x)) or counted(self, x, rng)
     )
-    chosen = [*test.select([1, 2, 17])]
+    chosen = [*test.samples_at([1, 2, 17])]
     for (stream, label), index in zip(chosen, (1, 2, 17), strict=True):
         np.testing.assert_array_equal(stream, whole[index][0])
         assert label == whole[index][1]
     assert sum(encoded) == {"direct": 3, "rate": 20}[encoding] + 1  # one to see how large they are
-    assert [*test.select([])] == []
+    assert [*test.samples_at([])] == []
 
 
 def test_a_file_does_not_download(tmp_path):
@@ -98,3 +99,32 @@ def test_each_dataset_has_its_list_and_no_effect_is_in_one():
         taken = {*inspect.signature(_LOADERS[name]).parameters}
         assert allowed <= taken
         assert taken - allowed <= {"root", "cache", "download"}, "a new argument: does it choose samples?"
+
+
+OWN = """
+import numpy as np
+from pumice.data import AbstractEncoder
+
+class Centered(AbstractEncoder):
+    def __init__(self, steps, dataset):
+        super().__init__(steps)
+        object.__setattr__(self, "middle", np.median(dataset.train.samples, axis=0).astype(int))
+    @property
+    def value_range(self):
+        return (-16, 16)
+    def encode(self, samples, rng):
+        return np.repeat((samples - self.middle)[..., None], self.steps, -1)
+"""
+
+
+def test_an_own_encoder_sees_what_it_saw_in_training(tmp_path, monkeypatch):
+    """Without the part that was held back, which it had not seen."""
+    (tmp_path / "mine_centered.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    data = {"encoding": "mine_centered:Centered", "validation": 0.5, "max_train": 100, "steps": 1}
+    recipe = DataRecipe(data=data)
+    dataset, _ = prepare_data(recipe, load_digits())
+    wanted = build_encoder(recipe, dataset).encode(dataset.test.samples, None)
+    found = np.stack([stream for stream, _ in recorded_test(recording(**data), None)])
+    np.testing.assert_array_equal(found, torch_to_lava(wanted))

@@ -67,7 +67,7 @@ def own_names(recipe: Recipe) -> Iterator[tuple[str, str]]:
 
 
 def _is_optimizer(found: Any) -> bool:
-    return isinstance(found, type) and issubclass(found, torch.optim.Optimizer)
+    return names.is_class(found, torch.optim.Optimizer)
 
 
 def _lies_here(package: str) -> bool:

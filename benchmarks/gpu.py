@@ -33,6 +33,7 @@ import torch
 
 from pumice import nn
 from pumice.data import Dataset, ImageDataset, Split, load_dataset
+from pumice.data.recipe import prepare_data
 from pumice.errors import InputError
 from pumice.models import resnet, stmixer
 from pumice.nn.kernels import operators
@@ -40,7 +41,7 @@ from pumice.nn.neurons.psp import Membrane, credit
 from pumice.nn.surrogate import Rectangular
 from pumice.quantization import quantize_
 from pumice.train import Recipe, train
-from pumice.train.build import build_network, prepare_data
+from pumice.train.build import build_network
 from pumice.train.recipe.presets import find_recipe
 from pumice.train.runtime.precision import neurons_in_float32
 

@@ -1,6 +1,6 @@
 """A training step (forward and backward) of stock SLAYER, pumice and SpikingJelly on the same work.
 
-    uv run python benchmarks/train_step.py [--rounds 5] [--threads 2] [--only mlp|conv|deployed|hm2bp]
+    uv run python benchmarks/train_step.py [--rounds 5] [--threads 2] [--only NAME]
 
 Each round runs all three after each other, so that a busy machine slows all of them; ratios are medians of the
 rounds' own ratios. Before anything is timed, pumice's spikes must equal SLAYER's at every layer and step, and its
@@ -17,7 +17,10 @@ gradients to 1e-5.
 `hm2bp` is a step of the learning rule HM2-BP on both networks beside one of SLAYER's rule, whose spikes it shares,
 and on the MLP the double sum over pairs of spikes that the paper writes (one sample, compiled, times the batch).
 
-uv pip install --no-deps --target /some/folder spikingjelly==0.0.0.0.14 PYTHONPATH=/some/folder
+`delays` is the mlp and the conv net with learned delays behind every hidden dense or convolution layer, beside the
+same without. `event` is a network with tdBN (`event_network.py`), also in snnTorch.
+
+uv pip install --no-deps --target /some/folder snntorch spikingjelly==0.0.0.0.14 PYTHONPATH=/some/folder
 uv run python benchmarks/train_step.py
 """
 
@@ -35,6 +38,7 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is loaded
 
 import double_sum
+import event_network
 import torch
 from lava.lib.dl.slayer.block import cuba as slayer
 
@@ -45,6 +49,7 @@ from pumice.train import keep_large_tensors
 
 LIF = {"threshold": 1.25, "current_decay": 0.25, "voltage_decay": 0.03, "tau_grad": 0.03, "scale_grad": 3.0}
 ALLOWED = 1e-5
+OTHERS = ("deployed", "hm2bp", "delays", "event")
 
 
 def mlp(blocks: Any) -> torch.nn.Sequential:
@@ -225,19 +230,60 @@ def compare_rules(case: str, rounds: int) -> None:
     profile(theirs, x, wanted)
 
 
+def compare_delays(case: str, rounds: int) -> None:
+    """Time a network with learned delays of up to 20 steps beside the same without."""
+    make, make_input = CASES[case]
+    torch.manual_seed(0)
+    x, plain = make_input(), make(nn)
+    late = copy.deepcopy(plain)
+    for block in list(late)[:-1]:
+        if isinstance(block, nn.Dense | nn.Conv):
+            block.delay = nn.Delay(block.synapse.out_channels)
+            block.delay.delay.data.mul_(20)
+    wanted = torch.full((len(x), 10), 0.03)
+    print(f"delays on {case}: {tuple(x.shape)}; the delayed network beside the plain one")
+    race({"delayed": lambda: step(late, x, wanted), "pumice": lambda: step(plain, x, wanted)}, rounds)
+
+
+def compare_event(rounds: int) -> None:
+    """Check the neurons, then time an event network with tdBN."""
+    torch.manual_seed(0)
+    x, ours = event_network.events(), event_network.ours()
+    print(f"event: 34x34x2-16c3s2-32c3s2-10o with tdBN, {tuple(x.shape)}, {float(x.mean()):.1%} events")
+    event_network.check()
+    wanted, time_first = torch.full((len(x), 10), 0.2), x.movedim(-1, 0).contiguous()
+    runs: dict[str, Callable[[], Any]] = {"pumice": lambda: step(ours, x, wanted)}
+    for name, make in event_network.installed().items():
+        model = make()
+        forward = event_network.forward_of(name, model)
+
+        def one(model: torch.nn.Module = model, forward: event_network.Forward = forward) -> None:
+            model.zero_grad()
+            torch.nn.functional.mse_loss(forward(time_first).mean(0), wanted).backward()
+
+        runs[name] = one
+    race(runs, rounds)
+
+
 def race(runs: dict[str, Callable[[], Any]], rounds: int) -> None:
     """Time each after the other in every round, and compare with "pumice"."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
+    used: dict[str, list[float]] = {name: [] for name in runs}
     for index in range(rounds + 1):
         for name, run in runs.items():
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), time.process_time()
             run()
             if index:  # the first round warms up
                 seconds[name].append(time.perf_counter() - start)
+                used[name].append(time.process_time() - cpu)
     for name, times in seconds.items():
         ratio = statistics.median(t / p for t, p in zip(times, seconds["pumice"], strict=True))
         spread = f"{1000 * min(times):.0f} to {1000 * max(times):.0f}"
-        print(f"  {name:13}{1000 * statistics.median(times):7.0f} ms ({spread}), {ratio:5.1f} x pumice's time")
+        of_processor = statistics.median(t / p for t, p in zip(used[name], used["pumice"], strict=True))
+        print(
+            f"  {name:13}{1000 * statistics.median(times):7.0f} ms ({spread}), {ratio:5.2f} x pumice's time, "
+            f"{of_processor:5.2f} x its processor time ({1000 * statistics.median(used[name]):.0f} ms)"
+        )
 
 
 def profile(model: torch.nn.Module, x: torch.Tensor, wanted: torch.Tensor, steps: int = 3) -> None:
@@ -259,16 +305,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=None, help="CPU threads; as many as torch takes by default")
-    parser.add_argument("--only", choices=[*CASES, "deployed", "hm2bp"])
+    parser.add_argument("--only", choices=[*CASES, *OTHERS])
     parser.add_argument("--as-is", action="store_true", help="leave torch's memory as it is: small pages, given back")
     options = parser.parse_args()
     if not options.as_is:
         keep_large_tensors()
     torch.set_num_threads(options.threads or torch.get_num_threads())
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, medians of {options.rounds} rounds")
-    for case in [options.only] if options.only else [*CASES, "deployed", "hm2bp"]:
+    for case in [options.only] if options.only else [*CASES, *OTHERS]:
         if case == "deployed":
             compare_deployed(options.rounds)
+        elif case == "event":
+            compare_event(options.rounds)
+        elif case == "delays":
+            for network in CASES:
+                compare_delays(network, options.rounds)
         elif case == "hm2bp":
             for network in CASES:
                 compare_rules(network, options.rounds)

@@ -21,13 +21,14 @@ import numpy as np
 import torch
 
 from pumice.data import load_dataset
+from pumice.data.encoding import encode
 from pumice.errors import PumiceWarning
 from pumice.nn.probes.firing import watch_firing
 from pumice.pipeline import run_pipeline
 from pumice.reporting.style import BLUE, INK, ORANGE, figure, save, styled
 from pumice.train import find_recipe
 from pumice.train.build import build_loss
-from pumice.train.predict import encode, to_tensor
+from pumice.train.predict import to_tensor
 from pumice.train.recipe import Recipe
 from pumice.train.trained import Trained
 

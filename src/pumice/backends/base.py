@@ -20,6 +20,7 @@ from pumice.fixedpoint.formats import STATE
 from pumice.hardware.profile import Profile
 from pumice.ir import Graph, verify_graph
 from pumice.ir.footprint import run_bytes
+from pumice.names import counted
 
 IntArray = npt.NDArray[np.integer[Any]]
 RECORDED_BYTES = 1 << 28
@@ -189,14 +190,15 @@ class AbstractBackend(ABC):
 def _memory(graph: Graph, n_steps: int, record: bool) -> Iterator[None]:
     """Refuse a run that memory cannot hold before it starts, or name what ran out of it."""
     estimate = run_bytes(graph, n_steps, record=record)
-    check_memory(f"a run of {n_steps:,} steps", estimate)
+    check_memory(f"a run of {counted(n_steps, 'step')}", estimate)
     try:
         yield
     except ResourceError:
         raise
     except MemoryError as error:
         raise ResourceError(
-            f"there is not enough memory for a run of {n_steps:,} steps (about {estimate:,} bytes); run fewer steps "
+            f"there is not enough memory for a run of {counted(n_steps, 'step')} (about {estimate:,} bytes); run "
+            "fewer steps "
             "or samples at once, or do not record"
         ) from error
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pumice.backends.base import checked_input
 from pumice.errors import InputError
 from pumice.ir import Graph
+from pumice.names import counted
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -59,7 +60,7 @@ def sample_batches(
             try:
                 sample = checked_input(graph, stream)
                 if len(sample) != steps:
-                    raise InputError(f"a sample of this graph has {steps} steps, got {len(sample)}")
+                    raise InputError(f"a sample of this graph has {counted(steps, 'step')}, got {len(sample)}")
                 yield sample, _class_or_target(label, graph.output.size), _length(length, steps)
             except InputError as error:
                 raise InputError(f"sample {index}: {error}") from error

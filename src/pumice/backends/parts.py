@@ -18,6 +18,7 @@ from pumice.files.arrays import read_npz, write_npz
 from pumice.files.folders import make_folder
 from pumice.ir import Graph
 from pumice.ir.digest import graph_digests
+from pumice.names import counted
 from pumice.requirements import installed
 
 PART_SAMPLES = 64
@@ -124,7 +125,7 @@ def _chosen(dataset: Any, wanted: list[int], n: int) -> Iterator[tuple[int, tupl
         passed = [*itertools.islice(samples, index - done), *itertools.islice(samples, 1)]
         done += len(passed)
         if done <= index:
-            raise InputError(f"the dataset holds {done} samples, not {n}")
+            raise InputError(f"the dataset holds {counted(done, 'sample')}, not {n:,}")
         yield index, passed[-1]
 
 

@@ -46,7 +46,7 @@ class Difference:
     def __str__(self) -> str:
         return (
             f"population {self.population}, step {self.step}, neuron {self.neuron}, {self.quantity}: "
-            f"expected {self.expected}, got {self.got} ({self.n_different} values differ in all)"
+            f"expected {self.expected}, got {self.got} (values that differ in all: {self.n_different:,})"
         )
 
 

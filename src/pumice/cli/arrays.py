@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pumice.backends import RunResult
 from pumice.errors import InputError
 from pumice.files.arrays import map_npy, names_in_npz, read_npz, write_npz
+from pumice.names import counted
 
 
 def read_stream(path: Path, n_steps: int | None) -> npt.NDArray[np.integer[Any]]:
@@ -33,7 +34,7 @@ def read_stream(path: Path, n_steps: int | None) -> npt.NDArray[np.integer[Any]]
         raise InputError(f"--steps must be at least 1, got {steps}")
     if steps > len(x):
         raise InputError(
-            f"--steps {steps}, but {path} holds {len(x)} steps; append zeros (or repeat it) to run longer"
+            f"--steps {steps}, but {path} holds {counted(len(x), 'step')}; append zeros (or repeat it) to run longer"
         )
     return np.array(x[:steps])
 

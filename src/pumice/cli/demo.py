@@ -14,6 +14,7 @@ from pumice.cli.progress import training_progress
 from pumice.cli.training_extra import training_extra
 from pumice.errors import CheckFailedError
 from pumice.files.folders import make_folder
+from pumice.names import counted
 
 if TYPE_CHECKING:
     from pumice.pipeline import PipelineResult
@@ -65,7 +66,8 @@ def _text(result: PipelineResult, page: Path) -> str:
     return (
         f"accuracy on {result.test_samples} held-back digits: {100 * result.accuracy_float:.2f} % in real numbers, "
         f"{100 * result.accuracy_deployed:.2f} % in the chip's integers\n"
-        f"{result.compared_values:,} integers compared, every layer at every step: {result.differing_spikes} spikes "
+        f"{counted(result.compared_values, 'integer')} compared, every layer at every step: "
+        f"{result.differing_spikes} spikes "
         f"and {result.differing_states} states differ\n"
         f"  (reference and torch on all samples, Lava on {result.lava_samples} of them, back to back)\n"
         f"network: {result.path}\n"

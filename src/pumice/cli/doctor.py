@@ -15,6 +15,7 @@ import typer
 import pumice
 from pumice.hardware.host import EXTENSION_MODULES, HOW_TO_GET_IT, find_host
 from pumice.machine import available_cores
+from pumice.names import counted
 from pumice.requirements import installed
 
 PACKAGES = ("numpy", "h5py", "numba", "scipy", "torch", "torchvision", "lightning-fabric", "lava-nc", "lava-dl")
@@ -103,7 +104,8 @@ def _text(found: dict[str, Any]) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in found["packages"].items() if version)
     lines = [
         f"pumice {found['pumice']}, Python {found['python']} ({sys.executable})",
-        f"{found['machine']}, {found['cores']} cores, GPUs that torch can use: {', '.join(found['cuda']) or 'none'}",
+        f"{found['machine']}, {counted(found['cores'], 'core')}, GPUs that torch can use: "
+        f"{', '.join(found['cuda']) or 'none'}",
         packages,
         "",
     ]

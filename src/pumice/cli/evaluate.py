@@ -54,7 +54,11 @@ def evaluate(
     data_root: Annotated[Path | None, typer.Option(help="Folder with the data that FILE.net was trained on.")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe that FILE.net records; may be repeated."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change the data that FILE.net records, as data.steps=4; may be repeated.",
+        ),
     ] = None,
     samples: Annotated[int | None, typer.Option(help="Use only the first so many samples.")] = None,
     backend: Annotated[str, typer.Option(help=f"What runs the samples, one of: {BACKENDS_HELP}.")] = "fast",
@@ -103,7 +107,7 @@ def evaluate(
         pairs, n = zip(x, *given, strict=True), len(x)
     else:
         with training_extra():
-            from pumice.pipeline.recorded import recorded_test
+            from pumice.data.recipe import recorded_test
         root = None if data_root is None else str(data_root)
         recorded = recorded_test(graph, root, samples, settings or (), trust or ())
         pairs, n = recorded, len(recorded)
@@ -206,7 +210,7 @@ def _text(graph: Graph, result: Evaluation) -> str:
         correct = int((result.predictions == result.labels).sum())
         score = f"accuracy {100 * result.accuracy:.2f} % ({correct} of {counted(n, 'sample')})"
     lines = [captured.get().rstrip(), score, _times(result)]
-    lines += [f"{name}: equal on {count} values" for name, count in result.checked.items()]
+    lines += [f"{name}: equal on {counted(count, 'value')}" for name, count in result.checked.items()]
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import pumice
+from pumice.names import counted
 
 
 def export_nir(
@@ -19,4 +20,7 @@ def export_nir(
     """Write FILE.net as a NIR file, which other simulators run and `pumice import` reads exactly."""
     graph = pumice.load(file)
     pumice.to_nir(graph, output, dt=dt)
-    print(f"{output}: {len(graph.populations)} populations, dt = {dt:g}; pumice import gives the same integers again")
+    print(
+        f"{output}: {counted(len(graph.populations), 'population')}, dt = {dt:g}; pumice import gives the same "
+        "integers again"
+    )

@@ -13,6 +13,7 @@ from pumice.backends.verify import certify
 from pumice.cli.arrays import read_stream
 from pumice.files.arrays import read_npy
 from pumice.ir import Graph
+from pumice.names import counted
 from pumice.netx import save
 from pumice.netx.writer import network_path
 
@@ -61,7 +62,7 @@ def import_nir(
     )
     save(certify(graph, _random_stream(graph)), output)
     print(graph.info.get(pumice.nir.REPORT, f"{file}: written by pumice; its integers are read as they were."))
-    print(f"{output}: {len(graph.populations)} populations, latency {graph.latency}, with certificate")
+    print(f"{output}: {counted(len(graph.populations), 'population')}, latency {graph.latency}, with certificate")
 
 
 def _random_stream(graph: Graph) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:

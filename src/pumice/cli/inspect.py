@@ -16,6 +16,7 @@ from pumice.cli.options import AsStock
 from pumice.cli.summary import summarise
 from pumice.errors import InputError, MissingExtraError
 from pumice.ir import Graph
+from pumice.names import counted
 from pumice.netx import load
 
 WIDE = 160
@@ -120,14 +121,16 @@ def _place(synapse: dict[str, Any]) -> str:
 def _facts(summary: dict[str, Any]) -> list[str]:
     totals, timing = summary["totals"], summary["timing"]
     lines = [
-        f"outputs: {', '.join(summary['outputs'])}; latency {summary['latency_steps']} steps",
-        f"{totals['neurons']} neurons, {totals['parameters']} parameters; {totals['weight_bytes']} bytes of weights "
-        f"(8 bits each), {totals['state_bytes']} bytes of state (24 bits each)",
+        f"outputs: {', '.join(summary['outputs'])}; latency {counted(summary['latency_steps'], 'step')}",
+        f"{counted(totals['neurons'], 'neuron')}, {counted(totals['parameters'], 'parameter')}; "
+        f"{counted(totals['weight_bytes'], 'byte')} of weights "
+        f"(8 bits each), {counted(totals['state_bytes'], 'byte')} of state (24 bits each)",
     ]
     if timing is not None:
-        lines.append(f"a sample takes {timing['sample_steps']} steps, one every {timing['period_steps']} steps")
+        length, period = (counted(timing[key], "step") for key in ("sample_steps", "period_steps"))
+        lines.append(f"a sample takes {length}, one every {period}")
     steps = summary["certificate_steps"]
-    lines.append("no certificate" if steps is None else f"certificate of {steps} steps")
+    lines.append("no certificate" if steps is None else f"certificate of {counted(steps, 'step')}")
     return lines + [f"{key}: {value}" for key, value in summary["info"].items()]
 
 

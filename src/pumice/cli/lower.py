@@ -10,6 +10,7 @@ import typer
 from pumice.cli.options import Trust
 from pumice.cli.training_extra import training_extra
 from pumice.hardware import LOIHI2
+from pumice.names import counted
 from pumice.netx import save
 from pumice.netx.writer import network_path
 
@@ -44,6 +45,7 @@ def lower(
     save(graph, output)
     period = graph.timing.period_steps if graph.timing is not None else "one sample only"
     print(
-        f"{output}: {len(graph.populations)} populations, {sum(p.size for p in graph.populations)} neurons, "
+        f"{output}: {counted(len(graph.populations), 'population')}, "
+        f"{counted(sum(p.size for p in graph.populations), 'neuron')}, "
         f"latency {graph.latency}, period {period}, with certificate"
     )

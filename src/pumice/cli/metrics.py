@@ -11,6 +11,7 @@ import typer
 import pumice
 from pumice.cli.arrays import read_samples
 from pumice.ir import Timing, recorded_samples
+from pumice.names import counted
 from pumice.netx import load
 
 if TYPE_CHECKING:  # numba
@@ -63,6 +64,6 @@ def as_text(found: Metrics) -> str:
         f"synaptic operations   {operations['Effective_ACs']:,.1f} ACs, {operations['Effective_MACs']:,.1f} MACs a "
         f"sample; dense {operations['Dense']:,.1f}",
         f"membrane updates      {found.membrane_updates:,.1f} a sample",
-        f"measured on           {found.samples} samples",
+        f"measured on           {counted(found.samples, 'sample')}",
     ]
     return "\n".join(lines)

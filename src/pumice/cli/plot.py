@@ -24,6 +24,7 @@ from pumice.errors import InputError
 from pumice.files.write import replace_atomically
 from pumice.fixedpoint.formats import DELAY_STEPS
 from pumice.ir import Graph, Population, Synapse, latencies
+from pumice.names import counted
 
 Point = tuple[float, float]
 
@@ -147,7 +148,7 @@ def _box(axes: Axes, graph: Graph, name: str, place: Point) -> None:
 
 def _input_text(graph: Graph) -> list[str]:
     bounds = graph.input.value_range
-    size = f"{_shape(graph.input.shape)} · {graph.input.size} values"
+    size = f"{_shape(graph.input.shape)} · {counted(graph.input.size, 'value')}"
     return [size, "any values" if bounds is None else f"values {bounds[0]} to {bounds[1]}"]
 
 

@@ -17,6 +17,7 @@ from pumice.cli.options import AsStock
 from pumice.errors import InputError, PumiceWarning
 from pumice.files.write import write_bytes
 from pumice.ir import Direct, Graph, with_reset_schedule
+from pumice.names import counted
 from pumice.netx import load
 
 
@@ -61,7 +62,7 @@ def run(
     _warn_about_values(graph, x)
     result = chosen.run(graph, x, record=record)
     write_result(output, result)
-    print(f"{output}: {len(x)} steps, {int(result.spikes.sum())} output spikes ({chosen.name})")
+    print(f"{output}: {counted(len(x), 'step')}, {counted(int(result.spikes.sum()), 'output spike')} ({chosen.name})")
     if profile is not None and result.profile is not None:
         from pumice.planner import compare, plan
 

@@ -10,6 +10,7 @@ import typer
 from pumice.cli.progress import training_progress
 from pumice.cli.training_extra import training_extra
 from pumice.errors import InputError
+from pumice.names import counted
 
 if TYPE_CHECKING:
     from pumice.train import Trained
@@ -80,7 +81,7 @@ def train(
 
 
 def _text(path: Path, trained: Trained) -> str:
-    text = f"{path}: {len(trained.history)} epochs, "
+    text = f"{path}: {counted(len(trained.history), 'epoch')}, "
     if trained.error_float is not None:
         text += f"root mean squared error of the test split {trained.error_float:.4g} in real numbers"
         return text + ("" if trained.error_deployed is None else f", {trained.error_deployed:.4g} in integers")

@@ -10,6 +10,7 @@ import typer
 from pumice.backends import BACKENDS_HELP, SIMULATORS, AbstractBackend, get_backend
 from pumice.backends.verify import verify as verify_graph
 from pumice.errors import InputError, MissingExtraError
+from pumice.names import counted
 from pumice.netx import load
 
 
@@ -28,7 +29,10 @@ def verify(
     compared = verify_graph(graph, chosen)
     steps = len(graph.certificate.x)
     for name, count in compared.items():
-        print(f"{name}: equal ({count} values: s, u, v of {len(graph.populations)} populations in {steps} steps)")
+        print(
+            f"{name}: equal ({counted(count, 'value')}: s, u, v of "
+            f"{counted(len(graph.populations), 'population')} in {counted(steps, 'step')})"
+        )
 
 
 def _installed() -> list[AbstractBackend]:

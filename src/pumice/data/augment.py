@@ -16,6 +16,7 @@ from pumice.data.dataset import Dataset, EventDataset, ImageDataset
 from pumice.data.events import Events, in_order
 from pumice.data.picture_transforms import with_interpolation
 from pumice.errors import InputError, MissingExtraError
+from pumice.names import counted
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -184,7 +185,7 @@ def _check_erased(dataset: Dataset, value: Any) -> None:
     if len(values) not in {1, channels} or not all(type(v) is int and low <= v <= high for v in values):
         raise InputError(
             f"data.augment.RandomErasing: value must be an integer in {low}..{high} (a grey level), or one for each "
-            f"of the {channels} channels, got {value!r}"
+            f"of {counted(channels, 'channel')}, got {value!r}"
         )
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pumice.data.encoders import AbstractEncoder
 from pumice.data.events import Events, EventSamples, in_order
 from pumice.errors import InputError, PumiceWarning
+from pumice.names import counted
 
 BinMode = Literal["time", "count"]
 
@@ -127,7 +128,7 @@ class EventBinner(AbstractEncoder):
             events: At least one event.
         """
         return (
-            f"no event lies in the {self.steps} steps of {self.window:g} microseconds, times are "
+            f"no event lies in the {counted(self.steps, 'step')} of {self.window:g} microseconds, times are "
             f"{events['t'].min()} to {events['t'].max()}; if its clock does not start at 0, make the dataset with "
             "origin='first' (in a recipe data.args.origin='first'), else a longer window (data.window) is needed"
         )

@@ -13,6 +13,7 @@ from pumice.data.dataset import Dataset, Split
 from pumice.data.encoders import AbstractEncoder
 from pumice.errors import InputError
 from pumice.fixedpoint.formats import STATE
+from pumice.names import counted
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -184,7 +185,8 @@ class SequenceEncoder(AbstractEncoder):
         missing = self.steps - samples.shape[2]
         if missing < 0 and samples[:, :, self.steps :].any():
             raise InputError(
-                f"data.steps={self.steps} is shorter than a sequence of {samples.shape[2]} steps; give as many, or "
+                f"data.steps={self.steps} is shorter than a sequence of {counted(samples.shape[2], 'step')}; give "
+                "as many, or "
                 "cut the sequences"
             )
         steps = samples[:, :, : self.steps]

@@ -17,6 +17,7 @@ from pumice.frameworks.kinds import as_image, is_plain_layer
 from pumice.frameworks.network import ConvertedNetwork
 from pumice.frameworks.outputs import last_layers
 from pumice.frameworks.recording import Made, Recording
+from pumice.names import counted
 
 STEPS = 8
 """Steps for which a network that computes one step a call is compared."""
@@ -263,7 +264,7 @@ def _report(
         lines.append(f"{framework.name}'s neurons fire at their threshold; quantized, only above it, as the chip's.")
     lines.append(f"On the example, each layer driven by {framework.name}'s own spikes:")
     lines += [
-        f"  {c.name}: {c.differ} of {c.entries} differ; {c.spikes} spikes"
+        f"  {c.name}: {c.differ} of {c.entries} differ; {counted(c.spikes, 'spike')}"
         + (", at the threshold but for rounding" if c.differ and c.explained else "")
         for c in compared
     ]

@@ -12,6 +12,7 @@ from pumice.fixedpoint import weight_form
 from pumice.fixedpoint.formats import BIAS_EXP, BIAS_MANT, DELAY_STEPS, STATE, VTH_MANT
 from pumice.hardware.violation import Violation
 from pumice.ir import Graph, Population, Synapse, check_known
+from pumice.names import counted
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def reset_violations(graph: Graph) -> list[Violation]:
         Violation(
             f"population {p.name}",
             "reset interval",
-            f"{p.reset.interval} steps",
+            f"{counted(p.reset.interval, 'step')}",
             "powers of two",
             f"Lower with period_steps={1 << p.reset.interval.bit_length()}.",
         )

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from pumice.errors import InputError
 from pumice.ir.schedule import latencies
+from pumice.names import counted
 
 if TYPE_CHECKING:
     from pumice.ir.graph import Graph, Timing
@@ -75,7 +76,8 @@ def from_stream(graph: Graph, stream: npt.NDArray[Any], n: int, latency: int | N
     if len(stream) < needed:
         held = max(0, (len(stream) - first - timing.sample_steps) // timing.period_steps + 1)
         raise InputError(
-            f"the stream has {len(stream)} steps, and {n} samples need {needed}; it holds at most {held} samples"
+            f"the stream has {counted(len(stream), 'step')}, and must have {needed:,} for {counted(n, 'sample')}; it "
+            f"holds at most {counted(held, 'sample')}"
         )
     return np.stack([stream[first + i * timing.period_steps :][: timing.sample_steps] for i in range(n)])
 

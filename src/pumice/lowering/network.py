@@ -229,7 +229,7 @@ def _prove(graph: Graph, calls: list[Call], example_input: torch.Tensor) -> None
             sample, step, *neuron = (int(i) for i in places[0])
             raise InternalError(
                 f"the lowered graph differs from the deployed network first at block {call.name!r}, sample {sample}, "
-                f"step {step}, neuron {tuple(neuron)}; {len(places)} spikes of it differ"
+                f"step {step}, neuron {tuple(neuron)}; spikes of it that differ: {len(places)}"
             )
     if silent:
         more = f" and {len(silent) - 1} more blocks" if silent[1:] else ""

@@ -26,6 +26,7 @@ from pumice.ir import (
     TokenMixing,
     flatten_whc,
 )
+from pumice.names import counted
 from pumice.nn.synapses.base import AbstractSynapse
 from pumice.nn.synapses.conv import ConvSynapse
 from pumice.nn.synapses.conv_transpose import ConvTransposeSynapse
@@ -171,7 +172,8 @@ def _joining(synapse: Any, block: str, source: tuple[int, ...], target: tuple[in
     """Fit a synapse to its populations' shapes: in the graph a dense layer has one axis, and nothing is flattened."""
     if isinstance(synapse, (Conv, ConvTranspose, TokenMixing)) and len(source) != 3:
         raise LoweringError(
-            f"block {block!r} takes an image, and {synapse.source!r} is a row of {source[0]} neurons in the graph, "
+            f"block {block!r} takes an image, and {synapse.source!r} is a row of {counted(source[0], 'neuron')} "
+            "in the graph, "
             "as every dense layer; use a dense layer here, too"
         )
     if not isinstance(synapse, OneToOne) or source == target:

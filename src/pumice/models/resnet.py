@@ -10,6 +10,7 @@ import torch
 from pumice import nn
 from pumice.errors import InputError
 from pumice.models.membrane_readout import MembraneReadout
+from pumice.names import counted
 from pumice.nn.blocks.gradient import set_gradient_
 from pumice.nn.blocks.residual import split_norm
 from pumice.nn.checks import check_choice, check_image, check_sizes
@@ -136,7 +137,8 @@ def _scaled(channels: int, width: float) -> int:
     scaled = round(channels * width)
     if scaled < 1:
         raise InputError(
-            f"resnet: width {width} leaves nothing of {channels} channels; use more than {0.5 / channels:g}"
+            f"resnet: width {width} leaves nothing of {counted(channels, 'channel')}; use more than "
+            f"{0.5 / channels:g}"
         )
     return scaled
 

@@ -11,6 +11,7 @@ import numpy as np
 from pumice.errors import FileFormatError, InputError, PumiceWarning
 from pumice.fixedpoint.formats import DELAY_STEPS, MIXED_WEIGHT
 from pumice.ir import Conv, ConvTranspose, Dense, Direct, Graph, Input, Population, Synapse
+from pumice.names import counted
 from pumice.netx.delays import dense_delays, flattened, simplest_delay
 from pumice.netx.fields import MAX_VALUES, Int64Array
 from pumice.netx.layers import Layer
@@ -91,7 +92,9 @@ class _Chain:
         if self.populations and len(shape) == 3 and not self.flattened:
             raise FileFormatError(f"{layer.where}: a dense layer after shape {shape} needs a flatten layer before it")
         if int(np.prod(shape)) != n_in:
-            raise FileFormatError(f"{layer.where}/weight: takes {n_in} values, its source has {np.prod(shape)}")
+            raise FileFormatError(
+                f"{layer.where}/weight: takes {counted(n_in, 'value')}, its source has {np.prod(shape)}"
+            )
         if layer.weight_rec is not None and layer.weight_rec.shape != (n_out, n_out):
             raise FileFormatError(f"{layer.where}/weight_rec: must be {(n_out, n_out)}, got {layer.weight_rec.shape}")
         self.flattened = False
@@ -214,8 +217,8 @@ class _Chain:
             )
         if n_in is not None and (int(np.prod(shape)) != n_in or len(shape) not in (1, 3)):
             if not stated:
-                raise InputError(f"{layer.where}: takes {n_in} values, got an input of shape {shape}")
-            _note(f"{layer.where}: the input layer states shape {shape}; {n_in} values are used, as in stock netx")
+                raise InputError(f"{layer.where}: takes {counted(n_in, 'value')}, got an input of shape {shape}")
+            _note(f"{layer.where}: the input layer states shape {shape}; as in stock netx {n_in} values are used")
             shape = (n_in,)
         return shape
 

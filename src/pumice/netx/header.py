@@ -16,6 +16,7 @@ from pumice.files.text import name_problem, text_problem
 from pumice.fixedpoint.formats import STATE
 from pumice.ir import Certificate, Graph, Input, Population, Reset, Timing
 from pumice.ir.digest import part_names
+from pumice.names import counted
 from pumice.netx.fields import LARGE, MAX_TEXT_BYTES, Node
 
 FORMAT_VERSION = 2
@@ -226,7 +227,7 @@ def _read_certificate(node: Node, graph: Graph) -> Certificate:
             raise group.error(f"must have shape {(len(x), *graph.shape_of(name))}", str(index))
     counts = node.integers("spike_counts", 0, 2**62)
     if counts.shape != (len(names),):
-        raise node.error(f"must be one for each of {len(names)} populations", "spike_counts")
+        raise node.error(f"must be one for each of {counted(len(names), 'population')}", "spike_counts")
     return Certificate(
         x=x.astype(np.int32),
         spikes={name: values.astype(np.int32) for name, values in spikes.items()},

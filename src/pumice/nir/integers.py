@@ -10,6 +10,7 @@ import numpy as np
 from pumice.errors import FileFormatError
 from pumice.fixedpoint.formats import DECAY_ONE, STATE_EXP
 from pumice.ir import Accumulator, Conv, Cuba, Dense, Graph, Input, OneToOne, Population, Sparse, Synapse
+from pumice.names import counted
 from pumice.nir.layers import Layer, Network, Term
 from pumice.nir.maps import (
     Diagonal,
@@ -342,6 +343,7 @@ class Quantizer:
     def _check_entries(self, count: int, most: int) -> None:
         if count > most:
             raise FileFormatError(
-                f"layer {self.layer.name!r}: written out, it has {count} weights, at most {most} are stored; "
+                f"layer {self.layer.name!r}: written out, it has {counted(count, 'weight')}, at most {most} are "
+                "stored; "
                 "weights='8bit' keeps convolutions as they are"
             )

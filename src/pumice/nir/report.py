@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pumice.names import counted
 from pumice.nir.integers import LayerReport
 
 
@@ -78,7 +79,7 @@ def report_text(
     lines += [heading.note] if heading.note else []
     for layer in layers:
         lines.append(
-            f"{layer.name}: {layer.kind}, {layer.neurons} neurons, {layer.scale} integers per "
+            f"{layer.name}: {layer.kind}, {counted(layer.neurons, 'neuron')}, {counted(layer.scale, 'integer')} per "
             f"threshold; weights off by at "
             f"most {layer.weight_error:.2%} of the largest, decays by {layer.decay_error:.2g}"
         )

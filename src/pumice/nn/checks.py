@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError
+from pumice.names import counted
 
 
 def check_sizes(where: str, *, at_least: int = 1, **sizes: Any) -> None:
@@ -68,8 +69,8 @@ def check_divides(where: str, what: str, n: int, *channels: int) -> None:
     if common % n:
         *most, last = [str(k) for k in range(1, common + 1) if common % k == 0]
         use = f"{', '.join(most)} or {last}" if most else last
-        total = " and ".join(map(str, channels))
-        raise InputError(f"{where}: {n} {what} do not divide {total} channels; use {use}")
+        total = " and ".join([*map(str, channels[:-1]), counted(channels[-1], "channel")])
+        raise InputError(f"{where}: {n} {what} do not divide {total}; use {use}")
 
 
 def check_input(where: str, x: torch.Tensor, channels: int, *, image: bool = False) -> None:
@@ -82,7 +83,7 @@ def check_input(where: str, x: torch.Tensor, channels: int, *, image: bool = Fal
     """
     axes_agree = x.ndim == 5 if image else x.ndim > 2
     if not axes_agree or x.shape[1] != channels:
-        fix = f"make it for {x.shape[1]} channels" if axes_agree else "add or flatten axes"
+        fix = f"make it for {counted(x.shape[1], 'channel')}" if axes_agree else "add or flatten axes"
         axes = "height, width" if image else "..."
         raise InputError(f"{where} takes (batch, {channels}, {axes}, time), got {tuple(x.shape)}; {fix}")
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pumice.errors import GraphError
 from pumice.ir import Direct, Graph, Synapse, check_known
 from pumice.ir.schedule import begins_with_input
+from pumice.names import counted
 from pumice.passes.base import PassResult
 
 
@@ -49,7 +50,7 @@ def balance_latency(graph: Graph) -> PassResult:
             if missing and isinstance(synapse, Direct):
                 raise GraphError(
                     f"synapse {synapse.source} -> {synapse.target}: a direct input has no delay, but arrives "
-                    f"{missing} steps before what it is added to; use a OneToOne synapse instead"
+                    f"{counted(missing, 'step')} before what it is added to; use a OneToOne synapse instead"
                 )
             if missing:
                 balanced[id(synapse)] = replace(synapse, balance_steps=synapse.balance_steps + missing)

@@ -21,6 +21,7 @@ from pumice.ir import (
     latencies,
     with_reset_schedule,
 )
+from pumice.names import counted
 from pumice.passes.base import PassResult, check_unscheduled
 from pumice.passes.current_bounds import current_bounds
 
@@ -69,7 +70,8 @@ def schedule_resets(graph: Graph, sample_steps: int, period_steps: int | None = 
     if period < sample_steps + gap:
         why = f" and a gap of {gap}, so that delayed and recurrent spikes run out" if gap else ""
         raise GraphError(
-            f"period_steps must be >= {sample_steps + gap} (a sample's {sample_steps} steps{why}), got {period}"
+            f"period_steps must be >= {sample_steps + gap} (a sample's {counted(sample_steps, 'step')}{why}), got "
+            f"{period}"
         )
     blanked = {name: steps for name, steps in reach.items() if name != graph.input.name}
     graph = with_reset_schedule(graph, period, offset=1)

@@ -12,11 +12,12 @@ import numpy.typing as npt
 from pumice.backends import Record, run
 from pumice.backends.compare import LayerComparison
 from pumice.backends.labelled import own_steps
+from pumice.data.encoding import encode
 from pumice.ir import Graph, from_stream, latencies, remembers, to_stream, torch_to_lava
 from pumice.lowering.blocks import undelayed
 from pumice.lowering.synapses import population_name
 from pumice.quantization.trace import SYNAPTIC, trace
-from pumice.train import Trained, encode
+from pumice.train import Trained
 from pumice.train.predict import predict, to_tensor
 
 IntArray = npt.NDArray[np.integer[Any]]

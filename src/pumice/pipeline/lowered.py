@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.backends.verify import certify
+from pumice.data.encoding import encode
 from pumice.hardware import LOIHI2, ChipLimits
 from pumice.ir import Graph, to_stream, torch_to_lava
 from pumice.lowering import lower
 from pumice.quantization import Plan, plan
-from pumice.train import Trained, encode
+from pumice.train import Trained
 
 IntArray = npt.NDArray[np.integer[Any]]
 CERTIFICATE_SAMPLES = 4
@@ -81,7 +82,7 @@ def _origin(trained: Trained, answers_in_numbers: bool) -> dict[str, str]:
         "data": trained.dataset.source,
         "classes": ", ".join(trained.dataset.class_names),
         "readout": readout,
-        "recipe": json.dumps(trained.recipe.record(), sort_keys=True),
+        "recipe": json.dumps(trained.recipe.record()),
         "versions": ", ".join(f"{package} {version(package)}" for package in _PACKAGES),
     }
     if trained.error_float is not None:

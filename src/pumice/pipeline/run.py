@@ -13,6 +13,7 @@ from pumice.data import Dataset
 from pumice.errors import InputError
 from pumice.hardware import LOIHI2, ChipLimits
 from pumice.ir import Graph, to_stream
+from pumice.names import counted
 from pumice.netx import load, save
 from pumice.netx.writer import network_path
 from pumice.pipeline.compare import run_test_split
@@ -64,7 +65,7 @@ def run_pipeline(
     network_path(path)  # before the work
     began = time.perf_counter()
 
-    on_stage(f"train on {len(dataset.train)} samples of {dataset.name}")
+    on_stage(f"train on {counted(len(dataset.train), 'sample')} of {dataset.name}")
     trained = train(
         recipe,
         dataset,

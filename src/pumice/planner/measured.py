@@ -8,6 +8,7 @@ from typing import Any
 
 from pumice.hardware.constants import Range
 from pumice.hardware.profile import COLUMNS, CoreRow, Profile
+from pumice.names import counted
 from pumice.planner.energy import step_energy
 from pumice.planner.plans import LayerRow, Plan
 from pumice.planner.registers import BUDGETS
@@ -117,7 +118,8 @@ def compare(plan: Plan, profile: Profile) -> Comparison:
     layers = plan.layers[::-1]  # as the compiler prints them
     if len(layers) != len(profile.core_table):
         reason = (
-            f"the compiler's table has {len(profile.core_table)} rows for {profile.cores} cores, the plan "
+            f"the compiler's table has {counted(len(profile.core_table), 'row')} for "
+            f"{counted(profile.cores, 'core')}, the plan "
             f"{len(layers)} for {plan.cores} (adapters and relays may have rows of their own)"
         )
         return Comparison(plan.network, quantities, 0, (), reason)

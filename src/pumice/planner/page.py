@@ -11,6 +11,7 @@ import numpy as np
 
 from pumice.files.folders import make_folder
 from pumice.files.write import replace_atomically
+from pumice.names import counted
 from pumice.planner.activity import Floats
 from pumice.planner.plans import Plan
 from pumice.planner.text import rounded
@@ -89,7 +90,7 @@ def _chip(plan: Plan, loads: Floats, cores: range) -> str:
     width, height = COLUMNS * CELL + GAP, rows * CELL + GAP
     busy = sum(core < len(loads) for core in cores)
     cells = "\n".join(_cell(plan, loads, core, i) for i, core in enumerate(cores))
-    label = f"{busy} of {len(cores)} cores in use"
+    label = f"{busy} of {counted(len(cores), 'core')} in use"
     return (
         f'<svg role="img" aria-label="{label}" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">\n{cells}\n</svg>'

@@ -11,6 +11,7 @@ from pumice.hardware import register_violations, reset_violations
 from pumice.hardware.constants import Board
 from pumice.hardware.violation import Violation
 from pumice.ir import Conv, Graph, check_known, latencies
+from pumice.names import counted
 from pumice.planner.layers import Layer, layer_of, layers_of, with_relays
 from pumice.planner.split import Rules, Split, split
 
@@ -134,7 +135,7 @@ def _board(cores: int, per_chip: int, board: Board) -> Iterator[Violation]:
         yield Violation(
             "network",
             "cores",
-            f"{cores:,} on {math.ceil(cores / per_chip)} chips",
+            f"{cores:,} on {counted(math.ceil(cores / per_chip), 'chip')}",
             f"{board.chips * per_chip:,} ({board.title})",
             "Choose a larger board (--board), or make the network smaller.",
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pumice.hardware.constants import Range
 from pumice.hardware.profile import COLUMNS
+from pumice.names import counted
 from pumice.planner.assumptions import ALWAYS, SEVERAL_CHIPS
 from pumice.planner.energy import Energy
 from pumice.planner.registers import BUDGETS
@@ -68,7 +69,7 @@ def as_line(plan: Plan) -> str:
     """
     if not plan.fits:
         return f"does not fit: {plan.violations[0].where}, {plan.violations[0].needed}"
-    cores = f"{plan.cores} of {plan.chip_cores * plan.chips} cores"
+    cores = f"{plan.cores} of {counted(plan.chip_cores * plan.chips, 'core')}"
     if plan.sample is None:
         return cores
     period = Range(*(1e6 / rate for rate in reversed(plan.sample.throughput)))
@@ -82,18 +83,20 @@ def as_table_of_constants(plan: Plan) -> str:
     for name, c in plan.constants.table.items():
         mark = " (yours)" if name in plan.constants.replaced else ""
         lines += [f"{name}{mark}: {c.value:g} ({c.low:g} to {c.high:g}) {c.unit}", f"    {c.source}"]
-    lines += [f"board {b.name}: {b.title}, {b.chips} chips; {b.source}" for b in plan.constants.boards.values()]
+    lines += [
+        f"board {b.name}: {b.title}, {counted(b.chips, 'chip')}; {b.source}" for b in plan.constants.boards.values()
+    ]
     return "\n".join(lines)
 
 
 def _verdict(plan: Plan) -> Iterator[str]:
     title = plan.board.title
     if plan.fits:
-        chips = f"{plan.chips} chip" + ("s" if plan.chips != 1 else "")
-        yield f"{plan.network}: fits {title}: {plan.cores} of {plan.chip_cores * plan.chips} cores on {chips}"
+        cores, chips = counted(plan.chip_cores * plan.chips, "core"), counted(plan.chips, "chip")
+        yield f"{plan.network}: fits {title}: {plan.cores} of {cores} on {chips}"
         if plan.cores_by_other not in (None, plan.cores):
             whose = "of 2022" if plan.compiler.value == "2023" else "since 2023"
-            yield f"    {plan.cores_by_other} cores by the rules of the compilers {whose}"
+            yield f"    {counted(plan.cores_by_other or 0, 'core')} by the rules of the compilers {whose}"
     else:
         yield f"{plan.network}: does not fit {title}:"
         yield from (f"    {violation}" for violation in plan.violations)
@@ -126,18 +129,20 @@ def _costs(plan: Plan) -> Iterator[str]:
         return
     time = plan.time
     source, steps = plan.activity or ("", 0)
-    yield f"activity: {source}, {steps} steps"
+    yield f"activity: {source}, {counted(steps, 'step')}"
     yield f"time per step: {spread(time.mean, 'us')}; the busiest step {spread(time.busiest, 'us')}"
     yield (
         f"    set by {time.term} on core {time.core} ({time.population}): "
         f"{rounded(time.amount, SHOWN_OPERATIONS)} in the busiest step"
     )
     yield f"input and output: {plan.io.title}" + (
-        f"; {plan.io.values:,} values a step, {spread(plan.io.time, 'us')} on top" if plan.io.path != "none" else ""
+        f"; {counted(plan.io.values, 'value')} a step, {spread(plan.io.time, 'us')} on top"
+        if plan.io.path != "none"
+        else ""
     )
     if plan.sample is not None:
         sample = plan.sample
-        yield f"latency of a sample: {spread(sample.latency, 'us')}; one every {sample.steps} steps: " + (
+        yield f"latency of a sample: {spread(sample.latency, 'us')}; one every {counted(sample.steps, 'step')}: " + (
             f"{spread(sample.throughput, '')} samples/s"
         )
     yield from _energy("step", plan.energy)

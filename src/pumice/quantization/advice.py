@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT, STATE, VTH_MANT
+from pumice.names import counted
 from pumice.quantization.plans import LayerPlan
 
 FEWEST_BITS = 6
@@ -24,7 +25,8 @@ def advice_of(layer: LayerPlan) -> tuple[str, ...]:
 def _advice(layer: LayerPlan) -> Iterator[str]:
     if layer.clipped and not layer.was_quantized:  # else it was trained so
         yield (
-            f"{layer.clipped} of {layer.n_weights} weights lie outside {MIXED_WEIGHT.low}..{MIXED_WEIGHT.high} and "
+            f"{layer.clipped} of {counted(layer.n_weights, 'weight')} lie outside "
+            f"{MIXED_WEIGHT.low}..{MIXED_WEIGHT.high} and "
             "are cut off: scale weights and threshold down together"
         )
     if not any(layer.weights):

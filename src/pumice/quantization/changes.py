@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 import torch
 
 from pumice.errors import PumiceWarning
+from pumice.names import counted
 from pumice.nn.blocks.current import Current
 from pumice.quantization.plans import Plan
 from pumice.quantization.trace import Call, answer_of, in_evaluation_mode
@@ -39,7 +40,7 @@ def warn_of_changes(model: torch.nn.Module, calls: Sequence[Call], plan: Plan, s
             fired = max(int(before.count_nonzero()), int(after.count_nonzero()))
             if changed > (max(FEWEST, ROUNDING * fired) if rescaled else 0):
                 warnings.warn(
-                    f"block {call.name!r}: deploying changes {changed} of its {before.numel()} values "
+                    f"block {call.name!r}: deploying changes {changed} of its {counted(before.numel(), 'value')} "
                     f"on the example, with the same input (firing rate {before.mean():.3g} before, "
                     f"{after.mean():.3g} after); " + _advice(rescaled),
                     PumiceWarning,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pumice.names import counted
 from pumice.reporting.charts import scatter
 from pumice.reporting.findings import Findings
 from pumice.reporting.layout import Section, percent, table
@@ -77,7 +78,7 @@ def _matrix(found: Findings, counts: IntArray) -> Html:
         cells = [_cell(int(count), count / total, i == j, f"{names[i]} as {names[j]}") for j, count in enumerate(row)]
         rows.append([names[i], *cells])
     head = ["true \\ answered", *names]
-    caption = f"{int(counts.sum()):,} samples; rows: the true class, columns: the answer"
+    caption = f"{counted(int(counts.sum()), 'sample')}; rows: the true class, columns: the answer"
     return tag("div", table(head, rows, caption=caption), class_="confusion")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from pumice.names import counted
 from pumice.planner.text import spread
 from pumice.reporting.findings import Findings
 from pumice.reporting.layout import Section, percent, table
@@ -93,10 +94,10 @@ def _differing(first: Findings, second: Findings, same_samples: bool) -> Html:
         apart = np.abs(a.predictions - b.predictions).reshape(len(a.predictions), -1).max(1)
         order = [int(i) for i in np.argsort(-apart, kind="stable")[:MOST_LISTED] if apart[i] > 0]
         rows = [[f"sample {i}", f"{apart[i]:.4g}"] for i in order]
-        text = f"{int((apart > 0).sum()):,} of {len(apart):,} samples are answered differently."
+        text = f"Answered differently: {int((apart > 0).sum()):,} of {counted(len(apart), 'sample')}."
         return tag("div", tag("p", text), table(["sample", "largest difference"], rows) if rows else None)
     places = np.flatnonzero(a.predictions != b.predictions)
-    text = f"{len(places):,} of {len(a.predictions):,} samples are answered differently"
+    text = f"Answered differently: {len(places):,} of {counted(len(a.predictions), 'sample')}"
     if first.source.has_labels:
         right = [int((e.predictions == e.labels)[places].sum()) for e in (a, b)]
         text += f"; of these, {first.source.title} is right in {right[0]:,}, {second.source.title} in {right[1]:,}"

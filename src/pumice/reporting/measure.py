@@ -16,6 +16,7 @@ from pumice.backends.verify import verify
 from pumice.errors import CheckFailedError
 from pumice.fixedpoint.weights import stored_bits
 from pumice.ir import Graph, Input, Population, Synapse, latencies, remembers, to_stream
+from pumice.names import counted
 from pumice.planner import plan
 from pumice.reporting.findings import Comparison, Findings, LayerFacts, ShownSample, Source, SynapseFacts
 
@@ -162,7 +163,7 @@ def _certificate(graph: Graph) -> tuple[str | None, bool]:
         (count,) = verify(graph, ("fast",)).values()
     except CheckFailedError as error:
         return str(error), False
-    return f"its recorded run of {steps:,} steps is reproduced: {count:,} integers, all equal", True
+    return f"its recorded run of {counted(steps, 'step')} is reproduced: {counted(count, 'integer')}, all equal", True
 
 
 def _layers(

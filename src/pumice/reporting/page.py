@@ -11,6 +11,7 @@ from pathlib import Path
 from pumice.errors import InputError
 from pumice.files.paths import possible_path
 from pumice.files.write import write_bytes
+from pumice.names import counted
 from pumice.reporting.answers import answers
 from pumice.reporting.beside import beside
 from pumice.reporting.findings import Findings
@@ -81,7 +82,8 @@ def _header(several: list[Findings]) -> Html:
     first = several[0]
     title = first.source.title if several[1:] == [] else f"{first.source.title} beside {several[1].source.title}"
     state = "every integer that was compared is equal" if exact else "with differences"
-    size = f"{len(first.populations)} populations and {sum(p.neurons for p in first.populations):,} neurons"
+    neurons = counted(sum(p.neurons for p in first.populations), "neuron")
+    size = f"{counted(len(first.populations), 'population')} and {neurons}"
     lead = f"A spiking network of {size}, from {first.source.origin}."
     return tag("header", tag("h1", f"{title}: {state}"), tag("p", lead, class_="lead"))
 

@@ -94,9 +94,15 @@ def _remarks(found: Findings) -> Iterator[str]:
             yield f"{comparison.got} differs from {comparison.expected}, first in population {where}."
     for p in found.populations[:MOST_ROWS] if found.n_samples >= FEW_SAMPLES else ():
         if p.dead > MANY_DEAD * p.neurons:
-            yield f"{p.name}: {p.dead:,} of {p.neurons:,} neurons never sent anything: they cost and say nothing."
+            yield (
+                f"{p.name}: {p.dead:,} of {counted(p.neurons, 'neuron')} never sent anything: they cost and say "
+                "nothing."
+            )
         if p.saturated:
-            yield f"{p.name}: {p.saturated:,} of {p.neurons:,} neurons fired in nearly every step, for all inputs."
+            yield (
+                f"{p.name}: {p.saturated:,} of {counted(p.neurons, 'neuron')} fired in nearly every step, for "
+                "all inputs."
+            )
     yield from (f"Chip: {violation}" for violation in found.plan.violations[:5])
     yield from (f"Chip: {warning}" for warning in found.plan.warnings[:5])
 
@@ -163,7 +169,7 @@ def learning(found: Findings) -> Section | None:
     if rates:
         charts.append(_curve("Spikes per neuron and step in training, in %", rates, first))
     tail = f"; the last {len(tuned)} (shaded) through the chip's integers" if tuned else ""
-    drawn = joined(tag("p", f"{len(history)} epochs{tail}."), tag("div", charts, class_="pair"))
+    drawn = joined(tag("p", f"{counted(len(history), 'epoch')}{tail}."), tag("div", charts, class_="pair"))
     return Section("learning", "Training", "Training", drawn)
 
 

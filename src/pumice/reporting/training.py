@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pumice.data.recipe import RecordedTest, recorded_test
 from pumice.errors import InputError
 from pumice.ir import Graph
 from pumice.pipeline import PipelineResult, lower_trained
 from pumice.pipeline.compare import run_test_split
 from pumice.pipeline.lowered import encoded_test
-from pumice.pipeline.recorded import RecordedTest, recorded_test
 from pumice.reporting.findings import Comparison, Source
 from pumice.reporting.sources import source_of
 from pumice.train import load_checkpoint, restore

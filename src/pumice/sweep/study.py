@@ -106,7 +106,7 @@ class Sweep:
             load_if_exists=True,
         )
         mine = {
-            _RECIPE: json.dumps(self.recipe.record(), sort_keys=True),
+            _RECIPE: json.dumps(self.recipe.record()),
             _SPACE: repr([*self.space.items()]) + self._sampler,  # their order is the grid's
         }
         for name, text in mine.items():

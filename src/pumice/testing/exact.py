@@ -205,7 +205,7 @@ def _check_equal(what: str, where: str, expected: IntArray, got: npt.NDArray[Any
         place = tuple(int(i) for i in places[0])
         raise CheckFailedError(
             f"{what}: {where}: sample {place[0]}, step {place[1]}, neuron {place[2:]}: expected {expected[place]}, "
-            f"got {got[place]} ({len(places)} of {expected.size} values differ)"
+            f"got {got[place]} (values that differ: {len(places)} of {expected.size})"
         )
     return int(expected.size)
 

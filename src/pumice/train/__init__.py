@@ -1,6 +1,7 @@
 """Training: recipes, losses, the loop, and checkpoints."""
 
 from pumice import names
+from pumice.data.encoding import encode
 from pumice.nn.probes.membrane import watch_membrane
 from pumice.nn.probes.surrogates import watch_surrogates
 from pumice.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -21,7 +22,7 @@ from pumice.train.losses import (
     VanRossumLoss,
 )
 from pumice.train.moment_preserving import LayerMoments, moment_preserving_
-from pumice.train.predict import encode, predict, predict_counts
+from pumice.train.predict import predict, predict_counts
 from pumice.train.recipe import Recipe, load_recipe, make_recipe
 from pumice.train.recipe.presets import PRESETS, find_recipe
 from pumice.train.runtime.memory import keep_large_tensors

@@ -14,7 +14,7 @@ from pumice.data.augment import Augmentation, with_noise
 from pumice.data.dataset import is_target
 from pumice.data.encoders import shows_images
 from pumice.data.events import one_recording
-from pumice.train.loading import load
+from pumice.data.loading import load
 from pumice.train.mixing import Partners
 from pumice.train.predict import to_tensor
 from pumice.train.trained import Trained

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pumice.errors import InputError
+from pumice.names import counted
 from pumice.nn.padding import sum_over_steps
 from pumice.train.outputs import first_output
 from pumice.train.runtime.fabric import gathered
@@ -112,7 +113,8 @@ class SampleBoosting:
         self._samples: SampleWeights = run.position.samples
         if len(self._samples.weights) != len(train):
             raise InputError(
-                f"training.sample_boosting: the checkpoint weighs {len(self._samples.weights)} samples, and the data "
+                f"training.sample_boosting: the checkpoint weighs "
+                f"{counted(len(self._samples.weights), 'sample')}, and the data "
                 f"has {len(train)} to train with; resume it with its own data"
             )
         self._rate, self._labels, self._fabric = rate, torch.tensor(train.labels, dtype=torch.int64), run.fabric

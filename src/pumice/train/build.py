@@ -8,24 +8,12 @@ import numpy as np
 import torch
 
 from pumice import names, nn
-from pumice.data import (
-    AbstractEncoder,
-    Dataset,
-    EventBinner,
-    EventDataset,
-    EventSamples,
-    ImageDataset,
-    SequenceDataset,
-    SequenceEncoder,
-    Split,
-    hold_out,
-    make_encoder,
-    take_fold,
-)
-from pumice.data.encoders import EVENT_ENCODINGS, IMAGE_ENCODERS, SEQUENCE_ENCODING
+from pumice.data import Dataset, EventBinner, EventSamples
 from pumice.data.image_files import in_memory
+from pumice.data.recipe import build_encoder
 from pumice.errors import InputError, PumiceWarning
 from pumice.models import build_model
+from pumice.names import counted
 from pumice.nn.neurons.gradients import GRADIENTS
 from pumice.nn.surrogate import SURROGATES, Surrogate
 from pumice.quantization import quantize_
@@ -36,90 +24,6 @@ from pumice.train.recipe import NeuronSection, Recipe
 EXAMPLE_SIZE = 4
 GIVEN = "given"
 """`network.name` of a network that was no recipe's, but given to `train` as an object."""
-
-
-def prepare_data(recipe: Recipe, dataset: Dataset) -> tuple[Dataset, Split | None]:
-    """The dataset as the recipe wants it: fold, validation split, limits, grey levels.
-
-    Args:
-        recipe: What to train.
-        dataset: As loaded.
-
-    Returns:
-        The dataset, and the part of its training split that is kept for validation, if any.
-
-    Raises:
-        InputError: The recipe's values do not fit the dataset.
-    """
-    data = recipe.data
-    if data.folds is not None:
-        dataset = take_fold(dataset, data.folds, data.fold, data.fold_seed)
-    dataset = dataset.limited(data.max_train, data.max_test)
-    if isinstance(dataset, ImageDataset):
-        dataset = dataset.with_levels(data.gray_levels)
-    return hold_out(dataset, data.validation, recipe.seed)
-
-
-def build_encoder(recipe: Recipe, dataset: Dataset) -> AbstractEncoder:
-    """The recipe's encoder for a prepared dataset.
-
-    Raises:
-        InputError: The encoding is not one for this kind of data.
-    """
-    data = recipe.data
-    if names.is_own(data.encoding):
-        return _own_encoder(recipe, dataset)
-    if data.encoding_args:
-        raise InputError(f"data.encoding_args are those of an encoding of your own, and it is {data.encoding!r}")
-    if isinstance(dataset, ImageDataset):
-        if data.encoding not in IMAGE_ENCODERS:
-            raise InputError(
-                f"data.encoding={data.encoding} is not for images, which {dataset.name} holds; "
-                f"use one of: {', '.join(IMAGE_ENCODERS)}"
-            )
-        return make_encoder(data.encoding, data.steps, dataset.value_range)
-    if isinstance(dataset, SequenceDataset):
-        return _sequence_encoder(recipe, dataset)
-    if not isinstance(dataset, EventDataset) or data.encoding not in EVENT_ENCODINGS:
-        raise InputError(
-            f"data.encoding={data.encoding} is not for events, which {dataset.name} holds; "
-            f"use one of: {', '.join(EVENT_ENCODINGS)}"
-        )
-    return EventBinner(
-        data.steps,
-        dataset.sensor_shape,
-        window=data.window or dataset.duration / data.steps,
-        mode="time" if data.encoding == "time" else "count",
-        max_count=data.max_count,
-        downsample=data.downsample,
-    )
-
-
-def _sequence_encoder(recipe: Recipe, dataset: SequenceDataset) -> SequenceEncoder:
-    data = recipe.data
-    if data.encoding != SEQUENCE_ENCODING:
-        raise InputError(
-            f"data.encoding={data.encoding} is not for sequences, which {dataset.name} holds; use {SEQUENCE_ENCODING}"
-        )
-    if data.steps < dataset.longest:
-        raise InputError(
-            f"data.steps={data.steps}: the longest sequence of {dataset.name} has {dataset.longest} steps; give as "
-            "many, or cut the sequences"
-        )
-    if data.noise or data.augment:
-        raise InputError("data.noise and data.augment are for images and events; change sequences in your own loader")
-    return SequenceEncoder(data.steps, dataset.value_range)
-
-
-def _own_encoder(recipe: Recipe, dataset: Dataset) -> AbstractEncoder:
-    data = recipe.data
-    offered = {"steps": data.steps, "dataset": dataset}
-    if isinstance(dataset, ImageDataset):
-        offered["image_range"] = dataset.value_range
-    encoder = names.make(data.encoding, {}, "encoding", data.encoding_args, **offered)
-    if not isinstance(encoder, AbstractEncoder):
-        raise InputError(f"encoding {data.encoding!r} gives a {type(encoder).__name__}, no AbstractEncoder")
-    return encoder
 
 
 def build_network(recipe: Recipe, dataset: Dataset) -> torch.nn.Module:
@@ -216,7 +120,8 @@ def _check_times(samples: EventSamples, binner: EventBinner) -> None:
         raise InputError(f"{name}, and all of the first {len(samples)}: {binner.missed(events)}")
     if all(len(at) > binner.steps > 1 and (at == 0).all() for at in steps):
         warnings.warn(
-            f"{name}, and all of the first {len(samples)}: every event lies in the first of {binner.steps} steps of "
+            f"{name}, and all of the first {len(samples)}: every event lies in the first of "
+            f"{counted(binner.steps, 'step')} of "
             f"{binner.window:g} microseconds; times in another unit must be multiplied",
             PumiceWarning,
             stacklevel=2,

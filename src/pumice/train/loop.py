@@ -12,16 +12,18 @@ from typing import Any
 import torch
 
 from pumice.data import Dataset
+from pumice.data.recipe import prepare_data
 from pumice.errors import FileFormatError, InputError
 from pumice.files.lock import locked_folder
 from pumice.files.write import remove_left_over
+from pumice.names import counted
 from pumice.nn import synchronize_norms_
 from pumice.nn.blocks.surrogate_module import freeze_surrogates_
 from pumice.quantization.trace import SYNAPTIC
 from pumice.train.averaging import WeightAverage
 from pumice.train.batches import batch_sizes
 from pumice.train.batches_on_device import batches_on
-from pumice.train.build import deploy, example_input, prepare_data
+from pumice.train.build import deploy, example_input
 from pumice.train.checkpoint import Checkpoint, Learning, excerpt, save_checkpoint
 from pumice.train.epoch import batches_per_epoch, train_epoch
 from pumice.train.history import FINETUNE, FLOAT, EpochRecord
@@ -33,6 +35,7 @@ from pumice.train.next_epoch import kept_record, next_epoch, stops_early
 from pumice.train.optimizer import make_optimizer
 from pumice.train.position import Position
 from pumice.train.recipe import Recipe
+from pumice.train.recipe.differences import different_keys
 from pumice.train.run import Run
 from pumice.train.runtime.cuda_graph import CudaGraphs
 from pumice.train.runtime.fabric import is_first_process, make_fabric
@@ -225,7 +228,9 @@ def _set_up(
     if fabric.world_size > 1:
         smallest = min(batch_sizes(len(trained.dataset.train), trained.recipe.training.batch_size))
         if smallest < fabric.world_size:
-            raise InputError(f"batches of {smallest} samples cannot be shared by {fabric.world_size} processes")
+            raise InputError(
+                f"batches of {counted(smallest, 'sample')} cannot be shared by {fabric.world_size} processes"
+            )
         synchronize_norms_(trained.model)
     if phase == FINETUNE or trained.recipe.training.loss != "surrogate_module":
         freeze_surrogates_(trained.model)
@@ -299,7 +304,7 @@ def _snapshot(trained: Trained, optimizer: Any, position: Position) -> Checkpoin
 def _resumed(
     recipe: Recipe, dataset: Dataset, model: torch.nn.Module | None, checkpoint: Checkpoint, *, extend: bool
 ) -> Trained:
-    keys = set(_different_keys(recipe.model_dump(), checkpoint.recipe.model_dump())) - FREE_TO_CHANGE
+    keys = set(different_keys(recipe, checkpoint.recipe)) - FREE_TO_CHANGE
     if extend:
         _check_extension(recipe, checkpoint)
         keys = {key for key in keys if not any(f"{key}.".startswith(f"{free}.") for free in EXTENDABLE)}
@@ -329,15 +334,6 @@ def _check_extension(recipe: Recipe, checkpoint: Checkpoint) -> None:
             f"nothing is left to do: raise training.{phase}{why}"
             + ("; its network computes in integers now, after which no epoch in real numbers comes" if done else "")
         )
-
-
-def _different_keys(a: dict[str, Any], b: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for key in {**a, **b}:
-        mine, theirs = a.get(key), b.get(key)
-        if isinstance(mine, dict) and isinstance(theirs, dict):
-            yield from _different_keys(mine, theirs, f"{prefix}{key}.")
-        elif mine != theirs:
-            yield prefix + key
 
 
 def _load_optimizer(optimizer: Any, state: dict[str, Any] | None) -> None:

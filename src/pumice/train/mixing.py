@@ -11,7 +11,6 @@ import torch
 from pumice.data import ImageDataset
 from pumice.data.encoders import shows_images
 from pumice.errors import InputError
-from pumice.train.recipe import TrainingSection
 from pumice.train.trained import Trained
 
 PARTS = 256
@@ -115,17 +114,7 @@ def mixing_of(trained: Trained, phase_epoch: int, stream: int) -> Mixing | None:
     settings = trained.recipe.training
     if settings.mixup is None and settings.cutmix is None:
         return None
-    return Mixing(trained, stream, is_on=phase_epoch <= last_mixed_epoch(settings))
-
-
-def last_mixed_epoch(settings: TrainingSection) -> int:
-    """The last epoch in which images are mixed.
-
-    Example:
-        >>> last_mixed_epoch(TrainingSection(epochs=300, mixup=0.5, mixing_until=0.667))
-        200
-    """
-    return math.floor(settings.mixing_until * settings.epochs + 1e-9)  # 0.29 of 100 is 29
+    return Mixing(trained, stream, is_on=phase_epoch <= settings.last_mixed_epoch)
 
 
 def _mixed_up(images: torch.Tensor, share: float, rng: np.random.Generator) -> tuple[torch.Tensor, float]:

@@ -9,21 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pumice.data import AbstractEncoder, ImageFiles
-from pumice.data.image_files import in_memory
+from pumice.data import AbstractEncoder
+from pumice.data.encoding import encode
 from pumice.errors import InputError
 from pumice.nn.padding import without_padding
 from pumice.train.finite import FiniteCheck
-from pumice.train.loading import load
 from pumice.train.outputs import first_output
 from pumice.train.score import score_sum
 
 IntArray = npt.NDArray[np.integer[Any]]
-TEST_STREAM = 0
-"""Random stream of test encodings; training epochs use the streams 1, 2, ..."""
-LARGEST_BATCH = 256
-BATCH_VALUES = 16_000_000
-"""Inputs of one batch, all steps: a batch of long recordings is smaller."""
 
 
 def predict_counts(
@@ -120,37 +114,6 @@ def _outputs(
 def _reason(model: torch.nn.Module) -> str:
     found = FiniteCheck(model).weights()
     return f": its {found}" if found else ", while its weights are; its inputs may be too large"
-
-
-def encode(
-    encoder: AbstractEncoder, images: Any, *, seed: int = 0, batch_size: int | None = None, workers: int = 0
-) -> Iterator[IntArray]:
-    """Encode held-back samples batch by batch; the values do not depend on the batch size.
-
-    Args:
-        encoder: Turns samples into integers over time.
-        images: Images of shape (n, channel, height, width), or n recordings of events.
-        seed: Of a random encoding.
-        batch_size: Samples at a time; None for as many as memory should be used for.
-        workers: Processes that decode images which lie in files; 0 uses this one. It changes no value.
-
-    Yields:
-        Integers, shape (batch, channel, height, width, T).
-    """
-    rng = np.random.default_rng([seed, TEST_STREAM])
-    size = batch_size or _fitting(encoder, images)
-    parts = (range(start, min(start + size, len(images))) for start in range(0, len(images), size))
-    if isinstance(images, ImageFiles):
-        for batch in load(images, map(list, parts), np.stack, workers):
-            yield encoder.encode(batch, rng)
-    else:
-        for part in parts:
-            yield encoder.encode(images[part.start : part.stop], rng)
-
-
-def _fitting(encoder: AbstractEncoder, images: Any) -> int:
-    values = encoder.encode(in_memory(images[:1]), np.random.default_rng(0)).size
-    return min(LARGEST_BATCH, max(1, BATCH_VALUES // max(values, 1)))
 
 
 def predict(counts: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

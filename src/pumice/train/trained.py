@@ -13,13 +13,14 @@ import torch
 
 from pumice.data import AbstractEncoder, Dataset, Split
 from pumice.data.encoders import draws
+from pumice.data.recipe import build_encoder, prepare_data
+from pumice.data.recipe.own_code import check_own_code
 from pumice.errors import FileFormatError, InputError
 from pumice.train.averaging import WeightAverage
-from pumice.train.build import GIVEN, build_encoder, build_network, deploy, example_input, prepare_data
+from pumice.train.build import GIVEN, build_network, deploy, example_input
 from pumice.train.checkpoint import Checkpoint
 from pumice.train.history import FINETUNE, FLOAT, EpochRecord
 from pumice.train.next_epoch import kept_record
-from pumice.train.own_code import check_own_code
 from pumice.train.predict import predict, predict_counts, squared_errors
 from pumice.train.recipe import NetworkSection, Recipe
 from pumice.train.runtime.fabric import summed

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from pumice.data.encoding import encode
 from pumice.train.answer import watch_answer
 from pumice.train.losses import AbstractLoss
 from pumice.train.outputs import first_output
-from pumice.train.predict import encode, to_tensor
+from pumice.train.predict import to_tensor
 from pumice.train.score import score_of, score_sum
 from pumice.train.trained import Trained
 

@@ -110,6 +110,7 @@ def test_a_changed_recipe_must_be_one(refused, exports):
     line = f"evaluate {exports}/digits/network.net --set data.steps="
     assert "data.steps: Input should be greater" in refused(line + "0")
     assert "8 steps" in refused(line + "5")
+    assert "has no section 'training'; it has: data" in refused(line.replace("data.steps", "training.epochs") + "2")
 
 
 @pytest.fixture

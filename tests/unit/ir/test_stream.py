@@ -38,9 +38,9 @@ def test_samples_that_no_graph_takes_are_refused():
 def test_a_stream_that_is_too_short_is_refused():
     graph = chain((2,), [2, 2], seed=0).replace(timing=Timing(3, 5))
     stream = to_stream(graph, np.ones((2, 3, 2), int))
-    with pytest.raises(InputError, match="stream has 12 steps, and 9 samples need 45; it holds at most 2 samples"):
+    with pytest.raises(InputError, match="12 steps, and must have 45 for 9 samples; it holds at most 2 samples"):
         from_stream(graph, stream, 9)
-    with pytest.raises(InputError, match="4 steps, and 1 samples need 5; it holds at most 0"):
+    with pytest.raises(InputError, match="4 steps, and must have 5 for 1 sample; it holds at most 0 samples"):
         from_stream(graph, stream[:4], 1)
     with pytest.raises(InputError, match="n must be at least 1, got 0"):
         from_stream(graph, stream, 0)

@@ -62,7 +62,7 @@ BROADCAST = [
         lambda: nn.IdentitySynapse(3)(SPIKES),
         r"IdentitySynapse takes \(batch, 3, \.\.\., time\), got \(1, 4, 6, 6, 5\)",
     ),
-    (lambda: nn.IdentitySynapse(3)(SPIKES[:, :1]), "make it for 1 channels"),
+    (lambda: nn.IdentitySynapse(3)(SPIKES[:, :1]), "make it for 1 channel$"),
 ]
 ARMS = [
     (lambda: nn.ConvSynapse(0, 4, 3), "ConvSynapse: in_features must be a whole number >= 1, got 0"),
@@ -85,7 +85,7 @@ ARMS = [
     (lambda: nn.TokenMixingSynapse(4, tokens=0), "TokenMixingSynapse: tokens"),
     (lambda: nn.TokenMixing(4, tokens=4, heads=0), "TokenMixingSynapse: heads must be a whole number >= 1, got 0"),
     (lambda: nn.TokenMixing(16, tokens=4, heads=3), "3 heads do not divide 16 channels; use 1, 2, 4, 8 or 16"),
-    (lambda: nn.TokenMixing(1, tokens=4, heads=3), "3 heads do not divide 1 channels; use 1$"),
+    (lambda: nn.TokenMixing(1, tokens=4, heads=3), "3 heads do not divide 1 channel; use 1$"),
     (lambda: nn.TokenMixing(4, tokens=36)(FLAT), "TokenMixingSynapse takes .* add or flatten axes"),
     (lambda: nn.TokenMixing(4, tokens=30)(SPIKES), "an image of 6 x 6; make it with tokens=36"),
     *(
@@ -139,7 +139,7 @@ NORMS = [
     (lambda: nn.BiasFreeNorm(4, unbiased=True), "BiasFreeNorm: .*; leave out unbiased"),
     (lambda: nn.TDBN(3, threshold=1.0)(FLAT), "TDBN has 3 channels, .* make it with num_features=4, or without"),
     (lambda: nn.BiasFreeNorm(3, threshold=1.0)(FLAT), r"BiasFreeNorm has 3 channels, got .*\(1, 4, 5\)"),
-    (lambda: nn.BiasFreeNorm(1, threshold=1.0)(FLAT), "BiasFreeNorm has 1 channels"),
+    (lambda: nn.BiasFreeNorm(1, threshold=1.0)(FLAT), "BiasFreeNorm has 1 channel,"),
 ]
 
 

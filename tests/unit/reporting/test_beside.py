@@ -10,7 +10,7 @@ def test_samples_that_are_answered_differently_are_listed(image_findings):
     predictions[3] = (predictions[3] + 1) % 3
     other = replace(image_findings, evaluation=replace(evaluation, predictions=predictions))
     drawn = beside(image_findings, other, same_samples=True).content
-    assert "1 of 5 samples are answered differently" in drawn
+    assert "Answered differently: 1 of 5 samples" in drawn
     assert re.findall(r"sample (\d+)</th>", drawn) == ["3"]
     assert "0 of 5 samples" in beside(image_findings, image_findings, same_samples=True).content
 

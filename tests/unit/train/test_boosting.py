@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from pumice.data import ImageDataset, Split, load_digits
+from pumice.data.encoding import encode
 from pumice.errors import FileFormatError, InputError
 from pumice.train import Checkpoint, load_checkpoint, predict, predict_counts, save_checkpoint, train
 from pumice.train.boosting import SampleWeights, scale_gradient
@@ -14,7 +15,7 @@ from pumice.train.checkpoint import excerpt
 from pumice.train.losses import CountMarginLoss
 from pumice.train.optimizer import make_optimizer
 from pumice.train.position import Position
-from pumice.train.predict import encode, to_tensor
+from pumice.train.predict import to_tensor
 from pumice.train.trained import restore, start
 
 PLAIN = (

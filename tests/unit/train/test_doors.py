@@ -9,10 +9,10 @@ import torch
 
 import pumice
 from pumice import nn
+from pumice.data.recipe.own_code import check_own_code
 from pumice.errors import InputError
 from pumice.pipeline import lower_trained
 from pumice.train import load_checkpoint, restore, train
-from pumice.train.own_code import check_own_code
 from pumice.train.recipe import make_recipe
 
 PARAMS = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75}

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from pumice.errors import InputError
-from pumice.train import Recipe
+from pumice.train import PRESETS, Recipe
 from pumice.train.learning_rate import learning_rate
 from pumice.train.schedules import SCHEDULES
 
@@ -13,6 +13,16 @@ def test_warm_up_and_cosine():
     assert learning_rate(recipe, "float", 0.0, 0.5) == pytest.approx(2.0 * 0.25)
     assert learning_rate(recipe, "float", 5.0, 0.5) == pytest.approx(1.0)
     assert learning_rate(recipe, "finetune", 0.0, 0.5) == 0.5
+
+
+@pytest.mark.parametrize("name", [name for name, recipe in PRESETS.items() if recipe.training.warmup_epochs])
+def test_the_warm_up_of_each_preset_begins_above_0(name):
+    """With its first batch; an epoch of 400 batches has on average half of what it ends with."""
+    recipe, step = PRESETS[name], 1 / 400
+    first = [learning_rate(recipe, "float", k * step, step) for k in range(400)]
+    once = recipe.training.lr / recipe.training.warmup_epochs
+    assert first[0] == pytest.approx(once * step, rel=1e-3)
+    assert sum(first) / 400 == pytest.approx(once / 2, rel=0.01)
 
 
 def rates(**training):

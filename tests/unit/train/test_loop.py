@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import replace
 
 import pytest
 import torch
@@ -107,6 +108,13 @@ def test_resuming_with_another_recipe_names_what_differs(trained, tiny_recipe, d
     recipe = tiny_recipe.overridden(["training.lr=0.5", "network.args.channels=[5]"])
     with pytest.raises(InputError, match=r"network\.args\.channels, training\.lr differ"):
         train(recipe, digits, resume_from=load_checkpoint(trained[1]))
+
+
+def test_resuming_with_changes_in_another_order(trained, tiny_recipe, digits):
+    settings = ["data.augment.RandomCrop.size=8", "data.augment.RandomErasing.p=0.5"]
+    before = replace(load_checkpoint(trained[1]), recipe=tiny_recipe.overridden(settings))
+    with pytest.raises(InputError, match=r"another recipe \(data\.augment differ\)"):
+        train(tiny_recipe.overridden(settings[::-1]), digits, resume_from=before)
 
 
 def test_the_history_tells_both_phases(trained):
@@ -243,8 +251,9 @@ def test_mixed_precision_ends_with_the_chips_integers(tiny_recipe, digits):
 def test_a_device_that_is_not_there(tiny_recipe, digits):
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
-    with pytest.raises(InputError, match=r"compute\.accelerator='cuda' cannot be used"):
-        train(tiny_recipe.overridden(["compute.accelerator=cuda"]), digits)
+    for name in ("cuda", "mps"):
+        with pytest.raises(InputError, match=rf"compute\.accelerator='{name}' cannot be used: .*\['cpu'\]"):
+            train(tiny_recipe.overridden([f"compute.accelerator={name}"]), digits)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pumice.data import ImageDataset, Split
 from pumice.errors import InputError
 from pumice.train import Recipe, train
 from pumice.train.losses import SpikeCountCrossEntropyLoss
-from pumice.train.mixing import Mixing, Partners, last_mixed_epoch, mixing_of
+from pumice.train.mixing import Mixing, Partners, mixing_of
 from pumice.train.recipe.sections import TrainingSection
 from pumice.train.trained import Trained
 
@@ -107,8 +107,8 @@ def test_ends_after_its_share_of_the_epochs():
     assert partners.shared(torch.tensor(2.0), torch.tensor(5.0)) == 2
     assert same is x
     assert mixing_of(run(), 1, 1) is None
-    assert last_mixed_epoch(run(mixup=1.0).recipe.training) == 4
-    assert last_mixed_epoch(TrainingSection(epochs=100, mixup=1.0, mixing_until=0.29)) == 29  # 28.999... as a product
+    assert run(mixup=1.0).recipe.training.last_mixed_epoch == 4
+    assert TrainingSection(epochs=100, mixup=1.0, mixing_until=0.29).last_mixed_epoch == 29  # 28.999... as a product
 
 
 def test_a_training_mixes_in_its_first_phase(small_recipe, digits):
@@ -141,6 +141,7 @@ def test_what_cannot_be_mixed_is_refused(data, options, message):
         ({"cutmix": -1.0}, "cutmix"),
         ({"mixup": 1.0, "mixing_until": 1.5}, "mixing_until"),
         ({"mixing_until": 0.5}, "neither is chosen"),
+        ({"mixup": 1.0, "mixing_until": 0.3, "epochs": 3}, "less than one epoch, so nothing .* give 0.3333 to 1"),
         ({"mixup": 1.0, "sample_boosting": 0.05}, "choose one"),
     ],
 )

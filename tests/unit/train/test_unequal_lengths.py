@@ -305,7 +305,7 @@ def test_lengths_that_do_not_fit(lengths, message):
 
 def test_a_window_beyond_the_shortest_sample_is_refused():
     spikes, labels, lengths = torch.zeros(2, 2, 9), torch.tensor([0, 1]), torch.tensor([4, 9])
-    with pytest.raises(InputError, match=r"window 0\.\.6 does not lie within the 4 steps"):
+    with pytest.raises(InputError, match=r"window 0\.\.6 does not lie within the sample's 4 steps"):
         make_loss("spike_count", true_count=3, false_count=0, stop=6).of_batch(spikes, labels, lengths)
     with pytest.raises(InputError, match="must name steps below 4"):
         make_loss("van_rossum", times=[5]).of_batch(spikes, labels, lengths)

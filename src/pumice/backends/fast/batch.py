@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pumice.backends.fast.kernels.events import count_active
 from pumice.backends.fast.program import Program
 from pumice.backends.fast.simulator import Simulator
+from pumice.backends.needed import Steps
 from pumice.errors import InputError
 from pumice.machine import available_cores
 
@@ -25,7 +26,13 @@ LONGEST_CHUNK = 2048
 
 
 def simulate(
-    program: Program, x: Array, collect: Collect, *, record: bool = False, threads: int | None = None
+    program: Program,
+    x: Array,
+    collect: Collect,
+    *,
+    record: bool = False,
+    threads: int | None = None,
+    steps: Steps | None = None,
 ) -> None:
     """Run every sample from rest.
 
@@ -35,6 +42,7 @@ def simulate(
         collect: Takes what was simulated; from several threads, each with samples of its own.
         record: Also keep the states, for `Simulator.states`.
         threads: At most so many; by default as many as there are cores for this process.
+        steps: What of populations is computed, see `Simulator`; by default all.
     """
     n, n_steps = x.shape[:2]
     threads = min(n, threads or available_cores())
@@ -46,7 +54,7 @@ def simulate(
         for samples in mine:
             size = samples.stop - samples.start
             if simulator is None or simulator.batch != size:
-                simulator = Simulator(program, size, chunk_steps, record=record)
+                simulator = Simulator(program, size, chunk_steps, record=record, steps=steps)
             simulator.clear()
             for start in range(0, n_steps, chunk_steps):
                 stop = min(start + chunk_steps, n_steps)

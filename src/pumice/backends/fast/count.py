@@ -11,6 +11,7 @@ from pumice.backends.fast.batch import compile_loops, simulate
 from pumice.backends.fast.kernels.events import count_active
 from pumice.backends.fast.program import Program
 from pumice.backends.fast.simulator import Simulator
+from pumice.backends.needed import needed_steps
 from pumice.ir import Graph
 
 
@@ -25,7 +26,7 @@ class FastCounter:
 
     def __init__(self, graph: Graph, wanted: Wanted, threads: int | None) -> None:
         self._graph, self._wanted, self._threads = graph, wanted, threads
-        self._program = Program(graph)
+        self._program, self._steps = Program(graph), needed_steps(graph, wanted)
         compile_loops(self._program, record=wanted.state is not None)
 
     def __call__(self, x: npt.NDArray[Any]) -> Counted:
@@ -41,5 +42,6 @@ class FastCounter:
             if found.held is not None and wanted.state is not None:
                 found.held[samples, at] = simulator.states(output)[wanted.state][now].swapaxes(0, 1)
 
-        simulate(self._program, x, collect, record=wanted.state is not None, threads=self._threads)
+        options: dict[str, Any] = {"threads": self._threads, "steps": self._steps}
+        simulate(self._program, x, collect, record=wanted.state is not None, **options)
         return found

@@ -13,6 +13,7 @@ from pumice.backends.fast.frames import Frames
 from pumice.backends.fast.links import Link
 from pumice.backends.fast.neurons import AbstractNeurons, neurons
 from pumice.backends.fast.program import Member, Program, Stage
+from pumice.backends.needed import Steps
 
 Array = npt.NDArray[Any]
 Activation = dict[str, dict[str, Array]]
@@ -27,6 +28,8 @@ class Simulator:
         batch: Number of samples.
         chunk_steps: Most steps that `advance` takes at once.
         record: Keep the states after each step of a chunk, for `states`.
+        steps: Of populations, which steps are computed, counted from 0; in others they send nothing, and their states
+            are not told. By default all.
 
     Raises:
         BackendError: The graph holds a kind of population that is not known here.
@@ -40,8 +43,11 @@ class Simulator:
         (10, 5, 2)
     """
 
-    def __init__(self, program: Program, batch: int, chunk_steps: int, *, record: bool = False) -> None:
+    def __init__(
+        self, program: Program, batch: int, chunk_steps: int, *, record: bool = False, steps: Steps | None = None
+    ) -> None:
         self.batch = batch
+        self._steps = steps or {}
         self._program, self._graph = program, program.graph
         self._chunk_steps = chunk_steps
         self._t = 1
@@ -126,8 +132,25 @@ class Simulator:
     def _run_all(self, stages: Sequence[Stage]) -> None:
         for stage in stages:
             tile_steps = stage.tile_steps(self.batch, self._chunk_steps)
-            for start in range(self._first, self._stop, tile_steps):
-                self._run(stage, start, min(start + tile_steps, self._stop))
+            first, stop = self._wanted_of(stage)
+            for start in range(first, stop, tile_steps):
+                self._run(stage, start, min(start + tile_steps, stop))
+
+    def _wanted_of(self, stage: Stage) -> tuple[int, int]:
+        """Which of the chunk's steps are computed; in the others silence is sent."""
+        names = [member.population.name for member in stage.members]
+        if not all(name in self._steps for name in names):
+            return self._first, self._stop
+        now = self._t - 1 - self._first  # the step at the chunk's begin
+        first = min(self._steps[name].start for name in names) - now
+        stop = max(self._steps[name].stop for name in names) - now
+        first = min(max(first, self._first), self._stop)
+        stop = min(max(stop, first), self._stop)
+        for name in names:
+            for frames in (of[name] for of in (self._values, self._spikes) if name in of):
+                frames.at(self._first, first)[:] = 0
+                frames.at(stop, self._stop)[:] = 0
+        return first, stop
 
     def _room(self, member: Member, steps: int) -> dict[str, Array]:
         p = member.population

@@ -26,6 +26,7 @@ from pumice.backends.lava.threads import execute_in_threads
 from pumice.errors import BackendError
 from pumice.files.limits import check_memory
 from pumice.ir import Accumulator, Conv, Graph, Population
+from pumice.names import counted
 
 Int32Array = npt.NDArray[np.int32]
 
@@ -73,7 +74,7 @@ class LavaBackend(AbstractBackend):
         }
         recorded = traced | {n: (n_steps, *graph.population(n).shape) for n in graph.outputs if n not in traced}
         n_bytes = arrays_bytes(recorded.values()) + (0 if self._one_process else processes_bytes(graph))
-        check_memory(f"a Lava run of {n_steps:,} steps", n_bytes)
+        check_memory(f"a Lava run of {counted(n_steps, 'step')}", n_bytes)
         if any(isinstance(synapse, Conv) for synapse in graph.synapses) and not self._one_process:
             import_convolutions()
         steps_done = shared_array((1,), np.int64)

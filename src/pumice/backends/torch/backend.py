@@ -14,6 +14,7 @@ from pumice.backends.base import AbstractBackend, Record, RunResult, first_sampl
 from pumice.backends.counting import Counted, Counter, Wanted
 from pumice.backends.fast.bounds import sends_values
 from pumice.backends.fast.schedule import loops, stages
+from pumice.backends.needed import Steps, needed_steps
 from pumice.backends.torch.count import DeviceCounts
 from pumice.backends.torch.exact import exact_arithmetic
 from pumice.backends.torch.neurons import Neurons, neurons
@@ -84,7 +85,8 @@ class TorchBackend(AbstractBackend):
 
     def _counts_on_device(self, graph: Graph, wanted: Wanted, x: npt.NDArray[np.int32]) -> Counted:
         traced = [] if wanted.state is None else [graph.outputs[0]]
-        sinks = self._simulated(graph, x, traced, lambda n: DeviceCounts(graph, wanted, n, self.device))
+        steps = needed_steps(graph, wanted)
+        sinks = self._simulated(graph, x, traced, lambda n: DeviceCounts(graph, wanted, n, self.device), steps)
         parts = [sink.done() for sink in sinks]
         return Counted(
             {name: np.concatenate([part.events[name] for part in parts]) for name in wanted.counted},
@@ -93,9 +95,17 @@ class TorchBackend(AbstractBackend):
         )
 
     def _simulated(
-        self, graph: Graph, x: npt.NDArray[np.int32], traced: Sequence[str], sink_for: Callable[[int], _AnySink]
+        self,
+        graph: Graph,
+        x: npt.NDArray[np.int32],
+        traced: Sequence[str],
+        sink_for: Callable[[int], _AnySink],
+        steps: Steps | None = None,
     ) -> list[_AnySink]:
-        """Run samples in groups that fit into memory, each group into a sink of its own, made for so many samples."""
+        """Run samples in groups that fit into memory, each group into a sink of its own, made for so many samples.
+
+        `steps` says which steps of populations are computed, all if not given.
+        """
         n, n_steps = x.shape[:2]
         per_frame = 8 * (graph.input.size + sum(p.size for p in graph.populations))
         frames = max(1, FRAMES_BYTES // per_frame)
@@ -110,7 +120,7 @@ class TorchBackend(AbstractBackend):
             for start in range(0, n, group):
                 samples = x[start : start + group]
                 sinks.append(sink_for(len(samples)))
-                _Simulation(graph, program, self.device, chunk, traced).run(samples, sinks[-1])
+                _Simulation(graph, program, self.device, chunk, traced, steps or {}).run(samples, sinks[-1])
         return sinks
 
 
@@ -156,16 +166,19 @@ class _Simulation:
         device: Where to.
         chunk: Most steps at once.
         traced: Populations whose states are told.
+        steps: Of populations, which steps are computed; in others they send nothing.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         graph: Graph,
         program: dict[str, list[Arrival]],
         device: torch.device,
         chunk: int,
         traced: Sequence[str],
+        steps: Steps,
     ) -> None:
+        self._steps = steps
         self._graph, self._program, self._device, self._chunk, self._traced = graph, program, device, chunk, traced
         self._history = dict.fromkeys([graph.input.name, *program], 0)
         for into in program.values():
@@ -185,10 +198,11 @@ class _Simulation:
             shown = torch.as_tensor(np.ascontiguousarray(x[:, start:stop].swapaxes(0, 1))).to(self._device)
             self._now(graph.input.name, 0, size)[:] = shown
             for stage, is_loop in order:
-                traces = self._advance(stage, cells, start, size, is_loop=is_loop)
+                first, last = self._wanted_of(stage, start, size)
+                traces = self._advance(stage, cells, start, range(first, last), is_loop=is_loop)
                 for name, of_states in traces.items():
                     for state, values in of_states.items():
-                        sink.state(name, state, start, values)
+                        sink.state(name, state, start + first, values)
             for name in self._frames:
                 sink.events(name, start, self._now(name, 0, size))
             for name, frames in self._frames.items():
@@ -205,11 +219,24 @@ class _Simulation:
         past = self._history[name] - delay
         return self._frames[name][past + first : past + stop]
 
+    def _wanted_of(self, stage: tuple[str, ...], start: int, size: int) -> tuple[int, int]:
+        """Which of a chunk's steps are computed of a stage; in the others silence is sent."""
+        if not all(name in self._steps for name in stage):
+            return 0, size
+        first = min(max(min(self._steps[name].start for name in stage) - start, 0), size)
+        stop = min(max(max(self._steps[name].stop for name in stage) - start, first), size)
+        for name in stage:
+            self._now(name, 0, first)[:] = 0
+            self._now(name, stop, size)[:] = 0
+        return first, stop
+
     def _advance(
-        self, stage: tuple[str, ...], cells: dict[str, Neurons], start: int, size: int, *, is_loop: bool
+        self, stage: tuple[str, ...], cells: dict[str, Neurons], start: int, steps: range, *, is_loop: bool
     ) -> dict[str, dict[str, torch.Tensor]]:
-        """Take a chunk's steps of a stage; return the states after each, where they are kept."""
-        n = self._frames[self._graph.input.name].shape[1]
+        """Take such steps of the chunk from step `start` on; return the states after each, where they are kept."""
+        if not steps:
+            return {}
+        n, size, first = self._frames[self._graph.input.name].shape[1], len(steps), steps.start
         activation: dict[str, dict[str, torch.Tensor]] = {}
         for name in stage:
             p = self._graph.population(name)
@@ -218,18 +245,18 @@ class _Simulation:
             }
             for arrival in self._program[name]:
                 if arrival.synapse.source not in stage:
-                    self._add(arrival, activation[name], 0, size)
+                    self._add(arrival, activation[name], steps, first)
         traces: dict[str, dict[str, list[torch.Tensor]]] = {
             name: {state: [] for state in self._graph.population(name).states}
             for name in stage
             if name in self._traced
         }
-        for t in range(size):
+        for t in steps:
             for name in stage:
                 for arrival in self._program[name] if is_loop else ():
                     if arrival.synapse.source in stage:
-                        self._add(arrival, activation[name], t, t + 1)
-                sums = {part: values[t] for part, values in activation[name].items()}
+                        self._add(arrival, activation[name], range(t, t + 1), first)
+                sums = {part: values[t - first] for part, values in activation[name].items()}
                 self._now(name, t, t + 1)[0] = cells[name].step(start + t + 1, sums)
                 for state, trace in traces.get(name, {}).items():
                     trace.append(cells[name].states[state].to(torch.int32))
@@ -238,10 +265,11 @@ class _Simulation:
             for name, of_states in traces.items()
         }
 
-    def _add(self, arrival: Arrival, activation: dict[str, torch.Tensor], first: int, stop: int) -> None:
-        """Add what arrives in the chunk's steps first to stop - 1."""
-        values = self._now(arrival.synapse.source, first, stop, arrival.delay)
+    def _add(self, arrival: Arrival, activation: dict[str, torch.Tensor], steps: range, first: int) -> None:
+        """Add what arrives in such steps of the chunk to an activation that begins at its step `first`."""
+        values = self._now(arrival.synapse.source, steps.start, steps.stop, arrival.delay)
         values = values != 0 if arrival.binary else values
         first_channel, last_channel = arrival.channels
         added = arrival.added(values.flatten(0, 1)).unflatten(0, values.shape[:2])
-        activation[arrival.synapse.part][first:stop, ..., first_channel:last_channel] += added
+        now = slice(steps.start - first, steps.stop - first)
+        activation[arrival.synapse.part][now, ..., first_channel:last_channel] += added

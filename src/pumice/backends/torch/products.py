@@ -30,8 +30,9 @@ LONGEST_PRODUCT = 1 << 16
 """Frames that are multiplied at a time."""
 FLOAT64_EXACT = 2 ** (np.finfo(np.float64).nmant + 1)
 LOW_BITS = 16
-WINDOWS_BYTES = 1 << 28
-"""Aim for what is held at a time of the windows of a convolution."""
+WINDOWS_BYTES = {"cpu": 1 << 24, "cuda": 1 << 28}
+"""Aim for what is held at a time of the windows of a convolution: what a cache holds, and what the C library keeps
+when it is freed; larger blocks are mapped, cleared and given back each time."""
 
 
 class Arrival:
@@ -60,7 +61,8 @@ class Arrival:
         self._weight = torch.as_tensor(np.asarray(weight, np.float64)).to(device, dtype)
         self._wraps = isinstance(synapse, Conv) and bound >= STATE_LIMIT
         per_frame = 8 * weight.size * int(np.prod(receiving[:-1])) // max(1, receiving[-1])
-        self._frames = max(1, WINDOWS_BYTES // max(1, per_frame)) if isinstance(synapse, Conv) else LONGEST_PRODUCT
+        windows = WINDOWS_BYTES.get(device.type, WINDOWS_BYTES["cuda"])
+        self._frames = max(1, windows // max(1, per_frame)) if isinstance(synapse, Conv) else LONGEST_PRODUCT
 
     def added(self, values: torch.Tensor) -> torch.Tensor:
         """The sums, modulo 2^32, for integers of any type: (N, *source) -> (N, *receiving), int32."""

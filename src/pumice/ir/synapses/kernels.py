@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pumice.ir.synapses.base import Entries, IntArray, Shape, channel_delay_problems, non_zero
+from pumice.names import counted
 
 
 def geometry_problems(what: str, s: Any, source: Shape, target: Shape, pairs: dict[str, int]) -> Iterator[str]:
@@ -34,7 +35,10 @@ def geometry_problems(what: str, s: Any, source: Shape, target: Shape, pairs: di
     if s.groups < 1 or source[2] % s.groups or s.weight.shape[0] % s.groups:
         yield f"groups = {s.groups} must divide the channels in ({source[2]}) and out ({s.weight.shape[0]})"
     elif s.weight.shape[3] * s.groups != source[2]:
-        yield f"weight has {s.weight.shape[3]} channels in each of {s.groups} groups, the source has {source[2]}"
+        yield (
+            f"weight has {counted(s.weight.shape[3], 'channel')} in each of {counted(s.groups, 'group')}, the "
+            f"source has {source[2]}"
+        )
 
 
 def size_problems(what: str, found: Shape, s: Any, source: Shape, target: Shape) -> Iterator[str]:

@@ -23,6 +23,7 @@ from pumice.ir.synapses.base import (
     halves,
     non_zero,
 )
+from pumice.names import counted
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -61,7 +62,7 @@ class TokenMixing(Synapse):
         if self.weight.ndim != 3 or self.weight.shape[1:] != (tokens, tokens):
             yield f"weight must have shape (heads, {tokens}, {tokens}), got {self.weight.shape}"
         elif source[2] % len(self.weight):
-            yield f"{len(self.weight)} heads do not divide {source[2]} channels"
+            yield f"{len(self.weight)} heads do not divide {counted(source[2], 'channel')}"
         yield from channel_delay_problems(source, self.delay_steps)
 
     def entries(self, source: Shape, target: Shape) -> Entries:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from pumice.errors import InputError
+from pumice.names import counted
 from pumice.nn.checks import check_same_shape
 from pumice.nn.synapses.base import AbstractSynapse
 
@@ -80,7 +81,7 @@ class Current:
         check_current("Current: +", other)
         if self.channels != other.channels:
             raise InputError(
-                f"Current: currents of {self.channels} and {other.channels} channels cannot be added; "
+                f"Current: currents of {self.channels} and {counted(other.channels, 'channel')} cannot be added; "
                 "give the synapses the same number, or use beside()"
             )
         return Current(lambda: _added(self.value, other.value), self.terms + other.terms, self.channels)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError
+from pumice.names import counted
 from pumice.nn.blocks.current import Current
 from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.nn.synapses.identity import IdentitySynapse
@@ -74,6 +75,8 @@ class LeakyReadout(torch.nn.Module):
         """The voltage after each step."""
         synapses: list[Any] = [self.synapse, *self.others]
         if len(spikes) != len(synapses):
-            raise InputError(f"LeakyReadout reads {len(synapses)} inputs, got {len(spikes)}; give it one of each")
+            raise InputError(
+                f"LeakyReadout reads {counted(len(synapses), 'input')}, got {len(spikes)}; give it one of each"
+            )
         voltage: torch.Tensor = self.readout(reduce(Current.beside, map(Current.of, synapses, spikes)))
         return voltage

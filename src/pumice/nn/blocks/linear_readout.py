@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from pumice.errors import InputError, PumiceWarning
 from pumice.fixedpoint.formats import BIAS_MANT, DECAY_ONE, MIXED_WEIGHT, NEVER_FIRES_VTH_MANT, STATE_LIMIT
+from pumice.names import counted
 from pumice.nn.blocks.current import Current, Term, check_current, sum_of_offsets
 from pumice.nn.checks import check_sizes
 from pumice.nn.computed_weight import weight_of
@@ -182,7 +183,8 @@ class LinearReadout(torch.nn.Module):
         check_current("LinearReadout", current)
         if current.channels != self.linear.in_features:
             raise InputError(
-                f"LinearReadout reads {self.linear.in_features} channels, got a Current of {current.channels}; "
+                f"LinearReadout reads {counted(self.linear.in_features, 'channel')}, got a Current of "
+                f"{current.channels}; "
                 f"make it with channels={current.channels}"
             )
 

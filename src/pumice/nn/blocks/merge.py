@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError, PumiceWarning
+from pumice.names import counted
 from pumice.nn.blocks.activation import make_neuron
 from pumice.nn.blocks.current import Term
 from pumice.nn.blocks.recurrent import recur
@@ -126,7 +127,10 @@ class Merge(torch.nn.Module):
     def current(self, *xs: torch.Tensor) -> torch.Tensor:
         """What the neurons receive."""
         if len(xs) != len(self.synapses):
-            raise InputError(f"Merge has {len(self.synapses)} synapses, got {len(xs)} inputs; give one to each")
+            raise InputError(
+                f"Merge has {counted(len(self.synapses), 'synapse')}, got {counted(len(xs), 'input')}; give one "
+                "to each"
+            )
         currents = [synapse(x) for synapse, x in zip(self.synapses, xs, strict=True)]
         check_same_shape("Merge", currents, concat=self.concat)
         return torch.cat(currents, 1) if self.concat else reduce(torch.add, currents)

@@ -13,6 +13,7 @@ from pumice.nn.deviation import deviation
 from pumice.nn.kernels import changes as change_loop
 from pumice.nn.kernels import credit as credit_loop
 from pumice.nn.kernels import cuba, deployed, norm, stbp, whole
+from pumice.nn.kernels import delay as delay_loop
 from pumice.nn.kernels import quantize as grid
 from pumice.nn.kernels.threads import parallel_for
 
@@ -129,6 +130,25 @@ def stbp_backward(
     steps, numbers = len(g), (np.float32(tau.item()), np.float32(threshold), detached)
     g_s_, v_, g_ = (tensor.view(steps, -1).numpy() for tensor in (g_s, v, g))
     parallel_for(stbp.stbp_backward, g_.shape[1], g_s_, v_, *numbers, g_, grain=GRAIN)
+
+
+def delay_forward(x: torch.Tensor, steps: torch.Tensor, lost: torch.Tensor, y: torch.Tensor) -> None:
+    """See `delay.delay_forward`."""
+    arrays = x.numpy(), steps.numpy(), lost.numpy(), y.numpy()
+    parallel_for(delay_loop.delay_forward, x.shape[1], *arrays, grain=GRAIN)
+
+
+def delay_backward(
+    g: torch.Tensor,
+    y: torch.Tensor,
+    steps: torch.Tensor,
+    lost: torch.Tensor,
+    g_x: torch.Tensor,
+    g_steps: torch.Tensor,
+) -> None:
+    """See `delay.delay_backward`."""
+    arrays = g.numpy(), y.numpy(), steps.numpy(), lost.numpy(), g_x.numpy(), g_steps.numpy()
+    parallel_for(delay_loop.delay_backward, g.shape[1], *arrays, grain=GRAIN)
 
 
 def quantise(weight: torch.Tensor, step: float, edge: int, quantised: torch.Tensor, passes: torch.Tensor) -> None:

@@ -95,6 +95,10 @@ credit = Operator(
 )
 any_step = Operator("any_step(Tensor x, bool by_step, Tensor(a!) found) -> ()")
 changes = Operator("changes(Tensor values, float threshold, Tensor(a!) sent) -> ()")
+delay_forward = Operator("delay_forward(Tensor x, Tensor steps, Tensor lost, Tensor(a!) y) -> ()")
+delay_backward = Operator(
+    "delay_backward(Tensor g, Tensor y, Tensor steps, Tensor lost, Tensor(a!) g_x, Tensor(b!) g_steps) -> ()"
+)
 quantise = Operator("quantise(Tensor weight, float step, int edge, Tensor(a!) quantised, Tensor(b!) passes) -> ()")
 normalize_forward = Operator(
     "normalize_forward(Tensor x, Tensor gain, Tensor shift, float eps, bool unbiased, Tensor(a!) y, "

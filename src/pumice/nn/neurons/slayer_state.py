@@ -20,6 +20,7 @@ from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 from lava.lib.dl.slayer.synapse.layer import GenericLayer
 
 from pumice.errors import InputError
+from pumice.names import counted
 from pumice.nn.computed_weight import detached_state
 
 STATES: dict[type, tuple[str, ...]] = {
@@ -87,7 +88,9 @@ def draw_decays(neuron: Any, channels: int) -> None:
                 decay.data = neuron.p_scale * drawn
         _forget_bounds(neuron)
     if len(neuron.current_decay) not in {1, channels}:
-        raise InputError(f"CubaNeuron has decays of {len(neuron.current_decay)} channels, its input has {channels}")
+        raise InputError(
+            f"CubaNeuron has decays of {counted(len(neuron.current_decay), 'channel')}, its input has {channels}"
+        )
 
 
 def decays_q12(neuron: Any) -> list[torch.Tensor]:

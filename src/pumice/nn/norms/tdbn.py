@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError, PumiceWarning
+from pumice.names import counted
 from pumice.nn.checks import check_sizes
 from pumice.nn.deviation import deviation
 from pumice.nn.layout import slayer_order, time_major
@@ -130,8 +131,8 @@ class TDBN(ReadsPadding):
             self.set_features(x.shape[1])
         if x.shape[1] != self.num_features:
             raise InputError(
-                f"{type(self).__name__} has {self.num_features} channels, got input of shape {tuple(x.shape)}; "
-                f"make it with num_features={x.shape[1]}, or without"
+                f"{type(self).__name__} has {counted(self.num_features or 0, 'channel')}, got input of shape "
+                f"{tuple(x.shape)}; make it with num_features={x.shape[1]}, or without"
             )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,8 @@ from lava.lib.dl.slayer import axon
 
 from pumice.errors import InputError
 from pumice.fixedpoint.formats import DELAY_STEPS
+from pumice.names import counted
+from pumice.nn.kernels import operators
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons import slayer_state
 
@@ -82,29 +84,50 @@ class Delay(axon.Delay):
         if not self.init:
             self._draw(input.shape[1])
         if len(self.delay) != input.shape[1]:
-            raise InputError(f"Delay has {len(self.delay)} channels, got input of shape {tuple(input.shape)}")
+            raise InputError(
+                f"Delay has {counted(len(self.delay), 'channel')}, got input of shape {tuple(input.shape)}"
+            )
         self.clamp()
         return slayer_order(_Shift.apply(time_major(input), self.delay))
 
 
 class _Shift(torch.autograd.Function):
-    """The shift of time-major spikes, with the gradients of input and delays."""
+    """The shift of time-major spikes, with the gradients of input and delays; on the CPU in compiled loops."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, delay: torch.Tensor) -> torch.Tensor:
-        steps = delay.detach().floor()
-        y = shift(x, steps)
-        ctx.save_for_backward(y, steps)
+        floor = delay.detach().floor()
+        if _has_loops(x, floor):
+            y = torch.empty_like(x)
+            operators.delay_forward(x.flatten(1), *_steps_and_lost(floor), y.flatten(1))
+        else:
+            y = shift(x, floor)
+        ctx.save_for_backward(y, floor)
         return y
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        y, steps = ctx.saved_tensors
+        y, floor = ctx.saved_tensors
         g = grads[0]
+        if _has_loops(y, floor):
+            g_x, g_steps = torch.empty_like(y), y.new_empty(y.shape[1:])
+            operators.delay_backward(
+                g.contiguous().flatten(1), y.flatten(1), *_steps_and_lost(floor), g_x.flatten(1), g_steps.view(-1)
+            )
+            return g_x, g_steps.flatten(0, -2).sum(0, dtype=torch.float64).to(floor.dtype)
         others = list(range(g.ndim - 1))
         g_delay = (g[1:] * y[:-1]).sum(others) - (g * y).sum(others) if ctx.needs_input_grad[1] else None
-        return shift(g, -steps) if ctx.needs_input_grad[0] else None, g_delay
+        return shift(g, -floor) if ctx.needs_input_grad[0] else None, g_delay
+
+
+def _has_loops(x: torch.Tensor, floor: torch.Tensor) -> bool:
+    return x.device.type == floor.device.type == "cpu" and x.dtype == floor.dtype == torch.float32
+
+
+def _steps_and_lost(floor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Whole steps, and NaN where there are none."""
+    return floor.nan_to_num(0).to(torch.int64), floor - floor
 
 
 def shift(x: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from pumice.errors import InputError
+from pumice.names import counted
 from pumice.train.losses.base import AbstractLoss, check_counts
 from pumice.train.losses.psp import alpha_kernel, convolve, correlate
 
@@ -93,7 +94,8 @@ class SpikeCountLoss(AbstractLoss):
         stop = steps if self.stop is None else self.stop
         if stop > steps or self.start >= stop:
             raise InputError(
-                f"loss spike_count: its window {self.start}..{stop} does not lie within the {steps} steps of a sample"
+                f"loss spike_count: its window {self.start}..{stop} does not lie within the sample's "
+                f"{counted(steps, 'step')}"
             )
         right = functional.one_hot(labels, spikes.shape[1]).to(spikes.dtype)
         target = self.false_count + (self.true_count - self.false_count) * right

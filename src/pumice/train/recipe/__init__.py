@@ -1,11 +1,11 @@
 """Recipes: what is trained on what, and how."""
 
+from pumice.data.recipe import DataSection
 from pumice.train.recipe.files import load_recipe
 from pumice.train.recipe.presets import PRESETS, find_recipe
 from pumice.train.recipe.schema import Recipe, make_recipe
 from pumice.train.recipe.sections import (
     ComputeSection,
-    DataSection,
     EarlyStoppingSection,
     LoggingSection,
     NetworkSection,

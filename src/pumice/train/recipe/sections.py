@@ -1,15 +1,14 @@
-"""The sections of a recipe."""
+"""The sections of a recipe, beside that of its data."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from pumice import names
-from pumice.data import DATASET_NAMES
-from pumice.data.encoders import ENCODING_NAMES
+from pumice.data.recipe.schema import MOST_THREADS
+from pumice.data.recipe.section import Name, Section, as_it_is, named
 from pumice.nn.neurons.gradients import GRADIENTS
 from pumice.nn.surrogate import SURROGATES
 from pumice.train.losses.registry import LOSSES
@@ -19,91 +18,8 @@ from pumice.train.schedules import SCHEDULES
 Monitor = Literal["train_loss", "validation_loss", "validation_accuracy"]
 
 
-MOST_STEPS = 1_000_000
 MOST_ALPHA = 1000.0
 """Beyond it, every share is a half."""
-MOST_THREADS = 1024
-"""Beyond what any machine has; the system ends a process that asks for many more."""
-
-
-class Name(AfterValidator):
-    """Marks a key whose value is a name of a table, or "package.module:object" of the user's own."""
-
-
-def _as_it_is(value: Any) -> Any:
-    """For names that whoever looks them up checks."""
-    return value
-
-
-def _named(known: Iterable[str], what: str) -> Name:
-    """Check such a name, or the form of one of the user's own, as soon as the recipe is read."""
-
-    def check(name: str | None) -> str | None:
-        if name is not None and name not in known and not names.is_own(name):
-            raise ValueError(names.unknown(name, known, what))
-        return name
-
-    return Name(check)
-
-
-class Section(BaseModel):
-    """Frozen, without keys that it does not have, and without NaN and infinity."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class DataSection(Section):
-    """Which samples, and how they enter the network.
-
-    Attributes:
-        dataset: "digits" (bundled), or one that needs a data root: "mnist", "cifar10" (images), "nmnist",
-            "dvs_gesture" (events), "fsdd" (spoken digits, as events), "folder" (your own files, see
-            `pumice.data.load_folder`), "image_folder" (images that need not fit in memory, as ImageNet, see
-            `pumice.data.load_image_folder`), "image_shards" (the same in WebDataset's tar files, see
-            `pumice.data.load_image_shards`); or "package.module:function" of your own, which gives a
-            `pumice.data.Dataset`.
-        args: The dataset's own keyword arguments, such as fsdd's `leave_out`.
-        encoding: For images "direct" (image repeated as graded input) or "rate" (Bernoulli spikes); for events
-            "time" (steps of equal duration) or "count" (steps with equally many events); for sequences "sequence";
-            or "package.module:Class" of your own, an `AbstractEncoder`.
-        encoding_args: Keyword arguments of an encoder of your own.
-        steps: Time steps per sample.
-        gray_levels: Images: requantise the pixels to this many levels; None keeps them.
-        window: Events: microseconds per step for "time"; None divides the dataset's usual duration by `steps`.
-        max_count: Events: largest value of an input in one step; 1 makes spikes.
-        downsample: Events: side of the square of pixels that become one.
-        max_train: Use only the first so many training samples.
-        max_test: Use only the first so many test samples.
-        folds: Cross-validate: hold back one of so many parts of the training split, in place of the test split.
-        fold: Which part, from 0.
-        fold_seed: Of the shuffling before parts are taken.
-        validation: Fraction of the training split that is kept from training, for early stopping.
-        noise: Images: standard deviation, in grey levels, of noise added in training, rounded to integers.
-        augment: Random changes in training: name -> arguments, see `pumice.data.augment`.
-        cache: Folder for encoded recordings of events, or for the places of images in shards; None keeps them in
-            memory.
-        workers: Processes that prepare samples; 0 uses the training process. Does not change the result.
-    """
-
-    dataset: Annotated[str, _named(DATASET_NAMES, "dataset")] = "digits"
-    args: dict[str, Any] = {}
-    encoding: Annotated[str, _named(ENCODING_NAMES, "encoding")] = "direct"
-    encoding_args: dict[str, Any] = {}
-    steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 8
-    gray_levels: Annotated[int | None, Field(ge=2, le=256)] = None
-    window: Annotated[float | None, Field(gt=0)] = None
-    max_count: Annotated[int, Field(ge=1, le=255)] = 1
-    downsample: Annotated[int, Field(ge=1)] = 1
-    max_train: Annotated[int | None, Field(ge=1)] = None
-    max_test: Annotated[int | None, Field(ge=1)] = None
-    folds: Annotated[int | None, Field(ge=2)] = None
-    fold: Annotated[int, Field(ge=0)] = 0
-    fold_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    validation: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    noise: Annotated[float, Field(ge=0)] = 0.0
-    augment: dict[str, dict[str, Any]] = {}
-    cache: str | None = None
-    workers: Annotated[int, Field(ge=0, le=MOST_THREADS)] = 0
 
 
 class NeuronSection(Section):
@@ -129,9 +45,9 @@ class NeuronSection(Section):
     voltage_decay: Annotated[float, Field(ge=0, le=1)] = 0.75
     tau_grad: Annotated[float, Field(gt=0)] = 0.03
     scale_grad: Annotated[float, Field(gt=0)] = 3.0
-    surrogate: Annotated[str | None, _named(SURROGATES, "surrogate")] = None
+    surrogate: Annotated[str | None, named(SURROGATES, "surrogate")] = None
     surrogate_args: dict[str, Annotated[float, Field(gt=0)]] = {}
-    gradient: Annotated[str | None, _named(GRADIENTS, "gradient")] = None
+    gradient: Annotated[str | None, named(GRADIENTS, "gradient")] = None
     gradient_args: dict[str, Any] = {}
     norm: Literal["tdbn", "none"] = "tdbn"
 
@@ -146,7 +62,7 @@ class NetworkSection(Section):
         weights: Checkpoint of another run, with whose weights the network begins as far as they fit.
     """
 
-    name: Annotated[str, Name(_as_it_is)] = "convnet"
+    name: Annotated[str, Name(as_it_is)] = "convnet"
     args: dict[str, Any] = {}
     weights: str | None = None
 
@@ -191,7 +107,8 @@ class TrainingSection(Section):
             gives a factor.
         schedule_args: The schedule's own keyword arguments, such as `last`.
         delay_lr: Learning rate of axonal delays, in steps, times lr; they have no weight decay.
-        warmup_epochs: Epochs over which the learning rate of the first phase rises from 0.
+        warmup_epochs: Epochs over which the learning rate of the first phase rises, batch by batch; that of the first
+            batch is what one batch adds, not 0.
         weight_decay: The optimiser's.
         clip_norm: Largest norm of all gradients together; None does not clip.
         loss: Name in `pumice.train.losses`, or "package.module:Class" of your own; see `make_loss`.
@@ -202,7 +119,8 @@ class TrainingSection(Section):
             class's error) times as much (there 0.05), for any loss; None weighs none.
         mixup: Images of a batch are mixed in pairs, with shares from Beta(this, this), see `pumice.train.mixing`.
         cutmix: The same, where a rectangle of one image is put into the other; with both, each batch gets one.
-        mixing_until: Share of the epochs in real numbers in which images are mixed, from the first one on.
+        mixing_until: Share of the epochs in real numbers in which images are mixed, from the first one on; at least
+            one epoch's.
         ema: Decay, for each step of the optimiser, of an exponential moving average of weights and statistics (0.999,
             say), see `pumice.train.averaging`: what is tested, kept, fine-tuned and lowered is the average.
         regularizers: Name in `pumice.train.regularizers`, or "package.module:Class" of your own -> its keyword
@@ -221,18 +139,18 @@ class TrainingSection(Section):
     initial_rate: Annotated[float | None, Field(gt=0, lt=1)] = None
     initial_current: Annotated[float | None, Field(gt=0)] = None
     threads: Annotated[int | None, Field(ge=1, le=MOST_THREADS)] = 1
-    optimizer: Annotated[str, _named(OPTIMIZERS, "optimiser")] = "adamw"
+    optimizer: Annotated[str, named(OPTIMIZERS, "optimiser")] = "adamw"
     optimizer_args: dict[str, Any] = {}
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     lr: Annotated[float, Field(gt=0)] = 1e-2
     finetune_lr: Annotated[float, Field(gt=0)] = 1e-3
-    schedule: Annotated[str, _named(SCHEDULES, "schedule")] = "cosine"
+    schedule: Annotated[str, named(SCHEDULES, "schedule")] = "cosine"
     schedule_args: dict[str, Any] = {}
     delay_lr: Annotated[float, Field(ge=0)] = 10.0
     warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     clip_norm: Annotated[float | None, Field(gt=0)] = None
-    loss: Annotated[str, _named(LOSSES, "loss")] = "spike_count_cross_entropy"
+    loss: Annotated[str, named(LOSSES, "loss")] = "spike_count_cross_entropy"
     loss_args: dict[str, Any] = {}
     class_weights: Literal["balanced"] | list[Annotated[float, Field(gt=0)]] | None = None
     sample_boosting: Annotated[float | None, Field(gt=0, le=1)] = None
@@ -240,18 +158,28 @@ class TrainingSection(Section):
     cutmix: Annotated[float | None, Field(gt=0, le=MOST_ALPHA)] = None
     mixing_until: Annotated[float, Field(gt=0, le=1)] = 1.0
     ema: Annotated[float | None, Field(gt=0, lt=1)] = None
-    regularizers: Annotated[dict[str, dict[str, Any]], Name(_as_it_is)] = {}
+    regularizers: Annotated[dict[str, dict[str, Any]], Name(as_it_is)] = {}
     freeze: list[str] = []
     early_stopping: EarlyStoppingSection | None = None
     keep_best: Monitor | None = None
     checkpoint_every_steps: Annotated[int | None, Field(ge=1)] = None
+
+    @property
+    def last_mixed_epoch(self) -> int:
+        """The last epoch in real numbers in which images are mixed, where they are.
+
+        Example:
+            >>> TrainingSection(epochs=300, mixup=0.5, mixing_until=0.667).last_mixed_epoch
+            200
+        """
+        return math.floor(self.mixing_until * self.epochs + 1e-9)  # 0.29 of 100 is 29
 
 
 class ComputeSection(Section):
     """On what it is computed (Lightning Fabric's names).
 
     Attributes:
-        accelerator: "cpu", "cuda", "mps", or "auto" (the best there is).
+        accelerator: "cpu", "cuda", "mps" (Apple's GPUs; never tested), or "auto" (the best there is).
         devices: Processes of one machine, each with a device; more than one are started by torchrun.
         precision: "32-true", or "bf16-mixed" for the phase in real numbers; integers are always computed in 32.
         cuda_graphs: On one CUDA device, record forward and backward pass once for each size of a batch, then replay

@@ -67,7 +67,7 @@ def test_bad_arguments(arguments, message):
 
 @pytest.mark.parametrize("window", [{"stop": 11}, {"start": 10}])
 def test_a_window_beyond_the_sample(window):
-    with pytest.raises(InputError, match="does not lie within the 10 steps"):
+    with pytest.raises(InputError, match="does not lie within the sample's 10 steps"):
         SpikeCountLoss(**window)(train_at(1), torch.tensor([0]))
 
 

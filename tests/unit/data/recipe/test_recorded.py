@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from pumice.data import ARGUMENTS_FROM_FILES, DATASET_NAMES
+from pumice.data.recipe import recorded_test
 from pumice.data.registry import _LOADERS
 from pumice.errors import InputError
 from pumice.ir.builder import chain
-from pumice.pipeline.recorded import recorded_test
 
 
 def recording(**data):
@@ -74,7 +74,16 @@ def test_a_file_chooses_samples(sounds):
     assert found.labels.tolist() == [0, 0]
 
 
-NO_RECIPES = ["[" * 100_000, "{", '{"data": {"steps": NaN}}', '{"data": {"args": {"a": Infinity}}}']
+def test_the_code_of_a_network_is_of_no_concern(sounds):
+    graph = recording(dataset="fsdd", encoding="time")
+    record = json.loads(graph.info["recipe"])
+    names = {"network": {"name": "subprocess:run"}, "training": {"loss": "a loss of another version"}}
+    assert len(recorded_test(graph.replace(info={"recipe": json.dumps(record | names)}), str(sounds))) == 2
+    with pytest.raises(InputError, match=r"names code that is not in the current folder: data\.dataset"):
+        recorded_test(recording(dataset="subprocess:run"), str(sounds))
+
+
+NO_RECIPES = ["[" * 100_000, "{", "[]", '{"data": {"steps": NaN}}', '{"data": {"args": {"a": Infinity}}}']
 
 
 @pytest.mark.parametrize("recipe", NO_RECIPES)

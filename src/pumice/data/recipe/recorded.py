@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pumice.data import ARGUMENTS_FROM_FILES, Split, load_dataset
+from pumice.data.dataset import Split
 from pumice.data.encoders import draws
+from pumice.data.encoding import encode
+from pumice.data.recipe.own_code import check_own_code
+from pumice.data.recipe.samples import build_encoder, with_whole_training_split
+from pumice.data.recipe.schema import DataRecipe
+from pumice.data.registry import ARGUMENTS_FROM_FILES, load_dataset
 from pumice.errors import InputError
 from pumice.ir import Graph, torch_to_lava
-from pumice.train import Recipe, encode
-from pumice.train.build import build_encoder, prepare_data
-from pumice.train.own_code import check_own_code
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -33,7 +35,7 @@ class RecordedTest:
 
     name: str
     labels: IntArray
-    _recipe: Recipe
+    _recipe: DataRecipe
     _split: Split
     _encoder: Any
 
@@ -71,14 +73,14 @@ def recorded_test(
 ) -> RecordedTest:
     """The test split that a graph was trained for, from its own record of the recipe.
 
-    What the record says of the data is what changes the samples, and no more. Where to write, and whether to
-    download, is the caller's to say, in `settings`.
+    Of the record, what it says of its data is read, and of that what changes the samples, and no more. Where to
+    write, and whether to download, is the caller's to say, in `settings`.
 
     Args:
         graph: Made by `pumice lower` or `pumice demo`.
         root: Folder with the data, for datasets that are not bundled.
         limit: Use only the first samples.
-        settings: Changes of the record, as of a recipe: "data.args.jpeg_test=true".
+        settings: Changes of the record, as of a recipe's data: "data.args.jpeg_test=true".
         trust: Modules outside the current folder that the record may name; see `restore`.
 
     Raises:
@@ -87,17 +89,23 @@ def recorded_test(
     if "recipe" not in graph.info:
         raise InputError("the file does not say what it was trained on; give samples of your own: --data X.npz")
     try:
-        recipe = Recipe.from_record(json.loads(graph.info["recipe"]))
+        recipe = _of_record(json.loads(graph.info["recipe"]))
     except (ValueError, RecursionError) as error:
         raise InputError(f"the file's recipe is not one of this version of pumice: {error}") from error
     check_own_code(recipe, "the network's file", trust)
     recipe = with_arguments_of_effect_left_out(recipe).overridden(settings)
-    dataset, _ = prepare_data(recipe, load_dataset(recipe.data.dataset, root, **recipe.data_arguments()))
+    dataset = with_whole_training_split(recipe, load_dataset(recipe.data.dataset, root, **recipe.data_arguments()))
     split = dataset.test.first(limit)
     return RecordedTest(dataset.name, split.labels, recipe, split, build_encoder(recipe, dataset))
 
 
-def with_arguments_of_effect_left_out(recipe: Recipe) -> Recipe:
+def _of_record(record: Any) -> DataRecipe:
+    if not isinstance(record, dict):
+        raise ValueError(f"it is a {type(record).__name__}, and must be names with values")
+    return DataRecipe.from_record({key: record[key] for key in DataRecipe.model_fields if key in record})
+
+
+def with_arguments_of_effect_left_out(recipe: DataRecipe) -> DataRecipe:
     """The recipe as a file may state it: of a bundled dataset's arguments, those that choose samples.
 
     Neither processes nor a cache, which are of no influence on the samples.
@@ -106,10 +114,10 @@ def with_arguments_of_effect_left_out(recipe: Recipe) -> Recipe:
         recipe: From a file; a dataset of the user's own, which is trusted, gets all its arguments.
 
     Example:
-        >>> record = Recipe(data={"dataset": "fsdd", "args": {"bands": 40, "cache": "/tmp"}})
+        >>> record = DataRecipe(data={"dataset": "fsdd", "args": {"bands": 40, "cache": "/tmp"}})
         >>> with_arguments_of_effect_left_out(record).data.args
         {'bands': 40}
-        >>> with_arguments_of_effect_left_out(Recipe(data={"workers": 1000})).data.workers
+        >>> with_arguments_of_effect_left_out(DataRecipe(data={"workers": 1000})).data.workers
         0
     """
     data = recipe.data

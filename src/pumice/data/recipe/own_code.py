@@ -8,16 +8,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import BaseModel
 
 from pumice import names
+from pumice.data.recipe.schema import DataRecipe
+from pumice.data.recipe.section import Name
 from pumice.errors import InputError
-from pumice.train.recipe import Recipe
-from pumice.train.recipe.sections import Name
 
 
-def check_own_code(recipe: Recipe, where: str, trust: Collection[str] = ()) -> None:
+def check_own_code(recipe: DataRecipe, where: str, trust: Collection[str] = ()) -> None:
     """Refuse a recipe from a file that names objects outside the current folder, unless their modules are trusted.
 
     What lies in the current folder is the user's own project. The object must be made there, not only imported there.
@@ -32,10 +31,10 @@ def check_own_code(recipe: Recipe, where: str, trust: Collection[str] = ()) -> N
         InputError: A name that is neither; nothing of it was imported.
 
     Example:
-        >>> check_own_code(Recipe(network={"name": "subprocess:run"}), "other.pt")
+        >>> check_own_code(DataRecipe(data={"dataset": "subprocess:run"}), "other.pt")
         Traceback (most recent call last):
         ...
-        pumice.errors.InputError: other.pt names code that is not in the current folder: network.name = \
+        pumice.errors.InputError: other.pt names code that is not in the current folder: data.dataset = \
 'subprocess:run'; if you know what it does, trust it: --trust subprocess (trust=["subprocess"] in Python)
     """
     for key, name in own_names(recipe):
@@ -51,12 +50,12 @@ def check_own_code(recipe: Recipe, where: str, trust: Collection[str] = ()) -> N
             )
 
 
-def own_names(recipe: Recipe) -> Iterator[tuple[str, str]]:
+def own_names(recipe: DataRecipe) -> Iterator[tuple[str, str]]:
     """Keys whose values are "package.module:object", with these.
 
     Example:
-        >>> list(own_names(Recipe(data={"dataset": "mine:load"}, training={"regularizers": {"mine:R": {}}})))
-        [('data.dataset', 'mine:load'), ('training.regularizers', 'mine:R')]
+        >>> list(own_names(DataRecipe(data={"dataset": "mine:load"})))
+        [('data.dataset', 'mine:load')]
     """
     for section, inner in recipe:
         for key, field in type(inner).model_fields.items() if isinstance(inner, BaseModel) else ():
@@ -67,6 +66,8 @@ def own_names(recipe: Recipe) -> Iterator[tuple[str, str]]:
 
 
 def _is_optimizer(found: Any) -> bool:
+    import torch  # loaded already: `found` is of it
+
     return names.is_class(found, torch.optim.Optimizer)
 
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import torch
-from torch.utils.data import DataLoader, Dataset
-
 from pumice.errors import PumiceError, ResourceError
 
 _OF_A_WORKER = "DataLoader worker"
 
 
-class _HandedOver(Dataset[Any]):
+class _HandedOver:
     """Items, or the errors that they ended in: of an error in a worker, DataLoader makes one with its traceback."""
 
     def __init__(self, samples: Any) -> None:
@@ -56,8 +53,16 @@ def load(
         >>> list(load([3, 1, 2], [[0, 2], [1]], sum, workers=0))
         [5, 1]
     """
+    if not workers:
+        for keys in batches:
+            yield collate([samples[key] for key in keys])
+        return
+    import torch
+    from torch.utils.data import DataLoader
+
+    handed_over: Any = _HandedOver(samples)  # torch's Dataset by what it does
     loader: Any = DataLoader(
-        _HandedOver(samples),
+        handed_over,
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=_Collated(collate),

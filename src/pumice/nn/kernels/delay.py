@@ -1,0 +1,85 @@
+"""Delays of whole steps per channel, over all steps of a batch.
+
+Arrays are (time, neuron). A block of neurons is copied into memory of its own first: whole steps of an array lie
+apart by powers of two, of which the cache holds few at once.
+"""
+
+# ruff: noqa: PLR0917 -- compiled loops take their arrays by position
+
+from __future__ import annotations
+
+import numpy as np
+
+from pumice.jit import njit
+from pumice.nn.kernels.cuba import BLOCK, Array
+from pumice.nn.kernels.spread import spread
+
+
+@njit(nogil=True, cache=True)
+def delay_forward(start: int, stop: int, x: Array, steps: Array, lost: Array, y: Array) -> None:
+    """Write y[t] = x[t - steps], 0 where that is before the first step.
+
+    Args:
+        start: First neuron.
+        stop: Behind the last neuron.
+        x: Input, float32.
+        steps: Per channel, int64, 0 or more; the channel runs fastest among the neurons.
+        lost: Per channel, float32, added to every y: 0, or NaN where the delay is no number.
+        y: Output, float32.
+    """
+    n_steps, longest = len(x), steps.max()
+    held = np.zeros((longest + n_steps) * BLOCK, np.float32)
+    offset, lost_ = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.float32)
+    for first in range(start, stop, BLOCK):
+        size = min(BLOCK, stop - first)
+        spread(steps, first, offset[:size])
+        spread(lost, first, lost_[:size])
+        for i in range(size):
+            offset[i] = (longest - offset[i]) * BLOCK + i
+        for t in range(n_steps):
+            x_t, row = x[t, first : first + size], held[(longest + t) * BLOCK :]
+            for i in range(size):
+                row[i] = x_t[i]
+        for t in range(n_steps):
+            y_t, rows = y[t, first : first + size], held[t * BLOCK :]
+            for i in range(size):
+                y_t[i] = rows[offset[i]] + lost_[i]
+
+
+@njit(nogil=True, cache=True)
+def delay_backward(
+    start: int, stop: int, g: Array, y: Array, steps: Array, lost: Array, g_x: Array, g_steps: Array
+) -> None:
+    """The adjoint, g_x[t] = g[t + steps], and the slope in time that teaches the delays.
+
+    Args:
+        start: First neuron.
+        stop: Behind the last neuron.
+        g: Gradient of y, float32.
+        y: As `delay_forward` wrote it.
+        steps: As there.
+        lost: As there.
+        g_x: Receives the gradient of x.
+        g_steps: Receives sum_t (g[t + 1] - g[t]) y[t] per neuron, float32, with g = 0 behind the last step.
+    """
+    n_steps, longest = len(g), steps.max()
+    held = np.zeros((n_steps + longest) * BLOCK, np.float32)
+    offset, lost_, later = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    for first in range(start, stop, BLOCK):
+        size = min(BLOCK, stop - first)
+        spread(steps, first, offset[:size])
+        spread(lost, first, lost_[:size])
+        sums = g_steps[first : first + size]
+        for i in range(size):
+            offset[i] = offset[i] * BLOCK + i
+            sums[i] = 0
+        later[:] = 0
+        for t in range(n_steps - 1, -1, -1):
+            g_t, y_t, row = g[t, first : first + size], y[t, first : first + size], held[t * BLOCK :]
+            for i in range(size):
+                sums[i] += (later[i] - g_t[i]) * y_t[i]
+                row[i] = later[i] = g_t[i]
+        for t in range(n_steps):
+            x_t, rows = g_x[t, first : first + size], held[t * BLOCK :]
+            for i in range(size):
+                x_t[i] = rows[offset[i]] + lost_[i]

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeGuard
 
 from pumice.errors import InputError, PumiceError, ResourceError
 
@@ -73,6 +73,17 @@ def is_own(name: str) -> bool:
         (True, False)
     """
     return ":" in name
+
+
+def is_class(value: object, base: type[Any]) -> TypeGuard[type[Any]]:
+    """Whether a value is a class that descends from another.
+
+    Example:
+        >>> is_class(bool, int), is_class(True, int), is_class(list[int], list)
+        (True, False, False)
+    """
+    # Python 3.10 has list[int] as an instance of type, and refuses it in issubclass.
+    return issubclass(type(value), type) and issubclass(value, base)  # type: ignore[arg-type]
 
 
 def unknown(name: str, known: Iterable[str], what: str) -> str:

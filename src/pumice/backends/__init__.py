@@ -51,7 +51,7 @@ def get_backend(backend: AnyBackend) -> AbstractBackend:
     """
     if isinstance(backend, str):
         backend = _by_name(backend)
-    if isinstance(backend, type) and issubclass(backend, AbstractBackend):
+    if names.is_class(backend, AbstractBackend):
         backend = names.call(backend, f"backend {backend.__name__}", {})
     if not isinstance(backend, AbstractBackend):
         raise InputError(

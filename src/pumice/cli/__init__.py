@@ -34,6 +34,7 @@ from pumice.cli.sweep import sweep
 from pumice.cli.train import train
 from pumice.cli.verify import verify
 from pumice.errors import BackendError, PumiceError, PumiceWarning
+from pumice.files.paths import possible_path
 
 # One line per command: name -> function.
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -108,6 +109,8 @@ def main(argv: list[str] | None = None) -> int:
         warnings.simplefilter("always", PumiceWarning)
         warnings.showwarning = _show_warning
         try:
+            for argument in arguments:
+                possible_path(argument)  # click's own look at others ends in an error
             code = command.main(args=arguments or ["--help"], prog_name="pumice", standalone_mode=False)
         except _USAGE_ERRORS as error:
             return _fail(_one_line(error.format_message()), 2)

@@ -15,6 +15,7 @@ from pumice.data.events import EVENT, Events, EventSamples, concatenate
 from pumice.data.whole import whole_numbers
 from pumice.errors import InputError
 from pumice.files.arrays import read_npy
+from pumice.files.paths import possible_path
 from pumice.files.write import sync_file, sync_folder, temporary_beside
 
 VERSION = 1
@@ -47,7 +48,7 @@ def cached_events(
     if folder is None:
         return concatenate(list(make()))
     text = json.dumps({"version": VERSION, **key}, sort_keys=True)
-    entry = Path(folder) / f"{key.get('name', 'events')}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    entry = possible_path(folder) / f"{key.get('name', 'events')}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     try:
         if not entry.is_dir():
             _write(entry, text, make())

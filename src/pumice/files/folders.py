@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pumice.errors import InputError
+from pumice.files.paths import possible_path
 from pumice.files.reading import shown
 
 
@@ -15,8 +16,6 @@ def make_folder(folder: Path) -> None:
         InputError: It cannot be made, or there is a file of this name.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        possible_path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{shown(folder)}: cannot be made a folder ({error.strerror or error})") from error
-    except ValueError as error:  # a NUL
-        raise InputError(f"{shown(folder)}: is no path ({error})") from error

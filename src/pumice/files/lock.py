@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pumice.errors import InputError
+from pumice.files.paths import possible_path
 from pumice.files.write import temporary_beside
 
 NAME = ".pumice-lock"
@@ -42,7 +43,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
         ...
         pumice.errors.InputError: ...: is in use by process ... on ..., since ...; wait for it, or choose ...
     """
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    missing = [place for place in (possible_path(folder), *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _take(folder / NAME)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pumice.errors import FileFormatError, InputError, PumiceError, ResourceError
+from pumice.files.paths import path_problem
 
 
 @contextmanager
@@ -38,6 +39,8 @@ def reading(path: object, what: str, family: type[FileFormatError | InputError])
     except Exception as error:  # the system's, and what a damaged file happens to lead parsers to
         if isinstance(error, OSError) and error.strerror:
             raise family(f"{shown(path)}: {error.strerror}") from error
+        if isinstance(error, ValueError) and (problem := path_problem(str(path))) is not None:
+            raise family(f"{shown(path)}: {problem}") from error
         raise family(f"{shown(path)}: is not {what}, or is damaged ({first_line(error)})") from error
 
 
@@ -67,7 +70,7 @@ def file_size(path: Path) -> int:
 
     Raises:
         OSError: It is not there, or no file.
-        ValueError: The path holds a NUL.
+        ValueError: It is no path; see `path_problem`.
     """
     found = path.stat()
     if stat.S_ISDIR(found.st_mode):

@@ -12,6 +12,7 @@ from glob import escape
 from pathlib import Path
 
 from pumice.errors import InputError
+from pumice.files.paths import possible_path
 
 LONGEST_NAME = 100
 """Of a temporary file's name, so many letters are its target's: file systems allow 255 bytes for all of it."""
@@ -47,7 +48,7 @@ def replace_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         path: The file to write.
 
     Raises:
-        InputError: The folder does not exist or cannot be written to.
+        InputError: It is no path, or its folder does not exist or cannot be written to.
 
     Example:
         >>> import tempfile
@@ -57,7 +58,7 @@ def replace_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         ...     [p.name for p in Path(folder).iterdir()]
         ['note.txt']
     """
-    target = Path(path)
+    target = possible_path(path)
     temporary = temporary_beside(target)
     try:
         yield temporary
@@ -66,12 +67,8 @@ def replace_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         sync_folder(target.parent)
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror or error})") from error
-    except ValueError as error:
-        if "null byte" not in str(error):
-            raise
-        raise InputError(f"{str(target)!r}: is no path: it holds a NUL") from error
     finally:
-        with suppress(OSError, ValueError):  # never hides why nothing was written
+        with suppress(OSError):  # never hides why nothing was written
             temporary.unlink(missing_ok=True)
 
 

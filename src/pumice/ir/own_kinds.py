@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import Field, fields, is_dataclass
+from dataclasses import Field, fields
 from typing import Any, TypeVar
 
 from pumice.errors import InputError
 from pumice.ir import populations, synapses
 from pumice.ir.populations import Population
 from pumice.ir.synapses import Synapse
+from pumice.names import is_class
 
 K = TypeVar("K", bound=type[Any])
 _OWN: dict[str, type[Any]] = {}
@@ -99,12 +100,12 @@ def is_flag(field: Field[Any]) -> bool:
 
 
 def _check(kind: Any) -> None:
-    if not (isinstance(kind, type) and issubclass(kind, Population | Synapse)):
+    if not any(is_class(kind, base) for base in (Population, Synapse)):
         raise InputError(f"register_kind: must be a subclass of Population or Synapse, got {kind!r}")
     if inspect.isabstract(kind):
         missing = ", ".join(sorted(kind.__abstractmethods__))
         raise InputError(f"register_kind: {kind.__name__} does not define {missing}")
-    if "__dataclass_params__" not in vars(kind) or not is_dataclass(kind) or vars(kind)["__dataclass_params__"].eq:
+    if "__dataclass_params__" not in vars(kind) or vars(kind)["__dataclass_params__"].eq:
         raise InputError(
             f"register_kind: {kind.__name__} must be a dataclass of its own: @dataclass(frozen=True, eq=False)"
         )

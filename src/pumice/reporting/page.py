@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from pumice.errors import InputError
+from pumice.files.paths import possible_path
 from pumice.files.write import write_bytes
 from pumice.names import counted
 from pumice.reporting.answers import answers
@@ -27,9 +28,9 @@ def page_path(path: str | Path) -> Path:
     """Where a page goes, before the work.
 
     Raises:
-        InputError: The name does not end in .html, or its folder is not there.
+        InputError: It is no path, its name does not end in .html, or its folder is not there.
     """
-    target = Path(path)
+    target = possible_path(path)
     if target.suffix not in {".html", ".htm"}:
         raise InputError(f"the report must have a name that ends in .html, got {str(path)!r}")
     if not target.absolute().parent.is_dir():

@@ -78,13 +78,29 @@ def test_as_a_module():
     assert (done.returncode, done.stdout) == (0, f"pumice {pumice.__version__}\n")
 
 
+@pytest.mark.parametrize("character", ["\0", "\ud800"])
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["inspect", "a\0.net"],
-        ["run", "a.net", "--input", "x\0.npy", "-o", "y.npz"],
-        ["lower", "c\0.pt", "-o", "a.net"],
-        ["train", "digits", "-o", "a\0/c.pt"],
+        ["inspect", "a{}.net"],
+        ["run", "a.net", "--input", "a{}.net", "-o", "y.npz"],
+        ["lower", "a{}.net", "-o", "a.net"],
+        ["train", "digits", "-o", "a{}.net"],
+        ["new", "a{}.net"],
+        ["a{}.net"],
+    ],
+)
+def test_arguments_that_no_system_gives(capsys, arguments, character):
+    assert pumice.cli.main([argument.format(character) for argument in arguments]) == 2
+    assert (
+        capsys.readouterr().err
+        == f"pumice: error: {f'a{character}.net'!r}: holds {character!r}, which no path may hold\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
         ["inspect", "/dev/zero"],
         ["run", "a.net", "--input", "/dev/zero", "-o", "y.npz"],
         ["evaluate", "a.net", "--data", "/dev/zero"],

@@ -15,8 +15,3 @@ def test_a_file_in_the_way(tmp_path):
     for folder in (tmp_path / "a", tmp_path / "a" / "b"):
         with pytest.raises(InputError, match="cannot be made a folder"):
             make_folder(folder)
-
-
-def test_a_nul_is_no_path(tmp_path):
-    with pytest.raises(InputError, match="is no path"):
-        make_folder(tmp_path / "a\0b")

@@ -223,6 +223,7 @@ def another_cuba():
     ("kind", "message"),
     [
         (int, "must be a subclass of Population or Synapse, got <class 'int'>"),
+        (list[int], r"must be a subclass of Population or Synapse, got list\[int\]"),
         ("Cuba", "must be a subclass of Population or Synapse, got 'Cuba'"),
         (NoDataclass, r"NoDataclass must be a dataclass of its own: @dataclass\(frozen=True, eq=False\)"),
         (Compared, "Compared must be a dataclass of its own"),

@@ -68,7 +68,7 @@ def own_names(recipe: DataRecipe) -> Iterator[tuple[str, str]]:
 def _is_optimizer(found: Any) -> bool:
     import torch  # loaded already: `found` is of it
 
-    return isinstance(found, type) and issubclass(found, torch.optim.Optimizer)
+    return names.is_class(found, torch.optim.Optimizer)
 
 
 def _lies_here(package: str) -> bool:

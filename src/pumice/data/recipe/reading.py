@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from pumice.errors import InputError, PumiceWarning
 from pumice.files.plain import plain_problem
+from pumice.names import is_class
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
@@ -128,6 +129,6 @@ def _keys(section: type[BaseModel], prefix: str = "") -> list[str]:
     for name, field in section.model_fields.items():
         keys.append(prefix + name)
         for kind in (field.annotation, *get_args(field.annotation)):
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
+            if is_class(kind, BaseModel):
                 keys += _keys(kind, f"{prefix}{name}.")
     return keys

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError
+from pumice.names import is_class
 from pumice.nn.checks import check_input
 from pumice.nn.computed_weight import detached_state
 from pumice.nn.exact import exactly_if_deployed
@@ -140,7 +141,7 @@ def _made(norm: Any, where: str) -> TDBN | None:
     """The norm that was given, or that the given function makes."""
     if norm is None or isinstance(norm, TDBN):
         return norm
-    makes = issubclass(norm, TDBN) if isinstance(norm, type) else not isinstance(norm, torch.nn.Module)
+    makes = is_class(norm, TDBN) or not isinstance(norm, (type, torch.nn.Module))
     made = norm() if callable(norm) and makes else norm
     if not isinstance(made, TDBN):
         raise InputError(f"{where}: norm must be a TDBN, what makes one, or None, got {made!r}; use nn.TDBN")

@@ -1,0 +1,47 @@
+"""Paths that no file has are one and the same error, on each version of Python and wherever they are given."""
+
+import pytest
+
+from pumice.data.event_cache import cached_events
+from pumice.errors import InputError
+from pumice.files.folders import make_folder
+from pumice.files.lock import locked_folder
+from pumice.files.paths import possible_path
+from pumice.files.reading import file_size, reading
+from pumice.files.write import replace_atomically
+from pumice.reporting.page import page_path
+
+
+def read(path):
+    with reading(path, "a file", InputError):
+        file_size(path)
+
+
+def write(path):
+    with replace_atomically(path):
+        pytest.fail("the work began")
+
+
+def lock(path):
+    with locked_folder(path):
+        pytest.fail("the work began")
+
+
+def cache(path):
+    cached_events(path, {}, lambda: pytest.fail("the work began"))
+
+
+@pytest.mark.parametrize("place", ["a{}/b.html", "a{}.html"])
+@pytest.mark.parametrize("character", ["\0", "\ud800"])
+@pytest.mark.parametrize("use", [read, write, make_folder, lock, cache, page_path, possible_path])
+def test_characters_that_no_path_may_hold(tmp_path, use, character, place):
+    path = tmp_path / place.format(character)
+    with pytest.raises(InputError) as raised:
+        use(path)
+    assert str(raised.value) == f"{str(path)!r}: holds {character!r}, which no path may hold"
+    assert not list(tmp_path.iterdir())
+
+
+def test_bytes_that_are_no_text_are_a_path(tmp_path):
+    path = possible_path(tmp_path / b"\xff".decode(errors="surrogateescape"))
+    assert path.name == "\udcff"

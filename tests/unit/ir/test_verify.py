@@ -54,7 +54,7 @@ def test_bad_populations_are_named(image, changes, message):
         ({"weight": np.ones((4, 3, 3))}, "4 dimensions"),
         ({"weight": np.ones((4, 3, 3, 2)) * 0.5}, "weight must be integers, got float64"),
         ({"weight": np.full((4, 3, 3, 2), 2**15)}, r"weight must lie in -32768\.\.32767"),
-        ({"weight": np.ones((4, 3, 3, 1), int)}, "1 channels in each of 1 groups, the source has 2"),
+        ({"weight": np.ones((4, 3, 3, 1), int)}, "1 channel in each of 1 group, the source has 2"),
         ({"groups": 3}, "groups = 3 must divide"),
         ({"stride": (0, 1)}, "stride must be two integers"),
         ({"stride": (2, 1)}, r"gives shape \(2, 3, 4\), its target has \(4, 3, 4\)"),

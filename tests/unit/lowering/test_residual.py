@@ -160,7 +160,7 @@ def test_fine_tuning_goes_through_every_synapse(model, x):
         (lambda: nn.Merge(LIF), "needs one or more synapses"),
         (
             lambda: nn.Merge(LIF, nn.DenseSynapse(3, 3))(torch.ones(1, 3, 2), torch.ones(1, 3, 2)),
-            "has 1 synapses, got 2 inputs",
+            "has 1 synapse, got 2 inputs",
         ),
         (lambda: nn.TokenMixingSynapse(3, tokens=4, heads=2), "2 heads do not divide 3 channels"),
         (

@@ -30,7 +30,8 @@ LONGEST_PRODUCT = 1 << 16
 """Frames that are multiplied at a time."""
 FLOAT64_EXACT = 2 ** (np.finfo(np.float64).nmant + 1)
 LOW_BITS = 16
-WINDOWS_BYTES = {"cpu": 1 << 24, "cuda": 1 << 28}
+MEBIBYTE = 1 << 20
+WINDOWS_BYTES = {"cpu": 16 * MEBIBYTE, "cuda": 256 * MEBIBYTE}
 """Aim for what is held at a time of the windows of a convolution: what a cache holds, and what the C library keeps
 when it is freed; larger blocks are mapped, cleared and given back each time."""
 

@@ -28,7 +28,7 @@ SILENT_RATIO = 1.0
 SILENT_SELF_RATIO = 0.5
 """e / o_i of a neuron that never fires, for its own S."""
 LARGEST_SELF_EFFECT = 2.0
-"""1 + S of a neuron whose potentials at its spikes are its threshold, a_i = threshold * o_i, which the rule supposes."""
+"""1 + S where a_i = threshold * o_i, as the rule supposes: spikes at potentials of just the threshold."""
 LARGEST_LATERAL_EFFECT = 10.0
 """Beyond it, output neurons that inhibit each other stand on an edge where their linear response means nothing."""
 
@@ -115,11 +115,9 @@ class HM2BP(LayerRule):
                 "has none in fixed point (LIFRefractory is a model in floating point); use 0, and a higher threshold "
                 "for fewer spikes"
             )
-        bounds = self.least_self_effect, self.largest_self_effect
-        if None not in bounds and not bounds[0] <= bounds[1]:
-            raise InputError(
-                f"HM2BP: least_self_effect must not be above largest_self_effect, got {bounds[0]} and {bounds[1]}"
-            )
+        least, most = self.least_self_effect, self.largest_self_effect
+        if least is not None and most is not None and not least <= most:
+            raise InputError(f"HM2BP: least_self_effect must not be above largest_self_effect, got {least} and {most}")
         if self.largest_lateral_effect is not None and not self.largest_lateral_effect >= 1:
             raise InputError(
                 f"HM2BP: largest_lateral_effect must be a factor >= 1, or None, got {self.largest_lateral_effect}"

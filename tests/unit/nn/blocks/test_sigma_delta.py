@@ -29,7 +29,7 @@ def test_an_encoder_of_lava_dl_has_a_twin_of_whole_numbers():
         (lambda: sd.Input(fraction_bits=21), "fraction_bits must be at most 20"),
         (lambda: sd.Input(fraction_bits=-1), "fraction_bits must be a whole number >= 0"),
         (lambda: sd.Output(3, 2)(torch.ones(1, 4, 5)), "DenseSynapse takes"),
-        (lambda: sd.Merge({}, nn.IdentitySynapse(3)).forward(), "has 1 synapses, got 0 inputs"),
+        (lambda: sd.Merge({}, nn.IdentitySynapse(3)).forward(), "has 1 synapse, got 0 inputs"),
     ],
 )
 def test_what_makes_no_layer_is_refused(make, message):

@@ -353,7 +353,7 @@ def test_what_has_no_such_gradient_is_refused():
         HM2BP(timing="code")
     with pytest.raises(InputError, match="stand_in must be >= 1 step between two spikes, or None, got 0"):
         HM2BP(stand_in=0)
-    with pytest.raises(InputError, match="least_self_effect must not be above largest_self_effect, got 1.0 and 0.5"):
+    with pytest.raises(InputError, match="least_self_effect must not be above largest_self_effect, got 1"):
         HM2BP(largest_self_effect=0.5)
     with pytest.raises(InputError, match="refractory must be 0, got 2: no backend has a refractory period"):
         HM2BP(refractory=2)

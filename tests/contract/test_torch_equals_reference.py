@@ -42,7 +42,7 @@ def _sizes(request, monkeypatch):
     case = request.node.callspec.params.get("case", 0) if hasattr(request.node, "callspec") else 0
     monkeypatch.setattr(backend, "LONGEST_CHUNK", (1, 3, 7, 41)[case % 4])
     monkeypatch.setattr(backend, "FRAMES_BYTES", (1 << 30, 1, 1 << 16)[case % 3])
-    monkeypatch.setattr(products, "WINDOWS_BYTES", {"cpu": (1 << 28, 1)[case % 2]})
+    monkeypatch.setattr(products, "WINDOWS_BYTES", dict.fromkeys(products.WINDOWS_BYTES, (1 << 28, 1)[case % 2]))
     monkeypatch.setattr(products, "LONGEST_PRODUCT", (1 << 16, 5)[case % 2])
 
 

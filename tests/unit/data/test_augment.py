@@ -155,7 +155,9 @@ def test_bad_choices(digits):
 
 @pytest.mark.parametrize("value", ["random", 17, -1, 0.5, True, [1, 2], []])
 def test_erasing_with_what_is_no_grey_level_is_refused(digits, value):
-    with pytest.raises(InputError, match=r"RandomErasing: value must be an integer in 0\.\.16 .*for each of 1 channel, got"):
+    with pytest.raises(
+        InputError, match=r"RandomErasing: value must be an integer in 0\.\.16 .*for each of 1 channel, got"
+    ):
         Augmentation(digits, {"RandomErasing": {"value": value}})
 
 

@@ -117,7 +117,9 @@ class HM2BP(LayerRule):
             )
         least, most = self.least_self_effect, self.largest_self_effect
         if least is not None and most is not None and not least <= most:
-            raise InputError(f"HM2BP: least_self_effect must not be above largest_self_effect, got {least} and {most}")
+            raise InputError(
+                f"HM2BP: least_self_effect must not be above largest_self_effect, got {least} and {most}"
+            )
         if self.largest_lateral_effect is not None and not self.largest_lateral_effect >= 1:
             raise InputError(
                 f"HM2BP: largest_lateral_effect must be a factor >= 1, or None, got {self.largest_lateral_effect}"

@@ -198,8 +198,7 @@ def _memory(graph: Graph, n_steps: int, record: bool) -> Iterator[None]:
     except MemoryError as error:
         raise ResourceError(
             f"there is not enough memory for a run of {counted(n_steps, 'step')} (about {estimate:,} bytes); run "
-            "fewer steps "
-            "or samples at once, or do not record"
+            "fewer steps or samples at once, or do not record"
         ) from error
 
 

@@ -186,8 +186,7 @@ class SequenceEncoder(AbstractEncoder):
         if missing < 0 and samples[:, :, self.steps :].any():
             raise InputError(
                 f"data.steps={self.steps} is shorter than a sequence of {counted(samples.shape[2], 'step')}; give "
-                "as many, or "
-                "cut the sequences"
+                "as many, or cut the sequences"
             )
         steps = samples[:, :, : self.steps]
         return np.pad(steps, ((0, 0), (0, 0), (0, max(0, missing))))[:, :, None, None, :]

@@ -173,8 +173,7 @@ def _joining(synapse: Any, block: str, source: tuple[int, ...], target: tuple[in
     if isinstance(synapse, (Conv, ConvTranspose, TokenMixing)) and len(source) != 3:
         raise LoweringError(
             f"block {block!r} takes an image, and {synapse.source!r} is a row of {counted(source[0], 'neuron')} "
-            "in the graph, "
-            "as every dense layer; use a dense layer here, too"
+            "in the graph, as every dense layer; use a dense layer here, too"
         )
     if not isinstance(synapse, OneToOne) or source == target:
         return synapse

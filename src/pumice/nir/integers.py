@@ -344,6 +344,5 @@ class Quantizer:
         if count > most:
             raise FileFormatError(
                 f"layer {self.layer.name!r}: written out, it has {counted(count, 'weight')}, at most {most} are "
-                "stored; "
-                "weights='8bit' keeps convolutions as they are"
+                "stored; weights='8bit' keeps convolutions as they are"
             )

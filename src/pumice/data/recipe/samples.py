@@ -90,8 +90,7 @@ def _sequence_encoder(recipe: DataRecipe, dataset: SequenceDataset) -> SequenceE
     if data.steps < dataset.longest:
         raise InputError(
             f"data.steps={data.steps}: the longest sequence of {dataset.name} has "
-            f"{counted(dataset.longest, 'step')}; give as "
-            "many, or cut the sequences"
+            f"{counted(dataset.longest, 'step')}; give as many, or cut the sequences"
         )
     if data.noise or data.augment:
         raise InputError("data.noise and data.augment are for images and events; change sequences in your own loader")

@@ -184,8 +184,7 @@ class LinearReadout(torch.nn.Module):
         if current.channels != self.linear.in_features:
             raise InputError(
                 f"LinearReadout reads {counted(self.linear.in_features, 'channel')}, got a Current of "
-                f"{current.channels}; "
-                f"make it with channels={current.channels}"
+                f"{current.channels}; make it with channels={current.channels}"
             )
 
     def real_weight(self, term: Term) -> torch.Tensor:

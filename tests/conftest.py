@@ -11,7 +11,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image
+
+# How long an example takes is the machine's, and no test is about it.
+settings.register_profile("pumice", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pumice")
 
 
 class Warm:

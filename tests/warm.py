@@ -13,6 +13,10 @@ import traceback
 answers = os.fdopen(os.dup(1), "w", buffering=1)
 os.dup2(2, 1)  # lava-dl prints when it is imported
 
+import lightning_fabric  # noqa: E402, F401 -- this and the next ones: what a training imports
+import sklearn.model_selection  # noqa: E402, F401
+import tonic  # noqa: E402, F401
+
 import pumice.train  # noqa: E402, F401
 from pumice.backends.lava.compiling import import_convolutions  # noqa: E402
 from pumice.data import load_digits  # noqa: E402

@@ -28,9 +28,9 @@ def draw(case):
 
 @cache
 def case_and_reference(case):
-    """The graph, three inputs, and what the reference records for each: no defect below reaches it."""
+    """The graph, two inputs, and what the reference records for each: no defect below reaches it."""
     graph, x = draw(case)
-    xs = np.stack([x, np.roll(x, 1, axis=0), x[::-1]])
+    xs = np.stack([x, x[::-1]])
     return graph, xs, [get_backend("reference").run(graph, x, record=True).records for x in xs]
 
 
@@ -38,9 +38,8 @@ def differences(case):
     graph, xs, expected = case_and_reference(case)
     found = [first_difference(expected[0], FastBackend().run(graph, xs[0], record=True).records)]
     result = FastBackend(threads=2).run_batch(graph, xs, record=True)
-    for i in range(1, len(xs)):
-        records = {name: _sample(record, i) for name, record in result.records.items()}
-        found.append(first_difference(expected[i], records))
+    for i, records in enumerate(expected):
+        found.append(first_difference(records, {name: _sample(r, i) for name, r in result.records.items()}))
     return [difference for difference in found if difference is not None]
 
 

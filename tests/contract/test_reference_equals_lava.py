@@ -1,7 +1,8 @@
 """The reference equals Lava's bit-accurate models: what leaves every neuron, and every state, at every step.
 
-A run on Lava is costly, so each case is many small graphs side by side, which share nothing but the input. One case
-runs under Lava's own runtime (the slow suite runs all); the others run Lava's models in threads.
+A run on Lava is costly, so each case is many small graphs side by side, which share nothing but the input. One small
+case runs under Lava's own runtime, where `test_battery_lava` has every kind of process (the slow suite runs all); the
+others run Lava's models in threads.
 
 And the comparison has teeth: with any one of the planted defects below in the reference, it fails.
 """
@@ -37,7 +38,7 @@ def draw(case: int) -> tuple[Graph, np.ndarray]:
     if case in SLOW_AND_LONG:
         return example(cases(13, n_steps=120, longest_delay=62), case)
     n_steps = 24 if case in SLOW else 16
-    return example(cases(13 if case in UNDER_THE_RUNTIME else 40, n_steps=n_steps, longest_delay=9), case)
+    return example(cases(6 if case in UNDER_THE_RUNTIME else 40, n_steps=n_steps, longest_delay=9), case)
 
 
 @cache

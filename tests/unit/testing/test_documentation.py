@@ -32,7 +32,7 @@ class ShiftedBackend(ReferenceBackend):
 
 def given(strategy):
     """Of hypothesis, with few examples."""
-    few = settings(max_examples=10, derandomize=True, deadline=None, phases=[Phase.generate])
+    few = settings(max_examples=10, derandomize=True, phases=[Phase.generate])
     return lambda test: few(hypothesis.given(strategy)(test))
 
 

@@ -24,7 +24,7 @@ from pumice.testing import cases, example, graphs
 from pumice.testing.motifs import MOTIFS
 
 
-@settings(max_examples=30, derandomize=True, deadline=None)
+@settings(max_examples=30, derandomize=True)
 @given(cases(n_motifs=2, n_steps=5))
 def test_cases_run_on_the_reference(case):
     graph, x = case

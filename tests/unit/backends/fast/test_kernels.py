@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pumice.backends.fast.frames import events
@@ -28,7 +28,6 @@ def steps(activation, u, v, keep_u, keep_v, *, bias, vth):
     return sent[0, 0].astype(bool), state[0][0], state[1][0]
 
 
-@settings(deadline=None)  # compiles at first
 @given(
     activation=int32s,
     u=int32s,

@@ -33,7 +33,7 @@ def loop_with_delays():
 
 @pytest.mark.parametrize("graph", [loop_with_delays(), chain((3,), [5, 4], seed=0)], ids=["loop", "chain"])
 @given(cuts=st.lists(st.integers(1, 12), min_size=1, max_size=20))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_steps_may_come_in_any_portions(graph, cuts):
     """One step, or up to 12 at once: outputs and states do not depend on it."""
     rng = np.random.default_rng(len(cuts))

@@ -192,18 +192,18 @@ def test_a_nested_run_ends_with_the_outer_one(sensor):
     told, tell = os.pipe()
 
     def sleep_inside():
-        os.write(tell, str(os.getpid()).encode())
-        time.sleep(60)
+        os.write(tell, f"{os.getpid()}\n".encode())
+        time.sleep(600)
 
     def run_the_other():
-        os.write(tell, f"{os.getppid()} ".encode())
+        os.write(tell, f"{os.getppid()}\n".encode())
         supervised_run(inner, 5)
 
     inner, _ = wired(sensor((3,), sleep_inside, 2))
     process, _ = wired(sensor((3,), run_the_other, 2))
-    with ThreadPoolExecutor(1) as pool:
+    with open(told) as lines, ThreadPoolExecutor(1) as pool:
         run = pool.submit(supervised_run, process, 5)
-        outer_pid, inner_pid = int(os.read(told, 20)), int(os.read(told, 20))
+        outer_pid, inner_pid = int(lines.readline()), int(lines.readline())
         os.kill(outer_pid, signal.SIGKILL)
         with pytest.raises(BackendError, match="was killed by signal 9"):
             run.result()

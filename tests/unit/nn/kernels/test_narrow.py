@@ -38,7 +38,7 @@ def equal(ours, theirs):
     return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**16),
     peak=st.sampled_from([1.0, 100.0, 3000.0, 1e5, 1e9]),

@@ -43,7 +43,7 @@ def close(ours, theirs):
 decays = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     shape=st.sampled_from(SHAPES),
     steps=st.integers(1, 30),

@@ -45,7 +45,7 @@ def close(ours, stock, tolerance=1e-5):
 decays = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     shape=st.sampled_from(SHAPES),
     steps=st.integers(1, 40),

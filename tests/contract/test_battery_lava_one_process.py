@@ -5,7 +5,7 @@ import pytest
 from pumice.backends.lava import LavaBackend
 from pumice.testing import BackendBattery
 
-pytestmark = pytest.mark.lava
+pytestmark = [pytest.mark.lava, pytest.mark.usefixtures("kernels_are_loaded")]
 
 
 class TestLavaInOneProcess(BackendBattery):

@@ -25,7 +25,7 @@ from pumice.ir import Cuba, Dense, Direct, Graph, Input
 from pumice.ir.builder import chain
 from pumice.testing import cases, example
 
-pytestmark = pytest.mark.lava
+pytestmark = [pytest.mark.lava, pytest.mark.usefixtures("kernels_are_loaded")]
 
 STEPS = 40
 MANY = Loihi2SimCfg(select_tag="fixed_pt")

@@ -166,10 +166,11 @@ def test_processes_that_wait_for_each_other_end_in_time():
 
 
 def test_many_at_once_equal_runs_in_a_row():
-    networks = [wired(source.RingBuffer(data=np.roll(X, i, 0).T)) for i in range(6)]
-    expected = [get_backend("reference").run(GRAPH, np.roll(X, i, 0)).spikes for i in range(6)]
-    assert len({spikes.tobytes() for spikes in expected}) == 6
-    with ThreadPoolExecutor(6) as pool:
+    n = 4
+    networks = [wired(source.RingBuffer(data=np.roll(X, i, 0).T)) for i in range(n)]
+    expected = [get_backend("reference").run(GRAPH, np.roll(X, i, 0)).spikes for i in range(n)]
+    assert len({spikes.tobytes() for spikes in expected}) == n
+    with ThreadPoolExecutor(n) as pool:
         found = list(pool.map(lambda n: supervised_run(n[0], len(X), read=n[1].data.get).T, networks))
     np.testing.assert_array_equal(found, expected)
 

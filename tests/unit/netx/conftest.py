@@ -21,8 +21,9 @@ def dense():
 def conv():
     """Function: the fields of a convolution; `shape` is (channel, height, width)."""
 
-    def make(shape, n_in, kernel, **more):
-        weight = 2 * np.random.default_rng(shape[0]).integers(-30, 60, size=(shape[0], n_in, *kernel))
+    def make(shape, n_in, kernel, *, weight=None, **more):
+        if weight is None:
+            weight = 2 * np.random.default_rng(shape[0]).integers(-30, 60, size=(shape[0], n_in, *kernel))
         fields = {"type": "conv", "shape": shape, "weight": weight, "neuron": NEURON, "groups": 1}
         return {**fields, "stride": 1, "padding": 0, "dilation": 1, **more}
 

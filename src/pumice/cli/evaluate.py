@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -114,10 +114,9 @@ def evaluate(
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     hidden = not console.is_terminal or ranks.rank > 0
-    with (
-        Progress(*columns, console=console, transient=True, disable=hidden) as bar,
-        _folder(graph, ranks, parts) as folder,
-    ):
+    bar = Progress(*columns, console=console, transient=True)
+    # Not `disable=hidden`: rich 14 ends a hidden bar with an empty line all the same.
+    with nullcontext() if hidden else bar, _folder(graph, ranks, parts) as folder:
         task = bar.add_task("samples", total=n)
         options |= {"check": checks, "readout": readout, "progress": lambda done: bar.update(task, completed=done)}
         if folder is None:

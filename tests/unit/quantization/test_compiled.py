@@ -12,7 +12,7 @@ LIF = {"threshold": 0.5, "current_decay": 0.5, "voltage_decay": 0.25}
 
 def network():
     torch.manual_seed(0)
-    sizes = [(6, 8), (8, 8), (8, 3)]
+    sizes = [(6, 8), (8, 3)]
     return torch.nn.Sequential(*(nn.Dense(LIF, *size, weight_scale=3) for size in sizes))
 
 

@@ -16,7 +16,7 @@ FOLDERS = sorted(p for p in (Path(__file__).parents[2] / "netx_exports").iterdir
 LARGE = ("cifar10-resnet", "cifar10-stmixer", "mnist-stmixer")
 """On Lava these take minutes, and have no kind of part that the small ones lack."""
 OF_ALL_AGES = pytest.mark.filterwarnings("ignore:the certificate is of an older pumice")
-SPIKING_STEPS = 3
+SPIKING_STEPS = 6
 """Steps of the last population that Lava is asked for: a step of its convolutions takes half a second."""
 
 

@@ -15,7 +15,7 @@ from pumice.nn.kernels import operators
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.gradient import LayerRule
 from pumice.nn.neurons.inhibition import inhibited_spikes
-from pumice.nn.neurons.psp import TIMINGS, Credit, Membrane, credit
+from pumice.nn.neurons.psp import TIMINGS, Credit, Membrane, at_last_step, credit
 from pumice.nn.neurons.slayer_state import decays_q12
 
 if TYPE_CHECKING:
@@ -260,8 +260,7 @@ def _credit(ctx: Any, s: torch.Tensor, g: torch.Tensor, z: torch.Tensor) -> Cred
     if rule.silent_reach is None:
         return credit(s, g, z, membrane)
     silent, slope = s.sum(0) == 0, g.mean(0)
-    at_last_step = z.new_tensor(membrane.response(len(z))[::-1]) @ z
-    stands_in = silent & (at_last_step > -rule.silent_reach * ctx.threshold)
+    stands_in = silent & (at_last_step(z, membrane) > -rule.silent_reach * ctx.threshold)
     if rule.is_output:
         stands_in |= silent & (slope < 0)
     s = s.clone()

@@ -1,6 +1,7 @@
 """Two processes that share each batch train the network that one process trains, up to rounding."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -41,8 +42,22 @@ def launch_two(*tasks):
     return subprocess.run([*command, json.dumps(tasks)], capture_output=True, text=True, check=False, timeout=300)
 
 
-def training(path, defect="none", settings=SETTINGS):
-    return "train", defect, str(path), [*settings, "compute.devices=2"]
+def launch_two_nodes(*tasks):
+    """The same with a process on each of two nodes, each of which has its own torchrun and stands for a machine."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        endpoint = f"localhost:{free.getsockname()[1]}"
+    rendezvous = ["--nnodes", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", endpoint, "--rdzv-id", "pumice"]
+    command = [sys.executable, "-m", "torch.distributed.run", *rendezvous, "--nproc-per-node", "1", str(SCRIPT)]
+    nodes = [
+        subprocess.Popen([*command, json.dumps(tasks)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    return [(*node.communicate(timeout=300), node.returncode) for node in nodes]
+
+
+def training(path, defect="none", settings=SETTINGS, devices=2):
+    return "train", defect, str(path), [*settings, f"compute.devices={devices}"]
 
 
 def train_with_two(path, defect="none", settings=SETTINGS):
@@ -95,6 +110,19 @@ def test_so_they_do_where_activations_are_computed_again(one, two):
     again = load_checkpoint(two[0] / "again" / "checkpoint.pt")
     assert largest_difference(one, again) < TOLERANCE
     assert again.history[0].firing_rates == pytest.approx(one.history[0].firing_rates, rel=TOLERANCE)
+
+
+@pytest.mark.slow  # what differs is how processes find each other, which is torch's
+def test_two_nodes_of_one_process_each_give_the_network_of_one(one, tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    done = launch_two_nodes(training(path, devices=1), ("norms", "none"))
+    for output, errors, code in done:
+        assert code == 0, errors
+        assert "done: train" in output
+        assert "done: norms" in output
+    two = load_checkpoint(path)
+    assert largest_difference(one, two) < TOLERANCE
+    assert torch.equal(one.position.samples.weights, two.position.samples.weights)
 
 
 @pytest.mark.slow  # the planted defect of the first test

@@ -69,6 +69,7 @@ def test_settings_that_do_not_fit_are_one_clear_error_each(recipe, digits):
     for setting, message in {
         "neuron.norm=tdbn": r'needs no norm \(neuron.norm = "none"\)',
         "neuron.gradient_args.refractory=2": "refractory must be 0, got 2: no backend has a refractory period",
+        "neuron.gradient_args.silent_reach=-1": "silent_reach must be >= 0 thresholds, or None, got -1",
         "neuron.gradient_args.tau=2": "takes no argument tau",
         "neuron.gradient_args.largest_lateral_effect=0": "largest_lateral_effect must be a factor >= 1",
         "network.args.lateral_inhibition=5": r"strength must lie in 0\.03125\.\.4",

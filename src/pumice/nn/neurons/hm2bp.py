@@ -15,7 +15,7 @@ from pumice.nn.kernels import operators
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.gradient import LayerRule
 from pumice.nn.neurons.inhibition import inhibited_spikes
-from pumice.nn.neurons.psp import TIMINGS, Credit, Membrane, credit
+from pumice.nn.neurons.psp import TIMINGS, Credit, Membrane, at_last_step, credit
 from pumice.nn.neurons.slayer_state import decays_q12
 
 if TYPE_CHECKING:
@@ -60,6 +60,11 @@ class HM2BP(LayerRule):
     with d = 1 / threshold of neurons that fire or should (their error is negative), else 0, and e / o = 1 where one
     of both never fires.
 
+    Those constants say nothing of how far a silent neuron is from firing, and most neurons of a convolution are
+    silent. With `silent_reach` = r the potential at the last step takes their place: above -r times its threshold, a
+    spike at that step stands in for the neuron's own in the backward pass, so that its count answers as one that is
+    rounded down; below, it has no gradient. An input that never fires has, at each step, the e of a spike there.
+
     Any loss will do whose gradient is one of spike counts; HM2-BP's own is `pumice.train.losses.CountMarginLoss`.
     The loss's gradient may depend on time: a neuron's error is its mean at the neuron's spikes. It is evaluated as
     products over time, as backpropagation through time, and never holds a number for each pair of neurons.
@@ -79,6 +84,7 @@ class HM2BP(LayerRule):
             paper's equation.
         largest_lateral_effect: Upper bound of that factor, which has a pole and is negative behind it; None for the
             paper's equation.
+        silent_reach: r, thresholds; None for the authors' constants. Output neurons that should fire always stand in.
         stand_in: Of an output neuron that never fires, and whose count should grow, spikes in every so many steps
             stand in for its own in the backward pass: the authors take floor(T / desired count). None: e is 0.1.
         is_output: Whether it is the output layer's; the models of recipes say it of theirs.
@@ -103,6 +109,7 @@ class HM2BP(LayerRule):
     least_self_effect: float | None = 1.0
     largest_self_effect: float | None = LARGEST_SELF_EFFECT
     largest_lateral_effect: float | None = LARGEST_LATERAL_EFFECT
+    silent_reach: float | None = None
     stand_in: int | None = None
     is_output: bool = False
 
@@ -124,6 +131,8 @@ class HM2BP(LayerRule):
             raise InputError(
                 f"HM2BP: largest_lateral_effect must be a factor >= 1, or None, got {self.largest_lateral_effect}"
             )
+        if self.silent_reach is not None and not 0 <= self.silent_reach < math.inf:
+            raise InputError(f"HM2BP: silent_reach must be >= 0 thresholds, or None, got {self.silent_reach}")
         if self.stand_in is not None and self.stand_in < 1:
             raise InputError(f"HM2BP: stand_in must be >= 1 step between two spikes, or None, got {self.stand_in}")
 
@@ -179,14 +188,16 @@ class _Layer(torch.autograd.Function):
     ) -> torch.Tensor:
         """As the class says."""
         source = x.detach().requires_grad_(ctx.needs_input_grad[0])
-        active = any_step(source.detach())
-        pair = torch.cat([active, active], -1).requires_grad_(source.requires_grad)
+        pair = of_active = None
+        if rule.silent_reach is None:
+            active = any_step(source.detach())
+            pair = torch.cat([active, active], -1).requires_grad_(source.requires_grad)
         with torch.enable_grad():
             if not source.requires_grad and is_constant(source):  # an image shown unchanged: once for all steps
-                both = synapse(torch.cat([source[..., :1], pair], -1))
-                current, of_active = both[..., :1], both[..., 1:]
+                current = synapse(source[..., :1] if pair is None else torch.cat([source[..., :1], pair], -1))
+                current, of_active = current[..., :1], None if pair is None else current[..., 1:]
             else:
-                current, of_active = synapse(source), synapse(pair)
+                current, of_active = synapse(source), None if pair is None else synapse(pair)
         ctx.weights = [weight for weight in synapse.parameters() if weight.requires_grad]
         ctx.graphs = source, pair, current, of_active
         current = current.detach().expand(*current.shape[:-1], x.shape[-1])
@@ -206,13 +217,11 @@ class _Layer(torch.autograd.Function):
         received, spikes = ctx.saved_tensors
         source, pair, current, of_active = ctx.graphs
         z, s, g = (time_major(tensor).flatten(1) for tensor in (received, spikes, grads[0].to(spikes.dtype)))
-        if ctx.rule.is_output and ctx.rule.stand_in is not None:
-            s = _with_stand_ins(s, g, ctx.rule.stand_in)
-        found = credit(s, g, z, ctx.membrane)
+        found = _credit(ctx, s, g, z)
         shape = time_major(received).shape
         silent = found.count == 0
         delta = found.error / ctx.threshold
-        factor = _self_effect(ctx, found, time_major(of_active.detach())[0].flatten())
+        factor = _self_effect(ctx, found)
         if ctx.matrix is not None:
             factor = factor * _lateral_effect(ctx, found, s)
 
@@ -222,25 +231,42 @@ class _Layer(torch.autograd.Function):
         g_weights: list[torch.Tensor | None] = [None] * len(ctx.weights)
         if ctx.weights:
             per_step = found.per_step.sum(0, keepdim=True) if current.shape[-1] == 1 else found.per_step
-            of_silent = torch.where(silent, SILENT_EFFECT * ctx.tau_s * delta * factor, 0)
-            outputs = [
-                as_current(per_step * (delta * factor)),
-                as_current(torch.stack([of_silent, torch.zeros_like(of_silent)])),
-            ]
-            both = [current, of_active]
-            found_grads = torch.autograd.grad(both, ctx.weights, outputs, retain_graph=True, allow_unused=True)
+            currents, outputs = [current], [as_current(per_step * (delta * factor))]
+            if of_active is not None:
+                of_silent = torch.where(silent, SILENT_EFFECT * ctx.tau_s * delta * factor, 0)
+                currents.append(of_active)
+                outputs.append(as_current(torch.stack([of_silent, torch.zeros_like(of_silent)])))
+            found_grads = torch.autograd.grad(currents, ctx.weights, outputs, retain_graph=True, allow_unused=True)
             g_weights = list(found_grads)
         g_source = None
         if source.requires_grad:
-            unit = SILENT_RATIO * ctx.tau_s * delta
-            of_ratios = as_current(torch.stack([torch.where(silent, unit, 0), unit]))
             of_steps = as_current(found.per_step.mul_(delta))
             (g_source,) = torch.autograd.grad(current, source, of_steps, retain_graph=True)
-            (of_pair,) = torch.autograd.grad(of_active, pair, of_ratios, retain_graph=True)
-            g_source = _joined(g_source, of_pair, pair.detach())
+            if of_active is not None:
+                unit = SILENT_RATIO * ctx.tau_s * delta
+                of_ratios = as_current(torch.stack([torch.where(silent, unit, 0), unit]))
+                (of_pair,) = torch.autograd.grad(of_active, pair, of_ratios, retain_graph=True)
+                g_source = _joined(g_source, of_pair, pair.detach())
             if ctx.window != 1:
                 g_source.div_(ctx.window)
         return g_source, None, None, None, None, *g_weights
+
+
+def _credit(ctx: Any, s: torch.Tensor, g: torch.Tensor, z: torch.Tensor) -> Credit:
+    """Of the spikes and, backwards only, those that stand in for the spikes of silent neurons."""
+    rule, membrane = ctx.rule, ctx.membrane
+    if rule.is_output and rule.stand_in is not None:
+        s = _with_stand_ins(s, g, rule.stand_in)
+    if rule.silent_reach is None:
+        return credit(s, g, z, membrane)
+    silent, slope = s.sum(0) == 0, g.mean(0)
+    stands_in = silent & (at_last_step(z, membrane) > -rule.silent_reach * ctx.threshold)
+    if rule.is_output:
+        stands_in |= silent & (slope < 0)
+    s = s.clone()
+    s[-1] += stands_in
+    found = credit(s, g, z, membrane)
+    return replace(found, error=torch.where(silent, slope, found.error))
 
 
 def _with_stand_ins(s: torch.Tensor, g: torch.Tensor, every: int) -> torch.Tensor:
@@ -251,11 +277,14 @@ def _with_stand_ins(s: torch.Tensor, g: torch.Tensor, every: int) -> torch.Tenso
     return s
 
 
-def _self_effect(ctx: Any, found: Credit, of_active: torch.Tensor) -> torch.Tensor:
+def _self_effect(ctx: Any, found: Credit) -> torch.Tensor:
     """1 + S."""
-    at_rest = SILENT_SELF_RATIO * ctx.tau_s * of_active
-    own = torch.where(found.count == 0, at_rest, found.potential / found.count.clamp(min=1)) / ctx.threshold
+    own = found.potential / found.count.clamp(min=1)
+    if (of_active := ctx.graphs[-1]) is not None:
+        at_rest = SILENT_SELF_RATIO * ctx.tau_s * time_major(of_active.detach())[0].flatten()
+        own = torch.where(found.count == 0, at_rest, own)
     least, most = ctx.rule.least_self_effect, ctx.rule.largest_self_effect
+    own = own / ctx.threshold
     return 1 + own if least is None and most is None else (1 + own).clamp(min=least, max=most)
 
 

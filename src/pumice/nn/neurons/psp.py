@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -99,6 +100,26 @@ class Membrane:
             voltage = self.keep_voltage * voltage + current
             found.append(self.gain * voltage)
         return found
+
+
+@lru_cache(maxsize=64)
+def _response_back(membrane: Membrane, steps: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Kept, as a CUDA graph cannot copy from a list."""
+    return torch.tensor(membrane.response(steps)[::-1], dtype=dtype, device=device)
+
+
+def at_last_step(current: torch.Tensor, membrane: Membrane) -> torch.Tensor:
+    """The potential that a membrane that never resets has at the last step.
+
+    Args:
+        current: What the neurons received, (time, neuron).
+        membrane: The kernel.
+
+    Example:
+        >>> at_last_step(torch.ones(3, 1), Membrane(0.0, 0.5))  # 1, then 1.5, then 1.75
+        tensor([1.7500])
+    """
+    return _response_back(membrane, len(current), current.dtype, current.device) @ current
 
 
 @dataclass(frozen=True)

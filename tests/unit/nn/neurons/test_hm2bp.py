@@ -152,6 +152,46 @@ def test_even_spikes_stand_in_for_a_silent_neuron_that_should_fire():
     assert not torch.allclose(grads["hidden"], grads["fired"], rtol=1e-2)
 
 
+def test_a_silent_neuron_near_its_threshold_has_the_gradients_of_one_that_fires_at_the_last_step():
+    """One beyond reach has none, but an output neuron that should fire; silent inputs have the e of their steps."""
+    (x, h, _), (weight, _), _ = random_layers()
+    weight[3] = -weight[3].abs() / 200
+    h[:, 3], h[1, 2], h[0, 0] = 0, 0, 0
+    x = x.requires_grad_()
+    slopes = torch.randn(3, 5, 25, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    slopes[1, 2] -= 1  # this one should fire
+    silent = h.sum(-1) == 0
+    response = torch.tensor(_membrane(dense(weight, 1.5, h)).response(25)[::-1], dtype=torch.float64)
+    last = weight @ x.detach() @ response
+    assert all((silent & there).any() for there in (last < -3, (last > -3) & (last < 0)))
+    for is_output in (False, True):
+        stands_in = silent & (last > -3)  # two thresholds
+        assert (silent & ~stands_in & (slopes.mean(-1) < 0)).any()
+        if is_output:
+            stands_in |= silent & (slopes.mean(-1) < 0)
+        options = {"least_self_effect": None, "largest_self_effect": None}
+        rule = HM2BP(**options, silent_reach=2.0)
+        layer = dense(weight, 1.5, h, rule.of_output() if is_output else rule)
+        spikes = layer(x)
+        assert torch.equal(spikes, h)
+        of_x, of_weight = torch.autograd.grad((spikes * slopes).sum(), [x, layer.synapse.weight])
+
+        fired = h.clone()
+        fired[..., -1] += stands_in
+        count = fired.sum(-1)
+        delta = torch.where(silent, slopes.mean(-1), (h * slopes).sum(-1) / count.clamp(min=1)) / 1.5
+        expected_x, expected_weight = torch.zeros_like(of_x), torch.zeros_like(weight)
+        for b in range(3):
+            trains, rest = fired[b].T.contiguous(), torch.zeros_like(fired[b].T)
+            per_step = credit(trains, rest, rest, _membrane(layer)).per_step  # held to the pairs above
+            effect = per_step.T @ x[b].detach().T
+            own = (weight * effect).sum(1) / count[b].clamp(min=1) / 1.5
+            expected_weight += (delta[b] * (1 + own))[:, None] * effect
+            expected_x[b] = weight.T @ (per_step * delta[b]).T
+        torch.testing.assert_close(of_weight.view(weight.shape), expected_weight, rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(of_x, expected_x, rtol=1e-10, atol=1e-10)
+
+
 def test_the_gradient_is_that_of_a_smooth_objective_where_there_is_one():
     """The counts' linear response to T-PSPs that grow with the neuron's own count; the effects themselves frozen.
 

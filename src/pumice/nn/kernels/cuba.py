@@ -16,15 +16,13 @@ import numpy.typing as npt
 
 from pumice.jit import njit
 from pumice.nn.kernels import narrow
-from pumice.nn.kernels.spread import spread
+from pumice.nn.kernels.spread import BLOCK, spread
 
 Array = npt.NDArray[Any]
-BLOCK = 512
 TINY = np.float32(2.0**-100)
 FRACTION_BITS = 12  # of a decay
 LARGEST = np.float32(2.0**63)
 NAN = np.float32(np.nan)
-C0, C1, C2, C3, C4, C5, C6 = (np.float32(math.log(2) ** n / math.factorial(n)) for n in range(7))  # of 2^f
 
 
 @njit(nogil=True, cache=True)
@@ -58,7 +56,7 @@ def integrate_forward(
 ) -> None:
     """A leaky integrator in integers: y = trunc(y * keep / 2^12) + trunc(x * scale), stored divided by `scale`.
 
-    What has no integer, such as NaN, makes y NaN from there on.
+    What has no integer, such as NaN, makes y NaN from there on. As in `cuba_forward`, 32 bits are tried first.
 
     Args:
         start: First neuron.
@@ -71,8 +69,11 @@ def integrate_forward(
     """
     n, k = np.zeros(BLOCK, np.int64), np.empty(BLOCK, np.int64)
     lost = np.empty(BLOCK, np.float32)  # NaN once an integer was
+    may_be_narrow = math.frexp(scale)[0] == 0.5  # a power of two
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
+        if may_be_narrow and narrow.integrate_forward(first, size, x, keep, state, scale, y):
+            continue
         spread(keep, first, k[:size])
         for i in range(size):
             n[i], lost[i] = _integer(state[first + i] * scale), _lost(state[first + i] * scale, np.float32(0))
@@ -93,6 +94,8 @@ def cuba_forward(
     keep_v: Array,
     state_u: Array,
     state_v: Array,
+    gain: Array,
+    offset: Array,
     scale: np.float32,
     threshold: np.float32,
     resets_at: np.float32,
@@ -115,6 +118,8 @@ def cuba_forward(
         keep_v: 4096 - voltage decay per channel, int64.
         state_u: Current before the first step, float32, per neuron.
         state_v: Voltage before the first step, float32, per neuron.
+        gain: Per channel, float32, of a given current that is gain * x + offset; empty if it is x.
+        offset: Per channel, float32, or empty.
         scale: Integers per unit.
         threshold: In units.
         resets_at: In integers.
@@ -125,7 +130,8 @@ def cuba_forward(
     """
     n_u, n_v = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
     k_u, k_v = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
-    arriving = np.empty(BLOCK, np.int64)
+    arriving, row = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.float32)
+    factor, term = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     lost = np.empty(BLOCK, np.float32)
     may_be_narrow = math.frexp(scale)[0] == 0.5  # a power of two
     for first in range(start, stop, BLOCK):
@@ -138,6 +144,8 @@ def cuba_forward(
             keep_v,
             state_u,
             state_v,
+            gain,
+            offset,
             scale,
             threshold,
             resets_at,
@@ -155,8 +163,15 @@ def cuba_forward(
             for i in range(size):
                 n_u[i] = _integer(state_u[first + i] * scale)
                 lost[i] = _lost(state_u[first + i] * scale, lost[i])
+        if len(gain):
+            spread(gain, first, factor[:size])
+            spread(offset, first, term[:size])
         for t in range(len(x)):
             x_t, v_t, s_t = x[t, first : first + size], v[t, first : first + size], s[t, first : first + size]
+            if len(gain):
+                for i in range(size):
+                    row[i] = x_t[i] * factor[i] + term[i]
+                x_t = row[:size]
             if len(keep_u):
                 for i in range(size):
                     n_u[i] = _leak(n_u[i], k_u[i]) + _integer(x_t[i] * scale)
@@ -231,39 +246,3 @@ def cuba_backward(start: int, stop: int, g: Array, keep_u: Array, keep_v: Array)
                 g_v[i] = flush(k_v[i] * g_v[i] + g_t[i])
                 g_u[i] = flush(k_u[i] * g_u[i] + g_v[i])
                 g_t[i] = g_u[i]
-
-
-@njit(nogil=True, cache=True)
-def exponential_backward(
-    start: int, stop: int, g_s: Array, v: Array, threshold: np.float32, tau: np.float32, height: np.float32, g: Array
-) -> None:
-    """SLAYER's surrogate: g = g_s * height * exp(-|v - threshold| / tau), on flat arrays.
-
-    The exponential is 2^n (1 + f ln 2 + ...), accurate to the last bits of float32.
-
-    Args:
-        start: First number.
-        stop: Behind the last number.
-        g_s: Gradient of the spikes.
-        v: Voltages.
-        threshold: In units.
-        tau: Width.
-        height: At the threshold.
-        g: Receives the gradient of the voltages.
-    """
-    power = np.empty(BLOCK, np.int32)
-    two_to_n = power.view(np.float32)
-    fraction = np.empty(BLOCK, np.float32)
-    log2e_over_tau = np.float32(np.float32(1.4426950408889634) / tau)
-    for first in range(start, stop, BLOCK):
-        size = min(BLOCK, stop - first)
-        v_, g_s_, g_ = v[first : first + size], g_s[first : first + size], g[first : first + size]
-        for i in range(size):
-            exponent = -min(abs(v_[i] - threshold) * log2e_over_tau, np.float32(125))
-            n = np.rint(exponent)
-            fraction[i] = exponent - n
-            power[i] = (np.int32(n) + np.int32(127)) << np.int32(23)
-        for i in range(size):
-            f = fraction[i]
-            series = ((((((C6 * f + C5) * f + C4) * f + C3) * f + C2) * f + C1) * f + C0) * two_to_n[i]
-            g_[i] = flush(g_s_[i] * (height * series))

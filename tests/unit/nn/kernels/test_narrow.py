@@ -30,7 +30,8 @@ def definition(x, keep_u, keep_v, state, threshold, resets_at):
 
 def run(kernel, span, x, keeps, state, threshold, resets_at):
     u, v, s = (np.empty_like(x) for _ in range(3))
-    narrow_enough = kernel(*span, x, *keeps, state, state, SCALE, threshold, resets_at, False, u, v, s)
+    states, none = (state, state), np.empty(0, np.float32)
+    narrow_enough = kernel(*span, x, *keeps, *states, none, none, SCALE, threshold, resets_at, False, u, v, s)
     return narrow_enough, (u, v, s)
 
 
@@ -78,3 +79,40 @@ def test_it_says_where_32_bits_do_not_suffice(x, keep_v, fits):
     keeps = np.zeros(1, np.int64), np.full(1, keep_v)
     narrow_enough, _ = run(narrow.cuba_forward, (0, 1), inputs, keeps, state, np.float32(1), SCALE)
     assert narrow_enough == fits
+
+
+@pytest.mark.parametrize("peak", [1.0, 3e4], ids=["32 bits", "64 bits"])
+@pytest.mark.parametrize("neurons", [21, 2100])
+def test_an_affine_current_is_the_one_computed_before(peak, neurons):
+    """2100 neurons are several blocks, which 7 channels do not divide."""
+    g = np.random.default_rng(0)
+    x, state = (peak * g.standard_normal((12, neurons))).astype(np.float32), np.zeros(neurons, np.float32)
+    gain, offset = g.standard_normal((2, 7)).astype(np.float32)
+    current = x * np.tile(gain, neurons // 7) + np.tile(offset, neurons // 7)
+    keep, none, empty = g.integers(0, 4097, 7), np.empty(0, np.int64), np.empty(0, np.float32)
+    seen = []
+    for inputs, affine in ((x, (gain, offset)), (current, (empty, empty))):
+        v, s = np.empty_like(x), np.empty_like(x)
+        numbers, outs = (SCALE, np.float32(0.5), np.float32(0.5) * SCALE, False), (np.empty((0, 0), np.float32), v, s)
+        cuba.cuba_forward(0, neurons, inputs, none, keep, state, state, *affine, *numbers, *outs)
+        seen.append((v, s))
+    assert equal(*seen)
+    assert 0 < seen[0][1].mean() < 1
+
+
+@pytest.mark.parametrize(("peak", "fits"), [(100.0, True), (4000.0, False), (np.nan, False), (1e12, False)])
+def test_the_integrator_is_the_definition(peak, fits):
+    g = np.random.default_rng(0)
+    x, state = (peak * g.standard_normal((40, 21))).astype(np.float32), g.standard_normal(21).astype(np.float32)
+    keep = g.integers(3000, 4097, 7)
+    y, both = np.empty_like(x), np.empty_like(x)
+    assert narrow.integrate_forward(0, 21, x, keep, state, SCALE, y) == fits
+    cuba.integrate_forward(0, 21, x, keep, state, SCALE, both)
+    if np.isnan(peak):
+        assert np.isnan(both).all()
+        return
+    n = (state * SCALE).astype(np.int64)
+    for t in range(40):
+        n = leak(n, np.tile(keep, 3)) + (x[t] * SCALE).astype(np.int64)
+        assert np.array_equal(both[t], n.astype(np.float32) / SCALE)
+        assert np.array_equal(y[t], both[t]) or not fits

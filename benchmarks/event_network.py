@@ -95,6 +95,35 @@ def jelly() -> torch.nn.Sequential:
     return torch.nn.Sequential(*modules, last, jelly_neuron())
 
 
+def bare_convolutions(x: torch.Tensor) -> Callable[[], None]:
+    """Forward and backward of the products alone, channels last in memory: what no network of these layers can beat.
+
+    As dense products: what a convolution of few spikes could leave out is in it, too.
+
+    Args:
+        x: As `events` gives them.
+    """
+    convs = [torch.nn.Conv2d(n_in, n_out, 3, 2, 1, bias=False) for n_in, n_out in LAYERS]
+    products: list[Any] = [conv.to(memory_format=torch.channels_last) for conv in convs]
+    spikes = x.movedim(-1, 0).flatten(0, 1)
+    inputs = [spikes.contiguous(memory_format=torch.channels_last)]
+    for conv in convs:
+        with torch.no_grad():
+            found = (torch.rand_like(conv(inputs[-1])) < 0.2).float()
+        inputs.append(found.contiguous(memory_format=torch.channels_last).requires_grad_())
+    inputs[-1] = inputs[-1].detach().flatten(1).contiguous().requires_grad_()
+    products.append(torch.nn.Linear(NEURONS_OUT, 10, bias=False))
+    with torch.no_grad():
+        grads = [torch.randn_like(product(given)) for product, given in zip(products, inputs, strict=True)]
+
+    def run() -> None:
+        for product, given, grad in zip(products, inputs, grads, strict=True):
+            product.weight.grad = given.grad = None
+            product(given).backward(grad)
+
+    return run
+
+
 def installed() -> dict[str, Callable[[], torch.nn.Module]]:
     """The peers that are there; says which are not."""
     makers = {"snntorch": SnnTorch, "spikingjelly": jelly}

@@ -18,7 +18,8 @@ gradients to 1e-5.
 and on the MLP the double sum over pairs of spikes that the paper writes (one sample, compiled, times the batch).
 
 `delays` is the mlp and the conv net with learned delays behind every hidden dense or convolution layer, beside the
-same without. `event` is a network with tdBN (`event_network.py`), also in snnTorch.
+same without. `event` is a network with tdBN (`event_network.py`), also in snnTorch; beside them its convolutions and its
+matrix product alone, forward and backward, on inputs as sparse.
 
 uv pip install --no-deps --target /some/folder snntorch spikingjelly==0.0.0.0.14 PYTHONPATH=/some/folder
 uv run python benchmarks/train_step.py
@@ -262,6 +263,7 @@ def compare_event(rounds: int) -> None:
             torch.nn.functional.mse_loss(forward(time_first).mean(0), wanted).backward()
 
         runs[name] = one
+    runs["bare convs"] = event_network.bare_convolutions(x)
     race(runs, rounds)
 
 
@@ -278,10 +280,12 @@ def race(runs: dict[str, Callable[[], Any]], rounds: int) -> None:
                 used[name].append(time.process_time() - cpu)
     for name, times in seconds.items():
         ratio = statistics.median(t / p for t, p in zip(times, seconds["pumice"], strict=True))
+        fastest = min(times) / min(seconds["pumice"])
         spread = f"{1000 * min(times):.0f} to {1000 * max(times):.0f}"
         of_processor = statistics.median(t / p for t, p in zip(used[name], used["pumice"], strict=True))
         print(
-            f"  {name:13}{1000 * statistics.median(times):7.0f} ms ({spread}), {ratio:5.2f} x pumice's time, "
+            f"  {name:13}{1000 * statistics.median(times):7.0f} ms ({spread}), {ratio:5.2f} x pumice's time "
+            f"({fastest:.2f} of the fastest), "
             f"{of_processor:5.2f} x its processor time ({1000 * statistics.median(used[name]):.0f} ms)"
         )
 

@@ -7,9 +7,14 @@ import pumice
 from pumice import ir, nn
 from pumice.errors import InputError
 from pumice.nn import Delay
+from pumice.nn.kernels import cpu
 from pumice.nn.surrogate import PAPER
 
-SHAPES = [(2, 5), (3, 4, 2, 3)]
+SHAPES = [
+    (2, 5),
+    (3, 4, 2, 3),
+    (17, 3, 7, 4),
+]  # the last one: several blocks of neurons, which channels do not divide
 
 
 def same_delays(channels, values):
@@ -35,6 +40,10 @@ def test_lava_dls_operator():
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("steps", [1, 7, 80])
 def test_shift_and_gradients_are_lava_dls(shape, steps):
+    compare_with_lava_dl(shape, steps)
+
+
+def compare_with_lava_dl(shape, steps):
     channels = shape[1]
     values = torch.tensor([0.0, 2.9, 61.0, 70.0, -3.0])[:channels]  # also beyond the clamp
     stock, ours = same_delays(channels, values)
@@ -47,6 +56,25 @@ def test_shift_and_gradients_are_lava_dls(shape, steps):
     assert torch.equal(seen[1][0], seen[0][0])
     assert torch.equal(seen[1][1], seen[0][1])
     torch.testing.assert_close(seen[1][2], seen[0][2], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "defect"),
+    [
+        ("delay_forward", lambda x, steps, lost, y: (x, steps + 1, lost, y)),
+        ("delay_backward", lambda g, y, steps, lost, g_x, g_d: (g, y, steps + 1, lost, g_x, g_d)),
+        ("delay_backward", lambda g, y, steps, lost, g_x, g_d: (g, -y, steps, lost, g_x, g_d)),
+        ("delay_backward", lambda g, y, steps, lost, g_x, g_d: (g, y.roll(1, 0), steps, lost, g_x, g_d)),
+    ],
+    ids=["a step too late", "gradient of the input a step early", "delay's of the wrong sign", "delay's a step late"],
+)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_planted_defects_of_the_loops_show(name, defect, shape, monkeypatch):
+    """`compare_with_lava_dl` would see each of them."""
+    loop = getattr(cpu, name)
+    monkeypatch.setattr(cpu, name, lambda *args: loop(*defect(*args)))
+    with pytest.raises(AssertionError):
+        compare_with_lava_dl(shape, 7)
 
 
 def test_delays_start_below_one_step_and_stay_within_the_chips():

@@ -9,13 +9,13 @@ import torch
 
 from pumice.nn.kernels import changes as change_loop
 from pumice.nn.kernels import credit as credit_loop
-from pumice.nn.kernels import cuba, deployed, stbp, whole
+from pumice.nn.kernels import cuba, deployed, narrow, stbp, whole
 from pumice.nn.kernels import delay as delay_loop
 from pumice.nn.kernels import quantize as grid
 from pumice.nn.kernels import surrogate as surrogates
 from pumice.nn.kernels.cpu_norm import normalize_backward, normalize_forward, normed_backward, normed_forward
-from pumice.nn.kernels.spread import BLOCK
 from pumice.nn.kernels.threads import parallel_for
+from pumice.nn.kernels.widths import GRAIN, in_narrowest
 
 __all__ = [
     "any_step", "are_whole", "changes", "credit", "cuba_backward", "cuba_forward", "delay_backward", "delay_forward",
@@ -24,7 +24,6 @@ __all__ = [
     "surrogate_backward",
 ]  # fmt: skip
 
-GRAIN = 4 * BLOCK
 NONE = np.empty(0, np.float32)
 GIVEN = surrogates.KINDS[surrogates.GIVEN]
 
@@ -34,7 +33,7 @@ def integrate_forward(
 ) -> None:
     """See `cuba.integrate_forward`; all tensors as there, x and y (time, neuron)."""
     arrays = x.numpy(), keep.numpy(), state.numpy(), np.float32(scale), y.numpy()
-    parallel_for(cuba.integrate_forward, x.shape[1], *arrays, grain=GRAIN)
+    in_narrowest(narrow.integrate_forward, cuba.integrate_forward, x.shape[1], scale, *arrays)
 
 
 def cuba_forward(
@@ -54,7 +53,8 @@ def cuba_forward(
     """See `cuba.cuba_forward`."""
     numbers = np.float32(scale), np.float32(threshold), np.float32(resets_at), graded
     inputs = x.numpy(), keep_u.numpy(), keep_v.numpy(), state_u.numpy(), state_v.numpy(), NONE, NONE
-    parallel_for(cuba.cuba_forward, x.shape[1], *inputs, *numbers, u.numpy(), v.numpy(), s.numpy(), grain=GRAIN)
+    outs = u.numpy(), v.numpy(), s.numpy()
+    in_narrowest(narrow.cuba_forward, cuba.cuba_forward, x.shape[1], scale, *inputs, *numbers, *outs)
 
 
 def integrate_backward(g: torch.Tensor, keep: torch.Tensor, y: torch.Tensor, g_decay: torch.Tensor) -> None:

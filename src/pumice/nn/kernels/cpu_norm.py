@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from pumice.nn.deviation import deviation
-from pumice.nn.kernels import cuba, norm, normed, stbp
+from pumice.nn.kernels import cuba, narrow, norm, normed, stbp
 from pumice.nn.kernels import surrogate as surrogates
-from pumice.nn.kernels.spread import BLOCK, Array
+from pumice.nn.kernels.spread import Array
 from pumice.nn.kernels.threads import parallel_for
+from pumice.nn.kernels.widths import GRAIN, in_narrowest, takes_narrow
 
 WIDEST = 256  # numbers in a row of the loops, where channels are few
-GRAIN = 4 * BLOCK
 
 
 class Groups(NamedTuple):
@@ -173,14 +173,19 @@ def normed_forward(
     channels, factor, found = len(gain), np.float32(scale), stats.numpy()
     groups = Groups.of(len(x), x.shape[1], channels)
     near = np.trunc(x[0, :channels].numpy() * factor) / factor
-    integrated = x.numpy(), keep_u.numpy(), state_u.numpy(), factor, groups.row(near), y.numpy()
-    powers = groups.per_channel(normed.current_forward, *integrated)
+    integrated = x.numpy(), keep_u.numpy(), state_u.numpy(), factor
+    left = np.full(x.shape[1], not takes_narrow(scale))
+    if takes_narrow(scale):
+        powers = groups.per_channel(normed.current_forward, *integrated, groups.row(near), y.numpy(), left)
+    if left.any():
+        parallel_for(cuba.integrate_forward, x.shape[1], *integrated, y.numpy(), left, grain=GRAIN)
+        powers = groups.per_channel(norm.sum_powers, y.numpy(), groups.row(near))
     _write_stats(powers, near, x.numel() // channels, gain.numpy(), shift.numpy(), eps, unbiased, found)
     affine = found[2].astype(np.float32), found[3].astype(np.float32)
     none, numbers = np.empty(0, np.int64), (factor, np.float32(threshold), np.float32(resets_at), graded)
     inputs = y.numpy(), none, keep_v.numpy(), state_v.numpy(), state_v.numpy(), *affine
-    no_current = np.empty((0, 0), np.float32)
-    parallel_for(cuba.cuba_forward, x.shape[1], *inputs, *numbers, no_current, v.numpy(), s.numpy(), grain=GRAIN)
+    outs = np.empty((0, 0), np.float32), v.numpy(), s.numpy()
+    in_narrowest(narrow.cuba_forward, cuba.cuba_forward, x.shape[1], scale, *inputs, *numbers, *outs)
 
 
 def normed_backward(

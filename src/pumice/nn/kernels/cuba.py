@@ -8,14 +8,12 @@ stays in the cache; within a step the loops over neurons are vectorised.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pumice.jit import njit
-from pumice.nn.kernels import narrow
 from pumice.nn.kernels.spread import BLOCK, spread
 
 Array = npt.NDArray[Any]
@@ -52,11 +50,11 @@ def flush(g: np.float32) -> np.float32:
 
 @njit(nogil=True, cache=True)
 def integrate_forward(
-    start: int, stop: int, x: Array, keep: Array, state: Array, scale: np.float32, y: Array
+    start: int, stop: int, x: Array, keep: Array, state: Array, scale: np.float32, y: Array, left: Array
 ) -> None:
     """A leaky integrator in integers: y = trunc(y * keep / 2^12) + trunc(x * scale), stored divided by `scale`.
 
-    What has no integer, such as NaN, makes y NaN from there on. As in `cuba_forward`, 32 bits are tried first.
+    What has no integer, such as NaN, makes y NaN from there on.
 
     Args:
         start: First neuron.
@@ -66,13 +64,13 @@ def integrate_forward(
         state: y of the step before the first, float32, per neuron.
         scale: Integers per unit.
         y: Output, float32.
+        left: Blocks of neurons of which none is marked here are done already (`kernels.narrow`).
     """
     n, k = np.zeros(BLOCK, np.int64), np.empty(BLOCK, np.int64)
     lost = np.empty(BLOCK, np.float32)  # NaN once an integer was
-    may_be_narrow = math.frexp(scale)[0] == 0.5  # a power of two
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
-        if may_be_narrow and narrow.integrate_forward(first, size, x, keep, state, scale, y):
+        if not left[first : first + size].any():
             continue
         spread(keep, first, k[:size])
         for i in range(size):
@@ -103,12 +101,12 @@ def cuba_forward(
     u: Array,
     v: Array,
     s: Array,
+    left: Array,
 ) -> None:
     """Two leaky integrators, the second with a hard reset, and spikes.
 
     Thresholds are compared in float32, as SLAYER does: `resets_at` with the integer voltage (infinite: no reset),
     `threshold` with the voltage in units. What has no integer, such as NaN, makes everything NaN from there on.
-    A block of neurons is first tried in 32 bits, several times faster.
 
     Args:
         start: First neuron.
@@ -127,33 +125,16 @@ def cuba_forward(
         u: Currents, float32; empty if nobody needs them.
         v: Voltages before the reset, float32.
         s: Spikes, float32.
+        left: As in `integrate_forward`.
     """
     n_u, n_v = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
     k_u, k_v = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
     arriving, row = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.float32)
     factor, term = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     lost = np.empty(BLOCK, np.float32)
-    may_be_narrow = math.frexp(scale)[0] == 0.5  # a power of two
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
-        if may_be_narrow and narrow.cuba_forward(
-            first,
-            size,
-            x,
-            keep_u,
-            keep_v,
-            state_u,
-            state_v,
-            gain,
-            offset,
-            scale,
-            threshold,
-            resets_at,
-            graded,
-            u,
-            v,
-            s,
-        ):
+        if not left[first : first + size].any():
             continue
         spread(keep_v, first, k_v[:size])
         for i in range(size):

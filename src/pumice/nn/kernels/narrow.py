@@ -59,13 +59,29 @@ def _none(wide: Array) -> bool:
 
 @njit(nogil=True, cache=True)
 def integrate_forward(
-    first: int, size: int, x: Array, keep: Array, state: Array, scale: np.float32, y: Array
-) -> bool:
-    """Neurons `first` to `first + size`, for a scale that is a power of two; other arguments as in `kernels.cuba`.
+    start: int, stop: int, x: Array, keep: Array, state: Array, scale: np.float32, y: Array, left: Array
+) -> None:
+    """As `cuba.integrate_forward`, for a scale that is a power of two.
 
-    Returns:
-        Whether all integers were small enough, and nothing NaN; if not, what was written is worthless.
+    Args:
+        start: See there, like all but `left`.
+        stop: See there.
+        x: See there.
+        keep: See there.
+        state: See there.
+        scale: See there.
+        y: See there.
+        left: Receives whether a neuron is left to 64 bits, because it or its neighbour in a block needs them; what is
+            written of it is worthless.
     """
+    for first in range(start, stop, BLOCK):
+        size = min(BLOCK, stop - first)
+        left[first : first + size] = not _integrated(first, size, x, keep, state, scale, y)
+
+
+@njit(nogil=True, cache=True)
+def _integrated(first: int, size: int, x: Array, keep: Array, state: Array, scale: np.float32, y: Array) -> bool:
+    """Neurons `first` to `first + size`; whether all integers were small enough, and nothing NaN."""
     n = np.empty(3 * BLOCK, np.int32)  # the integer, what is kept of it, what was too wide
     spread(keep, first, n[BLOCK : BLOCK + size])
     for i in range(size):
@@ -84,6 +100,34 @@ def integrate_forward(
 
 @njit(nogil=True, cache=True)
 def cuba_forward(
+    start: int,
+    stop: int,
+    x: Array,
+    keep_u: Array,
+    keep_v: Array,
+    state_u: Array,
+    state_v: Array,
+    gain: Array,
+    offset: Array,
+    scale: np.float32,
+    threshold: np.float32,
+    resets_at: np.float32,
+    graded: bool,
+    u: Array,
+    v: Array,
+    s: Array,
+    left: Array,
+) -> None:
+    """As `cuba.cuba_forward`, for a scale that is a power of two; for `left` see `integrate_forward`."""
+    numbers = scale, threshold, resets_at, graded
+    for first in range(start, stop, BLOCK):
+        size = min(BLOCK, stop - first)
+        states = state_u, state_v, gain, offset
+        left[first : first + size] = not _fired(first, size, x, keep_u, keep_v, *states, *numbers, u, v, s)
+
+
+@njit(nogil=True, cache=True)
+def _fired(
     first: int,
     size: int,
     x: Array,
@@ -101,7 +145,7 @@ def cuba_forward(
     v: Array,
     s: Array,
 ) -> bool:
-    """Neurons `first` to `first + size`, as `integrate_forward`."""
+    """Neurons `first` to `first + size`, as `_integrated`."""
     if not (abs(threshold * scale) < EXACT and (resets_at < EXACT or np.isinf(resets_at))):
         return False
     n, affine = np.zeros(5 * BLOCK, np.int32), np.empty(2 * BLOCK, np.float32)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from pumice.jit import njit
-from pumice.nn.kernels.cuba import flush, integrate_forward
+from pumice.nn.kernels.cuba import flush
+from pumice.nn.kernels.narrow import integrate_forward
 from pumice.nn.kernels.norm import sum_powers, sum_products
 from pumice.nn.kernels.spread import BLOCK, Array, row_starts, spread
 from pumice.nn.kernels.stbp import lif_backward
@@ -30,13 +31,14 @@ def current_forward(
     scale: np.float32,
     shift: Array,
     y: Array,
+    left: Array,
     sums: Array,
     squares: Array,
 ) -> None:
-    """`cuba.integrate_forward` and `norm.sum_powers` of what it gives, group by group."""
+    """`narrow.integrate_forward` and `norm.sum_powers` of what it gives, group by group; worthless if any is left."""
     for group in range(start, stop):
         begin, end = group * span, min(x.shape[1], (group + 1) * span)
-        integrate_forward(begin, end, x, keep, state, scale, y)
+        integrate_forward(begin, end, x, keep, state, scale, y, left)
         sum_powers(group, group + 1, span, y, shift, sums, squares)
 
 

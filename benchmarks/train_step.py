@@ -18,8 +18,8 @@ gradients to 1e-5.
 and on the MLP the double sum over pairs of spikes that the paper writes (one sample, compiled, times the batch).
 
 `delays` is the mlp and the conv net with learned delays behind every hidden dense or convolution layer, beside the
-same without. `event` is a network with tdBN (`event_network.py`), also in snnTorch; beside them its convolutions and its
-matrix product alone, forward and backward, on inputs as sparse.
+same without. `event` is a network with tdBN (`event_network.py`), also in snnTorch; beside them its
+convolutions and its matrix product alone, forward and backward.
 
 uv pip install --no-deps --target /some/folder snntorch spikingjelly==0.0.0.0.14 PYTHONPATH=/some/folder
 uv run python benchmarks/train_step.py

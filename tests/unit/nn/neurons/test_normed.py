@@ -28,7 +28,7 @@ def neuron(channels, **options):
     made = nn.CubaNeuron(**{**defaults, **options})
     made.norm.threshold = 1.0
     made.norm.set_features(channels)
-    made.norm.scale.data, made.norm.shift.data = torch.rand(channels) + 0.5, torch.randn(channels) / 4
+    made.norm.scale.data, made.norm.shift.data = torch.rand(channels) + 0.5, torch.rand(channels) / 2 + 0.1
     return made
 
 

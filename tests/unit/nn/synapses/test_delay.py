@@ -10,11 +10,7 @@ from pumice.nn import Delay
 from pumice.nn.kernels import cpu
 from pumice.nn.surrogate import PAPER
 
-SHAPES = [
-    (2, 5),
-    (3, 4, 2, 3),
-    (17, 3, 7, 4),
-]  # the last one: several blocks of neurons, which channels do not divide
+SHAPES = [(2, 5), (3, 4, 2, 3), (17, 3, 7, 4)]  # the last: blocks of neurons that channels do not divide
 
 
 def same_delays(channels, values):

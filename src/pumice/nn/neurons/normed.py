@@ -17,6 +17,8 @@ from pumice.nn.norms.tdbn import TDBN
 if TYPE_CHECKING:
     from pumice.nn.neurons.cuba import CubaNeuron
 
+LEAST_NUMBERS = 1 << 19
+"""Of an input, from which on it pays that these loops, besides those of the parts, are compiled once."""
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
@@ -32,7 +34,8 @@ def applies(neuron: CubaNeuron, input: torch.Tensor) -> bool:
     own_batch = norm.own_steps is None and not (norm.synchronized and is_shared())
     unseen = not any(getattr(norm, hooks) for hooks in _HOOKS)
     stateless = not (neuron.persistent_state or neuron.requires_grad or neuron.debug)
-    return on_cpu and own_batch and unseen and stateless and input.numel() > input.shape[1] and input.ndim >= 3
+    large = input.numel() >= max(LEAST_NUMBERS, input.shape[1] + 1)
+    return on_cpu and own_batch and unseen and stateless and large and input.ndim >= 3
 
 
 def spikes(neuron: CubaNeuron, input: torch.Tensor, reset: str) -> torch.Tensor:

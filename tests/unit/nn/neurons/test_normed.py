@@ -23,6 +23,13 @@ class Own(Surrogate):
         raise NotImplementedError
 
 
+@pytest.fixture(autouse=True, scope="module")
+def small_inputs_too():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(normed, "LEAST_NUMBERS", 0)
+        yield
+
+
 def neuron(channels, **options):
     defaults = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5, "norm": nn.TDBN}
     made = nn.CubaNeuron(**{**defaults, **options})
@@ -124,6 +131,12 @@ def test_where_others_look_on_the_parts_run_one_by_one(change):
     assert normed.applies(made, x)
     change(made)
     assert not normed.applies(made, x.to(made.norm.scale.dtype))
+
+
+def test_small_inputs_are_not_worth_loops_of_their_own(monkeypatch):
+    monkeypatch.setattr(normed, "LEAST_NUMBERS", 4 * 3 * 6)
+    assert normed.applies(neuron(3), torch.randn(4, 3, 6))
+    assert not normed.applies(neuron(3), torch.randn(4, 3, 5))
 
 
 def test_the_result_does_not_depend_on_the_number_of_threads(monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pumice.jit import njit
-from pumice.nn.kernels.cuba import BLOCK, Array
+from pumice.nn.kernels.spread import BLOCK, Array
 
 
 @njit(nogil=True, cache=True)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from pumice.jit import njit
-from pumice.nn.kernels.cuba import BLOCK, Array, flush
+from pumice.nn.kernels.cuba import flush
+from pumice.nn.kernels.spread import BLOCK, Array
 
 ALL_BUT_SIGN = np.int32(0x7FFFFFFF)
 

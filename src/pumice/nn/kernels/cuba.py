@@ -8,23 +8,19 @@ stays in the cache; within a step the loops over neurons are vectorised.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pumice.jit import njit
-from pumice.nn.kernels import narrow
-from pumice.nn.kernels.spread import spread
+from pumice.nn.kernels.spread import BLOCK, spread
 
 Array = npt.NDArray[Any]
-BLOCK = 512
 TINY = np.float32(2.0**-100)
 FRACTION_BITS = 12  # of a decay
 LARGEST = np.float32(2.0**63)
 NAN = np.float32(np.nan)
-C0, C1, C2, C3, C4, C5, C6 = (np.float32(math.log(2) ** n / math.factorial(n)) for n in range(7))  # of 2^f
 
 
 @njit(nogil=True, cache=True)
@@ -54,7 +50,7 @@ def flush(g: np.float32) -> np.float32:
 
 @njit(nogil=True, cache=True)
 def integrate_forward(
-    start: int, stop: int, x: Array, keep: Array, state: Array, scale: np.float32, y: Array
+    start: int, stop: int, x: Array, keep: Array, state: Array, scale: np.float32, y: Array, left: Array
 ) -> None:
     """A leaky integrator in integers: y = trunc(y * keep / 2^12) + trunc(x * scale), stored divided by `scale`.
 
@@ -68,11 +64,14 @@ def integrate_forward(
         state: y of the step before the first, float32, per neuron.
         scale: Integers per unit.
         y: Output, float32.
+        left: Blocks of neurons of which none is marked here are done already (`kernels.narrow`).
     """
     n, k = np.zeros(BLOCK, np.int64), np.empty(BLOCK, np.int64)
     lost = np.empty(BLOCK, np.float32)  # NaN once an integer was
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
+        if not left[first : first + size].any():
+            continue
         spread(keep, first, k[:size])
         for i in range(size):
             n[i], lost[i] = _integer(state[first + i] * scale), _lost(state[first + i] * scale, np.float32(0))
@@ -93,6 +92,8 @@ def cuba_forward(
     keep_v: Array,
     state_u: Array,
     state_v: Array,
+    gain: Array,
+    offset: Array,
     scale: np.float32,
     threshold: np.float32,
     resets_at: np.float32,
@@ -100,12 +101,12 @@ def cuba_forward(
     u: Array,
     v: Array,
     s: Array,
+    left: Array,
 ) -> None:
     """Two leaky integrators, the second with a hard reset, and spikes.
 
     Thresholds are compared in float32, as SLAYER does: `resets_at` with the integer voltage (infinite: no reset),
     `threshold` with the voltage in units. What has no integer, such as NaN, makes everything NaN from there on.
-    A block of neurons is first tried in 32 bits, several times faster.
 
     Args:
         start: First neuron.
@@ -115,6 +116,8 @@ def cuba_forward(
         keep_v: 4096 - voltage decay per channel, int64.
         state_u: Current before the first step, float32, per neuron.
         state_v: Voltage before the first step, float32, per neuron.
+        gain: Per channel, float32, of a given current that is gain * x + offset; empty if it is x.
+        offset: Per channel, float32, or empty.
         scale: Integers per unit.
         threshold: In units.
         resets_at: In integers.
@@ -122,30 +125,16 @@ def cuba_forward(
         u: Currents, float32; empty if nobody needs them.
         v: Voltages before the reset, float32.
         s: Spikes, float32.
+        left: As in `integrate_forward`.
     """
     n_u, n_v = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
     k_u, k_v = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
-    arriving = np.empty(BLOCK, np.int64)
+    arriving, row = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.float32)
+    factor, term = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     lost = np.empty(BLOCK, np.float32)
-    may_be_narrow = math.frexp(scale)[0] == 0.5  # a power of two
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
-        if may_be_narrow and narrow.cuba_forward(
-            first,
-            size,
-            x,
-            keep_u,
-            keep_v,
-            state_u,
-            state_v,
-            scale,
-            threshold,
-            resets_at,
-            graded,
-            u,
-            v,
-            s,
-        ):
+        if not left[first : first + size].any():
             continue
         spread(keep_v, first, k_v[:size])
         for i in range(size):
@@ -155,8 +144,15 @@ def cuba_forward(
             for i in range(size):
                 n_u[i] = _integer(state_u[first + i] * scale)
                 lost[i] = _lost(state_u[first + i] * scale, lost[i])
+        if len(gain):
+            spread(gain, first, factor[:size])
+            spread(offset, first, term[:size])
         for t in range(len(x)):
             x_t, v_t, s_t = x[t, first : first + size], v[t, first : first + size], s[t, first : first + size]
+            if len(gain):
+                for i in range(size):
+                    row[i] = x_t[i] * factor[i] + term[i]
+                x_t = row[:size]
             if len(keep_u):
                 for i in range(size):
                     n_u[i] = _leak(n_u[i], k_u[i]) + _integer(x_t[i] * scale)
@@ -231,39 +227,3 @@ def cuba_backward(start: int, stop: int, g: Array, keep_u: Array, keep_v: Array)
                 g_v[i] = flush(k_v[i] * g_v[i] + g_t[i])
                 g_u[i] = flush(k_u[i] * g_u[i] + g_v[i])
                 g_t[i] = g_u[i]
-
-
-@njit(nogil=True, cache=True)
-def exponential_backward(
-    start: int, stop: int, g_s: Array, v: Array, threshold: np.float32, tau: np.float32, height: np.float32, g: Array
-) -> None:
-    """SLAYER's surrogate: g = g_s * height * exp(-|v - threshold| / tau), on flat arrays.
-
-    The exponential is 2^n (1 + f ln 2 + ...), accurate to the last bits of float32.
-
-    Args:
-        start: First number.
-        stop: Behind the last number.
-        g_s: Gradient of the spikes.
-        v: Voltages.
-        threshold: In units.
-        tau: Width.
-        height: At the threshold.
-        g: Receives the gradient of the voltages.
-    """
-    power = np.empty(BLOCK, np.int32)
-    two_to_n = power.view(np.float32)
-    fraction = np.empty(BLOCK, np.float32)
-    log2e_over_tau = np.float32(np.float32(1.4426950408889634) / tau)
-    for first in range(start, stop, BLOCK):
-        size = min(BLOCK, stop - first)
-        v_, g_s_, g_ = v[first : first + size], g_s[first : first + size], g[first : first + size]
-        for i in range(size):
-            exponent = -min(abs(v_[i] - threshold) * log2e_over_tau, np.float32(125))
-            n = np.rint(exponent)
-            fraction[i] = exponent - n
-            power[i] = (np.int32(n) + np.int32(127)) << np.int32(23)
-        for i in range(size):
-            f = fraction[i]
-            series = ((((((C6 * f + C5) * f + C4) * f + C3) * f + C2) * f + C1) * f + C0) * two_to_n[i]
-            g_[i] = flush(g_s_[i] * (height * series))

@@ -11,8 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from pumice.jit import njit
-from pumice.nn.kernels.cuba import BLOCK, Array
-from pumice.nn.kernels.spread import spread
+from pumice.nn.kernels.spread import BLOCK, Array, spread
 
 
 @njit(nogil=True, cache=True)

@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from pumice.jit import njit
-from pumice.nn.kernels.cuba import BLOCK, Array, flush
-from pumice.nn.kernels.spread import spread
+from pumice.nn.kernels.cuba import flush
+from pumice.nn.kernels.spread import BLOCK, Array, spread
 
 STATE_LIMIT = float(1 << 23)
 INT32_SPAN = float(1 << 32)

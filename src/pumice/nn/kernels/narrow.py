@@ -1,11 +1,11 @@
-"""The CUBA neuron's forward loop in 32-bit integers, which fill vector registers; 64-bit ones do not.
+"""The CUBA neuron's forward loops in 32-bit integers, which fill vector registers; 64-bit ones do not.
 
 Every bit is that of `kernels.cuba`, in 64 bits, if integers per unit are a power of two, so that scaling does not
 round; currents and thresholds stay below 2^24, so that they are float32 exactly; and voltages below 2^30, so that no
 sum wraps.
 """
 
-# ruff: noqa: PLR0917 -- compiled loops take their arrays by position
+# ruff: noqa: PLR0912, PLR0917 -- compiled loops take their arrays by position
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from pumice.jit import njit
-from pumice.nn.kernels.spread import Array, spread
+from pumice.nn.kernels.spread import BLOCK, Array, spread
 
 EXACT = 1 << 24
 BEYOND_CURRENT = np.int32(0x7FFFFFFF & -EXACT)  # bits that only numbers of at least 2^24 have
 BEYOND_VOLTAGE = np.int32(1 << 30)
+KEPT, WIDE, CURRENT, CURRENT_KEPT = (np.uintp(n * BLOCK) for n in range(1, 5))  # rows behind the integers
 NAN_IS_WIDE = platform.machine().lower() in {"x86_64", "amd64"}
 """Whether the processor makes the smallest int32 of NaN, as of what is out of range; others make 0."""
 
@@ -42,8 +43,91 @@ def _is_nan(x: Any) -> Any:
     return BEYOND_CURRENT if np.isnan(x) else np.int32(0)
 
 
+@njit(nogil=True, cache=True, inline="always")
+def _nan_bits(x: Any) -> Any:
+    """What marks a NaN as too wide, where its integer does not."""
+    return np.int32(0) if NAN_IS_WIDE else _is_nan(x)
+
+
+@njit(nogil=True, cache=True)
+def _none(wide: Array) -> bool:
+    widest = np.int32(0)
+    for i in range(len(wide)):
+        widest |= wide[i]
+    return widest == 0
+
+
+@njit(nogil=True, cache=True)
+def integrate_forward(
+    start: int, stop: int, x: Array, keep: Array, state: Array, scale: np.float32, y: Array, left: Array
+) -> None:
+    """As `cuba.integrate_forward`, for a scale that is a power of two.
+
+    Args:
+        start: See there, like all but `left`.
+        stop: See there.
+        x: See there.
+        keep: See there.
+        state: See there.
+        scale: See there.
+        y: See there.
+        left: Receives whether a neuron is left to 64 bits, because it or its neighbour in a block needs them; what is
+            written of it is worthless.
+    """
+    for first in range(start, stop, BLOCK):
+        size = min(BLOCK, stop - first)
+        left[first : first + size] = not _integrated(first, size, x, keep, state, scale, y)
+
+
+@njit(nogil=True, cache=True)
+def _integrated(first: int, size: int, x: Array, keep: Array, state: Array, scale: np.float32, y: Array) -> bool:
+    """Neurons `first` to `first + size`; whether all integers were small enough, and nothing NaN."""
+    n = np.empty(3 * BLOCK, np.int32)  # the integer, what is kept of it, what was too wide
+    spread(keep, first, n[BLOCK : BLOCK + size])
+    for i in range(size):
+        n[i] = np.int32(state[first + i] * scale)
+        n[WIDE + i] = _is_nan(state[first + i]) | (_size(n[i]) & BEYOND_CURRENT)
+    # Flat arrays and unsigned indices: slices count references, and signed indices may mean "from the end".
+    unit, x_, y_ = np.float32(1) / scale, x.reshape(-1), y.reshape(-1)
+    for t in range(len(x)):
+        at = np.uintp(t * x.shape[1] + first)
+        for i in range(np.uintp(size)):
+            n[i] = _leak(n[i], n[KEPT + i]) + np.int32(x_[at + i] * scale)
+            n[WIDE + i] |= (_size(n[i]) & BEYOND_CURRENT) | _nan_bits(x_[at + i])
+            y_[at + i] = np.float32(n[i]) * unit
+    return _none(n[WIDE : WIDE + np.uintp(size)])
+
+
 @njit(nogil=True, cache=True)
 def cuba_forward(
+    start: int,
+    stop: int,
+    x: Array,
+    keep_u: Array,
+    keep_v: Array,
+    state_u: Array,
+    state_v: Array,
+    gain: Array,
+    offset: Array,
+    scale: np.float32,
+    threshold: np.float32,
+    resets_at: np.float32,
+    graded: bool,
+    u: Array,
+    v: Array,
+    s: Array,
+    left: Array,
+) -> None:
+    """As `cuba.cuba_forward`, for a scale that is a power of two; for `left` see `integrate_forward`."""
+    numbers = scale, threshold, resets_at, graded
+    for first in range(start, stop, BLOCK):
+        size = min(BLOCK, stop - first)
+        states = state_u, state_v, gain, offset
+        left[first : first + size] = not _fired(first, size, x, keep_u, keep_v, *states, *numbers, u, v, s)
+
+
+@njit(nogil=True, cache=True)
+def _fired(
     first: int,
     size: int,
     x: Array,
@@ -51,6 +135,8 @@ def cuba_forward(
     keep_v: Array,
     state_u: Array,
     state_v: Array,
+    gain: Array,
+    offset: Array,
     scale: np.float32,
     threshold: np.float32,
     resets_at: np.float32,
@@ -59,45 +145,50 @@ def cuba_forward(
     v: Array,
     s: Array,
 ) -> bool:
-    """Neurons `first` to `first + size`, for a scale that is a power of two; other arguments as in `kernels.cuba`.
-
-    Returns:
-        Whether all integers were small enough, and nothing NaN; if not, what was written is worthless.
-    """
+    """Neurons `first` to `first + size`, as `_integrated`."""
     if not (abs(threshold * scale) < EXACT and (resets_at < EXACT or np.isinf(resets_at))):
         return False
-    n_u, n_v, wide = np.zeros(size, np.int32), np.empty(size, np.int32), np.zeros(size, np.int32)
-    k_u, k_v = np.zeros(size, np.int32), np.empty(size, np.int32)  # a current that is given: nothing is kept
-    spread(keep_v, first, k_v)
+    n, affine = np.zeros(5 * BLOCK, np.int32), np.empty(2 * BLOCK, np.float32)
+    spread(keep_v, first, n[BLOCK : BLOCK + size])
     if len(keep_u):
-        spread(keep_u, first, k_u)
-        for i in range(size):
-            n_u[i], wide[i] = np.int32(state_u[first + i] * scale), _is_nan(state_u[first + i])
-    for i in range(size):
-        n_v[i] = np.int32(state_v[first + i] * scale)
-        wide[i] |= (_size(n_u[i]) & BEYOND_CURRENT) | (_size(n_v[i]) & BEYOND_VOLTAGE) | _is_nan(state_v[first + i])
+        spread(keep_u, first, n[4 * BLOCK : 4 * BLOCK + size])
+        for i in range(np.uintp(size)):
+            n[CURRENT + i], n[WIDE + i] = np.int32(state_u[first + i] * scale), _is_nan(state_u[first + i])
+    for i in range(np.uintp(size)):
+        n[i] = np.int32(state_v[first + i] * scale)
+        n[WIDE + i] |= (_size(n[CURRENT + i]) & BEYOND_CURRENT) | (_size(n[i]) & BEYOND_VOLTAGE)
+        n[WIDE + i] |= _is_nan(state_v[first + i])
+    if len(gain):
+        spread(gain, first, affine[:size])
+        spread(offset, first, affine[BLOCK : BLOCK + size])
     fires_at, unit = np.int32(np.ceil(threshold * scale)), np.float32(1) / scale
     zero_at = BEYOND_VOLTAGE if np.isinf(resets_at) else np.int32(np.ceil(resets_at))
-    # Flat arrays and unsigned indices: slices count references, and signed indices may mean "from the end".
     x_, u_, v_, s_ = x.reshape(-1), u.reshape(-1), v.reshape(-1), s.reshape(-1)
     for t in range(len(x)):
         at = np.uintp(t * x.shape[1] + first)
+        if len(keep_u):
+            for i in range(np.uintp(size)):
+                n[CURRENT + i] = _leak(n[CURRENT + i], n[CURRENT_KEPT + i]) + np.int32(x_[at + i] * scale)
+                n[WIDE + i] |= _nan_bits(x_[at + i])
+        elif len(gain):
+            for i in range(np.uintp(size)):
+                current = x_[at + i] * affine[i] + affine[KEPT + i]
+                n[CURRENT + i] = np.int32(current * scale)
+                n[WIDE + i] |= _nan_bits(current)
+        else:
+            for i in range(np.uintp(size)):
+                n[CURRENT + i] = np.int32(x_[at + i] * scale)
+                n[WIDE + i] |= _nan_bits(x_[at + i])
         for i in range(np.uintp(size)):
-            n_u[i] = _leak(n_u[i], k_u[i]) + np.int32(x_[at + i] * scale)
-            voltage = np.int32(_leak(n_v[i], k_v[i]) + n_u[i])
-            wide[i] |= (_size(n_u[i]) & BEYOND_CURRENT) | (_size(voltage) & BEYOND_VOLTAGE)
-            if not NAN_IS_WIDE:
-                wide[i] |= _is_nan(x_[at + i])
+            voltage = np.int32(_leak(n[i], n[KEPT + i]) + n[CURRENT + i])
+            n[WIDE + i] |= (_size(n[CURRENT + i]) & BEYOND_CURRENT) | (_size(voltage) & BEYOND_VOLTAGE)
+            n[i] = np.int32(0) if voltage >= zero_at else voltage
             v_[at + i] = np.float32(voltage) * unit
             s_[at + i] = np.float32(voltage >= fires_at)
-            n_v[i] = np.int32(0) if voltage >= zero_at else voltage
         if graded:
             for i in range(np.uintp(size)):
                 s_[at + i] *= v_[at + i]
         if u.size:
             for i in range(np.uintp(size)):
-                u_[at + i] = np.float32(n_u[i]) * unit
-    widest = np.int32(0)
-    for i in range(size):
-        widest |= wide[i]
-    return widest == 0
+                u_[at + i] = np.float32(n[CURRENT + i]) * unit
+    return _none(n[WIDE : WIDE + np.uintp(size)])

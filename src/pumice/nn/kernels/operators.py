@@ -70,9 +70,6 @@ cuba_forward = Operator(
     "float threshold, float resets_at, bool graded, Tensor(a!) u, Tensor(b!) v, Tensor(c!) s) -> ()"
 )
 cuba_backward = Operator("cuba_backward(Tensor(a!) g, Tensor keep_u, Tensor keep_v) -> ()")
-exponential_backward = Operator(
-    "exponential_backward(Tensor g_s, Tensor v, float threshold, float tau, float height, Tensor(a!) g) -> ()"
-)
 deployed_forward = Operator(
     "deployed_forward(Tensor x, Tensor bias, Tensor keep_u, Tensor keep_v, Tensor(a!) state_u, Tensor(b!) state_v, "
     "float vth_mant, Tensor(c!) v, Tensor(d!) s) -> ()"
@@ -106,4 +103,13 @@ normalize_forward = Operator(
 )
 normalize_backward = Operator(
     "normalize_backward(Tensor x, Tensor g, Tensor stats, bool unbiased, Tensor(a!) out, Tensor(b!) grads) -> ()"
+)
+normed_forward = Operator(
+    "normed_forward(Tensor x, Tensor keep_u, Tensor keep_v, Tensor state_u, Tensor state_v, Tensor gain, "
+    "Tensor shift, float eps, bool unbiased, float scale, float threshold, float resets_at, bool graded, "
+    "Tensor(a!) y, Tensor(b!) stats, Tensor(c!) v, Tensor(d!) s) -> ()"
+)
+normed_backward = Operator(
+    "normed_backward(Tensor g_s, Tensor v, Tensor y, Tensor stats, bool unbiased, Tensor keep_u, Tensor keep_v, "
+    "float threshold, str kind, float a, float b, str reset, Tensor(a!) out, Tensor(b!) grads) -> ()"
 )

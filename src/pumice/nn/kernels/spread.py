@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from pumice.jit import njit
 
 Array = npt.NDArray[Any]
+BLOCK = 1024
+"""Neurons that go through all their steps together. What a loop keeps of a block lies in rows of one array: of many
+arrays LLVM would have to check that none overlaps another, and soon gives up to vectorise."""
 
 
 @njit(nogil=True, cache=True)
@@ -23,3 +27,16 @@ def spread(per_channel: Array, first: int, per_neuron: Array) -> None:
         channel += 1
         if channel == len(per_channel):
             channel = 0
+
+
+@njit(nogil=True, cache=True)
+def row_starts(x: Array) -> Array:
+    """Where the rows of (time, neuron) begin in flat memory, for a loop that goes through them backward.
+
+    LLVM moves the check that arrays do not overlap out of a loop over rows, as one that fails where rows go back; of
+    places that it does not see through it checks each row.
+    """
+    starts = np.empty(len(x), np.uintp)
+    for t in range(len(x)):
+        starts[t] = t * x.shape[1]
+    return starts

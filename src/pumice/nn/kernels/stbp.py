@@ -1,4 +1,4 @@
-"""The adjoint of a leaky integrate-and-fire neuron with its reset (STBP), over all steps of a batch.
+"""The adjoint of a leaky integrate-and-fire neuron, over all steps of a batch: with its reset (STBP), or without.
 
 Arrays are (time, neuron), in blocks as in `cuba`.
 """
@@ -10,40 +10,75 @@ from __future__ import annotations
 import numpy as np
 
 from pumice.jit import njit
-from pumice.nn.kernels.cuba import BLOCK, Array, flush
+from pumice.nn.kernels.cuba import flush
+from pumice.nn.kernels.spread import BLOCK, Array, row_starts, spread
+from pumice.nn.kernels.surrogate import slope
+
+RESETS = ("ignored", "detached", "followed")
+IGNORED, DETACHED, FOLLOWED = range(len(RESETS))
+KEPT, SLOPE = np.uintp(BLOCK), np.uintp(2 * BLOCK)
 
 
 @njit(nogil=True, cache=True)
-def stbp_backward(
-    start: int, stop: int, g_s: Array, v: Array, tau: np.float32, threshold: np.float32, detached: bool, g: Array
+def lif_backward(
+    start: int,
+    stop: int,
+    g_s: Array,
+    v: Array,
+    keep: Array,
+    threshold: np.float32,
+    scale: np.float32,
+    kind: int,
+    a: np.float32,
+    b: np.float32,
+    reset: int,
+    g: Array,
 ) -> None:
-    """The gradient of the current, from the last step to the first, in the place of the surrogate.
+    """The gradient of the current, from the last step to the first.
 
-    g[t] = h[t] (g_s[t] - tau v[t] g[t+1]) + tau (1 - s[t]) g[t+1], without the term in v if `detached`.
+    g[t] = h[t] (g_s[t] - keep v[t] g[t+1]) + keep (1 - s[t]) g[t+1], of which the term in v is left out if the reset
+    is detached, and 1 - s, too, if it is ignored (SLAYER).
 
     Args:
         start: First neuron.
         stop: Behind the last neuron.
         g_s: Gradient of the spikes, float32.
         v: Voltages before the reset, float32.
-        tau: What a step leaves of the voltage.
+        keep: What a step leaves of the voltage, per channel, float32.
         threshold: A voltage above it has fired and was reset.
-        detached: The reset is a constant.
-        g: h, the surrogate at v; becomes the gradient of the current.
+        scale: See `surrogate.slope`, like the next three.
+        kind: If the surrogate is given, it is in g.
+        a: See there.
+        b: See there.
+        reset: An index into `RESETS`.
+        g: Receives the gradient of the current.
     """
-    through_reset = np.float32(0) if detached else tau
-    later = np.empty(BLOCK, np.float32)
+    rows = np.empty(4 * BLOCK, np.float32)  # the gradient one step later, keep, h, and room
+    # Flat arrays and unsigned indices, as in `narrow`.
+    g_s_, v_, g_ = g_s.reshape(-1), v.reshape(-1), g.reshape(-1)
+    starts = row_starts(g)
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
-        later[:size] = 0
+        rows[:size] = 0
+        spread(keep, first, rows[BLOCK : BLOCK + size])
+        h, room = rows[2 * BLOCK : 2 * BLOCK + size], rows[3 * BLOCK : 3 * BLOCK + size]
         for t in range(len(g) - 1, -1, -1):
-            g_s_t, v_t, g_t = (
-                g_s[t, first : first + size],
-                v[t, first : first + size],
-                g[t, first : first + size],
-            )
-            for i in range(size):
-                of_spike = g_s_t[i] - through_reset * v_t[i] * later[i]
-                kept = tau * later[i] if v_t[i] <= threshold else np.float32(0)
-                later[i] = flush(of_spike * g_t[i] + kept)
-                g_t[i] = later[i]
+            at = starts[t] + np.uintp(first)
+            slope(v_, at, threshold, scale, kind, a, b, room, g_, h)
+            if reset == IGNORED:
+                for i in range(np.uintp(size)):
+                    of_spike = flush(g_s_[at + i] * rows[SLOPE + i])
+                    rows[i] = flush(rows[KEPT + i] * rows[i] + of_spike)
+                    g_[at + i] = rows[i]
+            elif reset == DETACHED:
+                for i in range(np.uintp(size)):
+                    kept = rows[KEPT + i] * rows[i] if v_[at + i] <= threshold else np.float32(0)
+                    rows[i] = flush(g_s_[at + i] * rows[SLOPE + i] + kept)
+                    g_[at + i] = rows[i]
+            else:
+                for i in range(np.uintp(size)):
+                    later = rows[KEPT + i] * rows[i]
+                    kept = later if v_[at + i] <= threshold else np.float32(0)
+                    of_spike = g_s_[at + i] - v_[at + i] * later
+                    rows[i] = flush(of_spike * rows[SLOPE + i] + kept)
+                    g_[at + i] = rows[i]

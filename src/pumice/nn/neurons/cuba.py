@@ -14,7 +14,7 @@ from pumice.errors import InputError
 from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT
 from pumice.nn.checks import check_deployed_alike, check_transform
 from pumice.nn.layout import neuron_vector, slayer_order, time_major
-from pumice.nn.neurons import carried_state, slayer_loops, slayer_state
+from pumice.nn.neurons import carried_state, normed, slayer_loops, slayer_state
 from pumice.nn.neurons.folding import offset_of
 from pumice.nn.neurons.gradient import Gradient, Slayer
 from pumice.nn.neurons.gradients import find_gradient
@@ -190,6 +190,8 @@ class CubaNeuron(slayer_cuba.Neuron):
             return self._deployed_forward(input)
         if slayer_loops.are_needed(self, input):
             return self._fired(self._slayers(input)[1])
+        if normed.applies(self, input):
+            return normed.spikes(self, input, "ignored")
         current, voltage, spikes = self._fused(input, wants_current=self.persistent_state)
         carried_state.keep(self, current, voltage, spikes)
         return spikes
@@ -223,10 +225,8 @@ class CubaNeuron(slayer_cuba.Neuron):
         x = time_major(input)
         steps = len(x)
         decays: list[torch.Tensor | None] = [quantize(self.current_decay), quantize(self.voltage_decay)]
-        states: list[torch.Tensor | None] = [
-            carried_state.start(self, "current_state", x),
-            carried_state.start(self, "voltage_state", x),
-        ]
+        names = ("current_state", "voltage_state")
+        states: list[torch.Tensor | None] = [carried_state.start(self, name, x) for name in names]
         if self.norm is not None:
             current = slayer_order(
                 Integrate.apply(x.view(steps, -1), decays[0], states[0], self.s_scale).view(x.shape)

@@ -9,7 +9,7 @@ import torch
 
 from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.nn.kernels import operators
-from pumice.nn.surrogate import Exponential, Surrogate
+from pumice.nn.surrogate import Surrogate
 
 SLAB = 1 << 16  # numbers that stay in the cache while a surrogate is evaluated
 
@@ -31,6 +31,12 @@ class Firing:
     graded: bool
     surrogate: Surrogate
 
+    @property
+    def resets_at(self) -> float:
+        """The integer voltage from which on it is reset; SLAYER does not reset at a threshold of 0 or less."""
+        integer = self.threshold * self.scale
+        return integer if integer > 0 else float("inf")
+
 
 class Integrate(torch.autograd.Function):
     r"""A leaky integrator in SLAYER's integers.
@@ -45,7 +51,7 @@ class Integrate(torch.autograd.Function):
     def forward(ctx: Any, x: torch.Tensor, decay: torch.Tensor, state: torch.Tensor, scale: float) -> torch.Tensor:
         """As the class says."""
         y = torch.empty_like(x)
-        operators.integrate_forward(x, _kept_integer(decay), state, scale, y)
+        operators.integrate_forward(x, kept_integer(decay), state, scale, y)
         ctx.save_for_backward(decay, y)
         return y
 
@@ -92,16 +98,16 @@ class Cuba(torch.autograd.Function):
         """As the class says."""
         u = torch.empty_like(x) if wants_current or ctx.needs_input_grad[1] else x.new_empty(0, 0)
         v, s = torch.empty_like(x), torch.empty_like(x, dtype=type_of_spikes)
-        resets_at, none = firing.threshold * firing.scale, decay_v.new_empty(0, dtype=torch.int64)
+        none = decay_v.new_empty(0, dtype=torch.int64)
         operators.cuba_forward(
             x,
-            none if decay_u is None else _kept_integer(decay_u),
-            _kept_integer(decay_v),
+            none if decay_u is None else kept_integer(decay_u),
+            kept_integer(decay_v),
             none if state_u is None else state_u,
             state_v,
             firing.scale,
             firing.threshold,
-            resets_at if resets_at > 0 else float("inf"),
+            firing.resets_at,
             firing.graded,
             u,
             v,
@@ -126,7 +132,7 @@ class Cuba(torch.autograd.Function):
             g += g_v
         _, learns_u, learns_v, *_ = ctx.needs_input_grad
         if decay_u is not None and g_u is None and not learns_u and not learns_v:
-            operators.cuba_backward(g, _kept(decay_u), _kept(decay_v))
+            operators.cuba_backward(g, kept(decay_u), kept(decay_v))
             return g, *[None] * 7
         g_decay_v = _adjoint(g, decay_v, v, learns_v)
         if g_u is not None:
@@ -154,18 +160,20 @@ class Threshold(torch.autograd.Function):
         return grads[0] * ctx.firing.surrogate.derivative(v - ctx.firing.threshold), None
 
 
-def _kept_integer(decay: torch.Tensor) -> torch.Tensor:
+def kept_integer(decay: torch.Tensor) -> torch.Tensor:
+    """What a step leaves, in 1/4096: whole numbers."""
     return DECAY_ONE - decay.detach().to(torch.int64)
 
 
-def _kept(decay: torch.Tensor) -> torch.Tensor:
+def kept(decay: torch.Tensor) -> torch.Tensor:
+    """What a step leaves, 0 to 1."""
     return 1 - decay.detach() / DECAY_ONE
 
 
 def _adjoint(g: torch.Tensor, decay: torch.Tensor, y: torch.Tensor, learns: bool) -> torch.Tensor | None:
     """Turn the gradient of y into that of the integrator's input, in place; return the decay's if it learns."""
     sums = torch.zeros(g.shape[1] if learns else 0, dtype=torch.float64, device=g.device)
-    operators.integrate_backward(g, _kept(decay), y if learns else g.new_empty(0, 0), sums)
+    operators.integrate_backward(g, kept(decay), y if learns else g.new_empty(0, 0), sums)
     return sums.view(-1, len(decay)).sum(0).to(decay.dtype) if learns else None
 
 
@@ -173,11 +181,7 @@ def through_spike(
     g_s: torch.Tensor, v: torch.Tensor, threshold: float, surrogate: Surrogate, scale: float = 1.0
 ) -> torch.Tensor:
     """Spike gradient times surrogate, for voltages and a threshold in units of 1 / scale of the surrogate's."""
-    if isinstance(surrogate, Exponential) and surrogate.tau > 0 and not g_s.is_cuda:
-        g = torch.empty_like(g_s)
-        operators.exponential_backward(g_s, v, threshold, surrogate.tau * scale, surrogate.height / scale, g)
-        return g
-    if g_s.is_cuda and (kernel := surrogate.compiled()) is not None:
+    if v.dtype == torch.float32 and (kernel := surrogate.compiled()) is not None:
         g = torch.empty_like(v)
         operators.surrogate_backward(g_s, v, threshold, scale, *kernel, g)
         return g

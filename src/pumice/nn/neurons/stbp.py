@@ -12,6 +12,7 @@ from pumice.errors import InputError
 from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.nn.kernels import operators
 from pumice.nn.layout import slayer_order, time_major
+from pumice.nn.neurons import normed
 from pumice.nn.neurons.gradient import Gradient
 from pumice.nn.neurons.integrate import Cuba, Integrate, derivative_at
 from pumice.nn.neurons.slayer_state import decays_q12
@@ -78,6 +79,8 @@ class STBP(Gradient):
             current = input + neuron.integer_bias().reshape(-1, *[1] * (input.ndim - 2))
             threshold, scale = float(neuron.vth_mant), neuron.integer_scale
         else:
+            if normed.applies(neuron, input):
+                return normed.spikes(neuron, input, "detached" if self.detaches_reset else "followed")
             neuron.settle(input)
             current = input if neuron.norm is None else neuron.normed(_on_grid(neuron, input))
             with torch.no_grad():
@@ -161,7 +164,7 @@ class _Fire(torch.autograd.Function):
         voltage, tau = ctx.saved_tensors
         threshold, scale, surrogate, detaches_reset = ctx.constants
         v, g = time_major(voltage), time_major(grads[0])
-        if v.is_cuda and (kernel := surrogate.compiled()) is not None:
+        if (kernel := surrogate.compiled()) is not None:
             out = torch.empty_like(v)
             operators.stbp_backward_of(g, v, tau, threshold, scale, *kernel, detaches_reset, out)
         else:

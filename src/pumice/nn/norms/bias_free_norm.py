@@ -53,12 +53,12 @@ class BiasFreeNorm(TDBN):
             gain = self.gain()
         elif self.training and (shared or own is not None):
             square = channel_sum(x.square(), own, shared=shared) / channel_size(x, own, shared=shared)
-            self._remember(None, square)
+            self.remember(None, square)
             gain = self.scale * (self.alpha * self._threshold()) / deviation(square + self.eps)
         elif self.training:
             square = x.square().mean([d for d in range(x.ndim) if d != 1])
             if not self._is_single(x):
-                self._remember(None, square)
+                self.remember(None, square)
             gain = self.scale * (self.alpha * self._threshold()) / deviation(square + self.eps)
         else:
             gain = self.gain()

@@ -106,6 +106,15 @@ class TDBN(ReadsPadding):
         """Per channel lambda * alpha * V_th / sqrt(running variance + eps): what the weights are multiplied by."""
         return self.scale * (self.alpha * self._threshold()) / deviation(self.running_var + self.eps)
 
+    def gain_of_batch(self, x: torch.Tensor) -> torch.Tensor:
+        """Per channel lambda * alpha * V_th: what a batch's deviations are multiplied by.
+
+        Raises:
+            InputError: The input has other channels, or the threshold is not known.
+        """
+        self._check_channels(x)
+        return self.scale * (self.alpha * self._threshold())
+
     def offset(self) -> torch.Tensor:
         """Per channel beta - gain * running mean, in SLAYER's units: what is added in every step."""
         return self.shift - self.gain() * self.running_mean
@@ -149,16 +158,16 @@ class TDBN(ReadsPadding):
             return self._by_sums(at_least_float32(x), own, shared=shared)
         if self._is_single(x):
             return _scaled(at_least_float32(x), 0 * self.scale, self.shift)
-        gain = self.scale * (self.alpha * self._threshold())
+        gain = self.gain_of_batch(x)
         if Normalize.takes(x):
             y, mean, with_n_minus_1 = Normalize.apply(time_major(x), gain, self.shift, self.eps, self.unbiased)
-            self._remember(mean, with_n_minus_1)
+            self.remember(mean, with_n_minus_1)
             return slayer_order(y)
         dims = [d for d in range(x.ndim) if d != 1]
         mean, var = x.mean(dims), x.var(dims, unbiased=False)
         n = x.numel() / x.shape[1]
         with_n_minus_1 = var * (n / (n - 1))
-        self._remember(mean, with_n_minus_1)
+        self.remember(mean, with_n_minus_1)
         gain = gain / deviation((with_n_minus_1 if self.unbiased else var) + self.eps)
         return _scaled(x, gain, self.shift - gain * mean)
 
@@ -168,7 +177,7 @@ class TDBN(ReadsPadding):
         mean = channel_sum(x, own, shared=shared) / size
         squares = channel_sum((x - mean.view(shape)).square(), own, shared=shared)
         var, with_n_minus_1 = squares / size, squares / (size - 1).clamp(min=1)
-        self._remember(mean, with_n_minus_1)
+        self.remember(mean, with_n_minus_1)
         gain = self.scale * (self.alpha * self._threshold())
         gain = gain / deviation((with_n_minus_1 if self.unbiased else var) + self.eps)
         return (x - mean.view(shape)) * gain.view(shape) + self.shift.view(shape)
@@ -191,7 +200,7 @@ class TDBN(ReadsPadding):
             )
         return is_single
 
-    def _remember(self, mean: torch.Tensor | None, var: torch.Tensor) -> None:
+    def remember(self, mean: torch.Tensor | None, var: torch.Tensor) -> None:
         """Move the running estimates, in their own precision, towards a batch's."""
         with torch.no_grad():
             if mean is not None:

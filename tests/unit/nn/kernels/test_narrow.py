@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pumice.nn.kernels import cuba, narrow
+from pumice.nn.kernels.widths import in_narrowest
 
 # ruff: noqa: PLR0917 -- compiled loops take their arrays by position
 SCALE = np.float32(4096)
@@ -30,8 +31,11 @@ def definition(x, keep_u, keep_v, state, threshold, resets_at):
 
 def run(kernel, span, x, keeps, state, threshold, resets_at):
     u, v, s = (np.empty_like(x) for _ in range(3))
-    narrow_enough = kernel(*span, x, *keeps, state, state, SCALE, threshold, resets_at, False, u, v, s)
-    return narrow_enough, (u, v, s)
+    states, none = (state, state), np.empty(0, np.float32)
+    left = np.ones(x.shape[1], bool)
+    kernel(*span, x, *keeps, *states, none, none, SCALE, threshold, resets_at, False, u, v, s, left)
+    assert left.all() or not left.any()  # they are one block
+    return not left.any(), (u, v, s)
 
 
 def equal(ours, theirs):
@@ -78,3 +82,64 @@ def test_it_says_where_32_bits_do_not_suffice(x, keep_v, fits):
     keeps = np.zeros(1, np.int64), np.full(1, keep_v)
     narrow_enough, _ = run(narrow.cuba_forward, (0, 1), inputs, keeps, state, np.float32(1), SCALE)
     assert narrow_enough == fits
+
+
+@pytest.mark.parametrize("wide", [slice(0), slice(None), slice(5, 6)], ids=["32 bits", "64 bits", "one neuron"])
+@pytest.mark.parametrize("neurons", [21, 2100])
+def test_an_affine_current_is_the_one_computed_before(wide, neurons):
+    """2100 neurons are several blocks, which 7 channels do not divide."""
+    g = np.random.default_rng(0)
+    x, state = g.standard_normal((12, neurons)).astype(np.float32), np.zeros(neurons, np.float32)
+    x[:, wide] *= 3e4
+    gain, offset = g.standard_normal((2, 7)).astype(np.float32)
+    current = x * np.tile(gain, neurons // 7) + np.tile(offset, neurons // 7)
+    keep, none, empty = g.integers(0, 4097, 7), np.empty(0, np.int64), np.empty(0, np.float32)
+    seen = []
+    for in_64_bits in (False, True):
+        for inputs, affine in ((x, (gain, offset)), (current, (empty, empty))):
+            v, s = np.empty_like(x), np.empty_like(x)
+            numbers = SCALE, np.float32(0.5), np.float32(0.5) * SCALE, False
+            outs = np.empty((0, 0), np.float32), v, s
+            args = inputs, none, keep, state, state, *affine, *numbers, *outs
+            if in_64_bits:
+                cuba.cuba_forward(0, neurons, *args, np.ones(neurons, bool))
+            else:
+                in_narrowest(narrow.cuba_forward, cuba.cuba_forward, neurons, SCALE, *args)
+            seen.append((v, s))
+    assert all(equal(seen[0], other) for other in seen[1:])
+    assert 0 < seen[0][1].mean() < 1
+
+
+def test_64_bits_are_for_blocks_that_need_them():
+    """And for a scale that is no power of two."""
+    seen = []
+
+    def wide(start, stop, x, left):
+        seen.append(left.tolist())
+
+    def narrow_but_one(start, stop, x, left):
+        left[start:stop] = np.arange(start, stop) == x
+
+    for x, scale in ((2, 64.0), (9, 64.0), (9, 63.0)):
+        in_narrowest(narrow_but_one, wide, 4, scale, x)
+    assert seen == [[False, False, True, False], [True] * 4]
+
+
+@pytest.mark.parametrize(("peak", "fits"), [(100.0, True), (4000.0, False), (np.nan, False), (1e12, False)])
+def test_the_integrator_is_the_definition(peak, fits):
+    g = np.random.default_rng(0)
+    x, state = (peak * g.standard_normal((40, 21))).astype(np.float32), g.standard_normal(21).astype(np.float32)
+    keep = g.integers(3000, 4097, 7)
+    y, both = np.empty_like(x), np.empty_like(x)
+    left = np.zeros(21, bool)
+    narrow.integrate_forward(0, 21, x, keep, state, SCALE, y, left)
+    assert (not left.any()) == fits
+    cuba.integrate_forward(0, 21, x, keep, state, SCALE, both, np.ones(21, bool))
+    if np.isnan(peak):
+        assert np.isnan(both).all()
+        return
+    n = (state * SCALE).astype(np.int64)
+    for t in range(40):
+        n = leak(n, np.tile(keep, 3)) + (x[t] * SCALE).astype(np.int64)
+        assert np.array_equal(both[t], n.astype(np.float32) / SCALE)
+        assert np.array_equal(y[t], both[t]) or not fits

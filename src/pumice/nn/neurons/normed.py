@@ -1,0 +1,137 @@
+"""A CUBA neuron with a batch norm on its current, as one function: a training step's few passes over memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lava.lib.dl.slayer.utils.quantize import quantize
+
+from pumice.nn.kernels import operators
+from pumice.nn.layout import slayer_order, time_major
+from pumice.nn.neurons import carried_state
+from pumice.nn.neurons.integrate import Firing, derivative_at, kept, kept_integer
+from pumice.nn.norms.across_processes import is_shared
+from pumice.nn.norms.tdbn import TDBN
+
+if TYPE_CHECKING:
+    from pumice.nn.neurons.cuba import CubaNeuron
+
+LEAST_NUMBERS = 1 << 19
+"""Of an input, from which on it pays that these loops, besides those of the parts, are compiled once."""
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+def applies(neuron: CubaNeuron, input: torch.Tensor) -> bool:
+    """Whether the neuron's loops and its norm's can be one: float32 on the CPU, a batch's own statistics, no state.
+
+    Nobody else may want what lies between them: no hook of the norm, no decay that learns.
+    """
+    norm = neuron.norm
+    if type(norm) is not TDBN or not norm.training or "forward" in vars(norm):
+        return False
+    on_cpu = input.device.type == neuron.device.type == "cpu" and input.dtype == torch.float32
+    own_batch = norm.own_steps is None and not (norm.synchronized and is_shared())
+    unseen = not any(getattr(norm, hooks) for hooks in _HOOKS)
+    stateless = not (neuron.persistent_state or neuron.requires_grad or neuron.debug)
+    large = input.numel() >= max(LEAST_NUMBERS, input.shape[1] + 1)
+    return on_cpu and own_batch and unseen and stateless and large and input.ndim >= 3
+
+
+def spikes(neuron: CubaNeuron, input: torch.Tensor, reset: str) -> torch.Tensor:
+    """The neuron's spikes, where it `applies`.
+
+    Args:
+        neuron: Has a `TDBN`.
+        input: Synaptic current (batch, channel, ..., time).
+        reset: What the gradient knows of the reset: "ignored" (SLAYER), "detached" or "followed" (STBP).
+    """
+    neuron.settle(input)
+    norm, x = neuron.norm, time_major(input)
+    gain = norm.gain_of_batch(input)
+    decays = [quantize(neuron.current_decay), quantize(neuron.voltage_decay)]
+    states = [carried_state.start(neuron, name, x) for name in ("current_state", "voltage_state")]
+    constants = neuron.firing(), norm.eps, norm.unbiased, reset
+    fired, mean, var = NormedCuba.apply(x.view(len(x), -1), gain, norm.shift, *decays, *states, *constants)
+    norm.remember(mean, var)
+    return slayer_order(fired.view(x.shape))
+
+
+class NormedCuba(torch.autograd.Function):
+    """`Integrate`, `Normalize` and `Cuba` one after the other, bit for bit.
+
+    Args of `apply`: x (time, neuron) float32; gain and shift of the norm; decays of current and voltage, and states
+    before the first step, as of `Cuba`; `Firing`; the norm's eps and whether its variance is that with n - 1; what
+    the gradient knows of the reset.
+
+    Returns:
+        Spikes, the batch's mean and its variance with n - 1.
+    """
+
+    @staticmethod
+    def forward(  # noqa: PLR0917 -- autograd passes by position
+        ctx: Any,
+        x: torch.Tensor,
+        gain: torch.Tensor,
+        shift: torch.Tensor,
+        decay_u: torch.Tensor,
+        decay_v: torch.Tensor,
+        state_u: torch.Tensor,
+        state_v: torch.Tensor,
+        firing: Firing,
+        eps: float,
+        unbiased: bool,
+        reset: str,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """As the class says."""
+        y, v, s = torch.empty_like(x), torch.empty_like(x), torch.empty_like(x)
+        stats = x.new_empty(5, len(gain), dtype=torch.float64)
+        operators.normed_forward(
+            x,
+            kept_integer(decay_u),
+            kept_integer(decay_v),
+            state_u,
+            state_v,
+            gain,
+            shift,
+            eps,
+            unbiased,
+            firing.scale,
+            firing.threshold,
+            firing.resets_at,
+            firing.graded,
+            y,
+            stats,
+            v,
+            s,
+        )
+        ctx.constants = firing, unbiased, reset
+        ctx.save_for_backward(y, v, stats, decay_u, decay_v)
+        mean_and_var = stats[0].float(), stats[4].float()
+        ctx.mark_non_differentiable(*mean_and_var)
+        return s, *mean_and_var
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Gradients of the arguments."""
+        y, v, stats, decay_u, decay_v = ctx.saved_tensors
+        firing, unbiased, reset = ctx.constants
+        kernel = firing.surrogate.compiled()
+        out = torch.empty_like(v) if kernel else derivative_at(v, firing.threshold, firing.surrogate)
+        both = y.new_empty(2, stats.shape[1])
+        operators.normed_backward(
+            grads[0].contiguous(),
+            v,
+            y,
+            stats,
+            unbiased,
+            kept(decay_u),
+            kept(decay_v),
+            firing.threshold,
+            *(kernel or ("given", 1.0, 1.0)),
+            reset,
+            out,
+            both,
+        )
+        return out, both[0], both[1], *[None] * 8

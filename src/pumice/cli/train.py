@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,6 +43,7 @@ def train(
     ] = None,
 ) -> None:
     """Train the network that RECIPE describes; checkpoint and logs are written after every epoch."""
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # huge pages for large tensors; torch reads it when it starts
     with training_extra():
         from pumice.data import load_dataset
         from pumice.train import find_recipe, load_checkpoint, total_batches

@@ -172,7 +172,8 @@ def normed_forward(
     """
     channels, factor, found = len(gain), np.float32(scale), stats.numpy()
     groups = Groups.of(len(x), x.shape[1], channels)
-    near = np.trunc(x[0, :channels].numpy() * factor) / factor
+    with np.errstate(all="ignore"):
+        near = np.trunc(x[0, :channels].numpy() * factor) / factor
     integrated = x.numpy(), keep_u.numpy(), state_u.numpy(), factor
     left = np.full(x.shape[1], not takes_narrow(scale))
     if takes_narrow(scale):

@@ -91,7 +91,7 @@ def surrogate_backward(
 def stbp_backward(
     g_s: torch.Tensor, v: torch.Tensor, tau: torch.Tensor, threshold: float, detached: bool, g: torch.Tensor
 ) -> None:
-    """See `pumice.nn.kernels.stbp.stbp_backward`; tensors contiguous, (time, ...)."""
+    """See `pumice.nn.kernels.stbp.lif_backward`; tensors contiguous, (time, ...)."""
     stbp_backward_of(g_s, v, tau, threshold, 1.0, NO_KIND, 1.0, 1.0, detached, g)
 
 

@@ -217,6 +217,8 @@ class _Layer(torch.autograd.Function):
         received, spikes = ctx.saved_tensors
         source, pair, current, of_active = ctx.graphs
         z, s, g = (time_major(tensor).flatten(1) for tensor in (received, spikes, grads[0].to(spikes.dtype)))
+        if ctx.rule.is_output and ctx.rule.stand_in is not None:
+            s = _with_stand_ins(s, g, ctx.rule.stand_in)
         found = _credit(ctx, s, g, z)
         shape = time_major(received).shape
         silent = found.count == 0
@@ -253,10 +255,8 @@ class _Layer(torch.autograd.Function):
 
 
 def _credit(ctx: Any, s: torch.Tensor, g: torch.Tensor, z: torch.Tensor) -> Credit:
-    """Of the spikes and, backwards only, those that stand in for the spikes of silent neurons."""
+    """Of the spikes and those that the potential of silent neurons puts in their place."""
     rule, membrane = ctx.rule, ctx.membrane
-    if rule.is_output and rule.stand_in is not None:
-        s = _with_stand_ins(s, g, rule.stand_in)
     if rule.silent_reach is None:
         return credit(s, g, z, membrane)
     silent, slope = s.sum(0) == 0, g.mean(0)
@@ -293,7 +293,7 @@ def _lateral_effect(ctx: Any, found: Credit, s: torch.Tensor) -> torch.Tensor:
     steps, n = len(s), len(ctx.matrix)
     before = torch.zeros_like(s)
     before[1:] = s[:-1]  # what was sent a step before
-    count = found.count.view(-1, n)
+    count = s.sum(0).view(-1, n)  # without what stands in at the last step, which reaches nobody
     effect = torch.einsum("tbl,tbj->blj", found.per_step.view(steps, -1, n), before.view(steps, -1, n))
     one_is_silent = (count[:, :, None] == 0) | (count[:, None, :] == 0)
     ratio = torch.where(one_is_silent, SILENT_RATIO * ctx.tau_s, effect / count[:, None, :].clamp(min=1))

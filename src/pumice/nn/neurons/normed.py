@@ -28,14 +28,14 @@ def applies(neuron: CubaNeuron, input: torch.Tensor) -> bool:
     Nobody else may want what lies between them: no hook of the norm, no decay that learns.
     """
     norm = neuron.norm
-    if type(norm) is not TDBN or not norm.training or "forward" in vars(norm):
+    if type(norm) is not TDBN or not norm.training or "forward" in vars(norm) or input.ndim < 3:
         return False
     on_cpu = input.device.type == neuron.device.type == "cpu" and input.dtype == torch.float32
     own_batch = norm.own_steps is None and not (norm.synchronized and is_shared())
     unseen = not any(getattr(norm, hooks) for hooks in _HOOKS)
     stateless = not (neuron.persistent_state or neuron.requires_grad or neuron.debug)
     large = input.numel() >= max(LEAST_NUMBERS, input.shape[1] + 1)
-    return on_cpu and own_batch and unseen and stateless and large and input.ndim >= 3
+    return on_cpu and own_batch and unseen and stateless and large
 
 
 def spikes(neuron: CubaNeuron, input: torch.Tensor, reset: str) -> torch.Tensor:

@@ -25,7 +25,7 @@ class Surrogate(ABC):
         """f'(x), elementwise."""
 
     def kernel(self) -> tuple[str, float, float] | None:
-        """Name and two numbers of the derivative in `pumice.nn.kernels.cuda_surrogate`; None: it has none there."""
+        """Name and two numbers of the derivative in the `surrogate` loops of `pumice.nn.kernels`; None: not there."""
         return None
 
     def compiled(self) -> tuple[str, float, float] | None:

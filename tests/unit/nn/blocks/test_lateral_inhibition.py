@@ -87,6 +87,32 @@ def test_hm2bps_gradient_is_that_of_the_pairs():
         assert not torch.allclose(found, written_out(**defect), rtol=1e-4), defect
 
 
+def test_what_stands_in_for_silent_neurons_is_what_the_others_meet_or_nothing_is():
+    """Stand-ins count as spikes; what `silent_reach` puts at the last step reaches nobody, and changes no factor."""
+    generator = torch.Generator().manual_seed(0)
+    x, y = ((torch.rand(1, n, 24, generator=generator) < p).double() for n, p in ((6, 0.25), (4, 0.15)))
+    y[0, 3] = 0
+    replaced = y.clone()
+    replaced[0, 3, 3::4] = 1
+    slopes = torch.tensor([[1.0, -1.0, 0.5, -2.0]]).double()
+    weight, grads = torch.randn(4, 6, 1, 1, 1, generator=generator, dtype=torch.float64), {}
+    for name, script, options in (
+        ("plain", y, {}),
+        ("reach", y, {"silent_reach": 9.0}),
+        ("stand in", y, {"stand_in": 4}),
+        ("fired", replaced, {}),
+    ):
+        layer = nn.LateralInhibition({"threshold": THRESHOLD, **SLOW}, 6, 4, strength=STRENGTH).double()
+        none = {"least_self_effect": None, "largest_self_effect": None, "largest_lateral_effect": None}
+        layer.neuron = Scripted(threshold=THRESHOLD, **SLOW, gradient=nn.HM2BP(**none, **options).of_output())
+        layer.neuron.script, layer.synapse.pre_hook_fx, layer.synapse.weight.data = script, None, weight.clone()
+        (layer(x).sum(-1) * slopes).sum().backward()
+        grads[name] = layer.synapse.weight.grad.view(4, 6)
+    torch.testing.assert_close(grads["stand in"], grads["fired"], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(grads["reach"][:3], grads["plain"][:3], rtol=1e-12, atol=1e-12)
+    assert not torch.allclose(grads["fired"][:3], grads["plain"][:3], rtol=1e-3)
+
+
 def test_the_factor_is_bounded_unless_the_papers_equation_is_wanted():
     """Two neurons that inhibit each other so strongly that the linear response has its pole behind it."""
     grads = {}

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pumice import nn
+from pumice.errors import InputError
 from pumice.nn.kernels import normed as loops
 from pumice.nn.neurons import normed
 from pumice.nn.surrogate import SURROGATES, Surrogate
@@ -131,6 +132,21 @@ def test_where_others_look_on_the_parts_run_one_by_one(change):
     assert normed.applies(made, x)
     change(made)
     assert not normed.applies(made, x.to(made.norm.scale.dtype))
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (5, 4)])
+def test_too_few_dimensions_are_the_error_that_they_are_elsewhere(shape):
+    with pytest.raises(InputError, match=r"CubaNeuron takes \(batch, \.\.\., time\), got input of shape"):
+        neuron(5)(torch.zeros(shape))
+
+
+def test_what_no_integer_holds_is_nan_without_a_word():
+    """NumPy's warnings are errors here."""
+    x = torch.randn(8, 5, 9)
+    x[0, 2, 0] = 1e38
+    made = neuron(5)
+    assert normed.applies(made, x)
+    assert made(x)[:, 2].isnan().all()
 
 
 def test_small_inputs_are_not_worth_loops_of_their_own(monkeypatch):

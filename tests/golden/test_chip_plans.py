@@ -20,6 +20,7 @@ CORES = {
     "fsdd-delays": 9,
     "mnist": 14,
     "mnist-hm2bp": 27,
+    "mnist-hm2bp-cnn": 12,
     "mnist-stmixer": 49,
     "nmnist": 6,
 }

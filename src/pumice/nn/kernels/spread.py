@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pumice.jit import njit
 
 Array = npt.NDArray[Any]
-BLOCK = 1024
+BLOCK = 512
 """Neurons that go through all their steps together. What a loop keeps of a block lies in rows of one array: of many
 arrays LLVM would have to check that none overlaps another, and soon gives up to vectorise."""
 

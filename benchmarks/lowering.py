@@ -27,6 +27,7 @@ from pumice.data import load_dataset
 from pumice.data.encoding import encode
 from pumice.data.recipe.samples import build_encoder, prepare_data
 from pumice.ir import to_stream, torch_to_lava
+from pumice.pipeline.lowered import CERTIFICATE_SAMPLES
 from pumice.train import find_recipe
 from pumice.train.build import build_network
 
@@ -59,7 +60,7 @@ def measure(name: str, images: int, root: str | None) -> None:
         "lowering",
         lambda: pumice.lower(model.eval(), example, input_range=encoder.value_range, chip=None),
     )
-    graph = timed("certificate", lambda: certify(graph, to_stream(graph, x[:4])))
+    graph = timed("certificate", lambda: certify(graph, to_stream(graph, x[:CERTIFICATE_SAMPLES])))
     with tempfile.TemporaryDirectory() as folder:
         timed("saving", lambda: pumice.save(graph, Path(folder) / "network.net"))
     if images:

@@ -11,12 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pumice.jit import njit
-from pumice.nn.kernels.spread import BLOCK, spread
+from pumice.nn.kernels.spread import BLOCK, Array, spread
 
-Array = npt.NDArray[Any]
 TINY = np.float32(2.0**-100)
 FRACTION_BITS = 12  # of a decay
 LARGEST = np.float32(2.0**63)

@@ -119,10 +119,9 @@ def cuba_forward(
     left: Array,
 ) -> None:
     """As `cuba.cuba_forward`, for a scale that is a power of two; for `left` see `integrate_forward`."""
-    numbers = scale, threshold, resets_at, graded
+    states, numbers = (state_u, state_v, gain, offset), (scale, threshold, resets_at, graded)
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
-        states = state_u, state_v, gain, offset
         left[first : first + size] = not _fired(first, size, x, keep_u, keep_v, *states, *numbers, u, v, s)
 
 

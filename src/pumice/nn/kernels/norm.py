@@ -11,7 +11,7 @@ number of threads nor, beyond the last bits, on the size of a batch.
 from __future__ import annotations
 
 from pumice.jit import njit
-from pumice.nn.kernels.cuba import Array
+from pumice.nn.kernels.spread import Array
 
 ROWS = 64
 

@@ -151,7 +151,7 @@ def test_memory_is_that_of_the_inputs(make, at_most):
 
 
 SETTINGS = [
-    *("data.max_train=48", "data.max_test=8", "data.steps=3", "data.validation=0.2"),
+    *("data.max_train=60", "data.max_test=8", "data.steps=3", "data.validation=0.2"),
     *("training.epochs=1", "training.finetune_epochs=1", "training.batch_size=32"),
 ]
 

@@ -41,6 +41,7 @@ def test_networks_of_lava_dl(compare, wheel):
                 {"num_layers": 4},
             ),
         },
+        runtime=True,
     )
 
 

@@ -31,6 +31,7 @@ from pumice.ir.relays import is_value_relay
 from pumice.lowering.blocks import undelayed
 from pumice.lowering.synapses import population_name
 from pumice.models import stmixer
+from pumice.nn.norms.tdbn import momentum_of
 from pumice.quantization import quantize_
 from pumice.quantization.trace import SYNAPTIC, trace
 
@@ -45,12 +46,11 @@ def mixer(steps, **options):
     settings = {"embed_dim": 8, "depth": 2, "heads": 4, "downsampling": 1, **options}
     model = stmixer(LIF, (2, 4, 6), 5, **settings)
     x = torch.randint(0, 17, (12, 2, 4, 6, 1)).float().repeat(1, 1, 1, 1, steps)
-    with torch.no_grad():
+    with torch.no_grad(), momentum_of(model, 1 - 0.9**20):  # as twenty passes
         for module in model.modules():
             if isinstance(module, nn.TDBN) and settings.get("bias", True):
                 module.shift += 0.3
-        for _ in range(20):
-            model(x)
+        model(x)
     return quantize_(model.eval(), x), x
 
 
@@ -257,12 +257,11 @@ def test_a_network_of_the_users_own_lowers():
 
     torch.manual_seed(3)
     model, x = Own(), torch.randint(0, 5, (10, 12, 6)).float()
-    with torch.no_grad():
+    with torch.no_grad(), momentum_of(model, 1 - 0.9**20):  # as twenty passes
         for module in model.modules():
             if isinstance(module, nn.TDBN):
                 module.shift += 0.5
-        for _ in range(20):
-            model(x)
+        model(x)
     graph = pumice.lower(model.eval(), x)
     stream = to_stream(graph, torch_to_lava(x.numpy()).astype(np.int32))
     got = from_stream(graph, pumice.run(graph, stream).spikes, len(x))

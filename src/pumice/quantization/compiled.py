@@ -16,7 +16,7 @@ def original(model: torch.nn.Module) -> torch.nn.Module:
 
     Example:
         >>> layer = torch.nn.Identity()
-        >>> original(torch.compile(layer, backend="eager")) is layer, original(layer) is layer
+        >>> original(torch.compile(layer)) is layer, original(layer) is layer
         (True, True)
     """
     inside = model._modules.get(WRAPPED)
@@ -37,7 +37,7 @@ def is_partly_compiled(model: torch.nn.Module) -> bool:
     """Whether a part of a network runs compiled, where hooks see nothing.
 
     Example:
-        >>> is_partly_compiled(torch.nn.Sequential(torch.compile(torch.nn.Identity(), backend="eager")))
+        >>> is_partly_compiled(torch.nn.Sequential(torch.compile(torch.nn.Identity())))
         True
     """
     return any(
@@ -51,7 +51,7 @@ def eager() -> AbstractContextManager[object]:
 
     Example:
         >>> with eager():
-        ...     torch.compile(torch.nn.Identity(), backend="eager")(torch.ones(1)).item()
+        ...     torch.compile(torch.nn.Identity())(torch.ones(1)).item()
         1.0
     """
     set_stance = getattr(torch.compiler, "set_stance", None)

@@ -76,14 +76,17 @@ def stock(tmp_path_factory):
 
 @pytest.fixture
 def run_stock(stock, tmp_path):
-    """Function: run stock netx on [(network path, stream, arguments)], give each output, or the error's text."""
+    """Function: run stock netx on [(network path, stream, arguments)], give each output, or the error's text.
 
-    def run(cases, timeout=900):
+    In threads, unless it is told to use Lava's runtime, which takes longer to start than all steps together.
+    """
+
+    def run(cases, timeout=900, runtime=False):
         jobs = []
         for index, (net, x, arguments) in enumerate(cases):
             paths = {"input": str(tmp_path / f"x{index}.npy"), "output": str(tmp_path / f"y{index}.npy")}
             np.save(paths["input"], np.asarray(x))
-            jobs.append({"net": str(net), "arguments": arguments, **paths})
+            jobs.append({"net": str(net), "arguments": arguments, "runtime": runtime, **paths})
         (tmp_path / "jobs.json").write_text(json.dumps(jobs))
         printed = stock.run(tmp_path / "jobs.json", timeout)
         errors = {e["net"]: e["error"] for e in map(json.loads, filter(lambda t: t[:1] == "{", printed))}
@@ -99,8 +102,8 @@ def run_stock(stock, tmp_path):
 def compare(run_stock):
     """Function: hold pumice equal to stock netx on cases, name -> (path, stream, stock arguments, load arguments)."""
 
-    def check(cases):
-        outputs = run_stock([(path, x, arguments) for path, x, arguments, _ in cases.values()])
+    def check(cases, runtime=False):
+        outputs = run_stock([(path, x, arguments) for path, x, arguments, _ in cases.values()], runtime=runtime)
         for (name, (path, x, arguments, options)), expected in zip(cases.items(), outputs, strict=True):
             assert not isinstance(expected, str), f"{name}: {expected}"
             assert expected.any(), f"{name} stays silent"

@@ -13,10 +13,10 @@ from pumice.data import load_digits
 from pumice.ir import from_stream, to_stream, torch_to_lava
 
 FOLDERS = sorted(p for p in (Path(__file__).parents[2] / "netx_exports").iterdir() if p.is_dir())
-LARGE = ("cifar10-resnet", "cifar10-stmixer", "mnist-stmixer")
-"""On Lava these take minutes, and have no kind of part that the small ones lack."""
+LARGE = ("cifar10-resnet", "cifar10-stmixer", "digits-resnet", "mnist-stmixer")
+"""On Lava these take long, and have no kind of part that the small ones and `test_resnet.py`'s networks lack."""
 OF_ALL_AGES = pytest.mark.filterwarnings("ignore:the certificate is of an older pumice")
-SPIKING_STEPS = 6
+SPIKING_STEPS = 4
 """Steps of the last population that Lava is asked for: a step of its convolutions takes half a second."""
 
 

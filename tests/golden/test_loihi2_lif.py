@@ -36,7 +36,7 @@ def differences(graph, trace, backend):
     return np.flatnonzero(record.s[:, 0] != s).tolist(), np.flatnonzero(record.v[:, 0] != v).tolist()
 
 
-@pytest.mark.parametrize("backend", ["reference", "fast", pytest.param("lava", marks=pytest.mark.lava)])
+@pytest.mark.parametrize("backend", ["reference", "fast", pytest.param("lava-in-threads", marks=pytest.mark.lava)])
 def test_spikes_and_voltages_are_those_of_the_chip(graph, trace, backend):
     fired = np.flatnonzero(trace[:, 2]).tolist()
     assert len(trace) == 1000

@@ -85,17 +85,20 @@ def modules():
     return found
 
 
+def executed(tree):
+    """Statements that are executed when the module is imported: of no function, and not for type checkers only."""
+    ahead = [tree]
+    while ahead:
+        node = ahead.pop()
+        if isinstance(node, ast.FunctionDef) or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)):
+            continue
+        yield node
+        ahead += (part for part in ast.iter_child_nodes(node) if not isinstance(part, ast.expr))
+
+
 def imported(name, tree):
     """Modules of pumice that a module imports when it is imported itself."""
-    later = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if id(node) in later:
-            continue
+    for node in executed(tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("pumice"):
             wanted = (f"{node.module}.{alias.name}" for alias in node.names)
             yield from (full if full in modules() else node.module for full in wanted)

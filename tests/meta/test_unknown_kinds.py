@@ -243,10 +243,11 @@ def test_the_file_format_needs_a_row(monkeypatch, tmp_path, graph, kind):
 @pytest.mark.usefixtures("listed")
 def test_lava_runs_a_new_synapse_and_needs_a_process_for_new_neurons():
     x = np.random.default_rng(0).integers(0, 2, (12, 4))
-    reference, lava = (get_backend(name).run(SHIFT, x, record=True).records for name in ("reference", "lava"))
+    backends = map(get_backend, ("reference", "lava-in-threads"))
+    reference, lava = (backend.run(SHIFT, x, record=True).records for backend in backends)
     assert first_difference(reference, lava) is None
     with pytest.raises(PumiceError, match=r"unknown kind Novel in Lava's processes; known: "):
-        get_backend("lava").run(NOVEL, x)
+        get_backend("lava-in-threads").run(NOVEL, x)
 
 
 def test_every_table_of_the_file_format_is_complete():

@@ -165,7 +165,7 @@ class Node:
             return wide
         if values.dtype.kind == "u" and values.size and int(values.max()) >= 2**63:
             raise self.error(f"is out of range: {values.max()}", name)
-        return values.astype(np.int64)
+        return values.astype(np.int64, copy=False)
 
     def integers(self, name: str, low: int, high: int, *, truncate: bool = False) -> Int64Array:
         """Integers of any shape within low..high, whatever type they are stored in.
@@ -177,8 +177,9 @@ class Node:
             truncate: Drop fractions toward zero, as stock netx does, instead of refusing them.
         """
         values = self.numbers(name)
-        whole = np.trunc(values) if values.dtype.kind == "f" else values
-        if not truncate and np.any(whole != values):
+        fractions = values.dtype.kind == "f"
+        whole = np.trunc(values) if fractions else values
+        if fractions and not truncate and np.any(whole != values):
             raise self.error(
                 f"must hold integers, got {values[whole != values].flat[0]}; --as-stock drops the fraction as stock "
                 "netx does",
@@ -186,7 +187,7 @@ class Node:
             )
         if values.size and (whole.min() < low or whole.max() > high):
             raise self.error(f"must lie in {low}..{high}, got {whole.min():.0f} to {whole.max():.0f}", name)
-        return whole.astype(np.int64)
+        return whole.astype(np.int64, copy=False)
 
     def integer(self, name: str, low: int, high: int) -> int:
         """One integer: a scalar or an array of one."""

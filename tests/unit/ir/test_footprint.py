@@ -32,9 +32,9 @@ GRAPHS = {
 
 @pytest.mark.parametrize("name", sorted(GRAPHS))
 def test_the_estimate_is_of_the_size_of_the_truth(name):
-    """Of what a run of the reference takes on top of the graph, to a factor of 3."""
+    """Of what a run of the reference takes on top of the graph where all sources send, to a factor of 3."""
     graph, n_steps = GRAPHS[name], 3
-    x = np.zeros((n_steps, *graph.input.shape), np.int32)
+    x = np.ones((n_steps, *graph.input.shape), np.int32)
     tracemalloc.start()
     try:
         ReferenceBackend().run(graph, x, record=True)

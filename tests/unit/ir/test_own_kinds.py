@@ -183,11 +183,12 @@ def test_lava_runs_the_synapse_and_refuses_the_neurons_by_name():
     lava = graph().replace(
         populations=(Cuba("soft", (5,), vth_mant=3), Cuba("floored", (3,), vth_mant=4), graph().populations[2])
     )
-    reference, on_lava = (get_backend(n).run(lava, stream(12), record=True).records for n in ("reference", "lava"))
+    backends = map(get_backend, ("reference", "lava-in-threads"))
+    reference, on_lava = (backend.run(lava, stream(12), record=True).records for backend in backends)
     assert first_difference(reference, on_lava) is None
     assert reference["floored"].s.any()
     with pytest.raises(PumiceError, match=r"unknown kind SoftReset in Lava's processes; known: "):
-        get_backend("lava").run(graph(), stream(3))
+        get_backend("lava-in-threads").run(graph(), stream(3))
 
 
 def test_lists_hold_them_once():

@@ -183,7 +183,7 @@ def test_a_norm_before_a_current_with_memory_is_refused():
 @pytest.mark.lava
 def test_thirty_populations_through_file_and_lava(model, x, tmp_path):
     graph = pumice.lower(model, x)
-    fresh = torch.randint(0, 17, x.shape, generator=torch.Generator().manual_seed(7)).float()
+    fresh = torch.randint(0, 17, (4, *x.shape[1:]), generator=torch.Generator().manual_seed(7)).float()
     streams = [to_stream(graph, torch_to_lava(part.numpy()).astype(int)) for part in (x[:2], fresh)]
     path = tmp_path / "residual.net"
     pumice.save(pumice.certify(graph, streams[0]), path)

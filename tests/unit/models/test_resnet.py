@@ -54,12 +54,20 @@ def assert_runs_without_difference(graph, model, x, backend):
     assert 0.01 < expected.mean() < 0.99
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Weights of networks are counted, and not drawn."""
+    monkeypatch.setattr(torch.Tensor, "normal_", lambda weight, *_, **_options: weight)
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_parameters_of_resnet_19():
     """Oracle 3h: as in the paper, and with a stem of 64 channels and bare identities."""
     assert n_parameters(resnet(PARAMS, (3, 32, 32), 10)) == 12_700_810
     assert n_parameters(resnet(PARAMS, (3, 32, 32), 10, stem_channels=64, identity_norm=False)) == 12_630_858
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("layers", "reference", "projection"),
     [
@@ -89,6 +97,7 @@ def test_layers_are_counted_along_the_longest_path(layers, weighted):
     assert not any(isinstance(module, nn.Pool) for module in model.modules())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_large_is_twice_as_wide():
     def widest(layers):
         return max(m.out_channels for m in resnet(PARAMS, (3, 8, 8), 10, layers=layers).modules() if is_conv(m))

@@ -65,10 +65,10 @@ def test_limits_can_be_raised(tmp_path):
         load(tmp_path / "a.net")
     with h5py.File(tmp_path / "b.net", "w") as file:
         file.create_group("layer")
-        layer(file.create_group("layer/0"), 8192)
-    refused(tmp_path / "b.net", "with weight it asks for 536,870,")
+        layer(file.create_group("layer/0"), 5824)
+    refused(tmp_path / "b.net", "with weight it asks for 271,35")
     with h5py.File(tmp_path / "b.net", "r+") as file:
-        file["layer/0/shape"][0] = 3  # refused once it is read: nobody waits for 64 million weights
+        file["layer/0/shape"][0] = 3  # refused once it is read: nobody waits for 34 million weights
     with (
         limited(read_bytes=1 << 31),
         pytest.raises(FileFormatError, match=r"weight: must be \(3, number of inputs\)"),

@@ -68,9 +68,11 @@ class Dense(Synapse):
 
     def accumulate(self, sent: Int32Array, delay: int, target: Shape) -> Int32Array:
         """The product of the matrix and what was sent, flattened."""
-        delays = np.broadcast_to(np.asarray(self.delay_steps), self.weight.shape)
-        weight = np.where(delays == delay, self.weight, 0)
-        return dense_accumulate(weight, flatten_whc(sent), self.weight_exp)
+        values = flatten_whc(sent)
+        adding = np.flatnonzero(values)  # in most steps a few, and every delay asks
+        delays, weight = np.broadcast_to(self.delay_steps, self.weight.shape), self.weight[:, adding]
+        weight[delays[:, adding] != delay] = 0
+        return dense_accumulate(weight, values[adding], self.weight_exp)
 
     def sums(self, source: Shape, target: Shape) -> tuple[IntArray, IntArray]:
         """Of the matrix's rows."""

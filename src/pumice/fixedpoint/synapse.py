@@ -84,7 +84,9 @@ def conv_accumulate(
         int32 array of shape `conv_output_shape(...)`, within [-2^23, 2^23).
     """
     n_x, n_y, n_out = conv_output_shape(spikes.shape, weight.shape, stride, padding, dilation)  # type: ignore[arg-type]
-    source = np.pad(spikes.astype(np.int64), [(padding[0],) * 2, (padding[1],) * 2, (0, 0)])
+    x, y, n_in = spikes.shape
+    source = np.zeros((x + 2 * padding[0], y + 2 * padding[1], n_in), dtype=np.int64)
+    source[padding[0] : padding[0] + x, padding[1] : padding[1] + y] = spikes
     kernel = weight.astype(np.int64)
     in_per_group, out_per_group = weight.shape[3], n_out // groups
     total = np.zeros((n_x, n_y, n_out), dtype=np.int64)

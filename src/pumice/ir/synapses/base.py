@@ -218,8 +218,7 @@ def halves(weight: Any) -> tuple[IntArray, IntArray]:
 
 def delayed_by(delay_steps: int | IntArray, delay: int, sent: Int32Array) -> Int32Array:
     """Those values whose source channel has this delay; 0 elsewhere."""
-    now = np.broadcast_to(np.asarray(delay_steps), sent.shape[-1:]) == delay
-    return np.where(now, sent, 0).astype(np.int32)
+    return np.where(np.equal(delay_steps, delay), sent, 0).astype(np.int32)
 
 
 def channel_delay_problems(source: Shape, delay_steps: int | IntArray) -> Iterator[str]:

@@ -68,8 +68,7 @@ class Dense(Synapse):
 
     def accumulate(self, sent: Int32Array, delay: int, target: Shape) -> Int32Array:
         """The product of the matrix and what was sent, flattened."""
-        delays = np.broadcast_to(np.asarray(self.delay_steps), self.weight.shape)
-        weight = np.where(delays == delay, self.weight, 0)
+        weight = np.where(np.equal(self.delay_steps, delay), self.weight, 0)
         return dense_accumulate(weight, flatten_whc(sent), self.weight_exp)
 
     def sums(self, source: Shape, target: Shape) -> tuple[IntArray, IntArray]:

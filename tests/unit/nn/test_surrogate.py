@@ -174,3 +174,12 @@ def test_the_compiled_loop_is_the_derivative(surrogate, scale):
     else:
         assert torch.equal(found, wanted)
     assert wanted.abs().sum() > 0
+
+
+def test_loops_that_there_are_not_are_refused_by_name():
+    class Mine(Triangle):
+        def kernel(self):
+            return "mine", 1.0, 1.0
+
+    with pytest.raises(InputError, match=r"Mine\.kernel: .*rectangular, .* not for 'mine'; return None"):
+        CubaNeuron(1.0, 0.5, 0.1, surrogate=Mine(1.0))(torch.ones(1, 2, 3).requires_grad_()).sum().backward()

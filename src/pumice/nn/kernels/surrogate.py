@@ -14,8 +14,9 @@ import numpy as np
 from pumice.jit import njit
 from pumice.nn.kernels.cuba import flush
 from pumice.nn.kernels.spread import BLOCK, Array
+from pumice.nn.surrogate.base import COMPILED
 
-KINDS = ("rectangular", "triangle", "arctan", "fast_sigmoid", "dspike", "exponential", "graded_exponential", "given")
+KINDS = (*COMPILED, "given")
 RECTANGULAR, TRIANGLE, ARCTAN, FAST_SIGMOID, DSPIKE, EXPONENTIAL, GRADED, GIVEN = range(len(KINDS))
 C0, C1, C2, C3, C4, C5, C6 = (np.float32(math.log(2) ** n / math.factorial(n)) for n in range(7))  # of 2^f
 LOG2E = np.float32(1 / math.log(2))

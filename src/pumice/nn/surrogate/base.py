@@ -6,6 +6,11 @@ from abc import ABC, abstractmethod
 
 import torch
 
+from pumice.errors import InputError
+
+COMPILED = ("rectangular", "triangle", "arctan", "fast_sigmoid", "dspike", "exponential", "graded_exponential")
+"""Names of the derivatives that there are compiled loops for, on every device."""
+
 
 class Surrogate(ABC):
     r"""A derivative for the spike function, which has none.
@@ -25,14 +30,24 @@ class Surrogate(ABC):
         """f'(x), elementwise."""
 
     def kernel(self) -> tuple[str, float, float] | None:
-        """Name and two numbers of the derivative in the `surrogate` loops of `pumice.nn.kernels`; None: not there."""
+        """One of `COMPILED`, and its two numbers; None: the derivative is computed by PyTorch."""
         return None
 
     def compiled(self) -> tuple[str, float, float] | None:
-        """`kernel`, unless a subclass has another `derivative` and did not say its kernel."""
+        """`kernel`, unless a subclass has another `derivative` and did not say its kernel.
+
+        Raises:
+            InputError: There are no loops of that name.
+        """
         classes = type(self).__mro__
         nearest = next(c for c in classes if "derivative" in vars(c) or "kernel" in vars(c))
-        return self.kernel() if "kernel" in vars(nearest) else None
+        kernel = self.kernel() if "kernel" in vars(nearest) else None
+        if kernel is not None and kernel[0] not in COMPILED:
+            raise InputError(
+                f"{type(self).__name__}.kernel: there are compiled loops for {', '.join(COMPILED)}, not for "
+                f"{kernel[0]!r}; return None, and its derivative is computed by PyTorch"
+            )
+        return kernel
 
     @abstractmethod
     def smooth(self, x: torch.Tensor) -> torch.Tensor:

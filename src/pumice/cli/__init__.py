@@ -9,6 +9,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from functools import cache
 from typing import Annotated, Any, TextIO
 
 import typer
@@ -77,7 +78,8 @@ def _options(
     pass
 
 
-def _app() -> typer.Typer:
+@cache  # reading the signatures of all commands takes longer than some of them
+def _command() -> Any:
     app = typer.Typer(
         help="Deep spiking networks: trained with SLAYER, run on Lava and Loihi 2, spike for spike the same.",
         add_completion=True,
@@ -87,7 +89,7 @@ def _app() -> typer.Typer:
     app.callback()(_options)
     for name, function in COMMANDS.items():
         app.command(name)(function)
-    return app
+    return typer.main.get_command(app)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -104,14 +106,13 @@ def main(argv: list[str] | None = None) -> int:
         2
     """
     arguments = sys.argv[1:] if argv is None else argv
-    command = typer.main.get_command(_app())
     with warnings.catch_warnings():
         warnings.simplefilter("always", PumiceWarning)
         warnings.showwarning = _show_warning
         try:
             for argument in arguments:
                 possible_path(argument)  # click's own look at others ends in an error
-            code = command.main(args=arguments or ["--help"], prog_name="pumice", standalone_mode=False)
+            code = _command().main(args=arguments or ["--help"], prog_name="pumice", standalone_mode=False)
         except _USAGE_ERRORS as error:
             return _fail(_one_line(error.format_message()), 2)
         except PumiceError as error:

@@ -62,13 +62,9 @@ def test_commands_work_without_torch_and_lava(net, request):
     assert [line for line in done.stdout.splitlines() if line.startswith("0 ")] == ["0 []", "0 []"]
 
 
-def test_the_installed_program(net):
-    done = subprocess.run(
-        [sys.executable, "-c", "from pumice.cli import entry_point; entry_point()", "inspect", f"{net}x"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_the_installed_program(net, run_warm, tmp_path):
+    program = "from pumice.cli import entry_point; entry_point()"
+    done = run_warm(program, "inspect", f"{net}x", folder=tmp_path, timeout=120)
     assert done.returncode == 2
     assert done.stderr == f"pumice: error: {net}x: No such file or directory\n"
 
@@ -77,8 +73,9 @@ def test_the_version(command):
     assert command("--version") == (0, f"pumice {pumice.__version__}\n", "")
 
 
-def test_as_a_module():
-    done = subprocess.run([sys.executable, "-m", "pumice", "--version"], capture_output=True, text=True, check=False)
+def test_as_a_module(run_warm, tmp_path):
+    program = "import runpy; runpy.run_module('pumice', run_name='__main__', alter_sys=True)"  # python -m pumice
+    done = run_warm(program, "--version", folder=tmp_path, timeout=120)
     assert (done.returncode, done.stdout) == (0, f"pumice {pumice.__version__}\n")
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 import pumice
+from pumice.backends import get_backend
 from pumice.backends.lava import LavaBackend
 
 TINY = (
@@ -41,12 +42,11 @@ def test_the_whole_demo_keeps_its_promises(command):
     assert found["accuracy_float"] - found["accuracy_deployed"] <= 0.01
 
 
-@pytest.mark.lava
 def test_a_difference_is_exit_code_1(command, tmp_path, monkeypatch):
-    honest = LavaBackend._run
+    """In place of Lava's runtime, a backend that is fast and wrong."""
 
     def one_spike_more(self, graph, x, record):
-        result = honest(self, graph, x, record)
+        result = get_backend("fast")._run(graph, x, record)
         name, last = list(result.records.items())[-1]
         spikes = last.s.copy()
         spikes[3, 0] ^= 1
@@ -67,12 +67,15 @@ def test_settings_and_folders_that_do_not_fit(refused, tmp_path):
     assert "cannot be made a folder" in refused("demo --report file")
 
 
-@pytest.mark.parametrize("line", ["demo", "train digits", "lower a.pt -o a.net"])
-def test_without_torch(tmp_path, line):
-    program = "import sys\nsys.modules['torch'] = None\nfrom pumice.cli import main\nsys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", program, *line.split()]
+def test_without_torch(tmp_path):
+    lines = ["demo", "train digits", "lower a.pt -o a.net"]
+    program = (
+        "import sys\nsys.modules['torch'] = None\nfrom pumice.cli import main\n"
+        "for line in sys.argv[1:]: assert main(line.split()) == 2"
+    )
+    command = [sys.executable, "-c", program, *lines]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.count("\n") == 1
-    assert "'torch', which is not installed; install pumice with its extra: pumice[train]" in done.stderr
+    assert (done.returncode, done.stdout) == (0, "")
+    refused = "'torch', which is not installed; install pumice with its extra: pumice[train]"
+    assert [refused in printed for printed in done.stderr.splitlines()] == [True] * len(lines)
     assert not list(tmp_path.iterdir())

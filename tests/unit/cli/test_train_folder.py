@@ -45,6 +45,6 @@ batch_size = 16
     assert code == 0, err
     code, _, err = command("lower runs/mine/checkpoint.pt -o mine.net")
     assert code == 0, err
-    code, _, err = command("verify mine.net")
+    code, _, err = command("verify mine.net --backend fast --backend lava-in-threads")
     assert code == 0, err
     assert pumice.load(tmp_path / "mine.net").info["data"] == "folder own"

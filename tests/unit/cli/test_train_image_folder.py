@@ -68,7 +68,7 @@ def test_from_the_folder_to_the_evaluated_file(command, folder, shards, preset):
 
 def test_workers_interruptions_and_shards_change_no_bit(folder, shards, tmp_path):
     """Interrupted in the middle of an epoch, and gone on with by other processes, from tar archives."""
-    recipe = toy("imagenet-resnet34", "training.checkpoint_every_steps=1")
+    recipe = toy("imagenet-resnet34", "training.checkpoint_every_steps=1", "network.args.layers=18")
     data = load(recipe, folder)
     whole = train(recipe, data)
     path, batches = tmp_path / "checkpoint.pt", iter(range(100))

@@ -2,17 +2,18 @@
 
 import json
 from dataclasses import replace
-from itertools import count
+from functools import cache
 
 import pytest
 import torch
 
 import pumice
+from pumice.cli import main
 from pumice.train import load_checkpoint, restore
 
 RECIPE = {
     "name": "mixer",
-    "data": {"max_train": 64, "max_test": 20, "steps": 2, "validation": 0.2},
+    "data": {"max_train": 60, "max_test": 10, "steps": 2, "validation": 0.2},
     "neuron": {
         "threshold": 1.0,
         "voltage_decay": 0.5,
@@ -33,27 +34,35 @@ RECIPE = {
 }
 
 
-@pytest.fixture
-def trained(command, tmp_path):
-    """Function: train, lower, verify with these settings; the checkpoint and the graph."""
-    (tmp_path / "mixer.json").write_text(json.dumps(RECIPE))
-    numbers = count()
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Function: train with these settings, each once; the checkpoint's path."""
+    folder = tmp_path_factory.mktemp("mixer")
+    (folder / "mixer.json").write_text(json.dumps(RECIPE))
 
+    @cache
     def run(*settings):
-        name = f"run{next(numbers)}"
-        line = f"train mixer.json -o {name}.pt" + "".join(f" --set {setting}" for setting in settings)
-        for step in (line, f"lower {name}.pt -o {name}.net", f"verify {name}.net --backend fast --backend reference"):
-            code, _, err = command(step)
-            assert code == 0, err
-        return load_checkpoint(tmp_path / f"{name}.pt"), pumice.load(tmp_path / f"{name}.net")
+        path = folder / f"{' '.join(settings) or 'plain'}.pt".replace("=", "-").replace(" ", "-")
+        changes = [word for setting in settings for word in ("--set", setting)]
+        assert main(["train", f"{folder}/mixer.json", "-o", str(path), *changes]) == 0
+        return path
 
     return run
 
 
+def lowered(path):
+    """The graph of a checkpoint, after two backends found it to be what was trained."""
+    net = path.with_suffix(".net")
+    assert main(["lower", str(path), "-o", str(net)]) == 0
+    assert main(["verify", str(net), "--backend", "fast", "--backend", "reference"]) == 0
+    return pumice.load(net)
+
+
 def test_with_and_without_surrogate_modules(trained):
     """Shared weights begin alike, so only the surrogate modules' part of the loss makes them differ."""
-    taught, graph = trained()
-    alone, other = trained("network.args.surrogates=false")
+    paths = trained(), trained("network.args.surrogates=false")
+    graph, other = map(lowered, paths)
+    taught, alone = map(load_checkpoint, paths)
     assert graph.info["readout"].startswith("the class with the largest sum of output values")
     assert [p.name for p in graph.populations] == [p.name for p in other.populations]
     surrogates = {name for name in taught.model_state if name.startswith("surrogates.")}
@@ -66,7 +75,7 @@ def test_with_and_without_surrogate_modules(trained):
 
 @pytest.mark.parametrize("finetune_epochs", [0, 1])
 def test_inference_is_that_of_the_network_without_them(trained, finetune_epochs):
-    taught, _ = trained(f"training.finetune_epochs={finetune_epochs}")
+    taught = load_checkpoint(trained(*([] if finetune_epochs else ["training.finetune_epochs=0"])))
     bare = replace(
         taught,
         recipe=taught.recipe.overridden(["network.args.surrogates=false"]),
@@ -78,6 +87,6 @@ def test_inference_is_that_of_the_network_without_them(trained, finetune_epochs)
 
 
 def test_the_schedule_of_the_weight_counts(trained):
-    falling, _ = trained("training.finetune_epochs=0")
-    constant, _ = trained("training.finetune_epochs=0", "training.loss_args.last_weight=0.9")
+    falling = load_checkpoint(trained("training.finetune_epochs=0"))
+    constant = load_checkpoint(trained("training.finetune_epochs=0", "training.loss_args.last_weight=0.9"))
     assert falling.history[0].loss != constant.history[0].loss

@@ -37,14 +37,18 @@ def test_backends_that_are_not_installed_are_named(command, net, monkeypatch):
     from pumice.backends import get_backend
 
     def missing(name):
-        if name == "lava":
+        if name.startswith("lava"):
             raise MissingExtraError("lava", "lava", "the lava backend")
         return get_backend(name)
 
     monkeypatch.setattr(sys.modules["pumice.cli.verify"], "get_backend", missing)
     code, out, _ = command("verify a.net")
     assert code == 0
+    assert [line.partition(":")[0] for line in out.splitlines()] == [
+        *("lava", "lava-one-process", "reference", "fast", "torch")
+    ]
     assert out.startswith("lava: not run (the lava backend needs the package 'lava'")
+    assert out.count(": not run (") == 2
     assert command("verify a.net --backend lava")[0] == 2
 
 

@@ -143,7 +143,7 @@ def cut_off(path):
 
 
 def bomb(path):
-    Image.new("1", (13_000, 13_000)).save(path)  # a few kilobytes
+    Image.new("1", (13_000, 13_000)).save(path, compress_level=1)  # a few kilobytes
 
 
 def needle(path):

@@ -188,7 +188,7 @@ def test_classes_without_samples_are_named(own, write_tar):
 
 
 def bomb(path):
-    Image.new("1", (13_000, 13_000)).save(path)  # a few kilobytes
+    Image.new("1", (13_000, 13_000)).save(path, compress_level=1)  # a few kilobytes
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pumice.train.runtime.cuda_graph import CudaGraphs
 def recipe(**training):
     return Recipe(
         data={"max_train": 60, "max_test": 20, "steps": 4},
+        network={"args": {"channels": [4], "strides": [2]}},
         training={"epochs": 2, "finetune_epochs": 1, "batch_size": 8, "accumulate": 2, **training},
     )
 

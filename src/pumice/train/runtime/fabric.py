@@ -42,6 +42,13 @@ def make_fabric(recipe: Recipe, phase: str) -> Fabric:
     from lightning_fabric import Fabric
     from lightning_fabric.strategies.ddp import DDPStrategy
 
+    class Alone(Fabric):
+        """Without callbacks that other packages offer: it would read the metadata of all that are installed."""
+
+        @staticmethod
+        def _configure_callbacks(callbacks: Any) -> list[Any]:
+            return []
+
     wanted = recipe.compute
     started = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if started != wanted.devices:
@@ -54,7 +61,7 @@ def make_fabric(recipe: Recipe, phase: str) -> Fabric:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning_fabric")  # advice on other devices
-            fabric = Fabric(
+            fabric = Alone(
                 accelerator=wanted.accelerator,
                 devices=started,
                 num_nodes=world // started,

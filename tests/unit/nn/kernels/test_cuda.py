@@ -143,7 +143,7 @@ def test_credit_equals_the_cpus(cuda):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("unbiased", [False, True])
-@pytest.mark.parametrize(("rows", "channels"), [(2, 3), (37, 1), (50, 8), (60, 19)])
+@pytest.mark.parametrize(("rows", "channels"), [(2, 3), (26, 1), (26, 8), (30, 11)])
 def test_norms_equal_the_cpus(cuda, dtype, unbiased, rows, channels):
     g = torch.Generator().manual_seed(0)
     x = (torch.randn(rows, channels, generator=g) + 5).to(dtype)

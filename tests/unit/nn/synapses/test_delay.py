@@ -171,7 +171,7 @@ def test_a_coincidence_of_spread_spikes_is_learned_with_delays_and_lowered_exact
     assert accuracy(model(unseen).sum(-1), unseen_order) == 1
     assert (model[0].delay.steps() != before).sum() > 16
     graph = pumice.lower(model, x[:8])
-    some = unseen[:20]
+    some = unseen[:8]
     samples = ir.torch_to_lava(some.numpy()).astype(int)
     spikes = pumice.run(graph, ir.to_stream(graph, samples), backend="reference").spikes
     per_step = ir.from_stream(graph, spikes, len(samples))

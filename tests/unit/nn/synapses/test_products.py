@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
 from typing import Any
 
@@ -88,9 +89,9 @@ def laid_out(x: torch.Tensor, kind: str) -> torch.Tensor:
     return x
 
 
-def wrong_convolutions(n: int, seed: int, largest: int = 12) -> list[str]:
+def wrong_convolutions(n: int, seed: int, largest: int = 12) -> Iterator[str]:
     """Which of `n` random convolutions of spikes, forward and backward, are not the sums over their taps."""
-    rng, wrong = np.random.default_rng(seed), []
+    rng = np.random.default_rng(seed)
     for index in range(n):
         case = random_convolution(rng, largest)
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 30)))
@@ -109,8 +110,7 @@ def wrong_convolutions(n: int, seed: int, largest: int = 12) -> list[str]:
         right = [expected, *torch.autograd.grad(expected, (x, weight), g.double())]
         for name, a, b in zip(("sums", "input's gradient", "weight's gradient"), got, right, strict=True):
             if not torch.equal(a.double(), b.double()):
-                wrong.append(f"{index}: {name} of {case}, {kind}")
-    return wrong
+                yield f"{index}: {name} of {case}, {kind}"
 
 
 def images_with_channels_last(x: torch.Tensor) -> torch.Tensor:
@@ -126,31 +126,31 @@ def has_the_fault_of_one_channel() -> bool:
 
 
 def test_convolutions_of_any_shape_stride_and_layout_are_the_sums_over_their_taps():
-    assert wrong_convolutions(600, seed=0) == []
+    assert list(wrong_convolutions(300, seed=0)) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 9))
 def test_many_more_convolutions_are_the_sums_over_their_taps(seed):
-    assert wrong_convolutions(1500, seed, largest=24) == []
+    assert list(wrong_convolutions(1500, seed, largest=24)) == []
 
 
 def test_the_judge_finds_the_convolution_of_one_channel_that_reads_unwritten_memory(monkeypatch):
     if not has_the_fault_of_one_channel():
         pytest.skip("this torch on this processor does not have the fault")
     monkeypatch.setattr(synapse, "_images", images_with_channels_last)
-    assert wrong_convolutions(600, seed=0)
+    assert any(wrong_convolutions(300, seed=0))
 
 
 def test_convolutions_without_onednn_are_the_sums_over_their_taps(without_onednn):
-    assert wrong_convolutions(100, seed=0) == []
+    assert list(wrong_convolutions(100, seed=0)) == []
 
 
 def test_the_judge_finds_transforms_that_round(without_onednn, monkeypatch):
     if not torch._nnpack_available():
         pytest.skip("this torch has no NNPACK")
     monkeypatch.setattr(synapse, "direct_convolution", nullcontext)
-    assert wrong_convolutions(200, seed=0)
+    assert any(wrong_convolutions(200, seed=0))
 
 
 def test_the_judge_finds_a_stride_taken_for_the_other_axis(monkeypatch):

@@ -125,9 +125,9 @@ def test_networks_of_several_synapses_count_as_their_graph(network, arguments):
 
 def test_a_mixer_is_trained_with_both_regularisers(digits):
     recipe = Recipe(
-        data={"max_train": 96, "max_test": 10, "steps": 2},
+        data={"max_train": 24, "max_test": 10, "steps": 2},
         network={"name": "stmixer", "args": {"embed_dim": 16, "depth": 1, "heads": 2}},
-        training={"epochs": 3, "finetune_epochs": 1, "batch_size": 8},
+        training={"epochs": 2, "finetune_epochs": 1, "batch_size": 8},
     )
     plain = train(recipe, digits).history
     costly = recipe.overridden(['training.regularizers={"synaptic_events": {"weight": 10}, "activity": {}}'])

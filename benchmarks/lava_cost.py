@@ -49,7 +49,7 @@ def measure(x: np.ndarray, target_shape: tuple[int, ...], build: Callable) -> Co
             memory[:] = max(memory[0], sum(map(_private_mb, pids))), max(memory[1], len(pids))
 
     def work() -> None:
-        source, recorder = Source(x.astype(np.int32)), SpikeRecorder(out, steps_done)
+        source, recorder = Source(x.astype(np.int32)), SpikeRecorder(steps_done, out)
         build(source.s_out, recorder.s_in)
         execute(source, len(x))
 

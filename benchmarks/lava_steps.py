@@ -78,7 +78,7 @@ def main() -> None:
             one_process.Simulator = Empty
     sent, steps_done = shared_array((len(x), *out.shape), np.int32), shared_array((1,), np.int64)
     Source(x.reshape(len(x), *inp.shape)).s_out.connect(inp)
-    out.connect(SpikeRecorder(sent, steps_done).s_in)
+    out.connect(SpikeRecorder(steps_done, sent).s_in)
     done = 0
     try:
         for line in sys.stdin:

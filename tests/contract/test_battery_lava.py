@@ -11,7 +11,7 @@ import pytest
 from pumice.backends.lava import GraphProcess, LavaBackend
 from pumice.backends.lava.compiling import connected
 from pumice.testing import BackendBattery
-from pumice.testing.battery import EDGES, GROUPS, STEPS, _group
+from pumice.testing.battery import EDGES, GROUPS, STEPS, _edge, _group, _small_cases
 
 
 def kinds(graph, x):
@@ -62,8 +62,11 @@ class TestLava(TestLavaInThreads):
     def test_equals_the_reference(self, group):
         super().test_equals_the_reference(group)
 
-    @pytest.mark.parametrize(
-        "edge", [pytest.param(e, marks=pytest.mark.slow if e != "one step" else ()) for e in EDGES]
-    )
+    def test_a_single_step(self):
+        cases, (x, truth) = _small_cases(), _edge("one step")[1:]
+        self._compare(cases, x, truth)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("edge", EDGES)
     def test_edges_of_the_input(self, edge):
         super().test_edges_of_the_input(edge)

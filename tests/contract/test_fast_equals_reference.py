@@ -17,7 +17,7 @@ from pumice.backends.verify import first_difference
 from pumice.ir import Dense
 from pumice.testing import cases, example
 
-CASES = range(40)
+CASES = range(24)
 SLOW = range(1000, 1200)
 
 
@@ -122,7 +122,7 @@ def one_delay_for_all(monkeypatch):
 
 
 def activation_too_narrow(monkeypatch):
-    monkeypatch.setattr(links, "activation_types", lambda graph: {p.name: np.int8 for p in graph.populations})
+    monkeypatch.setattr(links, "activation_types", lambda graph: {p.name: np.int16 for p in graph.populations})
 
 
 def values_count_as_spikes(monkeypatch):

@@ -59,7 +59,7 @@ def run_in_a_loop(graph, run_cfg, stall_timeout_s=600.0):
         Source(x).s_out.connect(process.inp)
         process.out.connect(outside.a_in)
         outside.s_out.connect(process.inp)
-        process.out.connect(SpikeRecorder(spikes, steps_done).s_in)
+        process.out.connect(SpikeRecorder(steps_done, spikes).s_in)
         execute(process, STEPS, run_cfg)
 
     supervise(work, Stall(steps_done, stall_timeout_s))

@@ -34,11 +34,12 @@ SLOW = range(1000, 1050)
 SLOW_AND_LONG = range(2000, 2006)
 
 
+@cache
 def draw(case: int) -> tuple[Graph, np.ndarray]:
     if case in SLOW_AND_LONG:
         return example(cases(13, n_steps=120, longest_delay=62), case)
     n_steps = 24 if case in SLOW else 16
-    return example(cases(6 if case in UNDER_THE_RUNTIME else 40, n_steps=n_steps, longest_delay=9), case)
+    return example(cases(4 if case in UNDER_THE_RUNTIME else 40, n_steps=n_steps, longest_delay=9), case)
 
 
 @cache

@@ -152,10 +152,11 @@ class BackendBattery:
         samples = _spikes(5 * PERIOD_STEPS).reshape(5, PERIOD_STEPS, *SHAPE)
         samples[:, SAMPLE_STEPS:] = 0
         stream = np.concatenate([*samples, np.zeros((graph.latency, *SHAPE), np.int64)])
-        self._expect({"samples": graph}, self._records(graph, stream), _truth(graph, stream))
+        result = self.make_backend().run(graph, stream.copy(), record=True)
+        self._expect({"samples": graph}, dict(result.records), _truth(graph, stream))
         last = np.concatenate([samples[-1], np.zeros((graph.latency, *SHAPE), np.int64)])
         alone = self.make_backend().run(graph, last).spikes[graph.latency :][:SAMPLE_STEPS]
-        streamed = self.make_backend().run(graph, stream).spikes[4 * PERIOD_STEPS + graph.latency :][:SAMPLE_STEPS]
+        streamed = result.spikes[4 * PERIOD_STEPS + graph.latency :][:SAMPLE_STEPS]
         np.testing.assert_array_equal(streamed, alone)
 
     def test_a_backend_keeps_nothing_between_runs(self) -> None:

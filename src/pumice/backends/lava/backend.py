@@ -19,7 +19,7 @@ from pumice.backends.lava.footprint import arrays_bytes, processes_bytes
 from pumice.backends.lava.memory import shared_array
 from pumice.backends.lava.one_process import OneProcessCfg
 from pumice.backends.lava.processes.graph_process import GraphProcess
-from pumice.backends.lava.processes.stream import Source, SpikeRecorder, StateRecorder
+from pumice.backends.lava.processes.stream import Source, StateRecorder, record_spikes
 from pumice.backends.lava.supervise import Stall, supervise
 from pumice.backends.lava.synapses import needs_binary_input
 from pumice.backends.lava.threads import execute_in_threads
@@ -83,18 +83,16 @@ class LavaBackend(AbstractBackend):
         sent = {name: array for name, array in arrays.items() if name not in traced}
 
         def work() -> Models:
-            gc.freeze()  # or each of Lava's processes copies the memory that it shares by looking for garbage in it
-            gc.disable()
+            gc.disable()  # a run of Lava's compiler and models is over before garbage matters
             split_weights_once()
             np.seterr(invalid="raise")  # a convolution's sum that 32 bits do not hold, of values without a bound
+            spikes = sent | {name: trace[0] for name, trace in traces.items()}
             if self._one_process:
                 process = GraphProcess(graph)
                 Source(x).s_out.connect(process.inp)
-                for name, port in process.outs.items():
-                    port.connect(SpikeRecorder(traces[name][0] if name in traces else sent[name], steps_done).s_in)
+                record_spikes([(port, spikes[name]) for name, port in process.outs.items()], steps_done)
                 execute(process, n_steps, OneProcessCfg(traces, steps_done))
             elif self._in_threads:
-                spikes = sent | {name: trace[0] for name, trace in traces.items()}
                 process = _network(graph, x, spikes, {}, steps_done)
                 execute_in_threads(process, n_steps, _writers(graph, process, traces))
             else:
@@ -153,8 +151,7 @@ def _network(
 ) -> GraphProcess:
     process = GraphProcess(graph)
     Source(x).s_out.connect(process.inp)
-    for name, array in sent.items():
-        process.populations[name].s_out.connect(SpikeRecorder(array, steps_done).s_in)
+    record_spikes([(process.populations[name].s_out, array) for name, array in sent.items()], steps_done)
     for name, trace in traces.items():
         StateRecorder(trace, process.populations[name], graph.population(name).states, steps_done)
     return process

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import gc
 import multiprocessing
 import os
 import pickle
@@ -167,6 +168,7 @@ def _child(work: Callable[[], object], outcome: int, output: int, parent: int) -
             signal.signal(number, signal.SIG_DFL)
         multiprocessing.set_start_method("fork", force=True)  # what Lava needs, whatever the caller has chosen
         multiprocessing.current_process().daemon = False  # a worker of a pool may not start processes; this one does
+        gc.freeze()  # or each of Lava's processes copies the memory that it shares by looking for garbage in it
         _redirect(output)
         _write(outcome, _answer(work))
         code = 0

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pumice.backends.lava.memory import shared_array
 from pumice.backends.lava.processes.graph_process import GraphProcess
-from pumice.backends.lava.processes.stream import Source, SpikeRecorder
+from pumice.backends.lava.processes.stream import Source, record_spikes
 from pumice.backends.loihi2.adapters import AbstractAdapters
 from pumice.ir import Accumulator, Graph, Population
 
@@ -66,6 +66,7 @@ def build(graph: Graph, x: Int32Array, adapters: AbstractAdapters, to: Recording
     source, entry = Source(x), adapters.input(graph, x)
     source.s_out.connect(entry.inp)
     entry.out.connect(process.inp)
+    recorded = []
     for (name, state), array in to.arrays.items():
         population, neurons = graph.population(name), process.populations[name]
         if state == SENT:
@@ -73,7 +74,8 @@ def build(graph: Graph, x: Int32Array, adapters: AbstractAdapters, to: Recording
             neurons.s_out.connect(reader.inp)
         else:
             reader = adapters.state(graph, population, getattr(neurons, state))
-        reader.out.connect(SpikeRecorder(array, to.steps_done).s_in)
+        recorded.append((reader.out, array))
+    record_spikes(recorded, to.steps_done)
     return process
 
 

@@ -29,6 +29,8 @@ class DelayLine:
         if not self.synapse.hop_steps:
             return
         self._slots = np.concatenate([self._slots[1:], np.zeros_like(self._slots[:1])])
+        if not sent.any():  # a synapse is linear: nothing adds nothing
+            return
         first, stop = self.synapse.target_channels or (0, self._slots.shape[-1])
         for delay in self._delays:
             slot = self._slots[self.synapse.balance_steps + int(delay)]

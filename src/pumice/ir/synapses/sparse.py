@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -64,13 +65,13 @@ class Sparse(Synapse):
 
     def accumulate(self, sent: Int32Array, delay: int, target: Shape) -> Int32Array:
         """The product of the sparse matrix and what was sent, flattened."""
-        now = np.broadcast_to(np.asarray(self.delay_steps), self.values.shape) == delay
+        now = np.full(self.values.shape, delay) == self.delay_steps
         total = sparse_accumulate(
             self.rows[now],
             self.columns[now],
             self.values[now],
             flatten_whc(sent),
-            n_target=int(np.prod(target)),
+            n_target=math.prod(target),
             weight_exp=self.weight_exp,
         )
         return unflatten_whc(total, target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,12 @@ Int32Array = npt.NDArray[np.int32]
 
 MAX_STATES = 4
 """A sigma-delta neuron's: sigma, act, residue, error."""
+MAX_PORTS = 64
+"""Of one `SpikeRecorder`."""
+
+
+def _port(index: int) -> str:
+    return f"s_in{index or ''}"
 
 
 class Source(AbstractProcess):
@@ -47,16 +54,40 @@ class PySourceModel(PyLoihiProcessModel):
 
 
 class SpikeRecorder(AbstractProcess):
-    """Writes what it receives in time step k + 1 to ``spikes[k]``.
+    """Writes what each of its in-ports receives in time step k + 1 to row k of the port's array.
+
+    One for many out-ports, because Lava starts a process for each.
+
+    Attributes:
+        ins: The in-port of each array; the first is `s_in`, too.
 
     Args:
-        spikes: Shared memory, shape (T, *shape).
         steps_done: Shared memory, one integer: the number of steps received.
+        *spikes: Shared memory, at most `MAX_PORTS` arrays of shape (T, *shape).
     """
 
-    def __init__(self, spikes: Int32Array, steps_done: npt.NDArray[np.int64]) -> None:
+    s_in: InPort
+
+    def __init__(self, steps_done: npt.NDArray[np.int64], *spikes: Int32Array) -> None:
         super().__init__(spikes=spikes, steps_done=steps_done)
-        self.s_in = InPort(shape=spikes.shape[1:])
+        for index in range(MAX_PORTS):  # Lava wants all that the model has; those too many stay unconnected
+            setattr(self, _port(index), InPort(shape=spikes[index].shape[1:] if index < len(spikes) else (1,)))
+        self.ins: list[InPort] = [getattr(self, _port(index)) for index in range(len(spikes))]
+
+
+def record_spikes(recorded: Iterable[tuple[OutPort, Int32Array]], steps_done: npt.NDArray[np.int64]) -> None:
+    """Have what leaves each out-port written to its array, by as few recorders as can be.
+
+    Args:
+        recorded: Out-ports, each with shared memory of shape (T, *shape).
+        steps_done: As `SpikeRecorder`'s.
+    """
+    left = list(recorded)
+    while left:
+        now, left = left[:MAX_PORTS], left[MAX_PORTS:]
+        recorder = SpikeRecorder(steps_done, *(array for _, array in now))
+        for (out, _), port in zip(now, recorder.ins, strict=True):
+            out.connect(port)
 
 
 @implements(proc=SpikeRecorder, protocol=LoihiProtocol)
@@ -65,12 +96,15 @@ class SpikeRecorder(AbstractProcess):
 class PySpikeRecorderModel(PyLoihiProcessModel):
     """Receives one step's spikes."""
 
-    s_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32)
-
     def run_spk(self) -> None:
         """Write the spikes of this step."""
-        self.proc_params["spikes"][self.time_step - 1] = self.s_in.recv()
+        for index, array in enumerate(self.proc_params["spikes"]):
+            array[self.time_step - 1] = getattr(self, _port(index)).recv()
         self.proc_params["steps_done"][0] = self.time_step
+
+
+for _index in range(MAX_PORTS):
+    setattr(PySpikeRecorderModel, _port(_index), LavaPyType(PyInPort.VEC_DENSE, np.int32))
 
 
 class StateRecorder(AbstractProcess):

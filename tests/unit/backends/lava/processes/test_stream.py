@@ -23,10 +23,11 @@ def test_source_sends_this_steps_values():
 
 
 def test_spike_recorder_writes_and_counts():
-    spikes, steps_done = np.zeros((3, 2), np.int32), np.zeros(1, np.int64)
-    port = SimpleNamespace(recv=lambda: np.array([1, 0]))
-    model(stream.PySpikeRecorderModel, {"spikes": spikes, "steps_done": steps_done}, s_in=port).run_spk()
-    np.testing.assert_array_equal(spikes, [[0, 0], [1, 0], [0, 0]])
+    first, second, steps_done = np.zeros((3, 2), np.int32), np.zeros((3, 1), np.int32), np.zeros(1, np.int64)
+    ports = {"s_in": SimpleNamespace(recv=lambda: [1, 0]), "s_in1": SimpleNamespace(recv=lambda: [7])}
+    model(stream.PySpikeRecorderModel, {"spikes": (first, second), "steps_done": steps_done}, **ports).run_spk()
+    np.testing.assert_array_equal(first, [[0, 0], [1, 0], [0, 0]])
+    np.testing.assert_array_equal(second, [[0], [7], [0]])
     assert steps_done[0] == 2
 
 
@@ -54,4 +55,17 @@ def test_processes_have_the_shapes_of_their_arrays():
     assert recorder.s_in.shape == recorder.state0.shape == (2, 3)
     assert [port.get_dst_vars() for port in (recorder.state0, recorder.state1)] == [[neurons.u], [neurons.v]]
     assert stream.Source(np.zeros((5, 4, 1), np.int32)).s_out.shape == (4, 1)
-    assert stream.SpikeRecorder(np.zeros((5, 4), np.int32), steps_done).s_in.shape == (4,)
+    recorder = stream.SpikeRecorder(steps_done, np.zeros((5, 4), np.int32), np.zeros((5, 2, 3), np.int32))
+    assert [port.shape for port in recorder.ins] == [(4,), (2, 3)]
+    assert recorder.ins[0] is recorder.s_in
+
+
+def test_as_few_recorders_as_can_be():
+    outs = [LIF(shape=(1,)).s_out for _ in range(stream.MAX_PORTS + 1)]
+    arrays = [np.zeros((5, 1), np.int32) for _ in outs]
+    stream.record_spikes(zip(outs, arrays, strict=True), np.zeros(1, np.int64))
+    ports = [port for out in outs for port in out.out_connections]
+    recorders = list(dict.fromkeys(port.process for port in ports))
+    assert [len(recorder.ins) for recorder in recorders] == [stream.MAX_PORTS, 1]
+    assert ports == [port for recorder in recorders for port in recorder.ins]
+    assert all(a is b for a, b in zip(arrays, [x for r in recorders for x in r.proc_params["spikes"]], strict=True))

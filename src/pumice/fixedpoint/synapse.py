@@ -86,9 +86,7 @@ def conv_accumulate(
     n_x, n_y, n_out = conv_output_shape(spikes.shape, weight.shape, stride, padding, dilation)  # type: ignore[arg-type]
     width, height, n_in = spikes.shape
     source = np.zeros((width + 2 * padding[0], height + 2 * padding[1], n_in), dtype=np.int64)
-    source[padding[0] : padding[0] + width, padding[1] : padding[1] + height] = (
-        spikes  # as np.pad, which takes longer
-    )
+    source[padding[0] : padding[0] + width, padding[1] : padding[1] + height] = spikes  # np.pad takes longer
     kernel = weight.astype(np.int64)
     in_per_group, out_per_group = weight.shape[3], n_out // groups
     total = np.zeros((n_x, n_y, n_out), dtype=np.int64)

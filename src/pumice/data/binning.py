@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from pumice.data.checked import REMEDIES
 from pumice.data.encoders import AbstractEncoder
 from pumice.data.events import Events, EventSamples, in_order
 from pumice.errors import InputError, PumiceWarning
@@ -104,18 +105,23 @@ class EventBinner(AbstractEncoder):
 
         Args:
             events: Its events, in any order.
-            name: What a warning calls it.
+            name: What a message calls it.
+
+        Raises:
+            InputError: A polarity that the sensor does not have.
         """
         polarities, height, width = self.sensor_shape
         if self.mode == "count":
             events = in_order(events)
         x, y, p = (events[field].astype(np.int64) for field in "xyp")
+        if ((p < 0) | (p >= polarities)).any():
+            raise InputError(f"{name}: p must lie in 0..{polarities - 1}, got {p.min()} to {p.max()}; {REMEDIES[0]}")
         step = self.steps_of(events)
         # Augmentations may move events off the sensor or out of the recording.
         inside = (step >= 0) & (step < self.steps)
         if len(events) and not inside.any():
             warnings.warn(f"{name}: {self.missed(events)}", PumiceWarning, stacklevel=2)
-        inside &= (x >= 0) & (x < width) & (y >= 0) & (y < height) & (p >= 0) & (p < polarities)
+        inside &= (x >= 0) & (x < width) & (y >= 0) & (y < height)
         shape = (*self.shape, self.steps)
         where = (p[inside], y[inside] // self.downsample, x[inside] // self.downsample, step[inside])
         counts = np.bincount(np.ravel_multi_index(where, shape), minlength=int(np.prod(shape)))

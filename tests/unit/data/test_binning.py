@@ -46,7 +46,7 @@ def test_downsampling_adds_squares_of_pixels(samples):
 
 
 def test_events_that_left_the_sensor_are_dropped():
-    events = np.array([(-1, 0, 0, 1), (6, 0, 0, 1), (0, 4, 0, 0), (0, 0, -5, 0), (0, 0, 5, 0), (0, 0, 5, 2)], EVENT)
+    events = np.array([(-1, 0, 0, 1), (6, 0, 0, 1), (0, 4, 0, 0), (0, 0, -5, 0), (0, 0, 5, 0)], EVENT)
     assert EventBinner(2, (2, 4, 6), window=100).bin(events).sum() == 1
 
 
@@ -95,6 +95,15 @@ def test_a_recording_whose_events_miss_every_step_is_named(times):
     with pytest.warns(PumiceWarning, match="a recording: no event lies in"):
         binner.encode([events], NO_CHANCE)
     assert EventBinner(3, (2, 4, 6), window=100, mode="count").bin(events).any()
+
+
+@pytest.mark.parametrize("polarity", [[-1, 1], [1, 2]])
+def test_a_polarity_that_the_sensor_lacks_is_refused(polarity):
+    events = pack_events(x=[0, 1], y=[0, 0], t=[0, 5], p=polarity, offsets=[0, 2])[0]
+    low, high = polarity
+    message = rf"^a recording: p must lie in 0\.\.1, got {low} to {high}; write polarity as 0 \(OFF\) and 1 \(ON\)"
+    with pytest.raises(InputError, match=message):
+        EventBinner(3, (2, 4, 6), window=100).encode([events], NO_CHANCE)
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ SLOW = range(1000, 1100)
 @cache
 def case_and_reference(case):
     """The graph, two inputs, and what the reference records for each: no defect below reaches it."""
-    n_steps = 40 if case in SLOW else 24
-    graph, x = example(cases(8, n_steps=n_steps, longest_delay=62 if case % 3 == 0 else 9), case)
+    long = case % 3 == 0
+    graph, x = example(cases(8, n_steps=40 if long or case in SLOW else 24, longest_delay=62 if long else 9), case)
     xs = np.stack([x, x[::-1]])
     return graph, xs, [get_backend("reference").run(graph, x, record=True).records for x in xs]
 

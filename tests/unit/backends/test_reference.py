@@ -1,5 +1,4 @@
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -10,11 +9,7 @@ from pumice.errors import InputError
 from pumice.ir import Conv, Cuba, Dense, Direct, Graph, Input, Reset
 from pumice.ir.builder import chain
 
-
-@pytest.fixture(params=["reference", "fast"], autouse=True)
-def both(request, monkeypatch):
-    """What is worked out by hand here is the definition's, and the fast backend's, too."""
-    monkeypatch.setitem(globals(), "run", partial(run, backend=request.param))
+pytestmark = pytest.mark.usefixtures("on_reference_and_fast")
 
 
 def one_neuron(n_steps=12, **neuron):

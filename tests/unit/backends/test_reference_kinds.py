@@ -1,7 +1,6 @@
 """The reference on every kind of synapse and population."""
 
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -30,10 +29,7 @@ from pumice.ir import (
 IMAGE = (3, 2, 4)
 
 
-@pytest.fixture(params=["reference", "fast"], autouse=True)
-def both(request, monkeypatch):
-    """What is worked out by hand here is the definition's, and the fast backend's, too."""
-    monkeypatch.setitem(globals(), "run", partial(run, backend=request.param))
+pytestmark = pytest.mark.usefixtures("on_reference_and_fast")
 
 
 def current(synapse, x, shape=IMAGE, steps=6):

@@ -28,7 +28,9 @@ TONIC = (
 """Of `tonic.transforms`, by their own names."""
 INDEX_BY_PIXEL = ("Denoise", "RefractoryPeriod")
 """They take column -1, where an earlier change has moved an event, for the last one."""
-TORCHVISION = ("RandomAffine", "RandomCrop", "RandomErasing", "RandomHorizontalFlip", "RandomRotation")
+TORCHVISION = (
+    "ElasticTransform", "RandomAffine", "RandomCrop", "RandomErasing", "RandomHorizontalFlip", "RandomRotation",
+)  # fmt: skip
 """Of `torchvision.transforms`, by their own names."""
 OWN = {"RandAugment": "pumice.data.rand_augment"}
 """Of pumice, for images, and the modules that have them: they need torch, which recordings of events do not."""

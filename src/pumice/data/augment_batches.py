@@ -51,19 +51,34 @@ class _Change(ABC):
         """The images (n, channel, height, width), changed as `drawn` (n, columns) says."""
 
 
-class _Affine(_Change):
-    """Each pixel is that nearest to where it comes from, or zero where that is outside.
+def _pixels_from(images: torch.Tensor, places: torch.Tensor, mode: str) -> torch.Tensor:
+    """Of integers (n, channel, height, width), the pixels at places (n, height, width, 2) between -1 and 1.
 
-    A place halfway between two pixels, to within rounding, can be given to the other one on another device.
+    Outside is zero. What lies halfway, to within rounding, can become another pixel or grey level on another device.
     """
+    sample = partial(torch.nn.functional.grid_sample, mode=mode, padding_mode="zeros", align_corners=False)
+    found: torch.Tensor = sample(images.float(), places)
+    if mode == "bilinear":  # torchvision fades out at the image's edge
+        inside = sample(torch.ones_like(images[:, :1], dtype=torch.float32), places)
+        found = (found * inside).round()
+    return found.to(images.dtype)
+
+
+def _fills_with_zeros(step: Any) -> bool:
+    """Whether `_pixels_from` is what torchvision's transform does between and outside pixels."""
+    fill = step.fill if isinstance(step.fill, (list, tuple)) else [step.fill]
+    return not any(fill) and step.interpolation.value in {"nearest", "bilinear"}
+
+
+class _Affine(_Change):
+    """Each pixel is that nearest to where it comes from, or between four of them."""
 
     columns = 6
     numbers = torch.float64
 
     @property
     def is_known(self) -> bool:
-        step = self.step
-        return step.fill == 0 and step.center is None and step.interpolation.value == "nearest"
+        return _fills_with_zeros(self.step) and self.step.center is None
 
     def draw(self) -> list[float]:
         step, size = self.step, [*self.shape[:0:-1]]
@@ -80,8 +95,7 @@ class _Affine(_Change):
         pixels = torch.stack([*torch.meshgrid(x, y, indexing="xy"), torch.ones(height, width, **here)], -1)
         columns = drawn.to(**here).view(n, 2, 3).mT / torch.tensor([0.5 * width, 0.5 * height], **here)
         places = (pixels.view(1, -1, 3).expand(n, -1, 3) @ columns).view(n, height, width, 2).float()
-        found = torch.nn.functional.grid_sample(images.float(), places, "nearest", "zeros", align_corners=False)
-        return found.to(images.dtype)
+        return _pixels_from(images, places, self.step.interpolation.value)
 
 
 def _inverse(angle: float, shift: tuple[int, int], scale: float, shear: tuple[float, float]) -> list[float]:
@@ -97,6 +111,43 @@ def _inverse(angle: float, shift: tuple[int, int], scale: float, shear: tuple[fl
     a, b, d, e = q / scale, -n / scale, -p / scale, m / scale
     x, y = shift
     return [a, b, -a * x - b * y, d, e, -d * x - e * y]
+
+
+class _Elastic(_Change):
+    """Each pixel comes from a place nearby; neighbours' are moved alike (Simard et al., ICDAR 2003)."""
+
+    numbers = torch.float32
+
+    def __init__(self, step: Any, shape: Shape) -> None:
+        super().__init__(step, shape)
+        self.columns = 2 * math.prod(shape[1:])
+
+    @property
+    def is_known(self) -> bool:
+        return _fills_with_zeros(self.step)
+
+    def draw(self) -> list[float]:
+        return [number for _ in range(2) for number in torch.rand(1, 1, *self.shape[1:]).flatten().tolist()]
+
+    def changed(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        from torchvision.transforms.functional import gaussian_blur
+
+        n, _, height, width = images.shape
+        moved = []
+        for noise, alpha, sigma, side in zip(
+            drawn.view(n, 2, 1, height, width).unbind(1),
+            self.step.alpha,
+            self.step.sigma,
+            (width, height),
+            strict=True,
+        ):
+            shifts = noise * 2 - 1
+            if sigma > 0:
+                shifts = gaussian_blur(shifts, [2 * (int(8 * sigma + 1) // 2) + 1] * 2, [*self.step.sigma])
+            moved.append(shifts[:, 0] * alpha / side)
+        y, x = (torch.linspace((1 - side) / side, (side - 1) / side, side) for side in (height, width))
+        here = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).to(images.device)
+        return _pixels_from(images, here + torch.stack(moved, -1), self.step.interpolation.value)
 
 
 class _Crop(_Change):
@@ -177,6 +228,7 @@ class _Rand(_Change):
 
 
 _CHANGES: dict[str, type[_Change]] = {
+    "ElasticTransform": _Elastic,
     "RandAugment": _Rand,
     "RandomAffine": _Affine,
     "RandomCrop": _Crop,
@@ -211,7 +263,7 @@ class BatchAugmentation:
     def knows(dataset: Dataset, chosen: Mapping[str, Mapping[str, Any]]) -> bool:
         """Whether it can make these changes.
 
-        Not crops to another size or with a padding that is not 0, nor affine maps that interpolate or fill.
+        Not crops to another size or with a padding that is not 0, nor maps that fill or are interpolated by cubes.
         """
         if not set(chosen) <= set(_CHANGES):
             return False

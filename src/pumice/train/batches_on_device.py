@@ -21,7 +21,8 @@ LARGEST_SHARE = 0.25
 def batches_on(trained: Trained, device: torch.device) -> Batches:
     """The batches of a run on a device: images are brought there once, if they fit and chance allows it.
 
-    The values are those of `Batches`, bit for bit; but for affine maps, whose places a GPU can round otherwise.
+    The values are those of `Batches`, bit for bit; but for affine maps and elastic ones, whose
+    places a GPU can round otherwise.
     """
     if device.type not in {"cpu", "cuda"} or not can_lie_on_device(trained):
         return Batches(trained, device)

@@ -142,7 +142,7 @@ def test_torchvisions_transforms_take_our_images(digits):
 
 def test_bad_choices(digits):
     with pytest.raises(
-        InputError, match=r"data\.augment: there is no 'TimeJitter' for images; there are: RandomAffine"
+        InputError, match=r"data\.augment: there is no 'TimeJitter' for images; there are: ElasticTransform"
     ):
         Augmentation(digits, {"TimeJitter": {}})
     with pytest.raises(InputError, match="there is no 'RandomAffine' for events"):
@@ -189,17 +189,18 @@ def test_changes_that_do_not_fit_the_image_are_refused(digits):
     [
         ("RandomErasing", {"p": 1.0, "ratio": [3.3, 0.3]}, "from"),
         ("RandomCrop", {"size": 8, "padding": -1}, "larger"),
+        ("ElasticTransform", {"sigma": 4.0}, "[Pp]adding size"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Scale and ratio")
 def test_what_a_change_finds_wrong_in_a_batch_names_it(digits, rng, name, arguments, message):
     with pytest.raises(InputError, match=rf"data\.augment\.{name}: .*{message}"):
-        BatchAugmentation(digits, {name: arguments}).draw(rng)
+        change = BatchAugmentation(digits, {name: arguments})
+        change.changed(torch.zeros(1, 1, 8, 8), torch.tensor([change.draw(rng)]))
 
 
 def test_interpolation_is_a_word(digits, rng):
     change = {"RandomAffine": {"degrees": 45, "interpolation": "bilinear"}}
-    assert not BatchAugmentation.knows(digits, change)
     assert Augmentation(digits, change)(digits.train.images[0], rng).shape == (1, 8, 8)
     with pytest.raises(InputError, match=r"data\.augment\.RandomAffine: 'woolly'"):
         BatchAugmentation.knows(digits, {"RandomAffine": {"degrees": 45, "interpolation": "woolly"}})

@@ -13,6 +13,8 @@ from pumice.train.trained import Trained, start
 CROP = {"RandomCrop": {"size": 8, "padding": 2}}
 FLIP = {"RandomHorizontalFlip": {}}
 AFFINE = {"RandomAffine": {"degrees": 30, "translate": [0.1, 0.2], "scale": [0.7, 1.4], "shear": [-9, 9, -20, 20]}}
+BETWEEN = {"RandomAffine": {"degrees": 30, "scale": [0.7, 1.4], "interpolation": "bilinear"}}
+ELASTIC = {"ElasticTransform": {"alpha": [9.0, 30.0], "sigma": [0.5, 0.8]}}
 ERASE = {"RandomErasing": {"p": 0.8, "scale": [0.6, 1.0], "value": 7}}  # at times no rectangle fits
 RAND = {"RandAugment": {"magnitude_std": 2.0}}
 
@@ -26,7 +28,7 @@ def trained(augment, **data):
 
 @pytest.mark.parametrize(
     "augment",
-    [{}, CROP, FLIP, {**AFFINE, **CROP}, ERASE, {**CROP, **RAND, **ERASE}, {**FLIP, **ERASE, **CROP}],
+    [{}, CROP, FLIP, {**AFFINE, **CROP}, {**ELASTIC, **BETWEEN}, ERASE, {**CROP, **RAND, **ERASE}, {**FLIP, **ERASE, **CROP}],
 )
 def test_equal_those_made_one_by_one(augment):
     run = trained(augment)
@@ -50,13 +52,14 @@ def test_changes_differ_from_epoch_to_epoch():
 COLOURED = {"RandomErasing": {"value": [1, 200, 255]}}
 
 
-def test_colours_and_processes_share_alike():
+@pytest.mark.parametrize("change", [CROP, {**ELASTIC, **BETWEEN}])
+def test_colours_and_processes_share_alike(change):
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (20, 3, 8, 8)).astype(np.uint8)
+    images = rng.integers(0, 256, (20, 3, 8, 8 if change is CROP else 11)).astype(np.uint8)
     split = Split(images, rng.integers(0, 2, 20))
     data = ImageDataset("mine", split, split, ("a", "b"), (0, 255), source="drawn")
     recipe = Recipe(
-        data={"steps": 2, "augment": {**CROP, **FLIP, **COLOURED, **RAND}, "workers": 1}, training={"batch_size": 8}
+        data={"steps": 2, "augment": {**change, **FLIP, **COLOURED, **RAND}, "workers": 1}, training={"batch_size": 8}
     )
     run = start(recipe, data)
     for rank in range(2):
@@ -72,6 +75,8 @@ def test_colours_and_processes_share_alike():
     [
         {"augment": {"RandomRotation": {"degrees": 5}}},
         {"augment": {"RandomAffine": {"degrees": 5, "fill": 3}}},
+        {"augment": {"RandomAffine": {"degrees": 5, "interpolation": "bicubic"}}},
+        {"augment": {"ElasticTransform": {"alpha": 2.0, "sigma": 0.5, "fill": 3}}},
         {"augment": {"RandomCrop": {"size": 8, "padding": 1, "padding_mode": "edge"}}},
         {"augment": {}, "noise": 0.5},
         {"augment": {}, "encoding": "rate"},

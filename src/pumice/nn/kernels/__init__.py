@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pumice.nn.kernels import cpu, cuda, events
+    from pumice.nn.kernels import cpu, cuda, event_convolution, events
 
-__all__ = ["cpu", "cuda", "events"]
+__all__ = ["cpu", "cuda", "event_convolution", "events"]
 
 
 def __getattr__(name: str) -> Any:

@@ -45,7 +45,8 @@ def compress(
         bits: The same memory as int32, where a group of zeros is found by "or".
         strides: How far samples are apart in x, and rows.
         width: Numbers in a row.
-        pointers: Receives them, (batch, rows + 1); `TOO_MANY` at the end of a sample that does not fit.
+        pointers: Receives them, (batch, rows + 1); `TOO_MANY` at the end of a sample that does not fit, the last that
+            is looked at.
         columns: Receives each spike's place in its row; its second axis is a row more than a sample may have.
         values: Receives each spike's value.
     """
@@ -58,7 +59,7 @@ def compress(
         for r in range(rows):
             if n + size > most:
                 pointers[b, rows] = TOO_MANY
-                break
+                return
             row, found = np.uintp(b * strides[0] + r * strides[1]), np.uintp(0)
             for first in range(np.uintp(0), in_groups, np.uintp(GROUP)):
                 union = np.int32(0)

@@ -88,13 +88,19 @@ def _integrated(first: int, size: int, x: Array, keep: Array, state: Array, scal
         n[i] = np.int32(state[first + i] * scale)
         n[WIDE + i] = _is_nan(state[first + i]) | (_size(n[i]) & BEYOND_CURRENT)
     # Flat arrays and unsigned indices: slices count references, and signed indices may mean "from the end".
-    unit, x_, y_ = np.float32(1) / scale, x.reshape(-1), y.reshape(-1)
+    unit, x_, y_, leaks = np.float32(1) / scale, x.reshape(-1), y.reshape(-1), keep.any()
     for t in range(len(x)):
         at = np.uintp(t * x.shape[1] + first)
-        for i in range(np.uintp(size)):
-            n[i] = _leak(n[i], n[KEPT + i]) + np.int32(x_[at + i] * scale)
-            n[WIDE + i] |= (_size(n[i]) & BEYOND_CURRENT) | _nan_bits(x_[at + i])
-            y_[at + i] = np.float32(n[i]) * unit
+        if leaks:
+            for i in range(np.uintp(size)):
+                n[i] = _leak(n[i], n[KEPT + i]) + np.int32(x_[at + i] * scale)
+                n[WIDE + i] |= (_size(n[i]) & BEYOND_CURRENT) | _nan_bits(x_[at + i])
+                y_[at + i] = np.float32(n[i]) * unit
+        else:  # the common neuron without a memory of its current, in a third of the time
+            for i in range(np.uintp(size)):
+                current = np.int32(x_[at + i] * scale)
+                n[WIDE + i] |= (_size(current) & BEYOND_CURRENT) | _nan_bits(x_[at + i])
+                y_[at + i] = np.float32(current) * unit
     return _none(n[WIDE : WIDE + np.uintp(size)])
 
 

@@ -21,6 +21,7 @@ from pumice.nn.exact import direct_convolution, exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.nn.remade import become_, remade
+from pumice.nn.synapses.sparse_convolution import convolve_events
 from pumice.nn.synapses.sparse_product import FEWEST_OUTPUTS, Events, event_linear
 
 
@@ -263,7 +264,9 @@ def convolve_steps(
         y = convolve_by_product(images.movedim(1, -1), kernel, stride, padding, dilation, groups)
         return slayer_order(y.unflatten(0, steps_and_batch))
     with direct_convolution():
-        y = F.conv2d(images, kernel, None, stride, padding, dilation, groups)
+        whole = groups == 1 and tuple(dilation) == (1, 1)
+        found = convolve_events(images, kernel, stride, padding) if whole else None
+        y = F.conv2d(images, kernel, None, stride, padding, dilation, groups) if found is None else found
     return slayer_order(y.movedim(1, -1).unflatten(0, steps_and_batch))
 
 

@@ -143,7 +143,7 @@ class _Either(torch.autograd.Function):
 
 
 def event_linear(x: torch.Tensor, weight: torch.Tensor, found: Events) -> torch.Tensor:
-    """`EventLinear`, with a node for each gradient: torch asks a function of ours for both where it wants one.
+    """`EventLinear`, with a node for each gradient.
 
     Example:
         >>> x, weight = torch.zeros(1, 2, 20), torch.ones(3, 2)
@@ -151,10 +151,22 @@ def event_linear(x: torch.Tensor, weight: torch.Tensor, found: Events) -> torch.
         >>> event_linear(x, weight, Events.find(x))[3].tolist()
         [[2.0, 2.0, 2.0]]
     """
+    return node_for_each_gradient(EventLinear, x, weight, found)
+
+
+def node_for_each_gradient(function: Any, x: torch.Tensor, weight: torch.Tensor, found: Any) -> torch.Tensor:
+    """A product's result: torch asks a function of ours for both gradients where it wants one.
+
+    Args:
+        function: `EventLinear`, or one with the same arguments.
+        x: Spikes.
+        weight: What they are multiplied by.
+        found: The spikes that are not zero.
+    """
     if not (torch.is_grad_enabled() and x.requires_grad and weight.requires_grad):
-        return cast(torch.Tensor, EventLinear.apply(x, weight, found))
-    of_x = EventLinear.apply(x, weight.detach(), found)
-    return cast(torch.Tensor, _Either.apply(of_x, EventLinear.apply(x.detach(), weight, found, of_x.detach())))
+        return cast(torch.Tensor, function.apply(x, weight, found))
+    of_x = function.apply(x, weight.detach(), found)
+    return cast(torch.Tensor, _Either.apply(of_x, function.apply(x.detach(), weight, found, of_x.detach())))
 
 
 def _multiply(

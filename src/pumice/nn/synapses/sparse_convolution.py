@@ -1,0 +1,193 @@
+"""Convolutions fed by few spikes: sums over them only."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from pumice.nn import kernels
+from pumice.nn.kernels.threads import parallel_for
+from pumice.nn.synapses.sparse_product import Compressed, node_for_each_gradient
+
+MOST = 1 / 6
+"""Share of inputs that spike above which a dense convolution may be as fast (measured on two cores with AVX2)."""
+
+LEAST_PRODUCTS = 16_000_000
+"""Of a dense convolution; below it there is little to gain, and the loops would have to be compiled."""
+
+GROUP = 16
+"""Images whose sums for a weight's gradient are added up in float32."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Sizes of a convolution without dilation and groups.
+
+    Attributes:
+        image: Height, width and channels of the input.
+        kernel: Height and width, like the next two.
+        stride: Of the kernel.
+        padding: Zeros.
+        out_channels: Channels of the output.
+    """
+
+    image: tuple[int, int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    out_channels: int
+
+    @property
+    def out(self) -> tuple[int, int]:
+        """Height and width of the output."""
+        sizes = zip(self.image, self.kernel, self.stride, self.padding, strict=False)
+        height, width = ((n + 2 * p - k) // s + 1 for n, k, s, p in sizes)
+        return height, width
+
+    @property
+    def taps(self) -> int:
+        """Outputs of a row that one input reaches, at most."""
+        return -(-self.kernel[1] // self.stride[1])
+
+    def table(self, weight: torch.Tensor) -> torch.Tensor:
+        """Weights (out, in, height, width) as `kernels.event_convolution` takes them, 0 where there is no tap."""
+        whole = F.pad(weight, (0, self.taps * self.stride[1] - self.kernel[1])).unflatten(3, (self.taps, -1))
+        return whole.flip(3).permute(4, 2, 1, 3, 0).contiguous()
+
+    def weight(self, table: torch.Tensor) -> torch.Tensor:
+        """The inverse of `table`."""
+        whole = table.permute(4, 2, 1, 3, 0).flip(3).flatten(3)
+        return whole[..., : self.kernel[1]].contiguous()
+
+
+@cache
+def _places(geometry: Geometry) -> tuple[Any, Any]:
+    """`reached` and `rows` of `kernels.event_convolution`."""
+    (height, width, channels), (n_rows, n_columns) = geometry.image, geometry.out
+    taps, wide = geometry.taps, geometry.out_channels
+    of_row = channels * taps * wide  # weights of a kernel's row, in one phase
+    last, phase = np.divmod(np.arange(width) + geometry.padding[1], geometry.stride[1])
+    fewest, most = np.maximum(0, last - n_columns + 1), np.minimum(taps - 1, last)
+    weights = phase * geometry.kernel[0] * of_row + (taps - 1 - most) * wide
+    per_column = (last - most) * wide, weights, np.maximum(0, most - fewest + 1) * wide
+    reached = np.repeat(np.stack(per_column), channels, axis=1)
+    reached[1] += np.tile(np.arange(channels) * taps * wide, width)
+    last, phase = np.divmod(np.arange(height)[:, None] + geometry.padding[0], geometry.stride[0])
+    tap = np.arange(-(-geometry.kernel[0] // geometry.stride[0]))
+    row, y = phase + geometry.stride[0] * tap, last - tap
+    is_there = (row < geometry.kernel[0]) & (y >= 0) & (y < n_rows)
+    rows = np.stack([np.where(is_there, y * n_columns * wide, -1), np.where(is_there, row * of_row, 0)], axis=1)
+    return reached.astype(np.uintp), rows
+
+
+@dataclass(frozen=True, eq=False)
+class ImageEvents:
+    """The spikes of images, and the convolution that takes them.
+
+    Attributes:
+        spikes: A sample is an image, its rows are the image's, of (width, channel).
+        geometry: Of the convolution.
+    """
+
+    spikes: Compressed
+    geometry: Geometry
+
+    @classmethod
+    def find(cls, images: torch.Tensor, geometry: Geometry) -> ImageEvents | None:
+        """The spikes in images (n, channel, height, width) with channels last in memory; None if they are many.
+
+        Example:
+            >>> images = torch.zeros(1, 3, 8, 8).contiguous(memory_format=torch.channels_last)
+            >>> images[0, 1, 2, 5] = 2
+            >>> found = ImageEvents.find(images, Geometry((8, 8, 3), (3, 3), (1, 1), (0, 0), 4))
+            >>> found.spikes.columns[0, 0], found.spikes.values[0, 0]
+            (16, 2.0)
+        """
+        (height, width, channels), flat = geometry.image, images.detach().movedim(1, -1).reshape(-1)
+        size, row = height * width * channels, width * channels
+        found = Compressed.empty(len(images), height, int(2 * MOST * size) + row)
+        bits = flat.view(torch.int32).numpy()
+        parallel_for(kernels.events.compress, len(images), flat.numpy(), bits, (size, row), row, *found.arrays())
+        counts = found.pointers[:, -1]
+        if np.any(counts == kernels.events.TOO_MANY) or counts.sum() > MOST * flat.numel():
+            return None
+        return cls(found, geometry)
+
+
+class EventConv(torch.autograd.Function):
+    """The convolution of images (n, channel, height, width), channels last in memory, of which few are not zero.
+
+    The order of the sums is that of a dense convolution by rows, columns and channels of the kernel; where weights
+    are multiples of 2/64 and spikes whole numbers, no order matters (see `sparse_product.EventLinear`).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, images: torch.Tensor, weight: torch.Tensor, found: ImageEvents, known: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """As the class says; `known` is the result, if another node has it already."""
+        ctx.found = found
+        ctx.save_for_backward(images, weight)
+        if known is not None:
+            return known.view_as(known)
+        geometry = found.geometry
+        out = weight.new_empty(len(images), *geometry.out, len(weight))
+        table = geometry.table(weight.detach()).view(-1).numpy()
+        arrays = *found.spikes.arrays(), *_places(geometry), table, out.flatten(1).numpy()
+        parallel_for(kernels.event_convolution.convolve, len(images), *arrays)
+        return out.movedim(-1, 1)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Gradients of the arguments: of the images as torch computes it."""
+        images, weight = ctx.saved_tensors
+        geometry, g_x, g_weight = ctx.found.geometry, None, None
+        if ctx.needs_input_grad[0]:
+            rest = None, geometry.stride, geometry.padding, (1, 1), False, (0, 0), 1, (True, False, False)
+            g_x = torch.ops.aten.convolution_backward(grads[0], images, weight, *rest)[0]
+        if ctx.needs_input_grad[1]:
+            g = grads[0].movedim(1, -1).contiguous().flatten(1).numpy()
+            table = geometry.table(weight.detach())
+            sums = np.empty((-(-len(images) // GROUP), table.numel()), np.float32)
+            arrays = *ctx.found.spikes.arrays(), *_places(geometry), g, sums
+            parallel_for(kernels.event_convolution.correlate, len(sums), GROUP, *arrays)
+            total = torch.from_numpy(sums.sum(0, dtype=np.float64).astype(np.float32))
+            g_weight = geometry.weight(total.view(table.shape))
+        return g_x, g_weight, None, None
+
+
+def convolve_events(
+    images: torch.Tensor, weight: torch.Tensor, stride: tuple[int, ...], padding: tuple[int, ...]
+) -> torch.Tensor | None:
+    """The convolution of images by sums over their spikes; None where a dense one is as good, or is needed.
+
+    A weight that is not finite must show, wherever it is, and is multiplied by zeros, too.
+
+    Args:
+        images: (n, channel, height, width), channels last in memory.
+        weight: (out, channel, height, width).
+        stride: (height, width), like the next.
+        padding: Zeros.
+
+    Example:
+        >>> convolve_events(torch.ones(1, 1, 4, 4), torch.ones(1, 1, 3, 3), (1, 1), (0, 0)) is None
+        True
+    """
+    plain = images.device.type == weight.device.type == "cpu" and images.dtype == weight.dtype == torch.float32
+    if not plain or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+        return None
+    _, channels, height, width = images.shape
+    sizes = (height, width, channels), tuple(weight.shape[2:]), tuple(stride), tuple(padding), len(weight)
+    geometry = Geometry(*sizes)  # type: ignore[arg-type]
+    products = len(images) * math.prod(geometry.out) * weight.numel()
+    if products < LEAST_PRODUCTS or not math.isfinite(weight.detach().sum().item()):
+        return None
+    found = ImageEvents.find(images, geometry)
+    return None if found is None else node_for_each_gradient(EventConv, images, weight, found)

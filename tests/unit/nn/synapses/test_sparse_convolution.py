@@ -1,0 +1,149 @@
+"""Convolutions over spikes only, against torch's; weights and gradients are whole numbers, so that all is exact."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from pumice.nn import kernels
+from pumice.nn.synapses import slayer, sparse_convolution
+from pumice.nn.synapses.sparse_convolution import convolve_events
+
+GEOMETRIES = [  # channels in and out, height, width, kernel, stride, padding
+    (2, 16, 12, 12, (3, 3), (2, 2), (1, 1)),
+    (1, 3, 14, 9, (5, 3), (1, 2), (0, 1)),
+    (3, 5, 11, 16, (2, 4), (3, 3), (1, 2)),
+    (4, 8, 9, 9, (1, 1), (2, 2), (0, 0)),
+    (4, 8, 8, 6, (3, 3), (2, 1), (2, 2)),
+    (3, 1, 6, 7, (3, 3), (1, 1), (0, 0)),
+    (2, 4, 9, 10, (2, 2), (3, 4), (0, 0)),
+    (2, 4, 5, 3, (3, 3), (1, 1), (0, 0)),
+]
+
+
+@pytest.fixture(autouse=True)
+def small_inputs_too(monkeypatch):
+    monkeypatch.setattr(sparse_convolution, "LEAST_PRODUCTS", 0)
+
+
+def case(channels, out, height, width, kernel):
+    """Images with spikes of 1, 2 or 3, and a weight."""
+    torch.manual_seed(0)
+    images = (torch.rand(37, height, width, channels) < 0.05) * torch.randint(1, 4, (37, height, width, channels))
+    weight = torch.randint(-9, 10, (out, channels, *kernel)).float().requires_grad_()
+    return images.float().movedim(-1, 1).requires_grad_(), weight
+
+
+def respond(y, images, weight):
+    torch.manual_seed(1)
+    slopes = torch.randint(-4, 5, y.shape).float()
+    return y, *torch.autograd.grad(y, [images, weight], slopes, retain_graph=True)
+
+
+def differing(geometry):
+    """What is not torch's."""
+    *sizes, stride, padding = geometry
+    images, weight = case(*sizes)
+    ours = respond(convolve_events(images, weight, stride, padding), images, weight)
+    theirs = respond(F.conv2d(images, weight, None, stride, padding), images, weight)
+    names = ("sums", "images", "weight")
+    return {name for name, a, b in zip(names, ours, theirs, strict=True) if not torch.equal(a, b)}
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_sums_and_gradients_are_those_of_a_dense_convolution(geometry):
+    assert not differing(geometry)
+
+
+@pytest.mark.parametrize(
+    ("defect", "shows"),
+    [
+        (lambda reached, rows: (np.add(reached, [[0], [1], [0]]), rows), {"sums", "weight"}),
+        (lambda reached, rows: (reached, rows * [[[1], [0]]]), {"sums", "weight"}),
+        (lambda reached, rows: (reached * [[1], [1], [0]], rows), {"sums", "weight"}),
+    ],
+    ids=["weights one place off", "first row of the kernel everywhere", "no outputs"],
+)
+def test_planted_defects_show(defect, shows, monkeypatch):
+    places = sparse_convolution._places
+    monkeypatch.setattr(
+        sparse_convolution,
+        "_places",
+        lambda g: tuple(a.astype(b.dtype) for a, b in zip(defect(*places(g)), places(g), strict=True)),
+    )
+    assert differing(GEOMETRIES[4]) == shows
+
+
+@pytest.mark.parametrize(("dilation", "groups", "taken"), [((1, 1), 1, True), ((2, 1), 1, False), ((1, 1), 2, False)])
+def test_layers_convolve_spikes_where_kernels_are_whole(dilation, groups, taken, monkeypatch):
+    seen, found = [], slayer.convolve_events
+    monkeypatch.setattr(slayer, "convolve_events", lambda *args: seen.append(found(*args)) or seen[-1])
+    x, weight = (torch.rand(2, 4, 8, 8, 5) < 0.05).float(), torch.randint(-9, 10, (6, 4 // groups, 3, 3)).float()
+    y = slayer.convolve_steps(x, weight, dilation=dilation, groups=groups)
+    wanted = F.conv2d(x.movedim(-1, 0).flatten(0, 1), weight, None, 1, 0, dilation, groups)
+    assert torch.equal(y.movedim(-1, 0).flatten(0, 1), wanted)
+    assert [product is not None for product in seen] == [True] * taken
+
+
+def test_a_gradient_alone_takes_no_work_for_the_other(monkeypatch):
+    images, weight = case(*GEOMETRIES[0][:5])
+    y, seen, correlate = convolve_events(images, weight, (1, 1), (0, 0)), [], kernels.event_convolution.correlate
+    monkeypatch.setattr(kernels.event_convolution, "correlate", lambda *a: seen.append("weight") or correlate(*a))
+    backward = torch.ops.aten.convolution_backward
+    monkeypatch.setattr(torch.ops.aten, "convolution_backward", lambda *a: seen.append("images") or backward(*a))
+    torch.autograd.grad(y, images, torch.ones_like(y), retain_graph=True)
+    assert seen == ["images"]
+    torch.autograd.grad(y, weight, torch.ones_like(y))
+    assert set(seen[1:]) == {"weight"}
+
+
+def spikes_everywhere(images, weight):
+    return torch.ones_like(images), weight
+
+
+def one_image_full(images, weight):
+    images = images.detach().clone()
+    images[-1] = 1
+    return images, weight
+
+
+def infinite_weight(images, weight):
+    weight = weight.detach().clone()
+    weight[0, 0, 0, 0] = torch.inf
+    return images, weight
+
+
+def half_precision(images, weight):
+    return images.bfloat16(), weight.bfloat16()
+
+
+@pytest.mark.parametrize("change", [spikes_everywhere, one_image_full, infinite_weight, half_precision])
+def test_elsewhere_torch_convolves(change):
+    images, weight = case(*GEOMETRIES[0][:5])
+    assert convolve_events(images, weight, (1, 1), (0, 0)) is not None
+    assert convolve_events(*change(images, weight), (1, 1), (0, 0)) is None
+
+
+def test_small_products_and_autocast_are_torchs(monkeypatch):
+    images, weight = case(*GEOMETRIES[0][:5])
+    with torch.autocast("cpu"):
+        assert convolve_events(images, weight, (1, 1), (0, 0)) is None
+    products = 37 * 10 * 10 * weight.numel()
+    for least, is_taken in ((products, True), (products + 1, False)):
+        monkeypatch.setattr(sparse_convolution, "LEAST_PRODUCTS", least)
+        assert (convolve_events(images, weight, (1, 1), (0, 0)) is not None) == is_taken
+
+
+def test_the_result_does_not_depend_on_the_number_of_threads():
+    images, weight = case(*GEOMETRIES[0][:5])
+    weight = torch.randn_like(weight).requires_grad_()
+    seen, threads = [], torch.get_num_threads()
+    try:
+        for n in (1, 3):
+            torch.set_num_threads(n)
+            y = convolve_events(images, weight, (2, 2), (1, 1))
+            torch.manual_seed(1)
+            seen.append((y, *torch.autograd.grad(y, weight, torch.randn(y.shape))))
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(a, b) for a, b in zip(*seen, strict=True))

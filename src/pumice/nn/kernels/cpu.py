@@ -25,7 +25,6 @@ __all__ = [
 ]  # fmt: skip
 
 NONE = np.empty(0, np.float32)
-GIVEN = surrogates.KINDS[surrogates.GIVEN]
 
 
 def integrate_forward(
@@ -133,7 +132,7 @@ def surrogate_backward(
     g: torch.Tensor,
 ) -> None:
     """See `surrogate.surrogate_backward`; tensors contiguous, of any shape."""
-    numbers = np.float32(threshold), np.float32(scale), surrogates.KINDS.index(kind), np.float32(a), np.float32(b)
+    numbers = np.float32(threshold), np.float32(scale), surrogates.of_kernel(kind, a, b)
     arrays = g_s.view(-1).numpy(), v.view(-1).numpy(), *numbers, g.view(-1).numpy()
     parallel_for(surrogates.surrogate_backward, g.numel(), *arrays, grain=GRAIN)
 
@@ -142,7 +141,7 @@ def stbp_backward(
     g_s: torch.Tensor, v: torch.Tensor, tau: torch.Tensor, threshold: float, detached: bool, g: torch.Tensor
 ) -> None:
     """See `stbp.lif_backward`, of a surrogate that is given in g; tensors contiguous, (time, ...)."""
-    stbp_backward_of(g_s, v, tau, threshold, 1.0, GIVEN, 1.0, 1.0, detached, g)
+    stbp_backward_of(g_s, v, tau, threshold, 1.0, surrogates.GIVEN, 1.0, 1.0, detached, g)
 
 
 def stbp_backward_of(
@@ -159,7 +158,7 @@ def stbp_backward_of(
 ) -> None:
     """See `stbp.lif_backward`; tensors contiguous, (time, ...), and one tau."""
     steps, keep = len(g), tau.float().view(-1).numpy()
-    numbers = np.float32(threshold), np.float32(scale), surrogates.KINDS.index(kind), np.float32(a), np.float32(b)
+    numbers = np.float32(threshold), np.float32(scale), surrogates.of_kernel(kind, a, b)
     g_s_, v_, g_ = (tensor.view(steps, -1).numpy() for tensor in (g_s, v, g))
     reset = stbp.DETACHED if detached else stbp.FOLLOWED
     parallel_for(stbp.lif_backward, g_.shape[1], g_s_, v_, keep, *numbers, reset, g_, grain=GRAIN)

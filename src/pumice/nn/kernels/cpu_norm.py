@@ -225,7 +225,7 @@ def normed_backward(
     """
     channels, found = stats.shape[1], stats.numpy()
     groups = Groups.of(len(y), y.shape[1], channels)
-    numbers = np.float32(threshold), surrogates.KINDS.index(kind), np.float32(a), np.float32(b)
+    numbers = np.float32(threshold), surrogates.of_kernel(kind, a, b)
     arrays = g_s.numpy(), v.numpy(), y.numpy(), keep_v.numpy()
     rule = stbp.RESETS.index(reset), groups.row(found[0]), out.numpy()
     sums = groups.per_channel(normed.voltage_backward, *arrays, *numbers, *rule)

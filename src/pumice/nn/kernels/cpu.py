@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -24,7 +26,10 @@ __all__ = [
     "surrogate_backward",
 ]  # fmt: skip
 
-NONE = np.empty(0, np.float32)
+
+def _unless_empty(x: torch.Tensor) -> Any:
+    """Its array; None, which loops are compiled without, for a tensor that stands for one that there is not."""
+    return x.numpy() if x.numel() else None
 
 
 def integrate_forward(
@@ -51,16 +56,15 @@ def cuba_forward(
 ) -> None:
     """See `cuba.cuba_forward`."""
     numbers = np.float32(scale), np.float32(threshold), np.float32(resets_at), graded
-    inputs = x.numpy(), keep_u.numpy(), keep_v.numpy(), state_u.numpy(), state_v.numpy(), NONE, NONE
-    outs = u.numpy(), v.numpy(), s.numpy()
+    inputs = x.numpy(), _unless_empty(keep_u), keep_v.numpy(), state_u.numpy(), state_v.numpy(), None, None
+    outs = _unless_empty(u), v.numpy(), s.numpy()
     in_narrowest(narrow.cuba_forward, cuba.cuba_forward, x.shape[1], scale, *inputs, *numbers, *outs)
 
 
 def integrate_backward(g: torch.Tensor, keep: torch.Tensor, y: torch.Tensor, g_decay: torch.Tensor) -> None:
     """See `cuba.integrate_backward`."""
-    parallel_for(
-        cuba.integrate_backward, g.shape[1], g.numpy(), keep.numpy(), y.numpy(), g_decay.numpy(), grain=GRAIN
-    )
+    of_decay = (y.numpy(), g_decay.numpy()) if y.numel() else (None, None)
+    parallel_for(cuba.integrate_backward, g.shape[1], g.numpy(), keep.numpy(), *of_decay, grain=GRAIN)
 
 
 def changes(values: torch.Tensor, threshold: float, sent: torch.Tensor) -> None:

@@ -75,7 +75,9 @@ def integrate_forward(
             written of it is worthless.
     """
     # Flat arrays and unsigned indices: slices count references, and signed indices may mean "from the end".
-    unit, x_, y_, leaks = np.float32(1) / scale, x.reshape(-1), y.reshape(-1), keep.any()
+    unit, x_, y_, leaks = np.float32(1) / scale, x.reshape(-1), y.reshape(-1), False
+    for channel in range(len(keep)):
+        leaks |= keep[channel] != 0
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
         n = np.empty(3 * BLOCK, np.int32)  # the integer, what is kept of it, what was too wide

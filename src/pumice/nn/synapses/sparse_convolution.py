@@ -18,7 +18,7 @@ from pumice.nn.synapses.sparse_product import Compressed, node_for_each_gradient
 MOST = 1 / 6
 """Share of inputs that spike above which a dense convolution may be as fast (measured on two cores with AVX2)."""
 
-LEAST_PRODUCTS = 20_000_000
+LEAST_PRODUCTS = 50_000_000
 """Of a dense convolution; below it there is little to gain, and the loops would have to be compiled first."""
 
 GROUP = 16

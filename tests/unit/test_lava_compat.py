@@ -119,6 +119,31 @@ def test_lava_imports_after_a_start_method_was_chosen():
     assert out == "spawn"
 
 
+def test_a_collection_says_that_it_has_no_such_member_as_python_expects():
+    """Its AssertionError, which Lava's users may catch, ended `hasattr`, and on Python 3.13 unittest.mock."""
+    out = python("""
+        from unittest.mock import Mock
+        import pumice
+        from lava.magma.core.process.process import AbstractProcess
+        from lava.magma.core.process.variable import Var
+        class Process(AbstractProcess):
+            def __init__(self):
+                super().__init__()
+                self.v = Var((1,))
+        variables = Process().vars
+        Mock(spec_set=Process())
+        print(hasattr(variables, "v"), hasattr(variables, "w"))
+        try:
+            variables.w
+        except AssertionError as error:
+            print(error)
+    """)
+    assert out.splitlines() == [
+        "True False",
+        "'w' is not a member of 'Var' collection of process 'Process_0::Process'",
+    ]
+
+
 def test_install_is_idempotent():
     lava_compat.install()
     before = list(sys.meta_path)

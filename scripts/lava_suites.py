@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 import pumice  # noqa: F401  -- its import hook
 
 
@@ -17,7 +19,8 @@ def pytest_unconfigure(config):
     for process in multiprocessing.active_children():  # failed tests leave some, and exit would wait for them
         process.kill()
     sys.stdout.flush()
-    os._exit(0)
+    status = config.pluginmanager.get_plugin("session").exitstatus
+    os._exit(0 if status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) else status)
 
 
 def _timed_out(report):

@@ -5,8 +5,8 @@ refuses, since a dataclass has no hash. So, while that one module executes, the 
 class a hash, which is taken away again once the module is complete: its classes end up exactly as on Python 3.10. No
 file is changed and nothing outside the module is touched, so every other dataclass is left alone.
 
-NumPy 2: four modules name what NumPy has renamed since (`reshape(newshape=)`, `trapz`), take `int()` of an array of
-one element, or compute with parameters of a convolution as 8-bit integers, which overflow at 128 (NEP 50). As they
+NumPy 2: five modules name what NumPy has renamed since (`reshape(newshape=)`, `trapz`), take an array of one element
+for a number, or compute with parameters of a convolution as 8-bit integers, which overflow at 128 (NEP 50). As they
 are loaded, these places are rewritten to mean what they meant under NumPy 1; NumPy itself is not touched.
 
 Python >= 3.13: `unittest.mock` asks every attribute of an object whether it wraps another, and the collections of a
@@ -268,6 +268,11 @@ class _Numpy2(ast.NodeTransformer):
         node.attr = "trapezoid" if node.attr == "trapz" else node.attr
         return self.generic_visit(node)
 
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        if ast.unparse(node.targets[0]) == "alloc_signal[0]":
+            node.value = ast.Call(ast.Name(self._of_ours(integer), ast.Load()), [node.value], [])
+        return self.generic_visit(node)
+
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if isinstance(node.func, ast.Name) and node.func.id == "int":
             node.func.id = self._of_ours(integer)
@@ -318,6 +323,7 @@ _LOADERS: dict[str, type[SourceFileLoader]] = {
     "lava.magma.core.process.process": _CollectionLoader,
     "lava.proc.conv.utils": _ConvolutionLoader,
     "lava.magma.core.process.ports.ports": _Numpy2Loader,
+    "lava.proc.clp.nsm.models": _Numpy2Loader,
     "lava.lib.dl.netx.hdf5": _Numpy2Loader,
     "lava.lib.dl.slayer.object_detection.boundingbox.metrics": _Numpy2Loader,
     "lava.lib.dl.slayer.object_detection": _OnDemandLoader,

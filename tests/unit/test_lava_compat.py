@@ -222,11 +222,14 @@ def test_lava_dls_object_detection_is_imported_when_it_is_used():
 
 
 def test_names_of_numpy_1_are_rewritten():
-    tree = ast.parse("a = int(b[0]) + np.trapz(c)\nd = partial(np.reshape, newshape=e)\ndef conv(x, w, s): return s")
+    tree = ast.parse(
+        "a = int(b[0]) + np.trapz(c)\nd = partial(np.reshape, newshape=e)\nalloc_signal[0] = f\ndef conv(x, w, s): return s"
+    )
     numpy2 = lava_compat._Numpy2()
     assert ast.unparse(numpy2.visit(tree)).splitlines() == [
         "a = _pumice_integer(b[0]) + np.trapezoid(c)",
         "d = partial(np.reshape, shape=e)",
+        "alloc_signal[0] = _pumice_integer(f)",
         "",
         "@_pumice_with_python_numbers",
         "def conv(x, w, s):",
@@ -274,6 +277,13 @@ def in_lava(tmp_path_factory):
         parameters = [np.array(v, np.int8) for v in ((3, 1), (2, 1), (1, 0), (2, 1), 2)]
         y = utils.conv(x, weight, *parameters)
         print(y.shape, y.sum(), y.dtype)
+        from types import SimpleNamespace
+        from lava.proc.clp.nsm.models import PyAllocatorModel
+        allocator = PyAllocatorModel({{}})
+        allocator.trigger_in = SimpleNamespace(recv=lambda: np.array([1]))
+        allocator.allocate_out = SimpleNamespace(shape=(2,), send=print)
+        allocator.next_alloc_id = np.array([3])
+        allocator.run_spk()
         print(round(float(metrics.compute_ap(np.array([0.5, 1.0]), np.array([1.0, 0.5]))), 3))
     """)
         .partition("user: ")[2]
@@ -285,6 +295,7 @@ def test_lava_computes_on_this_numpy_as_on_numpy_1(in_lava):
     lines = in_lava[2:]
     assert lines[:2] == ["(2, 3) (6,)", "{'weight': 3, 'bias': -2}"]
     assert lines[2] == "(99, 3, 2) 115440 int32"
+    assert "[3 0]" in lines
     assert lines[-1] == "0.515"
 
 

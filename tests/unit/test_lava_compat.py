@@ -222,9 +222,8 @@ def test_lava_dls_object_detection_is_imported_when_it_is_used():
 
 
 def test_names_of_numpy_1_are_rewritten():
-    tree = ast.parse(
-        "a = int(b[0]) + np.trapz(c)\nd = partial(np.reshape, newshape=e)\nalloc_signal[0] = f\ndef conv(x, w, s): return s"
-    )
+    lines = ["a = int(b[0]) + np.trapz(c)", "d = partial(np.reshape, newshape=e)", "alloc_signal[0] = f"]
+    tree = ast.parse("\n".join([*lines, "def conv(x, w, s): return s"]))
     numpy2 = lava_compat._Numpy2()
     assert ast.unparse(numpy2.visit(tree)).splitlines() == [
         "a = _pumice_integer(b[0]) + np.trapezoid(c)",

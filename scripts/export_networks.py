@@ -4,6 +4,8 @@ Nothing else writes there. Run: uv run python scripts/export_networks.py [--data
 From the networks as they are, without training: --renew writes certificates and seals anew, about the same runs;
 --fit puts relays in where no core can hold a population (passes.split_fan_in), held to the network before on the
 reference, fast and Lava; --plans writes the row of `pumice plan` in the cards, --metrics that of `pumice metrics`.
+--card FILE.net writes the card of a network that a GPU trained (benchmarks/gpu.py), FILE.md, after all test samples
+on fast and some on reference, torch and Lava; of the full-width ResNet-19 that takes an hour or two.
 A training that was interrupted goes on from its checkpoint in runs/exports/. For the spread in a card, see
 scripts/cross_validate.py.
 """
@@ -16,11 +18,14 @@ import sys
 import warnings
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import pumice
-from pumice.data import load_dataset
+from pumice.backends.lava import LavaBackend
+from pumice.data import Dataset, load_dataset
+from pumice.data.recipe import DataRecipe, recorded_test
 from pumice.ir import Certificate, Graph, latencies, recorded_samples
 from pumice.pipeline import PipelineResult, run_pipeline
 from pumice.planner.remedy import fit_cores
@@ -28,25 +33,26 @@ from pumice.planner.text import as_line
 from pumice.train import PRESETS, EpochRecord, load_checkpoint
 from pumice.train.cross_validate import FoldResult, spread
 
-FOLDER = Path(__file__).parents[1] / "netx_exports"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "netx_exports"
 NETWORKS = (
     *("digits", "digits-resnet", "digits-stmixer"),
     *("mnist", "mnist-hm2bp", "mnist-hm2bp-cnn", "mnist-stmixer", "nmnist"),
     *("fsdd", "fsdd-delays"),
     *("cifar10-resnet", "cifar10-stmixer", "cifar10-resnet19"),
 )
-CHECKPOINTS = Path(__file__).parents[1] / "runs/exports"
+CHECKPOINTS = ROOT / "runs/exports"
 LARGE = 1000
 """Test samples from which on the fast backend runs them all."""
-LAVA_SAMPLES = {"cifar10-resnet": 20, "cifar10-stmixer": 20, "cifar10-resnet19": 0}
-"""How many test samples run on Lava; 100 of the others. A step of the largest takes Lava minutes."""
+LAVA_SAMPLES = {"cifar10-resnet": 20, "cifar10-stmixer": 20, "cifar10-resnet19": 20}
+"""How many test samples run on Lava; 100 of the others."""
 
 METRICS = "| NeuroBench's metrics (`pumice metrics`) |"
 PLAN = "| on a Loihi 2, estimated (`pumice plan`) |"
 
 CARD = """# {name}
 
-A spiking network in NetX HDF5, with a certificate: `pumice verify netx_exports/{name}/network.net` holds any backend
+A spiking network in NetX HDF5, with a certificate: `pumice verify {path}` holds any backend
 to a recorded run of {certificate_samples} samples.
 
 | | |
@@ -57,12 +63,11 @@ to a recorded run of {certificate_samples} samples.
 | split | {n_train} samples to train with, {n_test} held back |
 | accuracy, real numbers | {accuracy_float:.2f} % of the held-back samples |
 | accuracy, this file | {accuracy_deployed:.2f} % of the held-back samples |
-| exactness | {backend} and deployed torch network on all {n_test}, {lava}: \
-{compared:,} integers compared, {differing} differ |
+| exactness | {exactness} |
 {folds}| read-out | {readout} |
 {plan}
 {metrics}
-| command | `uv run python scripts/export_networks.py {options}{name}` |
+| command | `{command}` |
 | versions | {versions} |
 | SHA-256 | `{sha256}` |
 | licence | network BSD-3-Clause, as the repository; data as stated above |
@@ -72,13 +77,40 @@ versions; elsewhere float sums may round differently and give another, equally g
 """
 
 
-def card(name: str, result: PipelineResult) -> str:
-    dataset, recipe, graph = result.trained.dataset, result.trained.recipe, result.graph
-    low, high = result.trained.encoder.value_range
+def card_of(name: str, result: PipelineResult) -> str:
+    trained, differing = result.trained, result.differing_spikes + result.differing_states
+    lava = f"reference and Lava on {result.lava_samples} back to back" if result.lava_samples else "not on Lava"
+    data_root = "" if trained.recipe.data.dataset == "digits" else "--data-root DIR "
+    return card(
+        result.graph,
+        result.path,
+        command=f"uv run python scripts/export_networks.py {data_root}{name}",
+        recipe=trained.recipe,
+        dataset=trained.dataset,
+        encoder=trained.encoder,
+        accuracies=(result.accuracy_float, result.accuracy_deployed),
+        exactness=f"{result.backend} and deployed torch network on all {len(trained.dataset.test)}, {lava}: "
+        f"{result.compared_values:,} integers compared, {differing} differ",
+    )
+
+
+def card(
+    graph: Graph,
+    path: Path,
+    *,
+    command: str,
+    recipe: DataRecipe,
+    dataset: Dataset,
+    encoder: Any,
+    accuracies: tuple[float, float],
+    exactness: str,
+) -> str:
+    name, (low, high) = graph.info["name"], encoder.value_range
     channel, height, width = dataset.sample_shape
     return CARD.format(
         name=name,
-        options="" if recipe.data.dataset == "digits" else "--data-root DIR ",
+        path=path.relative_to(ROOT),
+        command=command,
         certificate_samples=(len(graph.certificate.x) - graph.latency) // graph.timing.period_steps,
         classes=len(dataset.class_names),
         image=f"{width} x {height} x {channel}",
@@ -90,18 +122,35 @@ def card(name: str, result: PipelineResult) -> str:
         source=dataset.source,
         n_train=len(dataset.train),
         n_test=len(dataset.test),
-        accuracy_float=100 * result.accuracy_float,
-        accuracy_deployed=100 * result.accuracy_deployed,
+        accuracy_float=100 * accuracies[0],
+        accuracy_deployed=100 * accuracies[1],
         folds=cross_validated(name, recipe.data.dataset),
-        backend=result.backend,
-        lava=f"reference and Lava on {result.lava_samples} back to back" if result.lava_samples else "not on Lava",
-        compared=result.compared_values,
-        differing=result.differing_spikes + result.differing_states,
+        exactness=exactness,
         readout=graph.info["readout"],
         plan=plan_row(graph),
         metrics=metrics_row(graph),
         versions=graph.info["versions"],
-        sha256=hashlib.sha256(result.path.read_bytes()).hexdigest(),
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+
+
+def card_of_file(path: Path, data_root: str | None) -> str:
+    graph = pumice.load(path)
+    test = recorded_test(graph, data_root)
+    n = min(LAVA_SAMPLES.get(graph.info["name"], 100), len(test))
+    lava = LavaBackend(in_threads=True, stall_timeout_s=3600)  # a step of large convolutions takes minutes
+    found = pumice.evaluate(graph, test, check={"reference": n, "torch": n, lava: n})  # raises where one differs
+    recipe = test.recipe
+    return card(
+        graph,
+        path,
+        command=f"uv run python scripts/export_networks.py --data-root DIR --card {path.relative_to(ROOT)}",
+        recipe=recipe,
+        dataset=load_dataset(recipe.data.dataset, data_root, **recipe.data_arguments()),
+        encoder=test.encoder,
+        accuracies=(float(graph.info["accuracy_float"]), found.accuracy),
+        exactness=f"fast on all {len(test)}; reference, torch and Lava (its models in threads) on {n} back to back: "
+        f"{sum(found.checked.values()):,} integers compared, 0 differ",
     )
 
 
@@ -223,9 +272,14 @@ def main() -> int:
     parser.add_argument("--data-root", help="folder with the data, for networks whose data are not bundled")
     parser.add_argument("--renew", action="store_true", help="only write certificates and seals anew, runs unchanged")
     parser.add_argument("--metrics", action="store_true", help="only write the cards' row of `pumice metrics` anew")
+    parser.add_argument("--card", type=Path, metavar="FILE.net", help="only write the card of a network, FILE.md")
     parser.add_argument("--plans", action="store_true", help="only write the cards' row of `pumice plan` anew")
     parser.add_argument("--fit", action="store_true", help="only put relays in where no core can hold a population")
     options = parser.parse_args()
+    if options.card:
+        path = options.card.resolve()
+        path.with_suffix(".md").write_text(card_of_file(path, options.data_root), encoding="utf-8")
+        return 0
     for name in options.names or NETWORKS:
         folder = FOLDER / name
         if options.plans or options.metrics:
@@ -260,7 +314,7 @@ def main() -> int:
         if not result.is_exact:
             print(f"{name}: backends differ: {result.summary()}", file=sys.stderr)
             return 1
-        (folder / "CARD.md").write_text(card(name, result), encoding="utf-8")
+        (folder / "CARD.md").write_text(card_of(name, result), encoding="utf-8")
         print(f"{name}: {result.summary()}")
     return 0
 

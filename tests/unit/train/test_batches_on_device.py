@@ -28,7 +28,16 @@ def trained(augment, **data):
 
 @pytest.mark.parametrize(
     "augment",
-    [{}, CROP, FLIP, {**AFFINE, **CROP}, {**ELASTIC, **BETWEEN}, ERASE, {**CROP, **RAND, **ERASE}, {**FLIP, **ERASE, **CROP}],
+    [
+        {},
+        CROP,
+        FLIP,
+        {**AFFINE, **CROP},
+        {**ELASTIC, **BETWEEN},
+        ERASE,
+        {**CROP, **RAND, **ERASE},
+        {**FLIP, **ERASE, **CROP},
+    ],
 )
 def test_equal_those_made_one_by_one(augment):
     run = trained(augment)

@@ -32,13 +32,15 @@ class RecordedTest:
     Attributes:
         name: The dataset's.
         labels: Class of each sample.
+        recipe: What the record says of the data.
+        encoder: Makes a sample's integers.
     """
 
     name: str
     labels: IntArray
-    _recipe: DataRecipe
+    recipe: DataRecipe
+    encoder: Any
     _split: Split
-    _encoder: Any
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -48,15 +50,15 @@ class RecordedTest:
         streams = itertools.chain.from_iterable(
             torch_to_lava(batch)
             for batch in encode(
-                self._encoder, self._split.samples, seed=self._recipe.seed, workers=self._recipe.data.workers
+                self.encoder, self._split.samples, seed=self.recipe.seed, workers=self.recipe.data.workers
             )
         )
-        lengths = None if self._split.lengths is None else self._encoder.own_steps(self._split.lengths)
+        lengths = None if self._split.lengths is None else self.encoder.own_steps(self._split.lengths)
         return zip(streams, self.labels, *(() if lengths is None else (lengths,)), strict=True)
 
     def samples_at(self, indices: Sequence[int]) -> Iterator[tuple[Any, ...]]:
         """The samples of these numbers, which rise; the others are not decoded, unless an encoder draws."""
-        if draws(self._encoder):  # its values depend on the samples before
+        if draws(self.encoder):  # its values depend on the samples before
             wanted = {*indices}
             until_last = itertools.islice(enumerate(self), max(wanted, default=-1) + 1)
             return (sample for number, sample in until_last if number in wanted)
@@ -102,7 +104,7 @@ def recorded_test(
     else:
         dataset = with_whole_training_split(recipe, dataset)
     split = dataset.test.first(limit)
-    return RecordedTest(dataset.name, split.labels, recipe, split, build_encoder(recipe, dataset))
+    return RecordedTest(dataset.name, split.labels, recipe, build_encoder(recipe, dataset), split)
 
 
 def _of_record(record: Any) -> DataRecipe:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -24,8 +26,10 @@ __all__ = [
     "surrogate_backward",
 ]  # fmt: skip
 
-NONE = np.empty(0, np.float32)
-GIVEN = surrogates.KINDS[surrogates.GIVEN]
+
+def _unless_empty(x: torch.Tensor) -> Any:
+    """Its array; None, which loops are compiled without, for a tensor that stands for one that there is not."""
+    return x.numpy() if x.numel() else None
 
 
 def integrate_forward(
@@ -52,16 +56,15 @@ def cuba_forward(
 ) -> None:
     """See `cuba.cuba_forward`."""
     numbers = np.float32(scale), np.float32(threshold), np.float32(resets_at), graded
-    inputs = x.numpy(), keep_u.numpy(), keep_v.numpy(), state_u.numpy(), state_v.numpy(), NONE, NONE
-    outs = u.numpy(), v.numpy(), s.numpy()
+    inputs = x.numpy(), _unless_empty(keep_u), keep_v.numpy(), state_u.numpy(), state_v.numpy(), None, None
+    outs = _unless_empty(u), v.numpy(), s.numpy()
     in_narrowest(narrow.cuba_forward, cuba.cuba_forward, x.shape[1], scale, *inputs, *numbers, *outs)
 
 
 def integrate_backward(g: torch.Tensor, keep: torch.Tensor, y: torch.Tensor, g_decay: torch.Tensor) -> None:
     """See `cuba.integrate_backward`."""
-    parallel_for(
-        cuba.integrate_backward, g.shape[1], g.numpy(), keep.numpy(), y.numpy(), g_decay.numpy(), grain=GRAIN
-    )
+    of_decay = (y.numpy(), g_decay.numpy()) if y.numel() else (None, None)
+    parallel_for(cuba.integrate_backward, g.shape[1], g.numpy(), keep.numpy(), *of_decay, grain=GRAIN)
 
 
 def changes(values: torch.Tensor, threshold: float, sent: torch.Tensor) -> None:
@@ -133,7 +136,7 @@ def surrogate_backward(
     g: torch.Tensor,
 ) -> None:
     """See `surrogate.surrogate_backward`; tensors contiguous, of any shape."""
-    numbers = np.float32(threshold), np.float32(scale), surrogates.KINDS.index(kind), np.float32(a), np.float32(b)
+    numbers = np.float32(threshold), np.float32(scale), surrogates.of_kernel(kind, a, b)
     arrays = g_s.view(-1).numpy(), v.view(-1).numpy(), *numbers, g.view(-1).numpy()
     parallel_for(surrogates.surrogate_backward, g.numel(), *arrays, grain=GRAIN)
 
@@ -142,7 +145,7 @@ def stbp_backward(
     g_s: torch.Tensor, v: torch.Tensor, tau: torch.Tensor, threshold: float, detached: bool, g: torch.Tensor
 ) -> None:
     """See `stbp.lif_backward`, of a surrogate that is given in g; tensors contiguous, (time, ...)."""
-    stbp_backward_of(g_s, v, tau, threshold, 1.0, GIVEN, 1.0, 1.0, detached, g)
+    stbp_backward_of(g_s, v, tau, threshold, 1.0, surrogates.GIVEN, 1.0, 1.0, detached, g)
 
 
 def stbp_backward_of(
@@ -159,7 +162,7 @@ def stbp_backward_of(
 ) -> None:
     """See `stbp.lif_backward`; tensors contiguous, (time, ...), and one tau."""
     steps, keep = len(g), tau.float().view(-1).numpy()
-    numbers = np.float32(threshold), np.float32(scale), surrogates.KINDS.index(kind), np.float32(a), np.float32(b)
+    numbers = np.float32(threshold), np.float32(scale), surrogates.of_kernel(kind, a, b)
     g_s_, v_, g_ = (tensor.view(steps, -1).numpy() for tensor in (g_s, v, g))
     reset = stbp.DETACHED if detached else stbp.FOLLOWED
     parallel_for(stbp.lif_backward, g_.shape[1], g_s_, v_, keep, *numbers, reset, g_, grain=GRAIN)

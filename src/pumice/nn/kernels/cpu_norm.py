@@ -183,9 +183,9 @@ def normed_forward(
         powers = groups.per_channel(norm.sum_powers, y.numpy(), groups.row(near))
     _write_stats(powers, near, x.numel() // channels, gain.numpy(), shift.numpy(), eps, unbiased, found)
     affine = found[2].astype(np.float32), found[3].astype(np.float32)
-    none, numbers = np.empty(0, np.int64), (factor, np.float32(threshold), np.float32(resets_at), graded)
-    inputs = y.numpy(), none, keep_v.numpy(), state_v.numpy(), state_v.numpy(), *affine
-    outs = np.empty((0, 0), np.float32), v.numpy(), s.numpy()
+    numbers = factor, np.float32(threshold), np.float32(resets_at), graded
+    inputs = y.numpy(), None, keep_v.numpy(), state_v.numpy(), state_v.numpy(), *affine
+    outs = None, v.numpy(), s.numpy()
     in_narrowest(narrow.cuba_forward, cuba.cuba_forward, x.shape[1], scale, *inputs, *numbers, *outs)
 
 
@@ -225,7 +225,7 @@ def normed_backward(
     """
     channels, found = stats.shape[1], stats.numpy()
     groups = Groups.of(len(y), y.shape[1], channels)
-    numbers = np.float32(threshold), surrogates.KINDS.index(kind), np.float32(a), np.float32(b)
+    numbers = np.float32(threshold), surrogates.of_kernel(kind, a, b)
     arrays = g_s.numpy(), v.numpy(), y.numpy(), keep_v.numpy()
     rule = stbp.RESETS.index(reset), groups.row(found[0]), out.numpy()
     sums = groups.per_channel(normed.voltage_backward, *arrays, *numbers, *rule)

@@ -86,17 +86,17 @@ def cuba_forward(
     start: int,
     stop: int,
     x: Array,
-    keep_u: Array,
+    keep_u: Array | None,
     keep_v: Array,
     state_u: Array,
     state_v: Array,
-    gain: Array,
-    offset: Array,
+    gain: Array | None,
+    offset: Array | None,
     scale: np.float32,
     threshold: np.float32,
     resets_at: np.float32,
     graded: bool,
-    u: Array,
+    u: Array | None,
     v: Array,
     s: Array,
     left: Array,
@@ -110,17 +110,17 @@ def cuba_forward(
         start: First neuron.
         stop: Behind the last neuron.
         x: Synaptic input, float32.
-        keep_u: 4096 - current decay per channel, int64; empty if x is the current already.
+        keep_u: 4096 - current decay per channel, int64; None if x is the current already.
         keep_v: 4096 - voltage decay per channel, int64.
         state_u: Current before the first step, float32, per neuron.
         state_v: Voltage before the first step, float32, per neuron.
-        gain: Per channel, float32, of a given current that is gain * x + offset; empty if it is x.
-        offset: Per channel, float32, or empty.
+        gain: Per channel, float32, of a given current that is gain * x + offset; None if it is x.
+        offset: Per channel, float32, or None.
         scale: Integers per unit.
         threshold: In units.
         resets_at: In integers.
         graded: A spike carries the voltage instead of 1.
-        u: Currents, float32; empty if nobody needs them.
+        u: Currents, float32; None if nobody needs them.
         v: Voltages before the reset, float32.
         s: Spikes, float32.
         left: As in `integrate_forward`.
@@ -137,21 +137,21 @@ def cuba_forward(
         spread(keep_v, first, k_v[:size])
         for i in range(size):
             n_v[i], lost[i] = _integer(state_v[first + i] * scale), _lost(state_v[first + i] * scale, np.float32(0))
-        if len(keep_u):
+        if keep_u is not None:
             spread(keep_u, first, k_u[:size])
             for i in range(size):
                 n_u[i] = _integer(state_u[first + i] * scale)
                 lost[i] = _lost(state_u[first + i] * scale, lost[i])
-        if len(gain):
+        if gain is not None:
             spread(gain, first, factor[:size])
             spread(offset, first, term[:size])
         for t in range(len(x)):
             x_t, v_t, s_t = x[t, first : first + size], v[t, first : first + size], s[t, first : first + size]
-            if len(gain):
+            if gain is not None:
                 for i in range(size):
                     row[i] = x_t[i] * factor[i] + term[i]
                 x_t = row[:size]
-            if len(keep_u):
+            if keep_u is not None:
                 for i in range(size):
                     n_u[i] = _leak(n_u[i], k_u[i]) + _integer(x_t[i] * scale)
                     lost[i] = _lost(x_t[i] * scale, lost[i])
@@ -169,14 +169,14 @@ def cuba_forward(
             if graded:
                 for i in range(size):
                     s_t[i] *= v_t[i]
-            if u.size:
+            if u is not None:
                 u_t = u[t, first : first + size]
                 for i in range(size):
                     u_t[i] = np.float32(n_u[i]) / scale + lost[i]
 
 
 @njit(nogil=True, cache=True)
-def integrate_backward(start: int, stop: int, g: Array, keep: Array, y: Array, g_decay: Array) -> None:
+def integrate_backward(start: int, stop: int, g: Array, keep: Array, y: Array | None, g_decay: Array | None) -> None:
     """Adjoint of a leaky integrator, in place; reset and rounding are ignored, as SLAYER does.
 
     Args:
@@ -184,7 +184,7 @@ def integrate_backward(start: int, stop: int, g: Array, keep: Array, y: Array, g
         stop: Behind the last neuron.
         g: Gradient of the output, becomes that of the input, float32.
         keep: 1 - decay / 4096 per channel, float32.
-        y: What the integrator gave; empty if the decay does not learn.
+        y: What the integrator gave; None if the decay does not learn, like the next.
         g_decay: Receives sum_t g[t] y[t-1] per neuron, float64; SLAYER's gradient of the decay.
     """
     k = np.empty(BLOCK, np.float32)
@@ -195,7 +195,7 @@ def integrate_backward(start: int, stop: int, g: Array, keep: Array, y: Array, g
             g_t, later = g[t, first : first + size], g[t + 1, first : first + size]
             for i in range(size):
                 g_t[i] = flush(k[i] * later[i] + g_t[i])
-            if y.size:
+            if y is not None and g_decay is not None:
                 y_t, sums = y[t, first : first + size], g_decay[first : first + size]
                 for i in range(size):
                     sums[i] += np.float64(later[i]) * y_t[i]

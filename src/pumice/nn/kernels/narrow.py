@@ -74,28 +74,22 @@ def integrate_forward(
         left: Receives whether a neuron is left to 64 bits, because it or its neighbour in a block needs them; what is
             written of it is worthless.
     """
-    for first in range(start, stop, BLOCK):
-        size = min(BLOCK, stop - first)
-        left[first : first + size] = not _integrated(first, size, x, keep, state, scale, y)
-
-
-@njit(nogil=True, cache=True)
-def _integrated(first: int, size: int, x: Array, keep: Array, state: Array, scale: np.float32, y: Array) -> bool:
-    """Neurons `first` to `first + size`; whether all integers were small enough, and nothing NaN."""
-    n = np.empty(3 * BLOCK, np.int32)  # the integer, what is kept of it, what was too wide
-    spread(keep, first, n[BLOCK : BLOCK + size])
-    for i in range(size):
-        n[i] = np.int32(state[first + i] * scale)
-        n[WIDE + i] = _is_nan(state[first + i]) | (_size(n[i]) & BEYOND_CURRENT)
     # Flat arrays and unsigned indices: slices count references, and signed indices may mean "from the end".
     unit, x_, y_ = np.float32(1) / scale, x.reshape(-1), y.reshape(-1)
-    for t in range(len(x)):
-        at = np.uintp(t * x.shape[1] + first)
+    for first in range(start, stop, BLOCK):
+        size = min(BLOCK, stop - first)
+        n = np.empty(3 * BLOCK, np.int32)  # the integer, what is kept of it, what was too wide
+        spread(keep, first, n[BLOCK : BLOCK + size])
         for i in range(np.uintp(size)):
-            n[i] = _leak(n[i], n[KEPT + i]) + np.int32(x_[at + i] * scale)
-            n[WIDE + i] |= (_size(n[i]) & BEYOND_CURRENT) | _nan_bits(x_[at + i])
-            y_[at + i] = np.float32(n[i]) * unit
-    return _none(n[WIDE : WIDE + np.uintp(size)])
+            n[i] = np.int32(state[first + i] * scale)
+            n[WIDE + i] = _is_nan(state[first + i]) | (_size(n[i]) & BEYOND_CURRENT)
+        for t in range(len(x)):
+            at = np.uintp(t * x.shape[1] + first)
+            for i in range(np.uintp(size)):
+                n[i] = _leak(n[i], n[KEPT + i]) + np.int32(x_[at + i] * scale)
+                n[WIDE + i] |= (_size(n[i]) & BEYOND_CURRENT) | _nan_bits(x_[at + i])
+                y_[at + i] = np.float32(n[i]) * unit
+        left[first : first + size] = not _none(n[WIDE : WIDE + np.uintp(size)])
 
 
 @njit(nogil=True, cache=True)
@@ -103,91 +97,70 @@ def cuba_forward(
     start: int,
     stop: int,
     x: Array,
-    keep_u: Array,
+    keep_u: Array | None,
     keep_v: Array,
     state_u: Array,
     state_v: Array,
-    gain: Array,
-    offset: Array,
+    gain: Array | None,
+    offset: Array | None,
     scale: np.float32,
     threshold: np.float32,
     resets_at: np.float32,
     graded: bool,
-    u: Array,
+    u: Array | None,
     v: Array,
     s: Array,
     left: Array,
 ) -> None:
     """As `cuba.cuba_forward`, for a scale that is a power of two; for `left` see `integrate_forward`."""
-    states, numbers = (state_u, state_v, gain, offset), (scale, threshold, resets_at, graded)
-    for first in range(start, stop, BLOCK):
-        size = min(BLOCK, stop - first)
-        left[first : first + size] = not _fired(first, size, x, keep_u, keep_v, *states, *numbers, u, v, s)
-
-
-@njit(nogil=True, cache=True)
-def _fired(
-    first: int,
-    size: int,
-    x: Array,
-    keep_u: Array,
-    keep_v: Array,
-    state_u: Array,
-    state_v: Array,
-    gain: Array,
-    offset: Array,
-    scale: np.float32,
-    threshold: np.float32,
-    resets_at: np.float32,
-    graded: bool,
-    u: Array,
-    v: Array,
-    s: Array,
-) -> bool:
-    """Neurons `first` to `first + size`, as `_integrated`."""
     if not (abs(threshold * scale) < EXACT and (resets_at < EXACT or np.isinf(resets_at))):
-        return False
-    n, affine = np.zeros(5 * BLOCK, np.int32), np.empty(2 * BLOCK, np.float32)
-    spread(keep_v, first, n[BLOCK : BLOCK + size])
-    if len(keep_u):
-        spread(keep_u, first, n[4 * BLOCK : 4 * BLOCK + size])
-        for i in range(np.uintp(size)):
-            n[CURRENT + i], n[WIDE + i] = np.int32(state_u[first + i] * scale), _is_nan(state_u[first + i])
-    for i in range(np.uintp(size)):
-        n[i] = np.int32(state_v[first + i] * scale)
-        n[WIDE + i] |= (_size(n[CURRENT + i]) & BEYOND_CURRENT) | (_size(n[i]) & BEYOND_VOLTAGE)
-        n[WIDE + i] |= _is_nan(state_v[first + i])
-    if len(gain):
-        spread(gain, first, affine[:size])
-        spread(offset, first, affine[BLOCK : BLOCK + size])
+        left[start:stop] = True
+        return
     fires_at, unit = np.int32(np.ceil(threshold * scale)), np.float32(1) / scale
     zero_at = BEYOND_VOLTAGE if np.isinf(resets_at) else np.int32(np.ceil(resets_at))
-    x_, u_, v_, s_ = x.reshape(-1), u.reshape(-1), v.reshape(-1), s.reshape(-1)
-    for t in range(len(x)):
-        at = np.uintp(t * x.shape[1] + first)
-        if len(keep_u):
+    x_, v_, s_ = x.reshape(-1), v.reshape(-1), s.reshape(-1)
+    if u is not None:
+        u_ = u.reshape(-1)
+    for first in range(start, stop, BLOCK):
+        size = min(BLOCK, stop - first)
+        n = np.zeros(5 * BLOCK, np.int32)
+        spread(keep_v, first, n[BLOCK : BLOCK + size])
+        if keep_u is not None:
+            spread(keep_u, first, n[4 * BLOCK : 4 * BLOCK + size])
             for i in range(np.uintp(size)):
-                n[CURRENT + i] = _leak(n[CURRENT + i], n[CURRENT_KEPT + i]) + np.int32(x_[at + i] * scale)
-                n[WIDE + i] |= _nan_bits(x_[at + i])
-        elif len(gain):
-            for i in range(np.uintp(size)):
-                current = x_[at + i] * affine[i] + affine[KEPT + i]
-                n[CURRENT + i] = np.int32(current * scale)
-                n[WIDE + i] |= _nan_bits(current)
-        else:
-            for i in range(np.uintp(size)):
-                n[CURRENT + i] = np.int32(x_[at + i] * scale)
-                n[WIDE + i] |= _nan_bits(x_[at + i])
+                n[CURRENT + i], n[WIDE + i] = np.int32(state_u[first + i] * scale), _is_nan(state_u[first + i])
         for i in range(np.uintp(size)):
-            voltage = np.int32(_leak(n[i], n[KEPT + i]) + n[CURRENT + i])
-            n[WIDE + i] |= (_size(n[CURRENT + i]) & BEYOND_CURRENT) | (_size(voltage) & BEYOND_VOLTAGE)
-            n[i] = np.int32(0) if voltage >= zero_at else voltage
-            v_[at + i] = np.float32(voltage) * unit
-            s_[at + i] = np.float32(voltage >= fires_at)
-        if graded:
+            n[i] = np.int32(state_v[first + i] * scale)
+            n[WIDE + i] |= (_size(n[CURRENT + i]) & BEYOND_CURRENT) | (_size(n[i]) & BEYOND_VOLTAGE)
+            n[WIDE + i] |= _is_nan(state_v[first + i])
+        if gain is not None:
+            affine = np.empty(2 * BLOCK, np.float32)
+            spread(gain, first, affine[:size])
+            spread(offset, first, affine[BLOCK : BLOCK + size])
+        for t in range(len(x)):
+            at = np.uintp(t * x.shape[1] + first)
+            if keep_u is not None:
+                for i in range(np.uintp(size)):
+                    n[CURRENT + i] = _leak(n[CURRENT + i], n[CURRENT_KEPT + i]) + np.int32(x_[at + i] * scale)
+                    n[WIDE + i] |= _nan_bits(x_[at + i])
+            elif gain is not None:
+                for i in range(np.uintp(size)):
+                    current = x_[at + i] * affine[i] + affine[KEPT + i]
+                    n[CURRENT + i] = np.int32(current * scale)
+                    n[WIDE + i] |= _nan_bits(current)
+            else:
+                for i in range(np.uintp(size)):
+                    n[CURRENT + i] = np.int32(x_[at + i] * scale)
+                    n[WIDE + i] |= _nan_bits(x_[at + i])
             for i in range(np.uintp(size)):
-                s_[at + i] *= v_[at + i]
-        if u.size:
-            for i in range(np.uintp(size)):
-                u_[at + i] = np.float32(n[CURRENT + i]) * unit
-    return _none(n[WIDE : WIDE + np.uintp(size)])
+                voltage = np.int32(_leak(n[i], n[KEPT + i]) + n[CURRENT + i])
+                n[WIDE + i] |= (_size(n[CURRENT + i]) & BEYOND_CURRENT) | (_size(voltage) & BEYOND_VOLTAGE)
+                n[i] = np.int32(0) if voltage >= zero_at else voltage
+                v_[at + i] = np.float32(voltage) * unit
+                s_[at + i] = np.float32(voltage >= fires_at)
+                if u is not None:
+                    u_[at + i] = np.float32(n[CURRENT + i]) * unit
+            if graded:
+                for i in range(np.uintp(size)):
+                    s_[at + i] *= v_[at + i]
+        left[first : first + size] = not _none(n[WIDE : WIDE + np.uintp(size)])

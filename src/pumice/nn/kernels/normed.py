@@ -8,6 +8,8 @@ the other, so that what one wrote is in the cache when the next reads it. Arrays
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pumice.jit import njit
@@ -52,9 +54,7 @@ def voltage_backward(
     y: Array,
     keep: Array,
     threshold: np.float32,
-    kind: int,
-    a: np.float32,
-    b: np.float32,
+    of: Any,
     reset: int,
     mean: Array,
     g: Array,
@@ -64,7 +64,7 @@ def voltage_backward(
     """`stbp.lif_backward` and `norm.sum_products` of y and what it gives, group by group."""
     for group in range(start, stop):
         begin, end = group * span, min(y.shape[1], (group + 1) * span)
-        lif_backward(begin, end, g_s, v, keep, threshold, np.float32(1), kind, a, b, reset, g)
+        lif_backward(begin, end, g_s, v, keep, threshold, np.float32(1), of, reset, g)
         sum_products(group, group + 1, span, y, g, mean, sums, products)
 
 

@@ -7,19 +7,21 @@ Arrays are (time, neuron), in blocks as in `cuba`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pumice.jit import njit
 from pumice.nn.kernels.cuba import flush
 from pumice.nn.kernels.spread import BLOCK, Array, row_starts, spread
-from pumice.nn.kernels.surrogate import slope
+from pumice.nn.kernels.surrogate import WITHOUT_CHECKS, slope
 
 RESETS = ("ignored", "detached", "followed")
 IGNORED, DETACHED, FOLLOWED = range(len(RESETS))
-KEPT, SLOPE = np.uintp(BLOCK), np.uintp(2 * BLOCK)
+KEPT = np.uintp(BLOCK)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, **WITHOUT_CHECKS)
 def lif_backward(
     start: int,
     stop: int,
@@ -28,9 +30,7 @@ def lif_backward(
     keep: Array,
     threshold: np.float32,
     scale: np.float32,
-    kind: int,
-    a: np.float32,
-    b: np.float32,
+    of: Any,
     reset: int,
     g: Array,
 ) -> None:
@@ -46,14 +46,12 @@ def lif_backward(
         v: Voltages before the reset, float32.
         keep: What a step leaves of the voltage, per channel, float32.
         threshold: A voltage above it has fired and was reset.
-        scale: See `surrogate.slope`, like the next three.
-        kind: If the surrogate is given, it is in g.
-        a: See there.
-        b: See there.
+        scale: See `surrogate.slope`, like the next.
+        of: If the slope is given, it is in g.
         reset: An index into `RESETS`.
         g: Receives the gradient of the current.
     """
-    rows = np.empty(4 * BLOCK, np.float32)  # the gradient one step later, keep, h, and room
+    rows = np.empty(2 * BLOCK, np.float32)  # the gradient one step later, and keep
     # Flat arrays and unsigned indices, as in `narrow`.
     g_s_, v_, g_ = g_s.reshape(-1), v.reshape(-1), g.reshape(-1)
     starts = row_starts(g)
@@ -61,24 +59,25 @@ def lif_backward(
         size = min(BLOCK, stop - first)
         rows[:size] = 0
         spread(keep, first, rows[BLOCK : BLOCK + size])
-        h, room = rows[2 * BLOCK : 2 * BLOCK + size], rows[3 * BLOCK : 3 * BLOCK + size]
         for t in range(len(g) - 1, -1, -1):
             at = starts[t] + np.uintp(first)
-            slope(v_, at, threshold, scale, kind, a, b, room, g_, h)
             if reset == IGNORED:
                 for i in range(np.uintp(size)):
-                    of_spike = flush(g_s_[at + i] * rows[SLOPE + i])
+                    h = slope(of, v_[at + i], threshold, scale, g_[at + i])
+                    of_spike = flush(g_s_[at + i] * h)
                     rows[i] = flush(rows[KEPT + i] * rows[i] + of_spike)
                     g_[at + i] = rows[i]
             elif reset == DETACHED:
                 for i in range(np.uintp(size)):
+                    h = slope(of, v_[at + i], threshold, scale, g_[at + i])
                     kept = rows[KEPT + i] * rows[i] if v_[at + i] <= threshold else np.float32(0)
-                    rows[i] = flush(g_s_[at + i] * rows[SLOPE + i] + kept)
+                    rows[i] = flush(g_s_[at + i] * h + kept)
                     g_[at + i] = rows[i]
             else:
                 for i in range(np.uintp(size)):
+                    h = slope(of, v_[at + i], threshold, scale, g_[at + i])
                     later = rows[KEPT + i] * rows[i]
                     kept = later if v_[at + i] <= threshold else np.float32(0)
                     of_spike = g_s_[at + i] - v_[at + i] * later
-                    rows[i] = flush(of_spike * rows[SLOPE + i] + kept)
+                    rows[i] = flush(of_spike * h + kept)
                     g_[at + i] = rows[i]

@@ -5,9 +5,13 @@ refuses, since a dataclass has no hash. So, while that one module executes, the 
 class a hash, which is taken away again once the module is complete: its classes end up exactly as on Python 3.10. No
 file is changed and nothing outside the module is touched, so every other dataclass is left alone.
 
-NumPy 2: four modules name what NumPy has renamed since (`reshape(newshape=)`, `trapz`), take `int()` of an array of
-one element, or compute with parameters of a convolution as 8-bit integers, which overflow at 128 (NEP 50). As they
+NumPy 2: five modules name what NumPy has renamed since (`reshape(newshape=)`, `trapz`), take an array of one element
+for a number, or compute with parameters of a convolution as 8-bit integers, which overflow at 128 (NEP 50). As they
 are loaded, these places are rewritten to mean what they meant under NumPy 1; NumPy itself is not touched.
+
+Python >= 3.13: `unittest.mock` asks every attribute of an object whether it wraps another, and the collections of a
+process (its ports and variables) answer such a question with an AssertionError, which ends it. What they raise is an
+AttributeError, too, so that `hasattr` is False, on every Python.
 
 After any use of multiprocessing (a torch DataLoader with workers, say): another module of Lava chooses a start method
 when it is imported, which Python allows only once. The program's own choice is put aside while that module executes.
@@ -181,6 +185,30 @@ class _DataclassLoader(_RewritingLoader):
                 value.__hash__ = None  # type: ignore[assignment]
 
 
+class NoSuchMemberError(AssertionError, AttributeError):
+    """What Lava raises where a collection has no such member, and what Python expects.
+
+    Example:
+        >>> issubclass(NoSuchMemberError, AssertionError) and issubclass(NoSuchMemberError, AttributeError)
+        True
+    """
+
+
+class _CollectionLoader(_RewritingLoader):
+    """Executes a module whose class `Collection` raises `NoSuchMemberError` for AssertionError."""
+
+    def rewritten(self, node: ast.stmt) -> list[ast.stmt]:
+        """The class, after an import for it."""
+        if not (isinstance(node, ast.ClassDef) and node.name == "Collection"):
+            return [node]
+        local = f"_pumice_{NoSuchMemberError.__name__}"
+        for name in ast.walk(node):
+            if isinstance(name, ast.Name) and name.id == AssertionError.__name__:
+                name.id = local
+        ours = ast.ImportFrom(__name__, [ast.alias(NoSuchMemberError.__name__, local)], 0)
+        return [ast.copy_location(ours, node), node]
+
+
 class _StartMethodLoader(SourceFileLoader):
     """Executes a module that chooses multiprocessing's start method, which may have been chosen before."""
 
@@ -240,6 +268,11 @@ class _Numpy2(ast.NodeTransformer):
         node.attr = "trapezoid" if node.attr == "trapz" else node.attr
         return self.generic_visit(node)
 
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        if ast.unparse(node.targets[0]) == "alloc_signal[0]":
+            node.value = ast.Call(ast.Name(self._of_ours(integer), ast.Load()), [node.value], [])
+        return self.generic_visit(node)
+
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if isinstance(node.func, ast.Name) and node.func.id == "int":
             node.func.id = self._of_ours(integer)
@@ -284,11 +317,13 @@ class _ConvolutionLoader(_DeferringLoader):
         return [new for first in _in_numpy2(node) for new in super(_ConvolutionLoader, self).rewritten(first)]
 
 
-# Found by importing every module of both packages; they are archived, so this will not change.
+# Found by importing every module of both packages, and by their own suites; they are archived: this will not change.
 _LOADERS: dict[str, type[SourceFileLoader]] = {
     "lava.magma.runtime.message_infrastructure.multiprocessing": _StartMethodLoader,
+    "lava.magma.core.process.process": _CollectionLoader,
     "lava.proc.conv.utils": _ConvolutionLoader,
     "lava.magma.core.process.ports.ports": _Numpy2Loader,
+    "lava.proc.clp.nsm.models": _Numpy2Loader,
     "lava.lib.dl.netx.hdf5": _Numpy2Loader,
     "lava.lib.dl.slayer.object_detection.boundingbox.metrics": _Numpy2Loader,
     "lava.lib.dl.slayer.object_detection": _OnDemandLoader,

@@ -127,27 +127,16 @@ class _Elastic(_Change):
         return _fills_with_zeros(self.step)
 
     def draw(self) -> list[float]:
-        return [number for _ in range(2) for number in torch.rand(1, 1, *self.shape[1:]).flatten().tolist()]
+        moved = self.step.get_params(self.step.alpha, self.step.sigma, [*self.shape[1:]])
+        numbers: list[float] = moved.flatten().tolist()
+        return numbers
 
     def changed(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-        from torchvision.transforms.functional import gaussian_blur
-
-        n, _, height, width = images.shape
-        moved = []
-        for noise, alpha, sigma, side in zip(
-            drawn.view(n, 2, 1, height, width).unbind(1),
-            self.step.alpha,
-            self.step.sigma,
-            (width, height),
-            strict=True,
-        ):
-            shifts = noise * 2 - 1
-            if sigma > 0:
-                shifts = gaussian_blur(shifts, [2 * (int(8 * sigma + 1) // 2) + 1] * 2, [*self.step.sigma])
-            moved.append(shifts[:, 0] * alpha / side)
+        height, width = self.shape[1:]
         y, x = (torch.linspace((1 - side) / side, (side - 1) / side, side) for side in (height, width))
         here = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).to(images.device)
-        return _pixels_from(images, here + torch.stack(moved, -1), self.step.interpolation.value)
+        places = here + drawn.view(-1, height, width, 2)
+        return _pixels_from(images, places, self.step.interpolation.value)
 
 
 class _Crop(_Change):

@@ -189,19 +189,13 @@ def test_changes_that_do_not_fit_the_image_are_refused(digits):
     [
         ("RandomErasing", {"p": 1.0, "ratio": [3.3, 0.3]}, "from"),
         ("RandomCrop", {"size": 8, "padding": -1}, "larger"),
+        ("ElasticTransform", {"sigma": 4.0}, "[Pp]adding size"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Scale and ratio")
 def test_what_a_change_finds_wrong_in_a_batch_names_it(digits, rng, name, arguments, message):
     with pytest.raises(InputError, match=rf"data\.augment\.{name}: .*{message}"):
         BatchAugmentation(digits, {name: arguments}).draw(rng)
-
-
-def test_what_is_too_smooth_for_an_image_is_refused_in_a_batch_too(digits, rng):
-    change = BatchAugmentation(digits, {"ElasticTransform": {"sigma": 4.0}})
-    drawn = torch.tensor([change.draw(rng)])
-    with pytest.raises(InputError, match=r"data\.augment\.ElasticTransform: .*[Pp]adding size"):
-        change.changed(torch.zeros(1, 1, 8, 8), drawn)
 
 
 def test_interpolation_is_a_word(digits, rng):

@@ -20,6 +20,7 @@ from numba.extending import intrinsic, overload
 from pumice.jit import njit
 from pumice.nn.kernels.cuba import flush
 from pumice.nn.kernels.spread import Array
+from pumice.nn.surrogate.base import COMPILED
 
 C0, C1, C2, C3, C4, C5, C6 = (np.float32(math.log(2) ** n / math.factorial(n)) for n in range(7))  # of 2^f
 LOG2E = np.float32(1 / math.log(2))
@@ -116,16 +117,8 @@ class Given(Numbers):
 
 
 GIVEN = "given"
-KINDS: dict[str, type[Numbers]] = {
-    "rectangular": Rectangular,
-    "triangle": Triangle,
-    "arctan": Arctan,
-    "fast_sigmoid": FastSigmoid,
-    "dspike": Dspike,
-    "exponential": Exponential,
-    "graded_exponential": GradedExponential,
-    GIVEN: Given,
-}
+_CLASSES = (Rectangular, Triangle, Arctan, FastSigmoid, Dspike, Exponential, GradedExponential)
+KINDS: dict[str, type[Numbers]] = {**dict(zip(COMPILED, _CLASSES, strict=True)), GIVEN: Given}
 """By the name of their kernel; `GIVEN` is that of a derivative which the caller has computed."""
 
 

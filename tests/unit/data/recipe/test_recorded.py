@@ -52,9 +52,9 @@ def test_samples_are_chosen(encoding, monkeypatch):
     """With an encoder that draws, too, they are those of the whole."""
     test = recorded_test(recording(dataset="digits", encoding=encoding, steps=3), None, 20)
     whole, encoded = [*test], []
-    counted = type(test._encoder).encode
+    counted = type(test.encoder).encode
     monkeypatch.setattr(
-        type(test._encoder), "encode", lambda self, x, rng: encoded.append(len(x)) or counted(self, x, rng)
+        type(test.encoder), "encode", lambda self, x, rng: encoded.append(len(x)) or counted(self, x, rng)
     )
     chosen = [*test.samples_at([1, 2, 17])]
     for (stream, label), index in zip(chosen, (1, 2, 17), strict=True):

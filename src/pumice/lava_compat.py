@@ -5,7 +5,7 @@ refuses, since a dataclass has no hash. So, while that one module executes, the 
 class a hash, which is taken away again once the module is complete: its classes end up exactly as on Python 3.10. No
 file is changed and nothing outside the module is touched, so every other dataclass is left alone.
 
-NumPy 2: five modules name what NumPy has renamed since (`reshape(newshape=)`, `trapz`), take an array of one element
+NumPy 2: six modules name what NumPy has renamed since (`reshape(newshape=)`, `trapz`), take an array of one element
 for a number, or compute with parameters of a convolution as 8-bit integers, which overflow at 128 (NEP 50). As they
 are loaded, these places are rewritten to mean what they meant under NumPy 1; NumPy itself is not touched.
 
@@ -324,6 +324,7 @@ _LOADERS: dict[str, type[SourceFileLoader]] = {
     "lava.proc.conv.utils": _ConvolutionLoader,
     "lava.magma.core.process.ports.ports": _Numpy2Loader,
     "lava.proc.clp.nsm.models": _Numpy2Loader,
+    "lava.proc.graded.models": _Numpy2Loader,
     "lava.lib.dl.netx.hdf5": _Numpy2Loader,
     "lava.lib.dl.slayer.object_detection.boundingbox.metrics": _Numpy2Loader,
     "lava.lib.dl.slayer.object_detection": _OnDemandLoader,

@@ -283,6 +283,8 @@ def in_lava(tmp_path_factory):
         allocator.allocate_out = SimpleNamespace(shape=(2,), send=print)
         allocator.next_alloc_id = np.array([3])
         allocator.run_spk()
+        from lava.proc.graded.models import inv_sqrt
+        print("inverse square root", inv_sqrt(np.array([1 << 20])))
         print(round(float(metrics.compute_ap(np.array([0.5, 1.0]), np.array([1.0, 0.5]))), 3))
     """)
         .partition("user: ")[2]
@@ -295,6 +297,7 @@ def test_lava_computes_on_this_numpy_as_on_numpy_1(in_lava):
     assert lines[:2] == ["(2, 3) (6,)", "{'weight': 3, 'bias': -2}"]
     assert lines[2] == "(99, 3, 2) 115440 int32"
     assert "[3 0]" in lines
+    assert "inverse square root 255" in lines
     assert lines[-1] == "0.515"
 
 

@@ -17,6 +17,7 @@ import re
 import sys
 import warnings
 from functools import partial
+from os.path import relpath
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,10 @@ NETWORKS = (
 CHECKPOINTS = ROOT / "runs/exports"
 LARGE = 1000
 """Test samples from which on the fast backend runs them all."""
-LAVA_SAMPLES = {"cifar10-resnet": 20, "cifar10-stmixer": 20, "cifar10-resnet19": 20}
-"""How many test samples run on Lava; 100 of the others."""
+LAVA_SAMPLES = {"cifar10-resnet": 20, "cifar10-stmixer": 20, "cifar10-resnet19": 0}
+"""How many test samples run on Lava; 100 of the others. A step of the largest takes Lava minutes: see --card."""
+CARD_SAMPLES = 20
+"""How many run on Lava, the reference and torch for --card."""
 
 METRICS = "| NeuroBench's metrics (`pumice metrics`) |"
 PLAN = "| on a Loihi 2, estimated (`pumice plan`) |"
@@ -80,11 +83,10 @@ versions; elsewhere float sums may round differently and give another, equally g
 def card_of(name: str, result: PipelineResult) -> str:
     trained, differing = result.trained, result.differing_spikes + result.differing_states
     lava = f"reference and Lava on {result.lava_samples} back to back" if result.lava_samples else "not on Lava"
-    data_root = "" if trained.recipe.data.dataset == "digits" else "--data-root DIR "
     return card(
         result.graph,
         result.path,
-        command=f"uv run python scripts/export_networks.py {data_root}{name}",
+        what=name,
         recipe=trained.recipe,
         dataset=trained.dataset,
         encoder=trained.encoder,
@@ -98,7 +100,7 @@ def card(
     graph: Graph,
     path: Path,
     *,
-    command: str,
+    what: str,
     recipe: DataRecipe,
     dataset: Dataset,
     encoder: Any,
@@ -107,10 +109,11 @@ def card(
 ) -> str:
     name, (low, high) = graph.info["name"], encoder.value_range
     channel, height, width = dataset.sample_shape
+    data_root = "" if recipe.data.dataset == "digits" else "--data-root DIR "
     return CARD.format(
         name=name,
-        path=path.relative_to(ROOT),
-        command=command,
+        path=relpath(path, ROOT),
+        command=f"uv run python scripts/export_networks.py {data_root}{what}",
         certificate_samples=(len(graph.certificate.x) - graph.latency) // graph.timing.period_steps,
         classes=len(dataset.class_names),
         image=f"{width} x {height} x {channel}",
@@ -137,14 +140,14 @@ def card(
 def card_of_file(path: Path, data_root: str | None) -> str:
     graph = pumice.load(path)
     test = recorded_test(graph, data_root)
-    n = min(LAVA_SAMPLES.get(graph.info["name"], 100), len(test))
+    n = min(CARD_SAMPLES, len(test))
     lava = LavaBackend(in_threads=True, stall_timeout_s=3600)  # a step of large convolutions takes minutes
     found = pumice.evaluate(graph, test, check={"reference": n, "torch": n, lava: n})  # raises where one differs
     recipe = test.recipe
     return card(
         graph,
         path,
-        command=f"uv run python scripts/export_networks.py --data-root DIR --card {path.relative_to(ROOT)}",
+        what=f"--card {relpath(path, ROOT)}",
         recipe=recipe,
         dataset=load_dataset(recipe.data.dataset, data_root, **recipe.data_arguments()),
         encoder=test.encoder,

@@ -55,6 +55,11 @@ class Geometry:
         """Outputs of a row that one input reaches, at most."""
         return -(-self.kernel[1] // self.stride[1])
 
+    @property
+    def table_shape(self) -> tuple[int, ...]:
+        """Of what `table` gives."""
+        return self.stride[1], self.kernel[0], self.image[2], self.taps, self.out_channels
+
     def table(self, weight: torch.Tensor) -> torch.Tensor:
         """Weights (out, in, height, width) as `kernels.event_convolution` takes them, 0 where there is no tap."""
         whole = F.pad(weight, (0, self.taps * self.stride[1] - self.kernel[1])).unflatten(3, (self.taps, -1))
@@ -111,11 +116,8 @@ class ImageEvents:
         """
         (height, width, channels), flat = geometry.image, images.detach().movedim(1, -1).reshape(-1)
         size, row = height * width * channels, width * channels
-        found = Compressed.empty(len(images), height, int(2 * MOST * size) + row)
-        bits = flat.view(torch.int32).numpy()
-        parallel_for(kernels.events.compress, len(images), flat.numpy(), bits, (size, row), row, *found.arrays())
-        counts = found.pointers[:, -1]
-        if np.any(counts == kernels.events.TOO_MANY) or counts.sum() > MOST * flat.numel():
+        found = Compressed.find(flat, (len(images), height, row), (size, row), int(2 * MOST * size))
+        if found is None or found.pointers[:, -1].sum() > MOST * flat.numel():
             return None
         return cls(found, geometry)
 
@@ -154,12 +156,11 @@ class EventConv(torch.autograd.Function):
             g_x = torch.ops.aten.convolution_backward(grads[0], images, weight, *rest)[0]
         if ctx.needs_input_grad[1]:
             g = grads[0].movedim(1, -1).contiguous().flatten(1).numpy()
-            table = geometry.table(weight.detach())
-            sums = np.empty((-(-len(images) // GROUP), table.numel()), np.float32)
+            sums = np.empty((-(-len(images) // GROUP), math.prod(geometry.table_shape)), np.float32)
             arrays = *ctx.found.spikes.arrays(), *_places(geometry), g, sums
             parallel_for(kernels.event_convolution.correlate, len(sums), GROUP, *arrays)
             total = torch.from_numpy(sums.sum(0, dtype=np.float64).astype(np.float32))
-            g_weight = geometry.weight(total.view(table.shape))
+            g_weight = geometry.weight(total.view(geometry.table_shape))
         return g_x, g_weight, None, None
 
 

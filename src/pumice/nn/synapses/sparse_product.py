@@ -33,6 +33,17 @@ class Compressed:
         columns, values = np.empty((batch, most), np.int32), np.empty((batch, most), np.float32)
         return cls(np.zeros((batch, rows + 1), np.int32), columns, values)
 
+    @classmethod
+    def find(
+        cls, flat: torch.Tensor, shape: tuple[int, int, int], strides: tuple[int, int], most: int
+    ) -> Compressed | None:
+        """What `kernels.events.compress` finds in samples (batch, rows, width), or None where one has too many."""
+        batch, rows, width = shape
+        found = cls.empty(batch, rows, most + width)
+        bits = flat.view(torch.int32).numpy()
+        parallel_for(kernels.events.compress, batch, flat.numpy(), bits, strides, width, *found.arrays())
+        return None if np.any(found.pointers[:, -1] == kernels.events.TOO_MANY) else found
+
     def transposed(self, columns: int) -> Compressed:
         """Columns as rows."""
         batch, most = self.columns.shape
@@ -73,18 +84,8 @@ class Events:
         x = time_major(x.detach()) if in_steps else x.detach()
         rows, width = (steps, neurons) if in_steps else (neurons, steps)
         strides = (neurons, batch * neurons) if in_steps else (neurons * steps, steps)
-        found = Compressed.empty(batch, rows, int(neurons * steps * MOST) + width)
-        flat = x.view(-1)
-        parallel_for(
-            kernels.events.compress,
-            batch,
-            flat.numpy(),
-            flat.view(torch.int32).numpy(),
-            strides,
-            width,
-            *found.arrays(),
-        )
-        if np.any(found.pointers[:, -1] == kernels.events.TOO_MANY):
+        found = Compressed.find(x.view(-1), (batch, rows, width), strides, int(neurons * steps * MOST))
+        if found is None:
             return None
         other = found.transposed(width)
         return cls(found, other) if in_steps else cls(other, found)

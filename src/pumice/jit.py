@@ -12,15 +12,22 @@ from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache
+from numba.core.runtime import rtsys
 
 
 class ForgivingCache(FunctionCache):
     """A cache of compiled code that has nothing, rather than an error."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """What was compiled before, or None."""
+        """What was compiled before, or None.
+
+        numba's method first loads all that its compiler knows (and scipy.linalg, to see whether it is there), half of
+        the time that a run takes to start. Compiled code needs the runtime system only; if there is none, numba's
+        compiler loads the rest by itself.
+        """
         try:
-            return super().load_overload(sig, target_context)
+            rtsys.initialize(target_context)
+            return self._load_overload(sig, target_context)
         except Exception:  # reading a damaged file raises what unpickling happens to lead to
             return None
 

@@ -44,6 +44,53 @@ def test_a_damaged_cache_is_renewed(run, tmp_path, suffix):
         assert run() == (42, 1)
 
 
+LATER = """
+import sys
+import numba
+import numpy as np
+import program
+from program import result
+
+@numba.njit
+def product(a, b):
+    return np.dot(a, b)
+
+print(result, program.filled(3), "numba.np.arraymath" in sys.modules)
+try:
+    program.checked(-1)
+except ValueError as error:
+    print(error)
+print(product(np.ones((2, 2)), np.ones((2, 2))).sum(), program.filled(2.0))
+"""
+MORE = """
+import numpy as np
+
+@njit(cache=True)
+def filled(n):
+    return np.full(3, n)
+
+@njit(cache=True)
+def checked(n):
+    if n < 0:
+        raise ValueError("negative", n)
+    return n
+
+filled(3), checked(1)
+"""
+
+
+def test_compiled_code_is_found_without_numbas_compiler(tmp_path):
+    """Which is there when something has to be compiled, a user's function or another type."""
+    (tmp_path / "program.py").write_text(PROGRAM + MORE)
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    shown = [
+        subprocess.check_output([sys.executable, "-c", LATER], cwd=tmp_path, env=environment, text=True)
+        for _ in range(2)
+    ]
+    rest = "('negative', -1)\n8.0 [2. 2. 2.]\n"
+    assert shown == [f"(42, 0) [3 3 3] True\n{rest}", f"(42, 1) [3 3 3] False\n{rest}"]
+
+
 def test_a_full_disk(run, tmp_path):
     run()
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))"

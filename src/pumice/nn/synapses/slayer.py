@@ -210,9 +210,10 @@ def _like(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 def _may_be_sparse(x: torch.Tensor, weight: torch.Tensor) -> bool:
     """Whether it pays to look for events: of neurons, on the CPU, into enough of them, and not in a compiled graph.
 
-    A weight that is not finite must show, wherever it is; a product over events reads some weights only.
+    Sizes that do not fit are torch's to refuse. A weight that is not finite must show, wherever it is; a product over
+    events reads some weights only.
     """
-    if torch.compiler.is_compiling() or x.ndim != 3 or len(weight) < FEWEST_OUTPUTS:
+    if torch.compiler.is_compiling() or x.ndim != 3 or len(weight) < FEWEST_OUTPUTS or x.shape[1] != weight.shape[1]:
         return False
     on_cpu = x.device.type == weight.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
     return on_cpu and math.isfinite(weight.detach().sum().item())

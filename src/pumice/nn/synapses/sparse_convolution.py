@@ -24,6 +24,9 @@ LEAST_PRODUCTS = 50_000_000
 GROUP = 16
 """Images whose sums for a weight's gradient are added up in float32."""
 
+HELD = 4
+"""Groups for each thread whose sums are held at a time: with many channels they are larger than the images."""
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -78,7 +81,8 @@ def _places(geometry: Geometry) -> tuple[Any, Any]:
     taps, wide = geometry.taps, geometry.out_channels
     of_row = channels * taps * wide  # weights of a kernel's row, in one phase
     last, phase = np.divmod(np.arange(width) + geometry.padding[1], geometry.stride[1])
-    fewest, most = np.maximum(0, last - n_columns + 1), np.minimum(taps - 1, last)
+    of_phase = -((phase - geometry.kernel[1]) // geometry.stride[1])  # taps; more would be zeros
+    fewest, most = np.maximum(0, last - n_columns + 1), np.minimum(of_phase - 1, last)
     weights = phase * geometry.kernel[0] * of_row + (taps - 1 - most) * wide
     per_column = (last - most) * wide, weights, np.maximum(0, most - fewest + 1) * wide
     reached = np.repeat(np.stack(per_column), channels, axis=1)
@@ -155,13 +159,24 @@ class EventConv(torch.autograd.Function):
             rest = None, geometry.stride, geometry.padding, (1, 1), False, (0, 0), 1, (True, False, False)
             g_x = torch.ops.aten.convolution_backward(grads[0], images, weight, *rest)[0]
         if ctx.needs_input_grad[1]:
-            g = grads[0].movedim(1, -1).contiguous().flatten(1).numpy()
-            sums = np.empty((-(-len(images) // GROUP), math.prod(geometry.table_shape)), np.float32)
-            arrays = *ctx.found.spikes.arrays(), *_places(geometry), g, sums
-            parallel_for(kernels.event_convolution.correlate, len(sums), GROUP, *arrays)
-            total = torch.from_numpy(sums.sum(0, dtype=np.float64).astype(np.float32))
-            g_weight = geometry.weight(total.view(geometry.table_shape))
+            g_weight = _correlated(ctx.found, grads[0].movedim(1, -1).contiguous().flatten(1).numpy())
         return g_x, g_weight, None, None
+
+
+def _correlated(found: ImageEvents, g: Any) -> torch.Tensor:
+    """The gradient of the weights, of that of the outputs (image, output)."""
+    geometry, most = found.geometry, HELD * torch.get_num_threads()
+    sums = np.empty((most, math.prod(geometry.table_shape)), np.float32)
+    total = np.zeros(sums.shape[1])
+    for first in range(0, len(g), most * GROUP):
+        some = slice(first, first + most * GROUP)
+        *spikes, slopes = (array[some] for array in (*found.spikes.arrays(), g))
+        of_groups = sums[: -(-len(slopes) // GROUP)]
+        arrays = *spikes, *_places(geometry), slopes, of_groups
+        parallel_for(kernels.event_convolution.correlate, len(of_groups), GROUP, *arrays)
+        for of_group in of_groups:  # in order: the result does not depend on the number of threads
+            total += of_group
+    return geometry.weight(torch.from_numpy(total.astype(np.float32)).view(geometry.table_shape))
 
 
 def convolve_events(
@@ -169,7 +184,8 @@ def convolve_events(
 ) -> torch.Tensor | None:
     """The convolution of images by sums over their spikes; None where a dense one is as good, or is needed.
 
-    A weight that is not finite must show, wherever it is, and is multiplied by zeros, too.
+    A weight that is not finite must show, wherever it is, and is multiplied by zeros, too. Sizes that do not fit are
+    torch's to refuse.
 
     Args:
         images: (n, channel, height, width), channels last in memory.
@@ -187,6 +203,8 @@ def convolve_events(
     _, channels, height, width = images.shape
     sizes = (height, width, channels), tuple(weight.shape[2:]), tuple(stride), tuple(padding), len(weight)
     geometry = Geometry(*sizes)  # type: ignore[arg-type]
+    if channels != weight.shape[1] or min(stride) < 1 or min(padding) < 0 or min(geometry.out) < 1:
+        return None
     products = len(images) * math.prod(geometry.out) * weight.numel()
     if products < LEAST_PRODUCTS or not math.isfinite(weight.detach().sum().item()):
         return None

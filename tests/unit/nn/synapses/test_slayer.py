@@ -148,6 +148,15 @@ def test_one_crowded_sample_makes_the_batch_dense():
     assert Events.find(x) is None
 
 
+@pytest.mark.parametrize("inputs", [69, 71])
+def test_a_dense_layer_of_another_size_is_refused_whatever_spikes(inputs):
+    """Loops over spikes read what lies beside the weight."""
+    _, fast = both(lambda: slayer.Dense(70, 40))
+    for density in (0.01, 1.0):
+        with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+            fast(spikes(3, inputs, 50, density=density))
+
+
 STRIDED = """
 import torch
 from pumice.nn.synapses.slayer import convolve_steps

@@ -85,6 +85,32 @@ def test_layers_convolve_spikes_where_kernels_are_whole(dilation, groups, taken,
     assert [product is not None for product in seen] == [True] * taken
 
 
+@pytest.mark.parametrize(
+    ("sizes", "options", "message"),
+    [
+        ((4, 3, 3), {}, "expected input.* to have 4 channels, but got 6"),
+        ((8, 3, 3), {}, "expected input.* to have 8 channels, but got 6"),
+        ((6, 11, 11), {}, "Kernel size can't be greater"),
+        ((6, 3, 3), {"stride": (0, 1)}, "non-positive stride"),
+        ((6, 3, 3), {"padding": (-1, 0)}, "negative padding"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_torchs_to_refuse(sizes, options, message):
+    x = (torch.rand(2, 6, 8, 8, 5) < 0.05).float()
+    with pytest.raises(RuntimeError, match=message):
+        slayer.convolve_steps(x, torch.ones(5, *sizes), **options)
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_a_spike_without_a_number_shows_where_a_dense_convolution_reads_it(geometry):
+    *sizes, stride, padding = geometry
+    images, weight = case(*sizes)
+    with torch.no_grad():
+        images[::2, 0, 3, 2], images[1::2, -1, 2, 1] = torch.inf, torch.nan
+    wanted = F.conv2d(images, weight, None, stride, padding)
+    assert torch.equal(convolve_events(images, weight, stride, padding).isfinite(), wanted.isfinite())
+
+
 def test_a_gradient_alone_takes_no_work_for_the_other(monkeypatch):
     images, weight = case(*GEOMETRIES[0][:5])
     y, seen, correlate = convolve_events(images, weight, (1, 1), (0, 0)), [], kernels.event_convolution.correlate
@@ -134,7 +160,19 @@ def test_small_products_and_autocast_are_torchs(monkeypatch):
         assert (convolve_events(images, weight, (1, 1), (0, 0)) is not None) == is_taken
 
 
-def test_the_result_does_not_depend_on_the_number_of_threads():
+def test_few_sums_of_groups_are_held(monkeypatch):
+    images, weight = case(*GEOMETRIES[0][:5])  # 37 images: three groups
+    held, correlate = [], kernels.event_convolution.correlate
+    monkeypatch.setattr(kernels.event_convolution, "correlate", lambda *a: held.append(len(a[-1])) or correlate(*a))
+    monkeypatch.setattr(sparse_convolution, "HELD", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    y = convolve_events(images, weight, (1, 1), (0, 0))
+    torch.autograd.grad(y, weight, torch.ones_like(y))
+    assert held == [2, 2, 1]  # two groups, one on each thread, then the third
+
+
+def test_the_result_does_not_depend_on_the_number_of_threads(monkeypatch):
+    monkeypatch.setattr(sparse_convolution, "HELD", 1)
     images, weight = case(*GEOMETRIES[0][:5])
     weight = torch.randn_like(weight).requires_grad_()
     seen, threads = [], torch.get_num_threads()

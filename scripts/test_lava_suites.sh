@@ -15,13 +15,14 @@ uv pip install --quiet --python "$scratch/venv" pytest-timeout psutil  # psutil:
 version=$("$scratch/venv/bin/python" -c "import sys; print('%d.%d' % sys.version_info[:2])")
 export LAVA_SUITES_TABLE="$PWD/build/lava-suites/$version.txt" MPLBACKEND=agg OMP_NUM_THREADS=1
 mkdir -p build/lava-suites
-log=${LAVA_SUITES_TABLE/.txt/.log}
+log=${LAVA_SUITES_TABLE%.txt}.log
 : >"$LAVA_SUITES_TABLE" >"$log" >"$scratch/listed"
 cp -r "$scratch/venv/lib/python$version/site-packages/tests" "$scratch"  # tests write beside themselves
 cd "$scratch"
 [ $# -gt 0 ] || mapfile -t folders < <(find tests -name 'test_*.py' -printf '%h\n' | sort -u)
 
 for folder in "${@:-${folders[@]}}"; do  # each in a process of its own: one that hangs or dies disturbs no other
+  folder=${folder%/}
   echo "$folder"
   grep "^$folder/[^/]*$" "$scripts/lava_suites.txt" >>listed || true
   PYTHONPATH="$scripts" timeout --kill-after 10 3600 venv/bin/python -m pytest -p lava_suites -c /dev/null --rootdir . \

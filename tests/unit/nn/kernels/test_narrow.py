@@ -123,11 +123,12 @@ def test_64_bits_are_for_blocks_that_need_them():
     assert seen == [[False, False, True, False], [True] * 4]
 
 
+@pytest.mark.parametrize("leaks", [True, False])
 @pytest.mark.parametrize(("peak", "fits"), [(100.0, True), (4000.0, False), (np.nan, False), (1e12, False)])
-def test_the_integrator_is_the_definition(peak, fits):
+def test_the_integrator_is_the_definition(peak, fits, leaks):
     g = np.random.default_rng(0)
     x, state = (peak * g.standard_normal((40, 21))).astype(np.float32), g.standard_normal(21).astype(np.float32)
-    keep = g.integers(3000, 4097, 7)
+    keep = g.integers(3000, 4097, 7) * leaks
     y, both = np.empty_like(x), np.empty_like(x)
     left = np.zeros(21, bool)
     narrow.integrate_forward(0, 21, x, keep, state, SCALE, y, left)

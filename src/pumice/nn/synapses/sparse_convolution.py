@@ -135,31 +135,37 @@ class EventConv(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, images: torch.Tensor, weight: torch.Tensor, found: ImageEvents, known: torch.Tensor | None = None
+        ctx: Any,
+        images: torch.Tensor,
+        weight: torch.Tensor,
+        given: tuple[ImageEvents, torch.Tensor, torch.Tensor],
+        known: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """As the class says; `known` is the result, if another node has it already."""
-        ctx.found = found
-        ctx.save_for_backward(images, weight)
+        """As the class says; `given` is the spikes, then images and weight with their graphs, `known` the result."""
+        ctx.found, *attached = given
+        ctx.save_for_backward(*attached)  # a gradient that is differentiated depends on both
         if known is not None:
             return known.view_as(known)
-        geometry = found.geometry
+        geometry = ctx.found.geometry
         out = weight.new_empty(len(images), *geometry.out, len(weight))
         table = geometry.table(weight.detach()).view(-1).numpy()
-        arrays = *found.spikes.arrays(), *_places(geometry), table, out.flatten(1).numpy()
+        arrays = *ctx.found.spikes.arrays(), *_places(geometry), table, out.flatten(1).numpy()
         parallel_for(kernels.event_convolution.convolve, len(images), *arrays)
         return out.movedim(-1, 1)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """Gradients of the arguments: of the images as torch computes it."""
-        images, weight = ctx.saved_tensors
-        geometry, g_x, g_weight = ctx.found.geometry, None, None
-        if ctx.needs_input_grad[0]:
-            rest = None, geometry.stride, geometry.padding, (1, 1), False, (0, 0), 1, (True, False, False)
-            g_x = torch.ops.aten.convolution_backward(grads[0], images, weight, *rest)[0]
-        if ctx.needs_input_grad[1]:
-            g_weight = _correlated(ctx.found, grads[0].movedim(1, -1).contiguous().flatten(1).numpy())
+        """Gradients of the arguments: of the images, and of what is to be differentiated again, as torch's."""
+        (g,), (images, weight), geometry = grads, ctx.saved_tensors, ctx.found.geometry
+        of_images, of_weight, *_ = ctx.needs_input_grad
+        over_spikes = of_weight and not torch.is_grad_enabled()
+        dense = of_images, of_weight and not over_spikes, False
+        g_x = g_weight = None
+        if any(dense):
+            sizes = None, geometry.stride, geometry.padding, (1, 1), False, (0, 0), 1
+            g_x, g_weight, _ = torch.ops.aten.convolution_backward(g, images, weight, *sizes, dense)
+        if over_spikes:
+            g_weight = _correlated(ctx.found, g.movedim(1, -1).contiguous().flatten(1).numpy())
         return g_x, g_weight, None, None
 
 
@@ -209,4 +215,4 @@ def convolve_events(
     if products < LEAST_PRODUCTS or not math.isfinite(weight.detach().sum().item()):
         return None
     found = ImageEvents.find(images, geometry)
-    return None if found is None else node_for_each_gradient(EventConv, images, weight, found)
+    return None if found is None else node_for_each_gradient(EventConv, images, weight, (found, images, weight))

@@ -162,7 +162,7 @@ def node_for_each_gradient(function: Any, x: torch.Tensor, weight: torch.Tensor,
         function: `EventLinear`, or one with the same arguments.
         x: Spikes.
         weight: What they are multiplied by.
-        found: The spikes that are not zero.
+        found: The spikes that are not zero, as the function takes them.
     """
     if not (torch.is_grad_enabled() and x.requires_grad and weight.requires_grad):
         return cast(torch.Tensor, function.apply(x, weight, found))

@@ -1,3 +1,4 @@
+import math
 import warnings
 
 import pytest
@@ -6,6 +7,7 @@ import torch
 import pumice
 from pumice import nn
 from pumice.errors import PumiceWarning
+from pumice.nn.synapses import sparse_convolution
 from pumice.quantization import quantize_
 from pumice.quantization.trace import trace
 
@@ -56,6 +58,18 @@ def test_the_split_read_out_is_the_whole_one(model, x):
     torch.testing.assert_close(split, whole, atol=1e-5, rtol=1e-5)
     assert len(terms) == 3
     assert all(model.head.real_weight(term).any() for term in terms)
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_synapses_learn_through_the_map_whatever_computes_the_convolution(learns, monkeypatch):
+    synapse, head = nn.ConvSynapse(2, 3, 3), nn.LinearReadout(3, 5).requires_grad_(learns)
+    (term,) = nn.Current.of(synapse, torch.ones(1, 2, 6, 6, 1)).terms
+    seen = []
+    for least in (math.inf, 0):
+        monkeypatch.setattr(sparse_convolution, "LEAST_PRODUCTS", least)
+        seen.append(torch.autograd.grad(head.real_weight(term).square().sum(), synapse.weight)[0])
+    assert seen[0].any()
+    torch.testing.assert_close(*seen)
 
 
 def test_deployed_it_gives_multiples_of_its_unit_near_the_real_answer(model, x):

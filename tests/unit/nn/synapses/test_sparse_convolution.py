@@ -123,6 +123,23 @@ def test_a_gradient_alone_takes_no_work_for_the_other(monkeypatch):
     assert set(seen[1:]) == {"weight"}
 
 
+@pytest.mark.parametrize("wanted", ["images", "weight"])
+def test_gradients_are_differentiated_as_those_of_a_dense_convolution(wanted):
+    """A read-out learns through the adjoint of a convolution, `nn.LinearReadout.real_weight`."""
+    images, weight = case(*GEOMETRIES[0][:5])
+    seen = []
+    for y in (convolve_events(images, weight, (2, 2), (1, 1)), F.conv2d(images, weight, None, (2, 2), (1, 1))):
+        slopes = torch.ones_like(y, requires_grad=True)
+        of = {"images": images, "weight": weight}[wanted]
+        (first,) = torch.autograd.grad(y, of, slopes, create_graph=True)
+        both = torch.autograd.grad((first * first).sum(), [images, weight, slopes], allow_unused=True)
+        seen.append((first, *both))
+    for mine, theirs in zip(*seen, strict=True):
+        assert (mine is None) == (theirs is None)
+        assert mine is None or torch.equal(mine, theirs)
+    assert sum(found is None for found in seen[0]) == 1
+
+
 def spikes_everywhere(images, weight):
     return torch.ones_like(images), weight
 

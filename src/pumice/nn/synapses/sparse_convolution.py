@@ -142,21 +142,23 @@ class EventConv(torch.autograd.Function):
         known: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """As the class says; `given` is the spikes, then images and weight with their graphs, `known` the result."""
-        ctx.found, *attached = given
-        ctx.save_for_backward(*attached)  # a gradient that is differentiated depends on both
+        found, *attached = given
+        ctx.geometry = geometry = found.geometry
+        # A gradient that is differentiated depends on images and weight. All is torch's to keep, or not to
+        # (checkpoints).
+        ctx.save_for_backward(*attached, *(found.spikes.tensors() if ctx.needs_input_grad[1] else ()))
         if known is not None:
             return known.view_as(known)
-        geometry = ctx.found.geometry
         out = weight.new_empty(len(images), *geometry.out, len(weight))
         table = geometry.table(weight.detach()).view(-1).numpy()
-        arrays = *ctx.found.spikes.arrays(), *_places(geometry), table, out.flatten(1).numpy()
+        arrays = *found.spikes.arrays(), *_places(geometry), table, out.flatten(1).numpy()
         parallel_for(kernels.event_convolution.convolve, len(images), *arrays)
         return out.movedim(-1, 1)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Gradients of the arguments: of the images, and of what is to be differentiated again, as torch's."""
-        (g,), (images, weight), geometry = grads, ctx.saved_tensors, ctx.found.geometry
+        (g,), (images, weight, *spikes), geometry = grads, ctx.saved_tensors, ctx.geometry
         of_images, of_weight, *_ = ctx.needs_input_grad
         over_spikes = of_weight and not torch.is_grad_enabled()
         dense = of_images, of_weight and not over_spikes, False
@@ -165,21 +167,21 @@ class EventConv(torch.autograd.Function):
             sizes = None, geometry.stride, geometry.padding, (1, 1), False, (0, 0), 1
             g_x, g_weight, _ = torch.ops.aten.convolution_backward(g, images, weight, *sizes, dense)
         if over_spikes:
-            g_weight = _correlated(ctx.found, g.movedim(1, -1).contiguous().flatten(1).numpy())
+            slopes = g.movedim(1, -1).contiguous().flatten(1)
+            g_weight = _correlated(geometry, *(tensor.numpy() for tensor in (*spikes, slopes)))
         return g_x, g_weight, None, None
 
 
-def _correlated(found: ImageEvents, g: Any) -> torch.Tensor:
-    """The gradient of the weights, of that of the outputs (image, output)."""
-    geometry, most = found.geometry, HELD * torch.get_num_threads()
+def _correlated(geometry: Geometry, *arrays: Any) -> torch.Tensor:
+    """The gradient of the weights, of a `Compressed`'s arrays and the gradient of the outputs (image, output)."""
+    n, most = len(arrays[0]), HELD * torch.get_num_threads()
     sums = np.empty((most, math.prod(geometry.table_shape)), np.float32)
     total = np.zeros(sums.shape[1])
-    for first in range(0, len(g), most * GROUP):
-        some = slice(first, first + most * GROUP)
-        *spikes, slopes = (array[some] for array in (*found.spikes.arrays(), g))
-        of_groups = sums[: -(-len(slopes) // GROUP)]
-        arrays = *spikes, *_places(geometry), slopes, of_groups
-        parallel_for(kernels.event_convolution.correlate, len(of_groups), GROUP, *arrays)
+    for first in range(0, n, most * GROUP):
+        *spikes, g = (array[first : first + most * GROUP] for array in arrays)
+        of_groups = sums[: -(-len(g) // GROUP)]
+        of_loop = *spikes, *_places(geometry), g, of_groups
+        parallel_for(kernels.event_convolution.correlate, len(of_groups), GROUP, *of_loop)
         for of_group in of_groups:  # in order: the result does not depend on the number of threads
             total += of_group
     return geometry.weight(torch.from_numpy(total.astype(np.float32)).view(geometry.table_shape))

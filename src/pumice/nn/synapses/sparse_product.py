@@ -55,6 +55,10 @@ class Compressed:
         """What the loops take."""
         return self.pointers, self.columns, self.values
 
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """The same memory, for a backward pass."""
+        return tuple(map(torch.from_numpy, self.arrays()))
+
 
 @dataclass(frozen=True, eq=False)
 class Events:
@@ -103,8 +107,7 @@ class EventLinear(torch.autograd.Function):
         ctx: Any, x: torch.Tensor, weight: torch.Tensor, found: Events, known: torch.Tensor | None = None
     ) -> torch.Tensor:
         """As the class says; `known` is the product, if another node has it already."""
-        ctx.found = found
-        ctx.save_for_backward(weight)
+        ctx.save_for_backward(weight, *(found.by_neuron.tensors() if ctx.needs_input_grad[1] else ()))
         if known is not None:
             return known.view_as(known)
         batch, _, steps = x.shape
@@ -118,13 +121,14 @@ class EventLinear(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Gradients of the arguments."""
-        (weight,) = ctx.saved_tensors
+        weight, *spikes = ctx.saved_tensors
         g = grads[0].contiguous()
         g_x = (g @ weight).movedim(0, -1) if ctx.needs_input_grad[0] else None
         g_weight = None
         if ctx.needs_input_grad[1]:
             by_input, g_weight = weight.new_empty(weight.shape[::-1]), weight.new_empty(weight.shape)
-            _multiply(ctx.found.by_neuron, g, (1, g.shape[1]), by_input, (0, 1))
+            by_neuron = Compressed(*(tensor.numpy() for tensor in spikes))
+            _multiply(by_neuron, g, (1, g.shape[1]), by_input, (0, 1))
             parallel_for(kernels.events.exchange_axes, len(weight), by_input.numpy(), g_weight.numpy())
         return g_x, g_weight, None, None
 

@@ -1,13 +1,17 @@
 """Convolutions over spikes only, against torch's; weights and gradients are whole numbers, so that all is exact."""
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils.checkpoint import checkpoint
 
 from pumice.nn import kernels
 from pumice.nn.synapses import slayer, sparse_convolution
 from pumice.nn.synapses.sparse_convolution import convolve_events
+from pumice.nn.synapses.sparse_product import Compressed, Events, event_linear
 
 GEOMETRIES = [  # channels in and out, height, width, kernel, stride, padding
     (2, 16, 12, 12, (3, 3), (2, 2), (1, 1)),
@@ -138,6 +142,32 @@ def test_gradients_are_differentiated_as_those_of_a_dense_convolution(wanted):
         assert (mine is None) == (theirs is None)
         assert mine is None or torch.equal(mine, theirs)
     assert sum(found is None for found in seen[0]) == 1
+
+
+def test_checkpoints_keep_no_spikes(monkeypatch):
+    images, weight = case(*GEOMETRIES[0][:5])
+    seen, find = [], Compressed.find
+
+    def remembered(*args):
+        found = find(*args)
+        seen.append(weakref.ref(found.values))
+        return found
+
+    monkeypatch.setattr(Compressed, "find", remembered)
+    spikes = (torch.rand(3, 20, 30) < 0.05).float().requires_grad_()
+    dense = spikes, torch.randn(40, 20).requires_grad_()
+    for layer, inputs in (
+        (lambda *a: convolve_events(*a, (1, 1), (0, 0)), (images, weight)),
+        (lambda x, w: event_linear(x, w, Events.find(x)), dense),
+    ):
+        y = checkpoint(layer, *inputs, use_reentrant=False)
+        assert seen.pop()() is None
+        grads = torch.autograd.grad(y, inputs, torch.ones_like(y))
+        seen.clear()
+        wanted = layer(*inputs)
+        assert seen.pop()() is not None
+        for mine, theirs in zip(grads, torch.autograd.grad(wanted, inputs, torch.ones_like(y)), strict=True):
+            assert torch.equal(mine, theirs)
 
 
 def spikes_everywhere(images, weight):

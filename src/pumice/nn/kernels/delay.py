@@ -82,6 +82,6 @@ def delay_backward(
                 sums[i] += (later[i] - g_t[i]) * y_t[i]
                 row[i] = later[i] = g_t[i]
         for t in range(n_steps):
-            at, row = np.uintp(t * g.shape[1] + first), np.uintp(t * BLOCK)
+            at, begin = np.uintp(t * g.shape[1] + first), np.uintp(t * BLOCK)
             for i in range(np.uintp(size)):
-                x_[at + i] = held[row + offset[i]] + lost_[i]
+                x_[at + i] = held[begin + offset[i]] + lost_[i]

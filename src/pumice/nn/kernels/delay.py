@@ -28,21 +28,22 @@ def delay_forward(start: int, stop: int, x: Array, steps: Array, lost: Array, y:
     """
     n_steps, longest = len(x), steps.max()
     held = np.zeros((longest + n_steps) * BLOCK, np.float32)
-    offset, lost_ = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.float32)
+    x_, y_ = x.reshape(-1), y.reshape(-1)  # flat, and unsigned indices, as in `narrow`
+    delay, offset, lost_ = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.uintp), np.empty(BLOCK, np.float32)
     for first in range(start, stop, BLOCK):
-        size = min(BLOCK, stop - first)
-        spread(steps, first, offset[:size])
+        size = np.uintp(min(BLOCK, stop - first))
+        spread(steps, first, delay[:size])
         spread(lost, first, lost_[:size])
         for i in range(size):
-            offset[i] = (longest - offset[i]) * BLOCK + i
+            offset[i] = np.uintp(longest - delay[i]) * np.uintp(BLOCK) + i
         for t in range(n_steps):
-            x_t, row = x[t, first : first + size], held[(longest + t) * BLOCK :]
+            at, row = np.uintp(t * x.shape[1] + first), np.uintp((longest + t) * BLOCK)
             for i in range(size):
-                row[i] = x_t[i]
+                held[row + i] = x_[at + i]
         for t in range(n_steps):
-            y_t, rows = y[t, first : first + size], held[t * BLOCK :]
+            at, row = np.uintp(t * x.shape[1] + first), np.uintp(t * BLOCK)
             for i in range(size):
-                y_t[i] = rows[offset[i]] + lost_[i]
+                y_[at + i] = held[row + offset[i]] + lost_[i]
 
 
 @njit(nogil=True, cache=True)
@@ -63,14 +64,16 @@ def delay_backward(
     """
     n_steps, longest = len(g), steps.max()
     held = np.zeros((n_steps + longest) * BLOCK, np.float32)
-    offset, lost_, later = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    x_ = g_x.reshape(-1)
+    delay, offset = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.uintp)
+    lost_, later = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
-        spread(steps, first, offset[:size])
+        spread(steps, first, delay[:size])
         spread(lost, first, lost_[:size])
         sums = g_steps[first : first + size]
         for i in range(size):
-            offset[i] = offset[i] * BLOCK + i
+            offset[i] = np.uintp(delay[i] * BLOCK + i)
             sums[i] = 0
         later[:] = 0
         for t in range(n_steps - 1, -1, -1):
@@ -79,6 +82,6 @@ def delay_backward(
                 sums[i] += (later[i] - g_t[i]) * y_t[i]
                 row[i] = later[i] = g_t[i]
         for t in range(n_steps):
-            x_t, rows = g_x[t, first : first + size], held[t * BLOCK :]
-            for i in range(size):
-                x_t[i] = rows[offset[i]] + lost_[i]
+            at, begin = np.uintp(t * g.shape[1] + first), np.uintp(t * BLOCK)
+            for i in range(np.uintp(size)):
+                x_[at + i] = held[begin + offset[i]] + lost_[i]

@@ -74,7 +74,7 @@ def check_divides(where: str, what: str, n: int, *channels: int) -> None:
 
 
 def check_input(where: str, x: torch.Tensor, channels: int, *, image: bool = False) -> None:
-    """Refuse a tensor of another number of channels, which torch might broadcast, or of other axes.
+    """Refuse a tensor of another number of channels, which torch might broadcast, of other axes, or of no steps.
 
     Example:
         >>> check_input("Synapse", torch.ones(1, 4, 5), 3)
@@ -86,21 +86,27 @@ def check_input(where: str, x: torch.Tensor, channels: int, *, image: bool = Fal
         fix = f"make it for {counted(x.shape[1], 'channel')}" if axes_agree else "add or flatten axes"
         axes = "height, width" if image else "..."
         raise InputError(f"{where} takes (batch, {channels}, {axes}, time), got {tuple(x.shape)}; {fix}")
+    check_samples(x)
 
 
-def check_transform(x: torch.Tensor) -> None:
-    """Refuse vmap, which the compiled loops cannot be part of.
+def check_samples(x: torch.Tensor) -> None:
+    """Refuse vmap, which the compiled loops cannot be part of, and samples of no steps.
 
     Raises:
         InputError: In one line, with the remedy.
 
     Example:
-        >>> torch.vmap(check_transform)(torch.ones(2, 3))
+        >>> torch.vmap(check_samples)(torch.ones(2, 3))
         Traceback (most recent call last):
         pumice.errors.InputError: torch.vmap cannot map over compiled loops; put its samples into the batch instead
+        >>> check_samples(torch.ones(2, 3, 0))
+        Traceback (most recent call last):
+        pumice.errors.InputError: samples have at least one step, along the last axis, got input of shape (2, 3, 0)
     """
     if torch._C._functorch.is_batchedtensor(x):
         raise InputError("torch.vmap cannot map over compiled loops; put its samples into the batch instead")
+    if x.ndim and x.shape[-1] == 0:
+        raise InputError(f"samples have at least one step, along the last axis, got input of shape {tuple(x.shape)}")
 
 
 def check_same_shape(where: str, currents: Sequence[torch.Tensor], *, concat: bool = False) -> None:

@@ -13,7 +13,7 @@ import torch
 from pumice.errors import InputError, LoweringError
 from pumice.nn import kernels
 from pumice.nn.blocks.current import Current
-from pumice.nn.checks import check_transform
+from pumice.nn.checks import check_samples
 from pumice.quantization.compiled import is_partly_compiled
 from pumice.quantization.trace import INPUT, answer_of, modules_by_name
 
@@ -104,7 +104,7 @@ class RuntimeGuard:
             return
         self._pass.begin(model)
         if x is not None:
-            check_transform(x)
+            check_samples(x)
             self._check_values(x.detach())
             self._pass.remember(INPUT, x)
 

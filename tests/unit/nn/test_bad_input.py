@@ -128,6 +128,15 @@ BLOCKS = [
     (lambda: nn.SpikingPatchSplitting(3, 8, 1, **MAKE)(SPIKES), "SpikingPatchSplitting takes .* for 4 channels"),
     (lambda: nn.SurrogateModule(4, tokens=36, n_classes=0), "SurrogateModule: n_classes"),
 ]
+NO_STEPS = [
+    (lambda: nn.Dense(dict(LIF), 4, 2)(FLAT[..., :0]), r"at least one step, .* got input of shape \(1, 4, 0\)"),
+    (lambda: nn.Conv(dict(LIF), 4, 2, 3)(SPIKES[..., :0]), "at least one step"),
+    (lambda: nn.Dense({**LIF, "gradient": "hm2bp"}, 4, 2)(FLAT[..., :0]), "at least one step"),
+    (lambda: nn.Recurrent(dict(LIF), 4, 2)(FLAT[..., :0]), "at least one step"),
+    (lambda: nn.LeakyReadout(4, 2)(FLAT[..., :0]), "at least one step"),
+    (lambda: nn.CubaNeuron(**LIF)(FLAT[..., :0]), "at least one step"),
+    (lambda: nn.SRMNeuron(threshold=1.0)(FLAT[..., :0]), "at least one step"),
+]
 NORMS = [
     (lambda: nn.TDBN(0), "TDBN: num_features must be a whole number >= 1, got 0"),
     (lambda: nn.TDBN(4, alpha=0), r"TDBN: alpha must be > 0: 1, or 1/sqrt\(n\) for one of n synapses, got 0"),
@@ -143,7 +152,7 @@ NORMS = [
 ]
 
 
-@pytest.mark.parametrize(("call", "message"), [*BROADCAST, *ARMS, *BLOCKS, *NORMS])
+@pytest.mark.parametrize(("call", "message"), [*BROADCAST, *ARMS, *BLOCKS, *NORMS, *NO_STEPS])
 def test_wrong_use_is_refused(call, message):
     with pytest.raises(InputError, match=message):
         call()

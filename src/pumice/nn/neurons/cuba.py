@@ -12,7 +12,7 @@ from lava.lib.dl.slayer.utils.quantize import quantize
 
 from pumice.errors import InputError
 from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT
-from pumice.nn.checks import check_deployed_alike, check_transform
+from pumice.nn.checks import check_deployed_alike, check_samples
 from pumice.nn.layout import neuron_vector, slayer_order, time_major
 from pumice.nn.neurons import carried_state, normed, slayer_loops, slayer_state
 from pumice.nn.neurons.folding import offset_of
@@ -177,7 +177,7 @@ class CubaNeuron(slayer_cuba.Neuron):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Spikes for a current of shape (batch, ..., time); deployed, for integer synaptic sums of that shape."""
-        check_transform(input)
+        check_samples(input)
         if self.gradient.applies(self, input):
             spikes = self.gradient.spikes(self, input)
         else:

@@ -10,7 +10,7 @@ import torch
 
 from pumice.errors import InputError
 from pumice.fixedpoint.formats import DECAY_ONE
-from pumice.nn.checks import check_transform
+from pumice.nn.checks import check_samples
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.nn.surrogate import Surrogate
@@ -86,7 +86,7 @@ class FloatCubaNeuron(CubaNeuron):
         """Spikes for a current of shape (batch, ..., time); deployed, for integer synaptic sums of that shape."""
         if self.is_deployed:
             return super().forward(input)
-        check_transform(input)
+        check_samples(input)
         return slayer_order(torch.stack(self._steps(input)[2]))
 
     def recurring(self, input: torch.Tensor, back: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
@@ -96,7 +96,7 @@ class FloatCubaNeuron(CubaNeuron):
             input: x, (batch, channel, ..., time).
             back: R, as a linear map of such spikes; the gradient passes through it.
         """
-        check_transform(input)
+        check_samples(input)
         return slayer_order(torch.stack(self._steps(input, lambda s: time_major(back(slayer_order(s[None])))[0])[2]))
 
     def dynamics(self, input: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,6 +11,7 @@ from lava.lib.dl.slayer import synapse as slayer_synapse
 
 from pumice.errors import InputError
 from pumice.fixedpoint.formats import DECAY_ONE
+from pumice.nn.checks import check_samples
 from pumice.nn.kernels import operators
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.gradient import LayerRule
@@ -164,6 +165,7 @@ class HM2BP(LayerRule):
         return self._spikes(synapse, neuron, x, matrix)
 
     def _spikes(self, synapse: Any, neuron: CubaNeuron, x: torch.Tensor, matrix: torch.Tensor | None) -> torch.Tensor:
+        check_samples(x)
         weights = [parameter for parameter in synapse.parameters() if parameter.requires_grad]
         spikes: torch.Tensor = _Layer.apply(x, synapse, neuron, self, matrix, *weights)
         return spikes
@@ -228,7 +230,7 @@ class _Layer(torch.autograd.Function):
             factor = factor * _lateral_effect(ctx, found, s)
 
         def as_current(per_step: torch.Tensor) -> torch.Tensor:
-            return slayer_order(per_step.view(-1, *shape[1:]))
+            return slayer_order(per_step.view(len(per_step), *shape[1:]))
 
         g_weights: list[torch.Tensor | None] = [None] * len(ctx.weights)
         if ctx.weights:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from pumice.nn.checks import check_samples
 from pumice.nn.surrogate import Exponential, Surrogate, find_surrogate
 
 
@@ -83,6 +84,7 @@ class SRMNeuron(torch.nn.Module):
 
     def psp(self, x: torch.Tensor) -> torch.Tensor:
         """Postsynaptic potential: causal convolution with epsilon; its gradient is the correlation."""
+        check_samples(x)
         steps = x.shape[-1]
         kernel = alpha_kernel(self.tau_s, steps, sampling_time=self.sampling_time).to(x) * self.sampling_time
         padded = F.pad(x.reshape(-1, 1, steps), (steps - 1, 0))

@@ -16,7 +16,7 @@ from lava.lib.dl.slayer import synapse as slayer
 from lava.lib.dl.slayer.neuron import base as slayer_base
 
 from pumice.backends.torch.convolution import convolve_by_product
-from pumice.nn.checks import check_transform
+from pumice.nn.checks import check_samples
 from pumice.nn.exact import direct_convolution, exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.cuba import CubaNeuron
@@ -50,7 +50,7 @@ class Dense(_Deployable, slayer.Dense):
     @exactly_if_deployed
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """The currents."""
-        check_transform(input)
+        check_samples(input)
         weight = _weight(self)
         input = _like(input, weight)
         if weight[0, 0].numel() > 1:  # a kernel as large as the image
@@ -71,7 +71,7 @@ class Conv(_Deployable, slayer.Conv):
     @exactly_if_deployed
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """The currents."""
-        check_transform(input)
+        check_samples(input)
         weight = _weight(self)
         return self._wrapped(_conv(self, _like(input, weight), weight))
 
@@ -115,7 +115,7 @@ class ConvTranspose(_Deployable, slayer.ConvTranspose):
     @exactly_if_deployed
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """The currents."""
-        check_transform(input)
+        check_samples(input)
         weight = _weight(self)
         x = time_major(_like(input, weight))
         return _steps_of(_conv_transpose(self, _images(x).contiguous(), weight, self.groups), x)
@@ -131,7 +131,7 @@ class Unpool(_Deployable, slayer.Unpool):
     @exactly_if_deployed
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """The currents."""
-        check_transform(input)
+        check_samples(input)
         weight = _weight(self)
         if self.stride[:2] != self.kernel_size[:2] or any(self.padding) or any(d != 1 for d in self.dilation):
             return super().forward(_like(input, weight))

@@ -402,3 +402,9 @@ def test_what_has_no_such_gradient_is_refused():
         merged(torch.ones(1, 3, 4))
     with pytest.raises(InputError, match="needs no persistent state"):
         Recurrent({**plain, "gradient": "hm2bp"}, 3, 2)
+
+
+def test_a_batch_of_no_samples_has_no_gradient():
+    layer = Dense({"threshold": 1.0, **PARAMS, "gradient": "hm2bp"}, 6, 4)
+    layer(torch.zeros(0, 6, 5)).sum().backward()
+    assert not layer.synapse.weight.grad.any()

@@ -193,8 +193,9 @@ def derivative_at(
 ) -> torch.Tensor:
     """The surrogate at given voltages, times a factor if there is one; as `through_spike`, for any surrogate."""
     h = torch.empty_like(v)
-    factors = [None] * -(-v.numel() // SLAB) if factor is None else factor.view(-1).split(SLAB)
-    pieces = zip(h.view(-1).split(SLAB), factors, v.view(-1).split(SLAB), strict=True)
+    voltages = v.view(-1).split(SLAB)
+    factors = [None] * len(voltages) if factor is None else factor.view(-1).split(SLAB)
+    pieces = zip(h.view(-1).split(SLAB), factors, voltages, strict=True)
     for out, by, voltage in pieces if not v.is_cuda else [(h, factor, v)]:
         distance = voltage - threshold
         derivative = surrogate.derivative(distance if scale == 1 else distance.div_(scale))

@@ -11,7 +11,7 @@ from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 from pumice.errors import InputError
 from pumice.nn import STBP, TDBN, Conv, CubaNeuron, Dense, set_gradient_
 from pumice.nn.neurons.stbp import _chip_voltage, _voltage_factor
-from pumice.nn.surrogate import Rectangular
+from pumice.nn.surrogate import Rectangular, Surrogate
 
 TAU = 0.5
 PARAMS = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 1 - TAU, "surrogate": Rectangular(1.5)}
@@ -86,6 +86,27 @@ def test_many_neurons_have_the_gradient_that_each_has_alone(neurons, surrogate):
         alone = set_gradient_(CubaNeuron(**{**PARAMS, "surrogate": surrogate}), "stbp")
         part = [tensor[:, i : i + 1].clone() for tensor in (x, weights)]
         torch.testing.assert_close(got[:, i : i + 1], gradient_of(alone, *part)[1], rtol=1e-6, atol=1e-7)
+
+
+class Own(Surrogate):
+    """One that has no kernel."""
+
+    def derivative(self, x):
+        return 1 / (1 + x.abs())
+
+    def smooth(self, x):
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("deployed", [False, True])
+@pytest.mark.parametrize("surrogate", ["rectangular", Own()])
+def test_a_batch_of_no_samples_has_a_gradient_of_none(surrogate, deployed):
+    neuron = set_gradient_(CubaNeuron(**{**PARAMS, "surrogate": surrogate}), "stbp")
+    if deployed:
+        neuron.deploy(128)
+    x = torch.zeros(0, 7, 6, requires_grad=True)
+    neuron(x).sum().backward()
+    assert x.grad.shape == x.shape
 
 
 @pytest.mark.parametrize("detached", [False, True])

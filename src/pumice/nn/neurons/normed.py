@@ -33,9 +33,10 @@ def applies(neuron: CubaNeuron, input: torch.Tensor) -> bool:
     on_cpu = input.device.type == neuron.device.type == "cpu" and input.dtype == torch.float32
     own_batch = norm.own_steps is None and not (norm.synchronized and is_shared())
     unseen = not any(getattr(norm, hooks) for hooks in _HOOKS)
-    stateless = not (neuron.persistent_state or neuron.requires_grad or neuron.debug)
+    fixed = not (neuron.current_decay.requires_grad or neuron.voltage_decay.requires_grad)
+    stateless = not (neuron.persistent_state or neuron.debug)
     large = input.numel() >= max(LEAST_NUMBERS, input.shape[1] + 1)
-    return on_cpu and own_batch and unseen and stateless and large
+    return on_cpu and own_batch and unseen and fixed and stateless and large
 
 
 def spikes(neuron: CubaNeuron, input: torch.Tensor, reset: str) -> torch.Tensor:

@@ -123,9 +123,10 @@ def test_planted_defects_show(name, defect, shows, monkeypatch):
         lambda n: n.norm.register_forward_hook(lambda *_: None),
         lambda n: setattr(n.norm, "own_steps", torch.ones(4, 6, dtype=torch.bool)),
         lambda n: setattr(n, "persistent_state", True),
+        lambda n: n.requires_grad_(),  # also of decays that were made to be fixed
         lambda n: n.double(),
     ],
-    ids=["evaluation", "hook", "padding", "state", "double"],
+    ids=["evaluation", "hook", "padding", "state", "decays that learn", "double"],
 )
 def test_where_others_look_on_the_parts_run_one_by_one(change):
     made, x = neuron(3), torch.randn(4, 3, 6)

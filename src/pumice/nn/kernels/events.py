@@ -157,12 +157,15 @@ def multiply(
         out: (m, outputs), contiguous; receives the sums.
         out_strides: How far in m samples are apart (0: all samples are added up), and rows.
     """
+    if out_strides[0] == 0:  # also where there is no sample
+        for r in range(start, stop):
+            out[r * out_strides[1]] = 0
     for b in range(len(pointers)):
         base, step = b * table_strides[0], table_strides[1]
         for r in range(start, stop):
             e, end = pointers[b, r], pointers[b, r + 1]
             total = out[b * out_strides[0] + r * out_strides[1]]
-            if b == 0 or out_strides[0]:
+            if out_strides[0]:
                 total[:] = 0
             while e + 3 < end:  # four spikes for one pass over the sums
                 t0, t1 = table[base + step * columns[b, e]], table[base + step * columns[b, e + 1]]

@@ -22,7 +22,7 @@ from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.nn.remade import become_, remade
 from pumice.nn.synapses.sparse_convolution import convolve_events
-from pumice.nn.synapses.sparse_product import FEWEST_OUTPUTS, Events, event_linear
+from pumice.nn.synapses.sparse_product import FEWEST_OUTPUTS, Events, event_linear, has_loops
 
 
 class _Deployable:
@@ -97,8 +97,10 @@ class Pool(_Deployable, slayer.Pool):
         input = _like(input, weight)
         x, missing = time_major(input), (0, 0, 0, width - input.shape[3], 0, height - input.shape[2])
         x = F.pad(x, missing) if any(missing) else x  # torch would copy for nothing
-        # A compiled graph cannot look at numbers, and a GPU would have to be waited for.
-        if torch.compiler.is_compiling() or x.is_cuda or not torch.all(weight == weight.view(-1)[0]):
+        # Each weight may have a gradient of its own. A compiled graph cannot look at numbers, and a GPU would have to
+        # be waited for.
+        unknown = weight.requires_grad or torch.compiler.is_compiling() or x.is_cuda
+        if unknown or not torch.all(weight == weight.view(-1)[0]):
             windows = x.unflatten(3, (-1, kernel[1])).unflatten(2, (-1, kernel[0]))
             return self._wrapped(slayer_order((windows * weight.view(kernel[0], 1, kernel[1], 1)).sum((3, 5))))
         sums = F.avg_pool2d(_images(x), kernel, divisor_override=1) * weight.view(-1)[0]
@@ -208,15 +210,14 @@ def _like(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
 
 def _may_be_sparse(x: torch.Tensor, weight: torch.Tensor) -> bool:
-    """Whether it pays to look for events: of neurons, on the CPU, into enough of them, and not in a compiled graph.
+    """Whether it pays to look for events: of neurons, into enough of them, where there are loops for them.
 
     Sizes that do not fit are torch's to refuse. A weight that is not finite must show, wherever it is; a product over
     events reads some weights only.
     """
-    if torch.compiler.is_compiling() or x.ndim != 3 or len(weight) < FEWEST_OUTPUTS or x.shape[1] != weight.shape[1]:
+    if x.ndim != 3 or len(weight) < FEWEST_OUTPUTS or x.shape[1] != weight.shape[1]:
         return False
-    on_cpu = x.device.type == weight.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
-    return on_cpu and math.isfinite(weight.detach().sum().item())
+    return has_loops(x, weight) and math.isfinite(weight.detach().sum().item())
 
 
 def _conv(synapse: Any, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from pumice.nn import kernels
 from pumice.nn.kernels.threads import parallel_for
-from pumice.nn.synapses.sparse_product import Compressed, node_for_each_gradient
+from pumice.nn.synapses.sparse_product import Compressed, has_loops, node_for_each_gradient
 
 MOST = 1 / 6
 """Share of inputs that spike above which a dense convolution may be as fast (measured on two cores with AVX2)."""
@@ -127,7 +127,9 @@ class ImageEvents:
 
 
 class EventConv(torch.autograd.Function):
-    """The convolution of images (n, channel, height, width), channels last in memory, of which few are not zero.
+    """The convolution of images (n, channel, height, width), of which few are not zero, as (n, height', width', out).
+
+    Images lie in memory with channels last.
 
     The order of the sums is that of a dense convolution by rows, columns and channels of the kernel; where weights
     are multiples of 2/64 and spikes whole numbers, no order matters (see `sparse_product.EventLinear`).
@@ -153,7 +155,7 @@ class EventConv(torch.autograd.Function):
         table = geometry.table(weight.detach()).view(-1).numpy()
         arrays = *found.spikes.arrays(), *_places(geometry), table, out.flatten(1).numpy()
         parallel_for(kernels.event_convolution.convolve, len(images), *arrays)
-        return out.movedim(-1, 1)
+        return out
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -165,9 +167,9 @@ class EventConv(torch.autograd.Function):
         g_x = g_weight = None
         if any(dense):
             sizes = None, geometry.stride, geometry.padding, (1, 1), False, (0, 0), 1
-            g_x, g_weight, _ = torch.ops.aten.convolution_backward(g, images, weight, *sizes, dense)
+            g_x, g_weight, _ = torch.ops.aten.convolution_backward(g.movedim(-1, 1), images, weight, *sizes, dense)
         if over_spikes:
-            slopes = g.movedim(1, -1).contiguous().flatten(1)
+            slopes = g.contiguous().flatten(1)
             g_weight = _correlated(geometry, *(tensor.numpy() for tensor in (*spikes, slopes)))
         return g_x, g_weight, None, None
 
@@ -205,8 +207,7 @@ def convolve_events(
         >>> convolve_events(torch.ones(1, 1, 4, 4), torch.ones(1, 1, 3, 3), (1, 1), (0, 0)) is None
         True
     """
-    plain = images.device.type == weight.device.type == "cpu" and images.dtype == weight.dtype == torch.float32
-    if not plain or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+    if not has_loops(images, weight):
         return None
     _, channels, height, width = images.shape
     sizes = (height, width, channels), tuple(weight.shape[2:]), tuple(stride), tuple(padding), len(weight)
@@ -217,4 +218,6 @@ def convolve_events(
     if products < LEAST_PRODUCTS or not math.isfinite(weight.detach().sum().item()):
         return None
     found = ImageEvents.find(images, geometry)
-    return None if found is None else node_for_each_gradient(EventConv, images, weight, (found, images, weight))
+    if found is None:
+        return None
+    return node_for_each_gradient(EventConv, images, weight, (found, images, weight)).movedim(-1, 1)

@@ -19,6 +19,18 @@ FEWEST_OUTPUTS = 32
 """Outputs below which there is nothing to gain."""
 
 
+def has_loops(x: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Whether the loops may stand in for torch's product: float32 on the CPU, without autocast, not in a graph.
+
+    Example:
+        >>> has_loops(torch.ones(2), torch.ones(2)), has_loops(torch.ones(2), torch.ones(2).double())
+        (True, False)
+    """
+    if torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+        return False
+    return x.device.type == weight.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
+
+
 @dataclass(frozen=True, eq=False)
 class Compressed:
     """A matrix of spikes per sample in compressed rows; see `pumice.nn.kernels.events`."""
@@ -139,7 +151,8 @@ class _Either(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         """As the class says."""
-        return first.view_as(first)
+        ctx.mark_dirty(first)  # so that it is no view, which nobody could change in place
+        return first
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

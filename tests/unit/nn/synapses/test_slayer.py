@@ -113,6 +113,15 @@ def test_pooling_across_channels_fails_as_in_slayer(options, size, channels):
             synapse(x)
 
 
+def test_weights_of_a_pool_that_learn_have_a_gradient_each():
+    """As with weight norm, whose parameters learn."""
+    stock, fast = both(lambda: slayer.Pool(2))
+    for synapse in (stock, fast):
+        synapse.weight.requires_grad_()
+    assert_same(stock, fast, spikes(2, 3, 8, 6, 9, density=0.4))
+    assert len(fast.weight.grad.unique()) > 1
+
+
 def test_pooling_with_uneven_weights():
     stock, fast = both(lambda: slayer.Pool(2))
     for synapse in (stock, fast):

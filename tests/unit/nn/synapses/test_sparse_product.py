@@ -3,8 +3,8 @@ import torch
 import torch.nn.functional as F
 
 from pumice.nn.layout import slayer_order, time_major
-from pumice.nn.synapses import sparse_product
-from pumice.nn.synapses.sparse_product import Events, event_linear
+from pumice.nn.synapses import slayer, sparse_convolution, sparse_product
+from pumice.nn.synapses.sparse_product import Compressed, Events, event_linear
 
 
 @pytest.fixture
@@ -39,3 +39,51 @@ def test_the_weights_gradient_alone_takes_no_product_for_the_inputs(tensors, mon
     assert not calls
     torch.autograd.grad(y, weight, slopes)
     assert len(calls) == 1
+
+
+def test_a_sum_over_no_samples_is_zero_whatever_its_memory_held():
+    """The weights' gradient of an empty batch."""
+    out = torch.full((20, 40), torch.nan)
+    sparse_product._multiply(Compressed.empty(0, 20, 1), torch.empty(30, 0, 40), (1, 0), out, (0, 1))
+    assert not out.any()
+
+
+@pytest.fixture(params=["dense", "convolution"])
+def layer(request, monkeypatch):
+    """A synapse, and spikes few enough for its loops over them."""
+    monkeypatch.setattr(sparse_convolution, "LEAST_PRODUCTS", 0)
+    torch.manual_seed(0)
+    made, size = (slayer.Dense(20, 40), (20,)) if request.param == "dense" else (slayer.Conv(2, 8, 3), (2, 9, 9))
+    return made, (torch.rand(3, *size, 30) < 0.05).float()
+
+
+@pytest.fixture
+def products(monkeypatch):
+    """What was multiplied by the loops over spikes."""
+    seen = []
+    for module in (sparse_product, sparse_convolution):
+        real = module.node_for_each_gradient
+        monkeypatch.setattr(module, "node_for_each_gradient", lambda *a, real=real: seen.append(a) or real(*a))
+    return seen
+
+
+@pytest.mark.parametrize("learns", ["weight", "both"])
+def test_currents_may_be_changed_in_place(layer, products, learns):
+    """As torch's own: a view made within a function of autograd could not be."""
+    made, x = layer
+    x.requires_grad_(learns == "both")
+    inputs, slopes = [made.weight, x][: 1 + x.requires_grad], torch.randn(made(x).shape)
+    wanted = torch.autograd.grad(made(x) * 2, inputs, slopes)
+    found = torch.autograd.grad(made(x).mul_(2), inputs, slopes)
+    assert len(products) == 3
+    assert all(torch.equal(one, other) for one, other in zip(found, wanted, strict=True))
+
+
+def test_how_many_spikes_there_are_decides_no_precision(layer, products):
+    """Autocast's products are torch's."""
+    made, x = layer
+    with torch.autocast("cpu", torch.bfloat16):
+        assert {made(x).dtype, made(1 - x).dtype} == {torch.bfloat16}
+    assert not products
+    assert made(x).dtype == torch.float32
+    assert products

@@ -192,7 +192,7 @@ class LinearReadout(torch.nn.Module):
         learns, compiles = torch.is_grad_enabled(), torch.compiler.is_compiling()
         with nullcontext() if compiles else torch.inference_mode(False), torch.enable_grad():
             synapse, weight = term.synapse, weight_of(term.synapse)
-            rows = self.linear.weight[:, term.first_channel :][:, : synapse.out_channels]
+            rows = weight_of(self.linear)[:, term.first_channel :][:, : synapse.out_channels]
             folded = weight * synapse.gain().reshape(-1, *[1] * (weight.ndim - 1))
             # The adjoint of the synapse, applied to one row for each class.
             x = rows.new_zeros(len(rows), *term.spikes.shape[1:-1], 1)
@@ -223,8 +223,8 @@ class LinearReadout(torch.nn.Module):
         return round_integer(self.real_bias(terms) * self.deployed_scale, *BIAS_MANT)
 
     def _rows(self) -> tuple[torch.Tensor, ...]:
-        bias = self.linear.bias
-        return (self.linear.weight,) if bias is None else (self.linear.weight, bias)
+        weight, bias = weight_of(self.linear), self.linear.bias
+        return (weight,) if bias is None else (weight, bias)
 
 
 def _decay_q12(name: str, decay: float) -> int:

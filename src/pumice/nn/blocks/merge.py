@@ -16,6 +16,7 @@ from pumice.nn.blocks.activation import make_neuron
 from pumice.nn.blocks.current import Term
 from pumice.nn.blocks.recurrent import recur
 from pumice.nn.checks import check_same_shape
+from pumice.nn.computed_weight import weight_of
 from pumice.nn.neurons.floating import FloatCubaNeuron
 from pumice.nn.neurons.recurrent_integer import ChipRecurrent
 from pumice.nn.neurons.slayer_state import decays_q12, draw_decays
@@ -110,7 +111,8 @@ class Merge(torch.nn.Module):
         synapse, neuron = self.recurrent, self.neuron
         assert synapse is not None
         _check_axes(synapse, current)
-        weight = synapse.weight if synapse.weight_hook is None else synapse.weight_hook(synapse.weight)
+        weight = weight_of(synapse)
+        weight = weight if synapse.weight_hook is None else synapse.weight_hook(weight)
         if neuron.is_deployed:
             numbers = neuron.integer_bias(), *decays_q12(neuron)
             constants = float(neuron.vth_mant), neuron.integer_scale, neuron.surrogate

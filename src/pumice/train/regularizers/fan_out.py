@@ -74,8 +74,7 @@ def _synapses(owner: Any, x: torch.Tensor) -> torch.Tensor:
         current = owner.linear(ones, torch.ones_like(owner.weight))
     else:
         synapse = copy.deepcopy(owner)
-        synapse.pre_hook_fx = None
-        synapse.weight.data.fill_(1.0)
+        synapse.pre_hook_fx = torch.ones_like  # of whatever weight: torch may compute it anew (weight norm, pruning)
         current = synapse(ones)
     (counts,) = torch.autograd.grad(current.sum(), ones)
     return counts[0, ..., 0].cpu()

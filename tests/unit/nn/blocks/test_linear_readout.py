@@ -3,6 +3,7 @@ import warnings
 
 import pytest
 import torch
+from torch.nn.utils import prune
 
 import pumice
 from pumice import nn
@@ -58,6 +59,21 @@ def test_the_split_read_out_is_the_whole_one(model, x):
     torch.testing.assert_close(split, whole, atol=1e-5, rtol=1e-5)
     assert len(terms) == 3
     assert all(model.head.real_weight(term).any() for term in terms)
+
+
+@pytest.mark.parametrize("deployed", [False, True])
+def test_a_pruned_matrix_is_computed_for_each_call(model, x, deployed):
+    linear = model.head.linear
+    prune.l1_unstructured(linear, "weight", amount=5)
+    if deployed:
+        quantize_(model, x)
+    answer = model(x)
+    answer.sum().backward()
+    linear.weight_orig.data.neg_()
+    linear.bias.data.neg_()
+    again = model(x)
+    again.sum().backward()
+    assert torch.equal(again, -answer)
 
 
 @pytest.mark.parametrize("learns", [True, False])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn.utils import prune
 
 import pumice
 from pumice import nn
@@ -44,6 +45,17 @@ def by_a_loop(merge, x, late=0):
 
 
 KINDS = ["dense", "one to one", "conv", "one to one of images"]
+
+
+def test_a_pruned_weight_is_computed_for_each_call():
+    merge, x = block("dense", FLOAT)
+    prune.l1_unstructured(merge.recurrent, "weight", amount=5)
+    spikes = merge(x)
+    spikes.sum().backward()
+    merge.recurrent.weight_orig.data.neg_()
+    again = merge(x)
+    again.sum().backward()
+    assert not torch.equal(again, spikes)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn.utils import prune
 
 import pumice
 from pumice import nn
@@ -54,6 +55,14 @@ def test_fan_out_of_a_convolution(options):
     counts = fan_out(model, torch.ones(1, 1, 5, 6, 3))
     assert torch.equal(counts["0"], brute_force_fan_out(model[1], (2, 5, 6)))
     assert not counts["1"].any()
+
+
+def test_fan_out_does_not_depend_on_weights_that_torch_computes():
+    """As those that are pruned, or have a weight norm."""
+    model = torch.nn.Sequential(nn.Conv(PARAMS, 1, 2, 3, padding=1), nn.Conv(PARAMS, 2, 4, 3))
+    counts = fan_out(model, torch.ones(1, 1, 5, 6, 3))
+    prune.l1_unstructured(model[1].synapse, "weight", amount=5)
+    assert torch.equal(fan_out(model, torch.ones(1, 1, 5, 6, 3))["0"], counts["0"])
 
 
 def test_fan_out_through_pool_and_flatten():

@@ -128,6 +128,11 @@ BLOCKS = [
     (lambda: nn.SpikingPatchSplitting(3, 8, 1, **MAKE)(SPIKES), "SpikingPatchSplitting takes .* for 4 channels"),
     (lambda: nn.SurrogateModule(4, tokens=36, n_classes=0), "SurrogateModule: n_classes"),
 ]
+MASK = {"mask": torch.eye(2, 4), "weight_norm": True}
+MASKS = [
+    (lambda: nn.Dense(dict(LIF), 4, 2, **MASK), "Dense: a mask is undone by weight_norm=True"),
+    (lambda: nn.LateralInhibition(dict(LIF), 4, 2, **MASK), "LateralInhibition: a mask is undone"),
+]
 NO_STEPS = [
     (lambda: nn.Dense(dict(LIF), 4, 2)(FLAT[..., :0]), r"at least one step, .* got input of shape \(1, 4, 0\)"),
     (lambda: nn.Conv(dict(LIF), 4, 2, 3)(SPIKES[..., :0]), "at least one step"),
@@ -152,7 +157,8 @@ NORMS = [
 ]
 
 
-@pytest.mark.parametrize(("call", "message"), [*BROADCAST, *ARMS, *BLOCKS, *NORMS, *NO_STEPS])
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm`:FutureWarning")  # of lava-dl's own
+@pytest.mark.parametrize(("call", "message"), [*BROADCAST, *ARMS, *BLOCKS, *NORMS, *MASKS, *NO_STEPS])
 def test_wrong_use_is_refused(call, message):
     with pytest.raises(InputError, match=message):
         call()

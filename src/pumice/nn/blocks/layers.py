@@ -10,7 +10,7 @@ from lava.lib.dl.slayer.axon import delay
 from lava.lib.dl.slayer.block import cuba as slayer
 from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 
-from pumice.errors import LoweringError
+from pumice.errors import InputError, LoweringError
 from pumice.nn.blocks.recurrent import recur
 from pumice.nn.computed_weight import weight_of
 from pumice.nn.exact import exactly_if_deployed
@@ -31,6 +31,11 @@ def _own_params(neuron_params: dict[str, Any]) -> dict[str, Any]:
 
 def _complete_(block: Any, neuron_params: dict[str, Any], out_features: int | None) -> None:
     """Make SLAYER's block fast and lowerable; `out_features` is None where only the input tells it."""
+    if getattr(block, "mask", None) is not None and not isinstance(block.synapse.weight, torch.nn.Parameter):
+        raise InputError(
+            f"{type(block).__name__}: a mask is undone by weight_norm=True, which computes the weight anew; "
+            "use one of the two"
+        )
     block.neuron = CubaNeuron.of(block.neuron, neuron_params.get("surrogate"), neuron_params.get("gradient"))
     make_synapses_fast_(block)
     if block.delay is not None:

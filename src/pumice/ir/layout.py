@@ -39,7 +39,7 @@ def unflatten_whc(x: Array, shape: tuple[int, ...]) -> Array:
     """The inverse of `flatten_whc`, to a population's shape.
 
     Example:
-        >>> unflatten_whc(np.arange(4), (2, 1, 2))[1, 0, 0]
+        >>> unflatten_whc(np.arange(4), (2, 1, 2))[1, 0, 0].item()
         1
     """
     return x.reshape(shape[::-1]).transpose(2, 1, 0) if len(shape) == 3 else x.reshape(shape)

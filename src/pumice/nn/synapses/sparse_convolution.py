@@ -115,7 +115,7 @@ class ImageEvents:
             >>> images = torch.zeros(1, 3, 8, 8).contiguous(memory_format=torch.channels_last)
             >>> images[0, 1, 2, 5] = 2
             >>> found = ImageEvents.find(images, Geometry((8, 8, 3), (3, 3), (1, 1), (0, 0), 4))
-            >>> found.spikes.columns[0, 0], found.spikes.values[0, 0]
+            >>> found.spikes.columns[0, 0].item(), found.spikes.values[0, 0].item()
             (16, 2.0)
         """
         (height, width, channels), flat = geometry.image, images.detach().movedim(1, -1).reshape(-1)

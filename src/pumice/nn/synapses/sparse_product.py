@@ -92,8 +92,8 @@ class Events:
             >>> x = torch.zeros(1, 2, 20)
             >>> x[0, 1, 3] = 2
             >>> found = Events.find(x)
-            >>> found.by_step.columns[0, 0], found.by_neuron.columns[0, 0], found.by_step.values[0, 0]
-            (1, 3, 2.0)
+            >>> [a[0, 0].item() for a in (found.by_step.columns, found.by_neuron.columns, found.by_step.values)]
+            [1, 3, 2.0]
         """
         batch, neurons, steps = x.shape
         in_steps = not x.is_contiguous()

@@ -68,7 +68,7 @@ def as_line(plan: Plan) -> str:
         '1 of 120 cores; 9.3 to 16 us a sample, nominal 14 us; 1.1 to 5.1 uJ at the rails, nominal 3.6 uJ'
     """
     if not plan.fits:
-        return f"does not fit: {plan.violations[0].where}, {plan.violations[0].needed}"
+        return f"does not fit: {plan.violations[0]._replace(remedy='')}"
     cores = f"{plan.cores} of {counted(plan.chip_cores * plan.chips, 'core')}"
     if plan.sample is None:
         return cores

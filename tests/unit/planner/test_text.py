@@ -6,7 +6,7 @@ import pytest
 import pumice
 from pumice.hardware import Range
 from pumice.ir.builder import chain
-from pumice.planner.text import TITLES, as_table_of_constants, rounded, spread
+from pumice.planner.text import TITLES, as_line, as_table_of_constants, rounded, spread
 
 ROW = re.compile(r"^\|.*\|")
 
@@ -55,6 +55,14 @@ def test_the_verdict_comes_first(graph):
     assert refused[0] == "network: does not fit Oheo Gulch:"
     assert "population dense0: pool of axon-in, synapses and axon map: needs 18,001 words" in refused[1]
     assert "limit 16,000" in refused[1]
+
+
+def test_one_line_says_what_is_too_large_and_its_limit():
+    said = as_line(pumice.plan(chain((9000,), [4], seed=0)))
+    assert said.startswith(
+        "does not fit: population dense0: pool of axon-in, synapses and axon map: needs 18,001 words"
+    )
+    assert said.endswith("limit 16,000")
 
 
 def test_no_estimate_has_more_than_two_digits(graph):

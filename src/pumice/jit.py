@@ -21,9 +21,9 @@ class ForgivingCache(FunctionCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """What was compiled before, or None.
 
-        numba's method first loads all that its compiler knows (and scipy.linalg, to see whether it is there), which is
-        a third of what a run takes to start. Compiled code needs the runtime system only; where nothing is kept,
-        numba's compiler loads the rest by itself.
+        numba's method first loads all that its compiler knows (and scipy.linalg, to see whether it is there), a third
+        of what a run takes to start. Compiled code needs the runtime system only; where nothing is kept, numba's
+        compiler loads the rest by itself.
         """
         try:
             rtsys.initialize(target_context)

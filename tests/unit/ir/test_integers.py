@@ -74,7 +74,9 @@ def test_no_part_of_a_graph_keeps_a_narrow_type(group):
 def test_ranges_and_times_of_narrow_types_do_not_overflow():
     x = np.array([-128, 127], np.int8)
     assert max(map(abs, Input("in", (1,), (x.min(), x.max())).value_range)) == 128
-    assert type(Timing(np.uint8(200), np.uint8(200)).sample_steps) is int
+    steps = Timing(np.uint8(200), np.uint8(200)).sample_steps
+    assert type(steps) is int
+    assert steps + 100 == 300
     assert Reset(np.int8(100), np.int8(100)).offset * 2 == 200
 
 

@@ -34,6 +34,7 @@ SETTINGS = [
     "training.mixup=0.5",
     "training.cutmix=1.0",
     "training.mixing_until=0.5",
+    "training.no_augment_epochs=1",
 ]
 
 # Forks a child for each attempt, kills it some checkpoints and moments later; the last one finishes. Then the same

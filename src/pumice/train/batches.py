@@ -68,7 +68,9 @@ class Batches:
         self.trained = trained
         self._device = torch.device("cpu") if device is None else device
 
-    def epoch(self, stream: int, first: int = 0, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+    def epoch(
+        self, stream: int, first: int = 0, rank: int = 0, world: int = 1, *, is_augmented: bool = True
+    ) -> Iterator[Batch]:
         """The batches of an epoch.
 
         Args:
@@ -76,9 +78,11 @@ class Batches:
             first: Batches to leave out, because they are done.
             rank: Which process this is.
             world: Processes that share each batch.
+            is_augmented: Whether chance changes samples, as the recipe says; else they come as they are.
         """
-        plan = Plan(self.trained, stream, first, rank, world)
-        for x, labels, lengths, samples in self.loaded(_Prepared(self.trained, stream), _collate, plan):
+        plan = Plan(self.trained, stream, first, rank, world, has_noise=is_augmented)
+        prepared = _Prepared(self.trained, stream, is_augmented=is_augmented)
+        for x, labels, lengths, samples in self.loaded(prepared, _collate, plan):
             own = None if lengths is None else torch.from_numpy(lengths)
             yield Batch(self._encoded(x), torch.from_numpy(labels), own, torch.from_numpy(samples))
 
@@ -97,8 +101,9 @@ class Batches:
 class Plan:
     """For each batch, its samples and their noise; drawn here, so that workers need no generator in step."""
 
-    def __init__(self, trained: Trained, stream: int, first: int, rank: int, world: int) -> None:
+    def __init__(self, trained: Trained, stream: int, first: int, rank: int, world: int, *, has_noise: bool) -> None:
         self._trained, self._stream, self._first = trained, stream, first
+        self._noise = trained.recipe.data.noise if has_noise else 0.0
         self._share = slice(rank, None, world)
 
     def __len__(self) -> int:
@@ -112,8 +117,8 @@ class Plan:
         sizes = batch_sizes(len(order), recipe.training.batch_size)
         for index, chosen in enumerate(np.split(order, np.cumsum(sizes)[:-1])):
             noise: Any = [None] * len(chosen)
-            if recipe.data.noise:
-                noise = rng.normal(0.0, recipe.data.noise, (len(chosen), *dataset.sample_shape))
+            if self._noise:
+                noise = rng.normal(0.0, self._noise, (len(chosen), *dataset.sample_shape))
             if index >= self._first:
                 yield list(zip(chosen.tolist(), noise, strict=True))[self._share]
 
@@ -121,13 +126,14 @@ class Plan:
 class _Prepared:
     """Samples as they enter the network: augmented, with noise, encoded unless that is done for a whole batch."""
 
-    def __init__(self, trained: Trained, stream: int) -> None:
+    def __init__(self, trained: Trained, stream: int, *, is_augmented: bool) -> None:
         dataset = trained.dataset
         self._split = dataset.train
         self._lengths = trained.steps_of(dataset.train)
         self._value_range = dataset.value_range if isinstance(dataset, ImageDataset) else None
         self._encoder = trained.encoder
-        self._augment = Augmentation(trained.dataset, trained.recipe.data.augment)
+        self._is_augmented = is_augmented
+        self._augment = Augmentation(trained.dataset, trained.recipe.data.augment if is_augmented else {})
         self._seed = trained.recipe.seed, stream
 
     def __getitem__(self, item: Item) -> Sample:
@@ -138,7 +144,8 @@ class _Prepared:
             name = samples.name(index)
             one: Any = one_recording(self._augment(samples[index], rng, name=name), name)
             return self._item(self._encoder.encode(one, rng)[0], index)
-        sample = samples.drawn(index, rng) if isinstance(samples, ImageFiles) else samples[index]
+        draws = self._is_augmented and isinstance(samples, ImageFiles)
+        sample = samples.drawn(index, rng) if draws else samples[index]
         sample = self._augment(sample, rng)
         if noise is not None and self._value_range is not None:
             sample = with_noise(sample, noise, self._value_range)

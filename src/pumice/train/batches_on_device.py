@@ -55,15 +55,20 @@ class BatchesOnDevice(Batches):
         self._images = torch.from_numpy(np.ascontiguousarray(split.samples)).to(device)
         self._labels = torch.from_numpy(typed(np.asarray(split.labels))).to(device)
         self._augment = BatchAugmentation(trained.dataset, recipe.data.augment)
+        self._as_they_are = BatchAugmentation(trained.dataset, {})
         self._steps = recipe.data.steps
 
-    def epoch(self, stream: int, first: int = 0, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+    def epoch(
+        self, stream: int, first: int = 0, rank: int = 0, world: int = 1, *, is_augmented: bool = True
+    ) -> Iterator[Batch]:
         """The batches of an epoch, on the device."""
-        draws = _Draws(self._augment, (self.trained.recipe.seed, stream))
-        for batch in self.loaded(draws, _stack, Plan(self.trained, stream, first, rank, world)):
+        augment = self._augment if is_augmented else self._as_they_are
+        draws = _Draws(augment, (self.trained.recipe.seed, stream))
+        plan = Plan(self.trained, stream, first, rank, world, has_noise=False)  # see `can_lie_on_device`
+        for batch in self.loaded(draws, _stack, plan):
             chosen = torch.from_numpy(batch).to(self._device, non_blocking=True)
             index = chosen[:, 0].long()
-            images = self._augment.changed(self._images[index], chosen[:, 1:])
+            images = augment.changed(self._images[index], chosen[:, 1:])
             yield Batch(shown(images, self._steps), self._labels[index], None, index)
 
 

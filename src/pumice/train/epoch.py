@@ -40,7 +40,10 @@ def train_epoch(run: Run, phase: str, epoch: int) -> EpochRecord:
     trained, position, fabric = run.trained, run.position, run.fabric
     settings = trained.recipe.training
     stream = len(trained.history) + 1
-    batches = run.batches.epoch(stream, position.batches, fabric.global_rank, fabric.world_size)
+    is_augmented = (epoch if phase == FLOAT else settings.epochs + epoch) <= settings.last_augmented_epoch
+    batches = run.batches.epoch(
+        stream, position.batches, fabric.global_rank, fabric.world_size, is_augmented=is_augmented
+    )
     mixing = mixing_of(trained, epoch, stream) if phase == FLOAT else None
     step = Step(run, phase, epoch)
     train_mode_(trained.model, trained.recipe.training.freeze)

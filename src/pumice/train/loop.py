@@ -55,7 +55,7 @@ EXTENDABLE = {
     for key in (
         *("epochs", "finetune_epochs", "lr", "finetune_lr", "schedule", "schedule_args", "warmup_epochs", "delay_lr"),
         *("weight_decay", "clip_norm", "accumulate", "loss", "loss_args", "class_weights", "regularizers"),
-        *("early_stopping", "mixup", "cutmix", "mixing_until"),
+        *("early_stopping", "mixup", "cutmix", "mixing_until", "no_augment_epochs"),
     )
 }
 """What a finished run may go on with in another way."""

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -97,6 +98,9 @@ def test_each_epoch_sees_other_parts_and_workers_give_the_same(folder):
     assert first[0].shape == (8, 3, SIDE, SIDE, 2)
     other = [batch.x for batch in Batches(runs[0]).epoch(2)]
     assert not torch.equal(torch.cat(first).sum(0), torch.cat(other).sum(0))
+    for batch in Batches(runs[0]).epoch(2, is_augmented=False):
+        as_tested = torch.from_numpy(np.asarray(runs[0].dataset.train.samples[batch.samples.numpy()]))
+        assert torch.equal(batch.x[..., 0], as_tested.float())
 
 
 def test_ranks_share_batches_of_shards(folder, shards):

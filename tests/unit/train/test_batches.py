@@ -86,6 +86,16 @@ def test_noise_is_drawn_for_the_whole_batch_at_once(digits):
     np.testing.assert_array_equal(x[..., 0].numpy(), expected)
 
 
+def test_samples_come_as_they_are_where_nothing_changes_them(trained, digits):
+    for x, labels, _, samples, _ in Batches(trained).epoch(3, is_augmented=False):
+        np.testing.assert_array_equal(x[..., 0].numpy(), digits.train.images[samples.numpy()])
+        assert labels.tolist() == digits.train.labels[samples.numpy()].tolist()
+    run = event_run(0)
+    drawn, plain = (torch.cat([x for x, *_ in Batches(run).epoch(1, is_augmented=on)]) for on in (True, False))
+    assert plain.sum(0).nonzero().tolist() == [[0, 0, 0, 0], [1, 1, 1, 1]]  # two events, where they lie in all six
+    assert not torch.equal(drawn, plain)
+
+
 def event_run(workers, *overrides, late=()):
     """Six recordings of 100 microseconds, of which some begin after them."""
     recordings = [np.array([(0, 0, 10, 0), (1, 1, 90, 1)], EVENT) for _ in range(6)]
@@ -103,7 +113,7 @@ def event_run(workers, *overrides, late=()):
 
 def test_what_a_spawned_worker_is_sent_pickles(trained):
     for run, item in ((trained, (3, None)), (event_run(1), (3, None))):
-        prepared = _Prepared(run, 1)
+        prepared = _Prepared(run, 1, is_augmented=True)
         (x, label, *_), (x2, label2, *_) = prepared[item], pickle.loads(pickle.dumps(prepared))[item]
         np.testing.assert_array_equal(x, x2)
         assert label == label2

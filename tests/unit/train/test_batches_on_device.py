@@ -43,8 +43,9 @@ def test_equal_those_made_one_by_one(augment):
     run = trained(augment)
     assert can_lie_on_device(run)
     on_device = BatchesOnDevice(run, torch.device("cpu"))
-    for stream in (1, 2):
-        pairs = list(zip(on_device.epoch(stream, 1), Batches(run).epoch(stream, 1), strict=True))
+    for stream, on in ((1, True), (2, True), (2, False)):
+        both = (batches.epoch(stream, 1, is_augmented=on) for batches in (on_device, Batches(run)))
+        pairs = list(zip(*both, strict=True))
         assert len(pairs) == 3
         for ours, wanted in pairs:
             for name in ("x", "labels", "samples"):

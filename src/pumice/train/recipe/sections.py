@@ -121,6 +121,9 @@ class TrainingSection(Section):
         cutmix: The same, where a rectangle of one image is put into the other; with both, each batch gets one.
         mixing_until: Share of the epochs in real numbers in which images are mixed, from the first one on; at least
             one epoch's.
+        no_augment_epochs: In the last so many epochs, of both phases together, samples come as they are: without
+            `data.augment`, `data.noise`, and the random crops of image files (as in YOLOX: Ge, Liu, Wang, Li, Sun,
+            2021).
         ema: Decay, for each step of the optimiser, of an exponential moving average of weights and statistics (0.999,
             say), see `pumice.train.averaging`: what is tested, kept, fine-tuned and lowered is the average.
         regularizers: Name in `pumice.train.regularizers`, or "package.module:Class" of your own -> its keyword
@@ -157,6 +160,7 @@ class TrainingSection(Section):
     mixup: Annotated[float | None, Field(gt=0, le=MOST_ALPHA)] = None
     cutmix: Annotated[float | None, Field(gt=0, le=MOST_ALPHA)] = None
     mixing_until: Annotated[float, Field(gt=0, le=1)] = 1.0
+    no_augment_epochs: Annotated[int, Field(ge=0)] = 0
     ema: Annotated[float | None, Field(gt=0, lt=1)] = None
     regularizers: Annotated[dict[str, dict[str, Any]], Name(as_it_is)] = {}
     freeze: list[str] = []
@@ -173,6 +177,16 @@ class TrainingSection(Section):
             200
         """
         return math.floor(self.mixing_until * self.epochs + 1e-9)  # 0.29 of 100 is 29
+
+    @property
+    def last_augmented_epoch(self) -> int:
+        """The last epoch, counted over both phases, in which chance changes samples.
+
+        Example:
+            >>> TrainingSection(epochs=60, finetune_epochs=6, no_augment_epochs=8).last_augmented_epoch
+            58
+        """
+        return self.epochs + self.finetune_epochs - self.no_augment_epochs
 
 
 class ComputeSection(Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -123,9 +124,10 @@ def _each_layer(
     scales = [weight_scale] * n if isinstance(weight_scale, (int, float)) else list(weight_scale)
     chosen = [params["threshold"]] * n if thresholds is None else list(thresholds)
     for name, values in (("thresholds", chosen), ("weight_scale", scales)):
-        if len(values) != n or not all(value > 0 for value in values):
+        if len(values) != n or not all(0 < value < math.inf for value in values):
             raise InputError(
-                f"feedforward: {name} must be {n} numbers > 0, one for each layer and the output's last, got {values}"
+                f"feedforward: {name} must be {n} finite numbers > 0, one for each layer and the output's last, "
+                f"got {values}"
             )
     return [
         ({**params, "threshold": threshold}, {} if scale == 1 else {"weight_scale": scale})

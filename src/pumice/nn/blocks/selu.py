@@ -22,6 +22,9 @@ def _constants() -> tuple[float, float]:
 ALPHA, LAMBDA = _constants()
 """selu(x) = LAMBDA x for x > 0, else LAMBDA ALPHA (e^x - 1). Klambauer et al., NeurIPS 2017."""
 
+LARGEST_MOMENT = 350.0
+"""exp(2 (m + v)) is still finite."""
+
 
 def selu_moments(
     mean: float, variance: float, *, weight_sum: float = 0.0, weight_square_sum: float = 1.0
@@ -44,18 +47,23 @@ def selu_moments(
         weight_square_sum: :math:`\tau`, > 0.
 
     Raises:
-        InputError: The variance or the sum of squares is not > 0.
+        InputError: The variance or the sum of squares is not > 0, or a moment of the sum is above 350 or no number.
 
     Example:
         >>> mean, variance = selu_moments(0.0, 1.5)
         >>> round(mean, 3), round(variance, 3)
         (0.045, 1.372)
     """
-    if variance <= 0 or weight_square_sum <= 0:
+    if not variance > 0 or not weight_square_sum > 0:
         raise InputError(
             f"selu_moments: variance and weight_square_sum must be > 0, got {variance} and {weight_square_sum}"
         )
     m, v = mean * weight_sum, variance * weight_square_sum
+    if not abs(m) + v <= LARGEST_MOMENT:
+        raise InputError(
+            f"selu_moments: the sum's |mean| and variance must be {LARGEST_MOMENT:g} together at most, as their "
+            f"exponentials leave float64, got {m} and {v}"
+        )
     spread = math.sqrt(2 * v)
     density = math.sqrt(2 / math.pi) * math.sqrt(v) * math.exp(-(m**2) / (2 * v))
     below, once, twice = (math.erfc((m + k * v) / spread) for k in range(3))  # of 1, e^z and e^2z over z < 0

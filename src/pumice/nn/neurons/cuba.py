@@ -22,6 +22,7 @@ from pumice.nn.neurons.integer import ChipCuba, ChipIntegrate, ChipSpike
 from pumice.nn.neurons.integrate import Cuba, Firing, Integrate, Threshold
 from pumice.nn.neurons.weight_grid import OnGrid
 from pumice.nn.norms.tdbn import TDBN
+from pumice.nn.padding import ReadsPadding
 from pumice.nn.remade import become_, remade
 from pumice.nn.rounding import round_even, round_integer
 from pumice.nn.surrogate import Exponential, GradedExponential, Surrogate, find_surrogate
@@ -29,7 +30,7 @@ from pumice.nn.surrogate import Exponential, GradedExponential, Surrogate, find_
 slayer_state.install()
 
 
-class CubaNeuron(slayer_cuba.Neuron):
+class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
     """SLAYER's current-based leaky integrate-and-fire neuron, which can also run as it will on the chip.
 
     Until the network is quantized it fires as lava-dl's neuron, bit for bit, in compiled loops that run several times
@@ -287,11 +288,10 @@ class CubaNeuron(slayer_cuba.Neuron):
             )
         self.shape = input.shape[1:-1]
         if self.chip_is_fused(input):
-            spikes = self._deployed_fused(input)
-        else:
-            u, v = self.deployed_states(input)
-            spikes = ChipSpike.apply(v, float(self.vth_mant), self.integer_scale, self.surrogate)
-            carried_state.keep(self, u, v, spikes)
+            return self._deployed_fused(input)
+        u, v = self.deployed_states(input)
+        spikes: torch.Tensor = ChipSpike.apply(v, float(self.vth_mant), self.integer_scale, self.surrogate)
+        carried_state.keep(self, u, v, spikes)
         return spikes
 
     def chip_is_fused(self, z: torch.Tensor) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -12,12 +13,13 @@ from lava.lib.dl.slayer import synapse as slayer_synapse
 from pumice.errors import InputError
 from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.nn.checks import check_samples
-from pumice.nn.kernels import operators
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.gradient import LayerRule
 from pumice.nn.neurons.inhibition import inhibited_spikes
 from pumice.nn.neurons.psp import TIMINGS, Credit, Membrane, at_last_step, credit
 from pumice.nn.neurons.slayer_state import decays_q12
+from pumice.nn.neurons.whole_sample import any_step, is_constant
+from pumice.nn.padding import without_padding
 
 if TYPE_CHECKING:
     from pumice.nn.neurons.cuba import CubaNeuron
@@ -68,7 +70,8 @@ class HM2BP(LayerRule):
 
     Any loss will do whose gradient is one of spike counts; HM2-BP's own is `pumice.train.losses.CountMarginLoss`.
     The loss's gradient may depend on time: a neuron's error is its mean at the neuron's spikes. It is evaluated as
-    products over time, as backpropagation through time, and never holds a number for each pair of neurons.
+    products over time, as backpropagation through time, and never holds a number for each pair of neurons. In a batch
+    of samples of unequal length each counts as if it were alone: spikes behind its end have no part in it.
 
     Jin, Zhang, Li: Hybrid macro/micro level backpropagation for training deep spiking neural networks, NeurIPS 2018;
     degenerate cases as in the authors' code.
@@ -124,6 +127,11 @@ class HM2BP(LayerRule):
                 "for fewer spikes"
             )
         least, most = self.least_self_effect, self.largest_self_effect
+        if not (least is None or math.isfinite(least)) or not (most is None or 0 < most < math.inf):
+            raise InputError(
+                "HM2BP: least_self_effect must be a finite number, and largest_self_effect one > 0, or None, "
+                f"got {least} and {most}"
+            )
         if least is not None and most is not None and not least <= most:
             raise InputError(
                 f"HM2BP: least_self_effect must not be above largest_self_effect, got {least} and {most}"
@@ -134,8 +142,8 @@ class HM2BP(LayerRule):
             )
         if self.silent_reach is not None and not 0 <= self.silent_reach < math.inf:
             raise InputError(f"HM2BP: silent_reach must be >= 0 thresholds, or None, got {self.silent_reach}")
-        if self.stand_in is not None and self.stand_in < 1:
-            raise InputError(f"HM2BP: stand_in must be >= 1 step between two spikes, or None, got {self.stand_in}")
+        if self.stand_in is not None and not (isinstance(self.stand_in, Integral) and self.stand_in >= 1):
+            raise InputError(f"HM2BP: stand_in must be None or a whole number >= 1 of steps, got {self.stand_in!r}")
 
     def of_output(self) -> HM2BP:
         """The same, of an output layer."""
@@ -191,8 +199,9 @@ class _Layer(torch.autograd.Function):
         """As the class says."""
         source = x.detach().requires_grad_(ctx.needs_input_grad[0])
         pair = of_active = None
+        ctx.lengths = None if (own := neuron.own_steps_of(x)) is None else own.flatten(1).sum(1)
         if rule.silent_reach is None:
-            active = any_step(source.detach())
+            active = any_step(without_padding(x.detach(), ctx.lengths))
             pair = torch.cat([active, active], -1).requires_grad_(source.requires_grad)
         with torch.enable_grad():
             if not source.requires_grad and is_constant(source):  # an image shown unchanged: once for all steps
@@ -218,9 +227,10 @@ class _Layer(torch.autograd.Function):
         """Gradients of input and weights."""
         received, spikes = ctx.saved_tensors
         source, pair, current, of_active = ctx.graphs
-        z, s, g = (time_major(tensor).flatten(1) for tensor in (received, spikes, grads[0].to(spikes.dtype)))
+        fired, gradient = (without_padding(tensor, ctx.lengths) for tensor in (spikes, grads[0].to(spikes.dtype)))
         if ctx.rule.is_output and ctx.rule.stand_in is not None:
-            s = _with_stand_ins(s, g, ctx.rule.stand_in)
+            fired = without_padding(_with_stand_ins(fired, gradient, ctx.rule.stand_in), ctx.lengths)
+        z, s, g = (time_major(tensor).flatten(1) for tensor in (received, fired, gradient))
         found = _credit(ctx, s, g, z)
         shape = time_major(received).shape
         silent = found.count == 0
@@ -258,25 +268,31 @@ class _Layer(torch.autograd.Function):
 
 def _credit(ctx: Any, s: torch.Tensor, g: torch.Tensor, z: torch.Tensor) -> Credit:
     """Of the spikes and those that the potential of silent neurons puts in their place."""
-    rule, membrane = ctx.rule, ctx.membrane
-    if rule.silent_reach is None:
-        return credit(s, g, z, membrane)
-    silent, slope = s.sum(0) == 0, g.mean(0)
-    stands_in = silent & (at_last_step(z, membrane) > -rule.silent_reach * ctx.threshold)
-    if rule.is_output:
-        stands_in |= silent & (slope < 0)
-    s = s.clone()
-    s[-1] += stands_in
+    rule, membrane, last = ctx.rule, ctx.membrane, None
+    silent, slope = s.sum(0) == 0, None
+    if ctx.lengths is not None:
+        last = (ctx.lengths - 1).repeat_interleave(s.shape[1] // max(len(ctx.lengths), 1))
+        slope = g.sum(0) / (last + 1)
+    if rule.silent_reach is not None:
+        slope = g.mean(0) if slope is None else slope
+        stands_in = silent & (at_last_step(z, membrane, last) > -rule.silent_reach * ctx.threshold)
+        if rule.is_output:
+            stands_in |= silent & (slope < 0)
+        s = s.clone()
+        if last is None:
+            s[-1] += stands_in
+        else:
+            s.scatter_add_(0, last[None], stands_in[None].to(s.dtype))
     found = credit(s, g, z, membrane)
-    return replace(found, error=torch.where(silent, slope, found.error))
+    return found if slope is None else replace(found, error=torch.where(silent, slope, found.error))
 
 
-def _with_stand_ins(s: torch.Tensor, g: torch.Tensor, every: int) -> torch.Tensor:
+def _with_stand_ins(spikes: torch.Tensor, gradient: torch.Tensor, every: int) -> torch.Tensor:
     """The spikes, with others in place of those of neurons that never fire and should."""
-    missing = ((s.sum(0) == 0) & (g.sum(0) < 0)).to(s.dtype)
-    s = s.clone()
-    s[every - 1 :: every] += missing
-    return s
+    missing = (spikes.sum(-1) == 0) & (gradient.sum(-1) < 0)
+    spikes = spikes.clone()
+    spikes[..., every - 1 :: every] += missing[..., None]
+    return spikes
 
 
 def _self_effect(ctx: Any, found: Credit) -> torch.Tensor:
@@ -312,35 +328,3 @@ def _joined(g_source: torch.Tensor, of_pair: torch.Tensor, pair: torch.Tensor) -
     fired = (time_major(pair)[0] != 0).to(g_source.dtype)
     per_step = time_major(g_source)  # of this function alone: torch.where takes ten times as long as this
     return slayer_order(per_step.mul_(fired).add_(torch.lerp(of_silent, with_silent, fired)))
-
-
-def any_step(x: torch.Tensor) -> torch.Tensor:
-    """1 for each neuron that is not zero at every step, else 0.
-
-    Example:
-        >>> any_step(torch.tensor([[[0.0, -1.0], [0.0, 0.0]]])).tolist()
-        [[[1.0], [0.0]]]
-    """
-    if x.is_cuda or x.dtype != torch.float32:
-        return (x != 0).any(-1, keepdim=True).to(x.dtype)
-    if x.is_contiguous():
-        found = x.new_empty(x.shape[:-1])
-        operators.any_step(x, False, found)
-        return found[..., None]
-    steps = time_major(x)
-    found = steps.new_empty(steps.shape[1:])
-    operators.any_step(steps, True, found)
-    return slayer_order(found[None])
-
-
-def is_constant(x: torch.Tensor) -> bool:
-    """Whether all steps of an input are the same; on a GPU, which is not waited for, whether they share their memory.
-
-    Example:
-        >>> is_constant(torch.ones(1, 2, 3)), is_constant(torch.eye(3)[None])
-        (True, False)
-    """
-    if x.is_cuda:
-        return x.stride(-1) == 0
-    first = x[..., :1]
-    return torch.equal(x[..., 1:2], first) and torch.equal(x, first.expand(x.shape))

@@ -108,18 +108,24 @@ def _response_back(membrane: Membrane, steps: int, dtype: torch.dtype, device: t
     return torch.tensor(membrane.response(steps)[::-1], dtype=dtype, device=device)
 
 
-def at_last_step(current: torch.Tensor, membrane: Membrane) -> torch.Tensor:
+def at_last_step(current: torch.Tensor, membrane: Membrane, last: torch.Tensor | None = None) -> torch.Tensor:
     """The potential that a membrane that never resets has at the last step.
 
     Args:
         current: What the neurons received, (time, neuron).
         membrane: The kernel.
+        last: Each neuron's last step, (neuron,); None where it is the last of all.
 
     Example:
-        >>> at_last_step(torch.ones(3, 1), Membrane(0.0, 0.5))  # 1, then 1.5, then 1.75
-        tensor([1.7500])
+        >>> at_last_step(torch.ones(3, 2), Membrane(0.0, 0.5), torch.tensor([1, 2]))  # 1, then 1.5, then 1.75
+        tensor([1.5000, 1.7500])
     """
-    return _response_back(membrane, len(current), current.dtype, current.device) @ current
+    steps = len(current)
+    back = _response_back(membrane, steps, current.dtype, current.device)
+    if last is None:
+        return back @ current
+    at = torch.arange(steps, device=current.device)[:, None] + steps - 1 - last
+    return (back[at.clamp(max=steps - 1)] * (at < steps) * current).sum(0)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
@@ -165,7 +166,9 @@ def check_counts(true_count: float, false_count: float) -> None:
     """Refuse desired spike counts of the right class and of the others that do not tell them apart.
 
     Raises:
-        InputError: They are not 0 <= false_count < true_count.
+        InputError: They are not 0 <= false_count < true_count, both finite.
     """
-    if not 0 <= false_count < true_count:
-        raise InputError(f"counts must satisfy 0 <= false_count < true_count, got {false_count} and {true_count}")
+    if not 0 <= false_count < true_count < math.inf:
+        raise InputError(
+            f"counts must satisfy 0 <= false_count < true_count < inf, got {false_count} and {true_count}"
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch.nn import functional
 
@@ -39,8 +41,8 @@ class CountMarginLoss(AbstractLoss):
     def __init__(self, true_count: float = 35.0, false_count: float = 5.0, margin: float = 5.0) -> None:
         super().__init__()
         check_counts(true_count, false_count)
-        if margin < 0:
-            raise InputError(f"margin must be >= 0 spikes, got {margin}")
+        if not 0 <= margin < math.inf:
+            raise InputError(f"margin must be >= 0 spikes, and finite, got {margin}")
         self.true_count, self.false_count, self.margin = true_count, false_count, margin
 
     def forward(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,9 +50,10 @@ class ExponentialWeights:
         beta: float = 0.04,
         largest: float = 4.0,
     ) -> None:
-        if weight < 0 or not beta > 0 or not largest > 0:
+        if not 0 <= weight < math.inf or not 0 < beta < math.inf or not 0 < largest < math.inf:
             raise InputError(
-                f"exponential_weights: weight must be >= 0, beta and largest > 0, got {weight}, {beta} and {largest}"
+                "exponential_weights: weight must be >= 0, beta and largest > 0, and all finite, "
+                f"got {weight}, {beta} and {largest}"
             )
         blocks: dict[str, Any] = dict(model.named_modules())
         self._synapse = getattr(blocks.get(layer), "synapse", None)

@@ -78,8 +78,12 @@ def test_the_map_contracts_over_the_intervals():
 
 
 def test_moments_of_nothing_are_refused():
-    with pytest.raises(InputError, match=r"must be > 0, got 0.0 and 1.0"):
-        selu_moments(0.0, 0.0)
+    for variance in (0.0, float("nan")):
+        with pytest.raises(InputError, match=f"must be > 0, got {variance} and 1.0"):
+            selu_moments(0.0, variance)
+    for mean, variance in ((0.0, 5000.0), (0.0, float("inf")), (float("nan"), 1.0)):
+        with pytest.raises(InputError, match="must be 350 together at most"):
+            selu_moments(mean, variance, weight_sum=1.0)
 
 
 def test_torchs_gain_for_selu_is_not_the_papers():

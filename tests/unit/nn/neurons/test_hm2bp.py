@@ -6,9 +6,21 @@ import pytest
 import torch
 
 from pumice.errors import InputError
-from pumice.nn import HM2BP, TDBN, Conv, CubaNeuron, Dense, DenseSynapse, Merge, Pool, Recurrent, set_gradient_
-from pumice.nn.neurons.hm2bp import any_step
+from pumice.nn import (
+    HM2BP,
+    TDBN,
+    Conv,
+    CubaNeuron,
+    Dense,
+    DenseSynapse,
+    LateralInhibition,
+    Merge,
+    Pool,
+    Recurrent,
+    set_gradient_,
+)
 from pumice.nn.neurons.psp import Membrane, credit
+from pumice.nn.padding import padded_
 from pumice.quantization import quantize_
 from pumice.train.losses import CountMarginLoss
 
@@ -56,6 +68,26 @@ def test_a_tiny_network_by_hand(monkeypatch):
     (0.5 * (counts - 3).square().sum()).backward()
     assert second.synapse.weight.grad.item() / TAU_S == pytest.approx(-1.402650, abs=1e-6)
     assert (first.synapse.weight.grad.flatten() / TAU_S).tolist() == pytest.approx([-0.321836, -0.183911], abs=1e-6)
+
+
+def test_the_parts_of_the_tiny_network_by_hand():
+    """T-PSPs, S and error of the hidden neuron, of the same evaluation."""
+
+    def credit_of(trains_of_output, currents):
+        s = spikes_of([trains_of_output], 20)[0].T
+        return credit(s, torch.zeros_like(s), currents, _paper(lag=1))
+
+    x, h = (spikes_of(trains, 20)[0].T / TAU_S for trains in ([[2, 9], [4]], [[6, 14]]))
+    hidden = credit_of([6, 14], x @ torch.tensor([[1.5], [-0.5]], dtype=torch.float64))
+    output = credit_of([12], 0.8 * h)
+    effects = hidden.per_step.T @ x, output.per_step.T @ h
+    assert effects[0].flatten().tolist() == pytest.approx([1.182401, 0.675676], abs=1e-6)
+    assert effects[1].item() == pytest.approx(0.500736, abs=1e-6)
+    assert (hidden.potential / hidden.count / 2.0).item() == pytest.approx(0.358941, abs=1e-6)
+    assert (output.potential / output.count / 1.0).item() == pytest.approx(0.400589, abs=1e-6)
+    delta = (output.count - 3).item() / 1.0
+    assert delta == -2
+    assert delta * 0.8 * effects[1].item() / 2 / 2.0 == pytest.approx(-0.200294, abs=1e-6)
 
 
 def _paper(lag):
@@ -342,18 +374,6 @@ def test_a_constant_input_is_multiplied_once_and_learned_from_at_every_step(monk
     torch.testing.assert_close(*grads, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("by_step", [False, True])
-def test_who_was_active_at_all(by_step):
-    """In both orders in memory, of zeros of both signs, beyond a block of the compiled loop."""
-    x = (torch.rand(2, 700, 9, generator=torch.Generator().manual_seed(0)) < 0.05).float()
-    x[0, :3] = torch.tensor([[-0.0], [0.0], [-2.0]])
-    x = x.permute(2, 0, 1).contiguous().permute(1, 2, 0) if by_step else x
-    found = any_step(x)
-    assert torch.equal(found, (x != 0).any(-1, keepdim=True).float())
-    assert torch.equal(found, any_step(x.double()).float())
-    assert found[0, :3].flatten().tolist() == [0, 0, 1]
-
-
 def test_a_layer_learns_what_it_is_told():
     """Counts move to the desired ones, through two layers, of which the first has no loss of its own."""
     torch.manual_seed(0)
@@ -391,8 +411,12 @@ def test_what_has_no_such_gradient_is_refused():
         CubaNeuron(**{**plain, "voltage_decay": 0.5}, gradient=HM2BP(timing="paper"))
     with pytest.raises(InputError, match="timing must be one of neuron, paper, got 'code'"):
         HM2BP(timing="code")
-    with pytest.raises(InputError, match="stand_in must be >= 1 step between two spikes, or None, got 0"):
-        HM2BP(stand_in=0)
+    for steps in (0, 1.5, float("nan")):
+        with pytest.raises(InputError, match=f"stand_in must be None or a whole number >= 1 of steps, got {steps}"):
+            HM2BP(stand_in=steps)
+    for bounds in ((float("nan"), None), (None, -1.0), (None, float("inf"))):
+        with pytest.raises(InputError, match="least_self_effect must be a finite number, and largest_self_effect"):
+            HM2BP(least_self_effect=bounds[0], largest_self_effect=bounds[1])
     with pytest.raises(InputError, match="least_self_effect must not be above largest_self_effect, got 1"):
         HM2BP(largest_self_effect=0.5)
     with pytest.raises(InputError, match="refractory must be 0, got 2: no backend has a refractory period"):
@@ -408,3 +432,35 @@ def test_a_batch_of_no_samples_has_no_gradient():
     layer = Dense({"threshold": 1.0, **PARAMS, "gradient": "hm2bp"}, 6, 4)
     layer(torch.zeros(0, 6, 5)).sum().backward()
     assert not layer.synapse.weight.grad.any()
+
+
+@pytest.mark.parametrize(
+    "rule", [HM2BP(), HM2BP(silent_reach=1.0), HM2BP(stand_in=2)], ids=["plain", "reach", "even"]
+)
+@pytest.mark.parametrize("output", [Dense, LateralInhibition])
+def test_samples_that_are_padded_learn_as_each_one_alone(rule, output):
+    """Silent and spiking neurons, and inputs that are active behind a sample's end only, where spikes go on, too."""
+    torch.manual_seed(0)
+    params = {"threshold": 2.0, "current_decay": 0.5, "voltage_decay": 0.1}
+    net = torch.nn.Sequential(
+        Dense({**params, "gradient": rule}, 6, 24, weight_scale=4),
+        output({**params, "threshold": 3.0, "gradient": rule.of_output()}, 24, 5, weight_scale=4),
+    )
+    x, labels, lengths = (torch.rand(4, 6, 12) < 0.3).float(), torch.arange(4), torch.tensor([5, 12, 3, 8])
+    x[0, 0, :5], x[0, 0, 7] = 0, 1
+    loss = CountMarginLoss(3, 0, 0)
+
+    def gradients(x, labels, lengths):
+        net.zero_grad()
+        with padded_(net, lengths, x.shape[-1]):
+            spikes = net(x)
+        loss.of_batch(spikes, labels, lengths).backward()
+        return spikes, [layer.synapse.weight.grad.clone() for layer in net]
+
+    spikes, together = gradients(x, labels, lengths)
+    assert spikes[0, :, 5:].any()
+    assert all(there.any() for there in (spikes[0, :, :5].sum(-1) == 0, spikes[0, :, :5].sum(-1) > 0))
+    alone = [gradients(x[i : i + 1, :, :n], labels[i : i + 1], None)[1] for i, n in enumerate(lengths.tolist())]
+    for found, *each in zip(together, *alone, strict=True):
+        assert found.any()
+        torch.testing.assert_close(found, sum(each) / 4, rtol=1e-5, atol=1e-6)

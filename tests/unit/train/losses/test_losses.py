@@ -62,8 +62,11 @@ def test_bad_losses():
         make_loss("spike_rate", gamma=1.0)
     with pytest.raises(InputError, match="false_rate < true_rate"):
         make_loss("spike_rate", true_rate=0.1, false_rate=0.2)
-    with pytest.raises(InputError, match="margin must be >= 0 spikes, got -1"):
-        make_loss("count_margin", margin=-1)
+    for margin in (-1, float("nan"), float("inf")):
+        with pytest.raises(InputError, match=f"margin must be >= 0 spikes, and finite, got {margin}"):
+            make_loss("count_margin", margin=margin)
+    with pytest.raises(InputError, match=r"true_count < inf, got 5\.0 and inf"):
+        make_loss("count_margin", true_count=float("inf"))
     with pytest.raises(InputError, match=r"false_count < true_count, got 5.* and 4"):
         make_loss("count_margin", true_count=4)
     spikes, labels = spikes_and_labels()

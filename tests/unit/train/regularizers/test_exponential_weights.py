@@ -29,5 +29,9 @@ def test_its_gradient_is_the_papers(network):
 def test_bad_values(network):
     with pytest.raises(InputError, match=r"layer 'output' has no synapse; layers that have one: 0, 1"):
         ExponentialWeights(network)
-    with pytest.raises(InputError, match=r"beta and largest > 0, got 10\.0, 0\.0 and 4\.0"):
+    with pytest.raises(InputError, match=r"beta and largest > 0, and all finite, got 10\.0, 0\.0 and 4\.0"):
         ExponentialWeights(network, layer="1", beta=0.0)
+    for name in ("weight", "beta", "largest"):
+        for value in (float("nan"), float("inf"), -1.0):
+            with pytest.raises(InputError, match="exponential_weights: weight must be >= 0"):
+                ExponentialWeights(network, layer="1", **{name: value})

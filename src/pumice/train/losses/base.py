@@ -170,5 +170,5 @@ def check_counts(true_count: float, false_count: float) -> None:
     """
     if not 0 <= false_count < true_count < math.inf:
         raise InputError(
-            f"counts must satisfy 0 <= false_count < true_count < inf, got {false_count} and {true_count}"
+            f"counts must be finite, and 0 <= false_count < true_count, got {false_count} and {true_count}"
         )

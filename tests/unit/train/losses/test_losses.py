@@ -65,7 +65,9 @@ def test_bad_losses():
     for margin in (-1, float("nan"), float("inf")):
         with pytest.raises(InputError, match=f"margin must be >= 0 spikes, and finite, got {margin}"):
             make_loss("count_margin", margin=margin)
-    with pytest.raises(InputError, match=r"true_count < inf, got 5\.0 and inf"):
+    with pytest.raises(
+        InputError, match=r"counts must be finite, and 0 <= false_count < true_count, got 5\.0 and inf"
+    ):
         make_loss("count_margin", true_count=float("inf"))
     with pytest.raises(InputError, match=r"false_count < true_count, got 5.* and 4"):
         make_loss("count_margin", true_count=4)

@@ -4,8 +4,10 @@ import json
 import runpy
 import sys
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import rankdata
 
 from pumice.data import load_digits
 from pumice.train import train
@@ -92,3 +94,24 @@ def test_ablations_of_a_mixer_are_exact(script, tmp_path, capsys):
     assert len(rows) == 6
     assert all(row.split()[-2] == "0" for row in rows)
     assert (tmp_path / "ablation.svg").exists()
+
+
+def test_self_normalizing_networks_are_ranked_among_the_others(script, capsys):
+    few = ("--depths", 2, "--width", 16, "--folds", 2, "--steps", 15, "--data", "iris", "--jobs", 1)
+    script("scripts/compare_selfnorm.py", *few)
+    rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines() if line}
+    accuracy, here, paper = (np.array(rows[name], float) for name in ("iris", "here", "paper"))
+    assert len(accuracy) == len(paper) == 5
+    assert 50 < accuracy.min() < accuracy.max() <= 100
+    np.testing.assert_allclose(here, rankdata(-accuracy) - 3)
+    np.testing.assert_allclose(np.array(rows["2"], float), accuracy)  # there is one depth only
+    assert rows["20"][0] == "networks,"  # 5 methods, 2 folds, 2 learning rates
+
+
+def test_chains_without_a_norm_begin_with_rates_where_moments_are_kept(script, capsys):
+    script("scripts/compare_initializations.py", "--layers", 6, "--width", 48, "--steps", 2, "--epochs", 0)
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
+    last = {" ".join(row[1:-5]): float(row[-3]) for row in rows}
+    assert list(last) == ["tdBN", "plain", "by data", "moments"]
+    assert last["plain"] < 0.01
+    assert all(0.05 < last[name] < 0.3 for name in ("tdBN", "by data", "moments")), last

@@ -74,9 +74,8 @@ def test_settings_that_do_not_fit_are_one_clear_error_each(recipe, digits):
         "neuron.gradient_args.largest_lateral_effect=0": "largest_lateral_effect must be a factor >= 1",
         "network.args.lateral_inhibition=5": r"strength must lie in 0\.03125\.\.4",
         "network.args.thresholds=[20, 4]": "thresholds must be 4 finite numbers > 0, one for each",
-        "network.args.weight_scale=[4, 1, 4, Infinity]": "weight_scale must be 4 finite numbers > 0",
         "training.loss_args.true_count=7": "true_count=7 spikes do not fit into the 6 steps",
-        "training.loss_args.margin=-1": "margin must be >= 0 spikes, got -1",
+        "training.loss_args.margin=-1": "margin must be >= 0 spikes, and finite, got -1",
     }.items():
         with pytest.raises(InputError, match=message):
             train(recipe.overridden([setting]), digits)

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import torch
 
 
-class ReadsPadding(torch.nn.Module):
-    """A module whose result mixes the steps of a batch, so that it has to know which of them count.
+class ReadsPadding:
+    """Of a module whose result, or gradient, mixes the steps of a batch, so that it has to know which of them count.
 
     Attributes:
         own_steps: Which steps are each sample's own, shape (batch, time); None where all are. `padded_` sets it.

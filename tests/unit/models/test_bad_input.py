@@ -58,6 +58,14 @@ def test_every_model_refuses_wrong_sizes(name, wrong, message):
         (lambda: build("resnet", params={**LIF, "norm": "tdbn"}), "must be nn.TDBN, a partial of it, or None"),
         (lambda: build("resnet", stem_channels=0), "resnet: stem_channels must be a whole number >= 1, got 0"),
         (lambda: build("resnet", width=0.001), "width 0.001 leaves nothing of 64 channels; use more than 0.0078125"),
+        (
+            lambda: build("feedforward", thresholds=[float("inf"), 1.0]),
+            "thresholds must be 2 finite numbers > 0, one for",
+        ),
+        (
+            lambda: build("feedforward", weight_scale=float("inf")),
+            "weight_scale must be 2 finite numbers > 0, one for",
+        ),
         (lambda: MembraneReadout(0, 3), "IdentitySynapse: channels"),
         (lambda: MembraneReadout(4, 0), "LinearReadout: n_classes"),
         (lambda: MembraneReadout(4, 3)(torch.ones(1, 5, 6)), "make it for 5 channels"),

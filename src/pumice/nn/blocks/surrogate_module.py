@@ -19,7 +19,7 @@ EXPANSION = 4
 ACTIVATIONS: dict[str, type[torch.nn.Module]] = {"gelu": torch.nn.GELU, "selu": torch.nn.SELU}
 
 
-class SurrogateModule(ReadsPadding):
+class SurrogateModule(ReadsPadding, torch.nn.Module):
     r"""An artificial head that reads a stream of currents in the middle of a spiking network.
 
     .. math:: z = W \, \underset{n}{\mathrm{mean}} \, E_m(\dots E_1(\sigma(\mathrm{BN}(W_0 \, \bar I))))_n + b,

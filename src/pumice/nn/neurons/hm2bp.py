@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -142,7 +141,7 @@ class HM2BP(LayerRule):
             )
         if self.silent_reach is not None and not 0 <= self.silent_reach < math.inf:
             raise InputError(f"HM2BP: silent_reach must be >= 0 thresholds, or None, got {self.silent_reach}")
-        if self.stand_in is not None and not (isinstance(self.stand_in, Integral) and self.stand_in >= 1):
+        if self.stand_in is not None and not (isinstance(self.stand_in, int) and self.stand_in >= 1):
             raise InputError(f"HM2BP: stand_in must be None or a whole number >= 1 of steps, got {self.stand_in!r}")
 
     def of_output(self) -> HM2BP:

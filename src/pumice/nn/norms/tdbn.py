@@ -19,7 +19,7 @@ from pumice.nn.norms.normalize import Normalize
 from pumice.nn.padding import ReadsPadding
 
 
-class TDBN(ReadsPadding):
+class TDBN(ReadsPadding, torch.nn.Module):
     r"""Threshold-dependent batch normalisation (tdBN).
 
     Per channel k, with mean and variance over batch, space *and time* together:

@@ -10,8 +10,8 @@
    blocks (which have no residual sum), and pumice through the chip's integers; and a Spiking Token Mixer of 4 blocks,
    256 channels and 16 heads, T = 1 and T = 4, without surrogate modules.
 3. `train`: a preset, `cifar10-resnet19` if no other is named, for the time that is left, with as many epochs as fit.
-   Weights and statistics are written to OUT in parts of at most 15 MB, also while it trains; `--join OUT` makes one
-   file of them.
+   Weights and statistics are written to OUT as float32 in parts of at most 15 MB, also while it trains; `--join OUT`
+   makes one file of them.
 
 It needs lava-dl, lava-nc (their Python files), pydantic and Lightning Fabric beside what an image with PyTorch,
 Triton, NumPy, numba, h5py and torchvision has. Where no GPU is, kernels are skipped and the table says so.
@@ -46,7 +46,7 @@ from pumice.train.recipe.presets import find_recipe
 from pumice.train.runtime.precision import neurons_in_float32
 
 BATCH = 256
-PART_BYTES = 15 << 20
+PART_BYTES, HEADER_BYTES = 15_000_000, 128  # of a file, and of what NumPy writes before an array of one axis
 TOY_SIZES: dict[str, dict[str, Any]] = {"resnet": {"width": 1 / 16}, "stmixer": {"embed_dim": 16, "heads": 2}}
 LIF = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.75, "surrogate": "rectangular", "norm": nn.TDBN}
 START = time.perf_counter()
@@ -208,10 +208,11 @@ def steps(args: argparse.Namespace, device: torch.device) -> None:
     shape, n_steps = (3, size, size), 2
     images = torch.randint(0, 33, (batch, *shape), device=device).float()
     labels = torch.randint(0, 10, (batch,), device=device)
+    few = samples_of("integers", batch)
     made: dict[str, Callable[[], Callable[[], None]]] = {
         "pumice": lambda: ours(shape, width, images, labels, n_steps),
         "SpikingJelly": lambda: jelly(shape, width, images, labels, n_steps),
-        "integers": lambda: deployed(shape, width, images, labels, n_steps),
+        "integers": lambda: deployed(shape, width, images[:few], labels[:few], n_steps),
         "SLAYER": lambda: slayer(shape, width, images, labels, n_steps),
         "STMixer T=1": lambda: mixer(shape, width, images, labels, 1),
         "STMixer T=4": lambda: mixer(shape, width, images, labels, 4),
@@ -229,9 +230,8 @@ def steps(args: argparse.Namespace, device: torch.device) -> None:
             print(f"{name}: not measured ({type(error).__name__}: {str(error).partition(chr(10))[0][:200]})")
             ready.pop(name, None)
         if device.type == "cuda":
-            print(
-                f"{name}: {torch.cuda.max_memory_allocated() / batch / 2**20:.1f} MiB per sample, with those before"
-            )
+            most = torch.cuda.max_memory_allocated() / samples_of(name, batch) / 2**20
+            print(f"{name}: {most:.1f} MiB per sample, with what those before keep")
             torch.cuda.reset_peak_memory_stats()
     if args.profile and "pumice" in ready:
         profile(ready["pumice"], device)
@@ -241,11 +241,16 @@ def steps(args: argparse.Namespace, device: torch.device) -> None:
             rounds[name].append(median_ms(call, device, repeats=2 if args.toy else 10))
     for name, times in rounds.items():
         ms = statistics.median(times)
-        size = max(1, batch // 8) if name == "integers" else batch
+        size = samples_of(name, batch)
         print(f"{name:18} {ms:8.1f} ms a step of {size} samples, {1000 * size / ms:8.0f} samples/s", end="")
         ratios = [b / a for a, b in zip(rounds.get("pumice", times), times, strict=True)]
         is_same = "pumice" in rounds and not name.startswith("STMixer")
         print(f", {statistics.median(ratios):.2f} times pumice's" if is_same else "")
+
+
+def samples_of(system: str, batch: int) -> int:
+    """How many samples a system's step has: through the integers an eighth of a batch, for their memory."""
+    return max(1, batch // 8) if system == "integers" else batch
 
 
 def stepper(model: torch.nn.Module, forward: Callable[[], torch.Tensor], labels: torch.Tensor) -> Callable[[], None]:
@@ -285,9 +290,7 @@ def mixer(shape: Any, width: float, images: Any, labels: Any, n_steps: int) -> C
 
 
 def deployed(shape: Any, width: float, images: Any, labels: Any, n_steps: int) -> Callable[[], None]:
-    """pumice's through the chip's integers, as it is fine-tuned; an eighth of the batch, for its memory."""
-    few = max(1, len(images) // 8)
-    images, labels = images[:few], labels[:few]
+    """pumice's through the chip's integers, as it is fine-tuned."""
     model, x = resnet(LIF, shape, 10, layers="19", width=width), images[..., None].expand(*images.shape, n_steps)
     model.to(images.device)(x)
     quantize_(model.cpu().eval(), x[:2].cpu(), input_range=(0, 32))
@@ -484,7 +487,7 @@ def save(model: torch.nn.Module, folder: Path) -> None:
     state = {name: t for name, t in model.state_dict().items() if t.is_floating_point()}
     flat = torch.cat([t.detach().float().cpu().flatten() for t in state.values()]).numpy()
     (folder / "shapes.json").write_text(json.dumps({name: list(t.shape) for name, t in state.items()}))
-    each = PART_BYTES // flat.itemsize
+    each = (PART_BYTES - HEADER_BYTES) // flat.itemsize
     for index in range(-(-len(flat) // each)):
         np.save(folder / f"part{index}.npy", flat[index * each : (index + 1) * each])
 

@@ -12,7 +12,7 @@ SMALL = [
     *("data.dataset=digits", "data.steps=6", "data.max_train=240", "data.max_test=20", "data.augment={}"),
     *("network.args.layers=4c3-2a-12", "network.args.thresholds=[20, 1, 4, 4]"),
     *("network.args.weight_scale=[4, 1, 4, 6]", "neuron.voltage_decay=0.1", "neuron.current_decay=0.75"),
-    *("training.epochs=2", "training.finetune_epochs=1", "training.batch_size=20"),
+    *("training.epochs=2", "training.finetune_epochs=1", "training.batch_size=20", "training.finetune_lr=4e-3"),
     *("network.args.lateral_inhibition=1.0", "training.sample_boosting=0.5"),
     "training.loss_args={'true_count': 4, 'false_count': 0, 'margin': 1}".replace("'", '"'),
 ]

@@ -57,6 +57,18 @@ def test_the_gpu_script_runs_to_its_end_without_one(script, tmp_path, capsys):
     assert sum(tensor.numel() for tensor in weights.values()) > 50_000
 
 
+def test_the_gpu_script_writes_weights_in_parts(request, tmp_path, monkeypatch):
+    found = runpy.run_path(str(request.config.rootpath / "benchmarks/gpu.py"))
+    monkeypatch.setitem(found["save"].__globals__, "PART_BYTES", 400)
+    model = torch.nn.Linear(30, 10)
+    found["save"](model, tmp_path)
+    parts = [path.stat().st_size for path in tmp_path.glob("part*.npy")]
+    assert (len(parts), max(parts)) == (5, 400)
+    weights = torch.load(found["join"](tmp_path))
+    assert weights.keys() == model.state_dict().keys()
+    assert all(torch.equal(weights[name], tensor) for name, tensor in model.state_dict().items())
+
+
 @pytest.mark.filterwarnings("ignore::pumice.errors.PumiceWarning")  # untrained, layers are silent
 def test_the_gpu_script_trains_other_presets(script, tmp_path, capsys):
     script("benchmarks/gpu.py", "--toy", "--only", "train", "--recipe", "cifar10-stmixer-256", "--out", tmp_path)

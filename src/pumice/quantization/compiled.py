@@ -47,15 +47,14 @@ def is_partly_compiled(model: torch.nn.Module) -> bool:
 
 
 def eager() -> AbstractContextManager[object]:
-    """Run what is compiled as if it were not, until the context ends (torch 2.6 and later).
+    """Run what is compiled as if it were not, until the context ends.
 
     Example:
         >>> with eager():
         ...     torch.compile(torch.nn.Identity())(torch.ones(1)).item()
         1.0
     """
-    set_stance = getattr(torch.compiler, "set_stance", None)
-    if set_stance is None or "torch._dynamo" not in sys.modules:  # then nothing has been compiled
+    if "torch._dynamo" not in sys.modules:  # then nothing has been compiled
         return nullcontext()
-    stance: AbstractContextManager[object] = set_stance("force_eager")
+    stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
     return stance

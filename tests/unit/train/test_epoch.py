@@ -19,23 +19,15 @@ def test_the_last_epochs_of_both_phases_together(small_recipe, digits):
     assert always[1] != two[1]
 
 
-def test_image_files_may_have_their_random_crops_in_their_arguments():
-    data = {"dataset": "image_folder", "args": {"transforms": {}}}
-    assert Recipe(data=data, training={"no_augment_epochs": 2}).training.last_augmented_epoch == 22
+def test_of_a_run_of_few_epochs_none_changes_samples(small_recipe, digits):
+    recipe = small_recipe("training.epochs=1", "training.finetune_epochs=0", "training.no_augment_epochs=3")
+    plain, crops = (
+        [record.loss for record in train(recipe.overridden(more), digits).history]
+        for more in ([], ['data.augment={"RandomCrop": {"size": 8, "padding": 2}}'])
+    )
+    assert plain == crops
 
 
-@pytest.mark.parametrize(
-    ("data", "training", "message"),
-    [
-        ({}, {"no_augment_epochs": 1}, "there are none"),
-        (
-            {"noise": 1.0},
-            {"no_augment_epochs": 3, "epochs": 2, "finetune_epochs": 1},
-            "leaves no epoch .* give at most 2",
-        ),
-        ({"noise": 1.0}, {"no_augment_epochs": -1}, "greater than or equal to 0"),
-    ],
-)
-def test_values_that_do_not_fit_are_refused(data, training, message):
-    with pytest.raises(ValueError, match=message):
-        Recipe(data=data, training=training)
+def test_a_negative_number_is_refused():
+    with pytest.raises(ValueError, match="no_augment_epochs"):
+        Recipe(training={"no_augment_epochs": -1})

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-_DEVICES = ("cpu", "cuda")
+_DEVICES = ("cpu", "cuda", "xpu", "mps")
 _IEEE = ("ieee", "none")
 
 
@@ -53,16 +53,11 @@ def _changed_modes() -> list[tuple[Any, str, Any]] | None:
 def _precisions() -> Iterator[tuple[Any, str, Any, tuple[Any, ...]]]:
     """Where torch keeps the precision of float32 products: place, name, the exact value, and values as good."""
     backends: Any = torch.backends
-    if hasattr(backends.mkldnn, "conv"):  # torch 2.9 and later
-        places = [backends.mkldnn.conv, backends.mkldnn.matmul]
-        if torch.cuda.is_available():
-            places += [backends.cuda.matmul, backends.cudnn.conv]
-            yield backends.cudnn, "enabled", False, (False,)  # cuDNN may choose Winograd's or Fourier's transforms
-        # "none" asks the level above.
-        fine = _IEEE if getattr(backends, "fp32_precision", "none") in _IEEE else _IEEE[:1]
-        for place in places:
-            yield place, "fp32_precision", "ieee", fine
-    elif torch.cuda.is_available():
-        yield backends.cuda.matmul, "allow_tf32", False, (False,)
-        yield backends.cudnn, "allow_tf32", False, (False,)
-        yield backends.cudnn, "enabled", False, (False,)
+    places = [backends.mkldnn.conv, backends.mkldnn.matmul]
+    if torch.cuda.is_available():
+        places += [backends.cuda.matmul, backends.cudnn.conv]
+        yield backends.cudnn, "enabled", False, (False,)  # cuDNN may choose Winograd's or Fourier's transforms
+    # "none" asks the level above.
+    fine = _IEEE if backends.fp32_precision in _IEEE else _IEEE[:1]
+    for place in places:
+        yield place, "fp32_precision", "ieee", fine

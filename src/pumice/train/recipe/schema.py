@@ -88,25 +88,6 @@ class Recipe(DataRecipe):
             )
         return self
 
-    @model_validator(mode="after")
-    def _check_no_augment(self) -> Recipe:
-        training, data = self.training, self.data
-        if not training.no_augment_epochs:
-            return self
-        if not (data.augment or data.noise or data.args):  # args may have random crops of image files
-            raise ValueError(
-                f"training.no_augment_epochs={training.no_augment_epochs} says when random changes of samples end, "
-                "and there are none (data.augment, data.noise); choose some, or leave it out"
-            )
-        if training.last_augmented_epoch < 1:
-            raise ValueError(
-                f"training.no_augment_epochs={training.no_augment_epochs} of training.epochs={training.epochs} and "
-                f"training.finetune_epochs={training.finetune_epochs} leaves no epoch in which samples are changed; "
-                f"give at most {training.epochs + training.finetune_epochs - 1}, or leave out data.augment and "
-                "data.noise"
-            )
-        return self
-
     def record(self) -> dict[str, Any]:
         """The recipe as a network's file keeps it: what came after the first release only where it is used.
 

@@ -180,7 +180,7 @@ class TrainingSection(Section):
 
     @property
     def last_augmented_epoch(self) -> int:
-        """The last epoch, counted over both phases, in which chance changes samples.
+        """The last epoch, counted over both phases, in which chance changes samples; below 1: none does.
 
         Example:
             >>> TrainingSection(epochs=60, finetune_epochs=6, no_augment_epochs=8).last_augmented_epoch

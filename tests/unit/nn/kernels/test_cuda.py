@@ -66,6 +66,46 @@ def test_states_and_spikes_equal_the_cpus(  # noqa: PLR0917
         assert torch.equal(ours, theirs)
 
 
+@pytest.mark.parametrize("filters", [False, True])
+@pytest.mark.parametrize("graded", [False, True])
+def test_what_is_not_finite_and_what_is_too_large_show_as_on_the_cpu(cuda, filters, graded):
+    g = torch.Generator().manual_seed(0)
+    x, keep_v = torch.randn(6, 21, generator=g), keeps(g, 7)
+    x[2, 3], x[0, 4], x[5, 5], x[1, 6] = torch.inf, -torch.inf, torch.nan, 1e30
+    states, keep_u = torch.randn(2, 21, generator=g), keeps(g, 7 if filters else 0)
+    states[1, 8] = torch.nan
+    seen = []
+    for kernels in (cpu, cuda):
+        u, v, s = torch.zeros(6, 21) if filters else x.new_empty(0, 0), torch.zeros_like(x), torch.zeros_like(x)
+        y = torch.zeros_like(x)
+        kernels.cuba_forward(x, keep_u, keep_v, states[0], states[1], 4096.0, 0.5, 2048.0, graded, u, v, s)
+        kernels.integrate_forward(x, keep_v, states[1], 4096.0, y)
+        seen.append((u, v, s, y))
+    assert torch.equal(seen[0][2][-1].isnan().nonzero()[:, 0], torch.tensor([3, 4, 5, 6, 8]))
+    for ours, theirs in zip(*seen, strict=True):
+        assert torch.equal(theirs.nan_to_num(nan=7e7), ours.nan_to_num(nan=7e7))
+
+
+@pytest.mark.parametrize("kind", [*SURROGATES.values()])
+def test_spikes_in_half_precision_and_their_gradients(cuda, kind):
+    """Under autocast, spikes and what comes back to them are bfloat16; everything between stays float32."""
+    g = torch.Generator().manual_seed(0)
+    surrogate, x, grad = kind(0.7), torch.randn(6, 21, generator=g), torch.randn(6, 21, generator=g).bfloat16()
+    keep, rest, tau = torch.tensor([1024]), torch.zeros(21), torch.tensor([0.25], dtype=torch.float64)
+    seen = []
+    for kernels, fired in ((cpu, torch.zeros(6, 21)), (cuda, torch.zeros(6, 21, dtype=torch.bfloat16))):
+        given = grad.to(fired.dtype)
+        v, of_stbp, of_spikes = (torch.full_like(x, torch.nan) for _ in range(3))
+        none = keep.new_empty(0)
+        kernels.cuba_forward(x, none, keep, rest, rest, 4096.0, 0.5, 2048.0, False, x.new_empty(0, 0), v, fired)
+        kernels.stbp_backward_of(given, v, tau, 0.5, 1.0, *surrogate.compiled(), False, of_stbp)
+        kernels.surrogate_backward(given, v, 0.5, 1.0, *surrogate.compiled(), of_spikes)
+        seen.append((fired.float(), v, of_stbp, of_spikes))
+    for exact, ours, theirs in zip((True, True, False, False), *seen, strict=True):
+        torch.testing.assert_close(theirs, ours, rtol=0 if exact else 1e-5, atol=0 if exact else 1e-7)
+    assert seen[0][0].any()
+
+
 @pytest.mark.parametrize("channels", [1, 7])
 def test_the_integrator_equals_the_cpus(cuda, channels):
     g = torch.Generator().manual_seed(0)

@@ -315,6 +315,17 @@ def test_without_the_guard_autocast_is_noticed(deployed, monkeypatch):
         model(x)
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda", "xpu", "mps"])
+def test_autocast_of_any_device_is_off_under_the_guard(device):
+    torch.set_autocast_enabled(device, True)
+    try:
+        with exact_arithmetic():
+            assert not torch.is_autocast_enabled(device)
+        assert torch.is_autocast_enabled(device)
+    finally:
+        torch.set_autocast_enabled(device, False)
+
+
 def test_the_guard_leaves_the_modes_as_they_were():
     before = torch.get_float32_matmul_precision()
     try:

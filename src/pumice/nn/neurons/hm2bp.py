@@ -87,6 +87,8 @@ class HM2BP(LayerRule):
             paper's equation.
         largest_lateral_effect: Upper bound of that factor, which has a pole and is negative behind it; None for the
             paper's equation.
+        discount_overshoot: Of a neuron that fires, divide by the mean potential at its spikes, a_i / o_i, instead of
+            by its threshold, if that is less: what is beyond the threshold is lost at the reset and adds no spike.
         silent_reach: r, thresholds; None for the authors' constants. Output neurons that should fire always stand in.
         stand_in: Of an output neuron that never fires, and whose count should grow, spikes in every so many steps
             stand in for its own in the backward pass: the authors take floor(T / desired count). None: e is 0.1.
@@ -112,6 +114,7 @@ class HM2BP(LayerRule):
     least_self_effect: float | None = 1.0
     largest_self_effect: float | None = LARGEST_SELF_EFFECT
     largest_lateral_effect: float | None = LARGEST_LATERAL_EFFECT
+    discount_overshoot: bool = False
     silent_reach: float | None = None
     stand_in: int | None = None
     is_output: bool = False
@@ -139,6 +142,8 @@ class HM2BP(LayerRule):
             raise InputError(
                 f"HM2BP: largest_lateral_effect must be a factor >= 1, or None, got {self.largest_lateral_effect}"
             )
+        if not isinstance(self.discount_overshoot, bool):
+            raise InputError(f"HM2BP: discount_overshoot must be True or False, got {self.discount_overshoot!r}")
         if self.silent_reach is not None and not 0 <= self.silent_reach < math.inf:
             raise InputError(f"HM2BP: silent_reach must be >= 0 thresholds, or None, got {self.silent_reach}")
         if self.stand_in is not None and not (isinstance(self.stand_in, int) and self.stand_in >= 1):
@@ -233,10 +238,11 @@ class _Layer(torch.autograd.Function):
         found = _credit(ctx, s, g, z)
         shape = time_major(received).shape
         silent = found.count == 0
-        delta = found.error / ctx.threshold
-        factor = _self_effect(ctx, found)
+        discount = _discount(ctx, found)
+        delta = found.error / ctx.threshold * discount
+        factor = _self_effect(ctx, found, discount)
         if ctx.matrix is not None:
-            factor = factor * _lateral_effect(ctx, found, s)
+            factor = factor * _lateral_effect(ctx, found, s, discount)
 
         def as_current(per_step: torch.Tensor) -> torch.Tensor:
             return slayer_order(per_step.view(len(per_step), *shape[1:]))
@@ -294,18 +300,25 @@ def _with_stand_ins(spikes: torch.Tensor, gradient: torch.Tensor, every: int) ->
     return spikes
 
 
-def _self_effect(ctx: Any, found: Credit) -> torch.Tensor:
+def _discount(ctx: Any, found: Credit) -> torch.Tensor:
+    """The threshold by the mean potential at a neuron's own spikes, 1 of silent ones and without the setting."""
+    if not ctx.rule.discount_overshoot:
+        return torch.ones_like(found.count)
+    return (found.potential / found.count.clamp(min=1) / ctx.threshold).clamp(min=1).reciprocal()
+
+
+def _self_effect(ctx: Any, found: Credit, discount: torch.Tensor) -> torch.Tensor:
     """1 + S."""
     own = found.potential / found.count.clamp(min=1)
     if (of_active := ctx.graphs[-1]) is not None:
         at_rest = SILENT_SELF_RATIO * ctx.tau_s * time_major(of_active.detach())[0].flatten()
         own = torch.where(found.count == 0, at_rest, own)
     least, most = ctx.rule.least_self_effect, ctx.rule.largest_self_effect
-    own = own / ctx.threshold
+    own = own / ctx.threshold * discount
     return 1 + own if least is None and most is None else (1 + own).clamp(min=least, max=most)
 
 
-def _lateral_effect(ctx: Any, found: Credit, s: torch.Tensor) -> torch.Tensor:
+def _lateral_effect(ctx: Any, found: Credit, s: torch.Tensor, discount: torch.Tensor) -> torch.Tensor:
     """The factor of a neuron's weights for what the others, which it inhibits, send back to it: (batch * neuron,)."""
     steps, n = len(s), len(ctx.matrix)
     before = torch.zeros_like(s)
@@ -314,7 +327,7 @@ def _lateral_effect(ctx: Any, found: Credit, s: torch.Tensor) -> torch.Tensor:
     effect = torch.einsum("tbl,tbj->blj", found.per_step.view(steps, -1, n), before.view(steps, -1, n))
     one_is_silent = (count[:, :, None] == 0) | (count[:, None, :] == 0)
     ratio = torch.where(one_is_silent, SILENT_RATIO * ctx.tau_s, effect / count[:, None, :].clamp(min=1))
-    slope = ((count > 0) | (found.error.view(-1, n) < 0)).to(s.dtype) / ctx.threshold
+    slope = ((count > 0) | (found.error.view(-1, n) < 0)) * discount.view(-1, n) / ctx.threshold
     weights = (ctx.matrix * ctx.matrix.T).to(s.dtype)  # 0 on the diagonal
     loop = slope * (weights * ratio * ratio.mT * slope[:, None, :]).sum(2)
     most = ctx.rule.largest_lateral_effect

@@ -94,7 +94,9 @@ def _paper(lag):
     return Membrane.continuous(TAU_M, TAU_S, lag=lag)
 
 
-def literal(inputs, outputs, weight, threshold, delta, *, membrane, self_effect=True, over_threshold=True):
+def literal(
+    inputs, outputs, weight, threshold, delta, *, membrane, self_effect=True, over_threshold=True, discount=False
+):
     """Gradients of one layer's weights and of its inputs' counts, one pair of neurons after the other."""
     k = membrane.response(inputs.shape[-1])
 
@@ -115,8 +117,9 @@ def literal(inputs, outputs, weight, threshold, delta, *, membrane, self_effect=
     for i in range(n_out):
         e = [effect(j, i) if o_out[i] else 0.1 * tau_s * bool(o_in[j]) for j in range(n_in)]
         ratios = [e[j] / o_out[i] if o_out[i] else 0.5 * tau_s * bool(o_in[j]) for j in range(n_in)]
-        s = sum(w * ratio for w, ratio in zip(weight[i].tolist(), ratios, strict=True)) / threshold
-        delta_i = delta[i] / threshold if over_threshold else delta[i]
+        mean_potential = sum(w * ratio for w, ratio in zip(weight[i].tolist(), ratios, strict=True))
+        divisor = max(threshold, mean_potential) if discount and o_out[i] else threshold
+        s, delta_i = mean_potential / divisor, delta[i] / divisor if over_threshold else delta[i]
         for j in range(n_in):
             g_weight[i, j] = delta_i * e[j] * (1 + s * self_effect)
             g_count[j] += delta_i * weight[i, j] * (e[j] / o_in[j] if o_in[j] and o_out[i] else tau_s)
@@ -133,16 +136,16 @@ def random_layers(seed=0, batch=3, steps=25):
     return spikes, weights, wanted
 
 
-@pytest.mark.parametrize("timing", ["neuron", "paper"])
-def test_every_gradient_is_that_of_the_pairs(timing):
+@pytest.mark.parametrize(("timing", "discount"), [("neuron", False), ("paper", False), ("neuron", True)])
+def test_every_gradient_is_that_of_the_pairs(timing, discount):
     """With neurons that are silent before, behind, and on both sides; and each planted defect is seen."""
     (x, h, y), weights, wanted = random_layers()
-    rule = HM2BP(timing=timing, least_self_effect=None, largest_self_effect=None)
+    rule = HM2BP(timing=timing, least_self_effect=None, largest_self_effect=None, discount_overshoot=discount)
     first, second = dense(weights[0], 1.5, h, rule), dense(weights[1], 0.75, y, rule)
     (0.5 * (second(first(x)).sum(-1) - wanted).square().sum()).backward()
 
     def written_out(**defects):
-        shared = {"membrane": Membrane.of(first.neuron, timing), **defects}
+        shared = {"membrane": Membrane.of(first.neuron, timing), "discount": discount, **defects}
         grads = [torch.zeros_like(weight) for weight in weights]
         for b in range(len(x)):
             delta = y[b].sum(-1) - wanted[b]
@@ -153,8 +156,8 @@ def test_every_gradient_is_that_of_the_pairs(timing):
 
     for layer, expected in zip((first, second), written_out(), strict=True):
         torch.testing.assert_close(layer.synapse.weight.grad.view(expected.shape), expected, rtol=1e-10, atol=1e-10)
-    for defect in ("self_effect", "over_threshold"):
-        for layer, wrong in zip((first, second), written_out(**{defect: False}), strict=True):
+    for defect in ({"self_effect": False}, {"over_threshold": False}, {"discount": not discount}):
+        for layer, wrong in zip((first, second), written_out(**defect), strict=True):
             assert not torch.allclose(layer.synapse.weight.grad.view(wrong.shape), wrong, rtol=1e-3)
 
 
@@ -401,6 +404,18 @@ def test_the_effect_of_a_neuron_on_itself_is_bounded(largest, factor):
     assert layer.synapse.weight.grad.item() == 2 * factor
 
 
+@pytest.mark.parametrize(("drive", "slope"), [(0.26, 2 / 1.04), (5.0, 2 / 5)])
+def test_what_is_beyond_the_threshold_is_discounted(drive, slope):
+    """In eight steps: two spikes just above the threshold, which a scale could make four; eight that stay eight."""
+    rule = HM2BP(discount_overshoot=True)
+    layer = Dense({"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.0, "gradient": rule}, 1, 1)
+    layer.synapse.weight.data.fill_(1.0)
+    spikes = layer(torch.full((1, 1, 8), drive))
+    spikes.sum().backward()
+    presynaptic = layer.synapse.weight.grad.item() / (drive * 8)  # every step's input counts once
+    assert presynaptic == pytest.approx(slope, rel=1e-3)
+
+
 def test_what_has_no_such_gradient_is_refused():
     plain = {"threshold": 1.0, "current_decay": 0.5, "voltage_decay": 0.25}
     with pytest.raises(InputError, match=r'no norm \(neuron.norm = "none"\); or use the gradient "slayer"'):
@@ -417,6 +432,8 @@ def test_what_has_no_such_gradient_is_refused():
     for bounds in ((float("nan"), None), (None, -1.0), (None, float("inf"))):
         with pytest.raises(InputError, match="least_self_effect must be a finite number, and largest_self_effect"):
             HM2BP(least_self_effect=bounds[0], largest_self_effect=bounds[1])
+    with pytest.raises(InputError, match="discount_overshoot must be True or False, got 'yes'"):
+        HM2BP(discount_overshoot="yes")
     with pytest.raises(InputError, match="least_self_effect must not be above largest_self_effect, got 1"):
         HM2BP(largest_self_effect=0.5)
     with pytest.raises(InputError, match="refractory must be 0, got 2: no backend has a refractory period"):
@@ -435,7 +452,9 @@ def test_a_batch_of_no_samples_has_no_gradient():
 
 
 @pytest.mark.parametrize(
-    "rule", [HM2BP(), HM2BP(silent_reach=1.0), HM2BP(stand_in=2)], ids=["plain", "reach", "even"]
+    "rule",
+    [HM2BP(), HM2BP(silent_reach=1.0, discount_overshoot=True), HM2BP(stand_in=2)],
+    ids=["plain", "reach", "even"],
 )
 @pytest.mark.parametrize("output", [Dense, LateralInhibition])
 def test_samples_that_are_padded_learn_as_each_one_alone(rule, output):

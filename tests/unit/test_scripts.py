@@ -127,3 +127,22 @@ def test_chains_without_a_norm_begin_with_rates_where_moments_are_kept(script, c
     assert list(last) == ["tdBN", "plain", "by data", "moments"]
     assert last["plain"] < 0.01
     assert all(0.05 < last[name] < 0.3 for name in ("tdBN", "by data", "moments")), last
+
+
+def test_a_training_step_is_checked_before_it_is_timed(request, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(request.config.rootpath / "benchmarks")
+    found = runpy.run_path(str(request.config.rootpath / "benchmarks/train_step.py"))
+
+    def small(blocks):
+        return torch.nn.Sequential(
+            blocks.Dense(dict(found["LIF"]), 50, 20, weight_scale=3, delay_shift=False),
+            blocks.Dense(dict(found["LIF"]), 20, 10, weight_scale=3, delay_shift=False),
+        )
+
+    found["CASES"]["mlp"] = (small, lambda: (torch.rand(3, 50, 20) < 0.3).float())
+    for compare in ("compare", "compare_rules", "compare_delays"):
+        found[compare]("mlp", 1)
+    shown = capsys.readouterr().out
+    assert shown.count("all equal") == 2
+    assert "gradient against the double sum" in shown
+    assert "double sum " in shown

@@ -139,7 +139,10 @@ def test_a_training_step_is_checked_before_it_is_timed(request, monkeypatch, cap
             blocks.Dense(dict(found["LIF"]), 20, 10, weight_scale=3, delay_shift=False),
         )
 
-    found["CASES"]["mlp"] = (small, lambda: (torch.rand(3, 50, 20) < 0.3).float())
+    def events():
+        return (torch.rand(3, 50, 20) < 0.3).float()
+
+    found["CASES"]["mlp"] = (small, events)
     for compare in ("compare", "compare_rules", "compare_delays"):
         found[compare]("mlp", 1)
     shown = capsys.readouterr().out

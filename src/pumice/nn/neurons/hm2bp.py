@@ -238,9 +238,10 @@ class _Layer(torch.autograd.Function):
         found = _credit(ctx, s, g, z)
         shape = time_major(received).shape
         silent = found.count == 0
-        discount = _discount(ctx, found)
+        own = found.potential / found.count.clamp(min=1) / ctx.threshold  # mean potential at its spikes, thresholds
+        discount = own.clamp(min=1).reciprocal() if ctx.rule.discount_overshoot else torch.ones_like(own)
         delta = found.error / ctx.threshold * discount
-        factor = _self_effect(ctx, found, discount)
+        factor = _self_effect(ctx, silent, own * discount)
         if ctx.matrix is not None:
             factor = factor * _lateral_effect(ctx, found, s, discount)
 
@@ -300,21 +301,12 @@ def _with_stand_ins(spikes: torch.Tensor, gradient: torch.Tensor, every: int) ->
     return spikes
 
 
-def _discount(ctx: Any, found: Credit) -> torch.Tensor:
-    """The threshold by the mean potential at a neuron's own spikes, 1 of silent ones and without the setting."""
-    if not ctx.rule.discount_overshoot:
-        return torch.ones_like(found.count)
-    return (found.potential / found.count.clamp(min=1) / ctx.threshold).clamp(min=1).reciprocal()
-
-
-def _self_effect(ctx: Any, found: Credit, discount: torch.Tensor) -> torch.Tensor:
-    """1 + S."""
-    own = found.potential / found.count.clamp(min=1)
+def _self_effect(ctx: Any, silent: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """1 + S; own is S of neurons that fire."""
     if (of_active := ctx.graphs[-1]) is not None:
         at_rest = SILENT_SELF_RATIO * ctx.tau_s * time_major(of_active.detach())[0].flatten()
-        own = torch.where(found.count == 0, at_rest, own)
+        own = torch.where(silent, at_rest / ctx.threshold, own)
     least, most = ctx.rule.least_self_effect, ctx.rule.largest_self_effect
-    own = own / ctx.threshold * discount
     return 1 + own if least is None and most is None else (1 + own).clamp(min=least, max=most)
 
 

@@ -13,6 +13,11 @@ import numpy as np
 from pumice.jit import njit
 from pumice.nn.kernels.spread import BLOCK, Array, spread
 
+REGISTER = 64
+"""Bits of a shift register, one for each step back from the present."""
+ONE = np.uint32(0x3F800000)
+"""The bits of 1.0."""
+
 
 @njit(nogil=True, cache=True)
 def delay_forward(start: int, stop: int, x: Array, steps: Array, lost: Array, y: Array) -> None:
@@ -27,13 +32,17 @@ def delay_forward(start: int, stop: int, x: Array, steps: Array, lost: Array, y:
         y: Output, float32.
     """
     n_steps, longest = len(x), steps.max()
-    held = np.zeros((longest + n_steps) * BLOCK, np.float32)
     x_, y_ = x.reshape(-1), y.reshape(-1)  # flat, and unsigned indices, as in `narrow`
-    delay, offset, lost_ = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.uintp), np.empty(BLOCK, np.float32)
+    delay, lost_ = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.float32)
+    offset, held = np.empty(BLOCK, np.uintp), np.empty(0, np.float32)
     for first in range(start, stop, BLOCK):
         size = np.uintp(min(BLOCK, stop - first))
         spread(steps, first, delay[:size])
         spread(lost, first, lost_[:size])
+        if longest < REGISTER and _delay_spikes(first, x, delay[:size], lost_[:size], y):
+            continue
+        if len(held) == 0:
+            held = np.zeros((longest + n_steps) * BLOCK, np.float32)
         for i in range(size):
             offset[i] = np.uintp(longest - delay[i]) * np.uintp(BLOCK) + i
         for t in range(n_steps):
@@ -44,6 +53,23 @@ def delay_forward(start: int, stop: int, x: Array, steps: Array, lost: Array, y:
             at, row = np.uintp(t * x.shape[1] + first), np.uintp(t * BLOCK)
             for i in range(size):
                 y_[at + i] = held[row + offset[i]] + lost_[i]
+
+
+@njit(nogil=True, cache=True)
+def _delay_spikes(first: int, x: Array, delay: Array, lost: Array, y: Array) -> bool:
+    """`delay_forward` of a block of spikes, each neuron's in a shift register; False if some are not 0 or 1."""
+    x_, y_ = x.view(np.uint32).reshape(-1), y.reshape(-1)
+    register, shift = np.zeros(BLOCK, np.uint64), np.empty(BLOCK, np.uint64)
+    others = np.zeros(BLOCK, np.uint32)
+    for i in range(len(delay)):
+        shift[i] = np.uint64(delay[i])
+    for t in range(len(x)):
+        at = np.uintp(t * x.shape[1] + first)
+        for i in range(np.uintp(len(delay))):
+            register[i] = (register[i] << np.uint64(1)) | np.uint64(x_[at + i] != 0)
+            others[i] |= np.uint32((x_[at + i] != 0) & (x_[at + i] != ONE))
+            y_[at + i] = np.float32(np.int32((register[i] >> shift[i]) & np.uint64(1))) + lost[i]
+    return not others.any()
 
 
 @njit(nogil=True, cache=True)

@@ -33,17 +33,29 @@ def test_lava_dls_operator():
     assert float(delay.delay.grad) == pytest.approx(0.181818, abs=5e-7)
 
 
+def spikes(*shape):
+    return (torch.rand(shape) < 0.3).float()
+
+
+def spikes_but_for_one(*shape):
+    """Its block goes the way of numbers, other blocks that of spikes."""
+    x = spikes(*shape)
+    x.view(-1)[-1] = 0.5
+    return x
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("steps", [1, 7, 80])
-def test_shift_and_gradients_are_lava_dls(shape, steps):
-    compare_with_lava_dl(shape, steps)
+@pytest.mark.parametrize("make", [spikes, spikes_but_for_one, torch.randn])
+def test_shift_and_gradients_are_lava_dls(shape, steps, make):
+    compare_with_lava_dl(shape, steps, make)
 
 
-def compare_with_lava_dl(shape, steps):
+def compare_with_lava_dl(shape, steps, make=spikes):
     channels = shape[1]
     values = torch.tensor([0.0, 2.9, 61.0, 70.0, -3.0])[:channels]  # also beyond the clamp
     stock, ours = same_delays(channels, values)
-    x, weights, seen = (torch.rand(*shape, steps) < 0.3).float(), torch.randn(*shape, steps), []
+    x, weights, seen = make(*shape, steps), torch.randn(*shape, steps), []
     for delay in (stock, ours):
         x_ = x.clone().requires_grad_()
         y = delay(x_)

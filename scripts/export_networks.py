@@ -17,7 +17,6 @@ import re
 import sys
 import warnings
 from functools import partial
-from os.path import relpath
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ from pumice.planner.text import as_line
 from pumice.train import PRESETS, EpochRecord, load_checkpoint
 from pumice.train.cross_validate import FoldResult, spread
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "netx_exports"
 NETWORKS = (
     *("digits", "digits-resnet", "digits-stmixer"),
@@ -112,7 +111,7 @@ def card(
     data_root = "" if recipe.data.dataset == "digits" else "--data-root DIR "
     return CARD.format(
         name=name,
-        path=relpath(path, ROOT),
+        path=shown(path),
         command=f"uv run python scripts/export_networks.py {data_root}{what}",
         certificate_samples=(len(graph.certificate.x) - graph.latency) // graph.timing.period_steps,
         classes=len(dataset.class_names),
@@ -147,7 +146,7 @@ def card_of_file(path: Path, data_root: str | None) -> str:
     return card(
         graph,
         path,
-        what=f"--card {relpath(path, ROOT)}",
+        what=f"--card {shown(path)}",
         recipe=recipe,
         dataset=load_dataset(recipe.data.dataset, data_root, **recipe.data_arguments()),
         encoder=test.encoder,
@@ -155,6 +154,12 @@ def card_of_file(path: Path, data_root: str | None) -> str:
         exactness=f"fast on all {len(test)}; reference, torch and Lava (its models in threads) on {n} back to back: "
         f"{sum(found.checked.values()):,} integers compared, 0 differ",
     )
+
+
+def shown(path: Path) -> str:
+    """As seen from the repository, or a file's name: a card says nothing of where else it lay."""
+    path = path.resolve()
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name
 
 
 def layers(graph: Graph) -> str:

@@ -140,6 +140,8 @@ NO_STEPS = [
     (lambda: nn.Recurrent(dict(LIF), 4, 2)(FLAT[..., :0]), "at least one step"),
     (lambda: nn.LeakyReadout(4, 2)(FLAT[..., :0]), "at least one step"),
     (lambda: nn.CubaNeuron(**LIF)(FLAT[..., :0]), "at least one step"),
+    (lambda: nn.CubaNeuron(**LIF).dynamics(FLAT[..., :0]), "at least one step"),
+    (lambda: nn.FloatCubaNeuron(1.0, 1.0, 0.5).dynamics(FLAT[..., :0]), "at least one step"),
     (lambda: nn.SRMNeuron(threshold=1.0)(FLAT[..., :0]), "at least one step"),
 ]
 NORMS = [

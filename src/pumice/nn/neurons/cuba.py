@@ -199,6 +199,7 @@ class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
 
     def dynamics(self, input: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Current (behind the norm) and voltage (before the reset) of every step, as SLAYER's method gives them."""
+        check_samples(input)
         if slayer_loops.are_needed(self, input):
             return self._slayers(input)
         current, voltage, _ = self._fused(input, wants_current=True)
@@ -223,8 +224,7 @@ class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
     def _fused(self, input: torch.Tensor, wants_current: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Current (empty if not wanted), voltage and spikes in SLAYER's shape."""
         self.settle(input)
-        x = time_major(input)
-        steps = len(x)
+        x, steps = time_major(input), input.shape[-1]
         decays: list[torch.Tensor | None] = [quantize(self.current_decay), quantize(self.voltage_decay)]
         names = ("current_state", "voltage_state")
         states: list[torch.Tensor | None] = [carried_state.start(self, name, x) for name in names]

@@ -103,6 +103,7 @@ class FloatCubaNeuron(CubaNeuron):
         """Current and voltage (before the reset) of every step."""
         if self.is_deployed:
             return super().dynamics(input)
+        check_samples(input)
         currents, voltages, _ = self._steps(input)
         return slayer_order(torch.stack(currents)), slayer_order(torch.stack(voltages))
 

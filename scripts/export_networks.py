@@ -113,7 +113,7 @@ def card(
         name=name,
         path=shown(path),
         command=f"uv run python scripts/export_networks.py {data_root}{what}",
-        certificate_samples=(len(graph.certificate.x) - graph.latency) // graph.timing.period_steps,
+        certificate_samples=len(recorded_samples(graph)),
         classes=len(dataset.class_names),
         image=f"{width} x {height} x {channel}",
         steps=recipe.data.steps,

@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 
 from pumice.cli import main
+from pumice.files.limits import COMPRESSION, EXPANSION, LARGE_BYTES, SMALL_BYTES
+from pumice.fixedpoint.formats import DELAY_STEPS
+from pumice.hardware import load_constants
+from pumice.netx.long_delays import LONGEST
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -52,6 +56,28 @@ def test_the_commands_exist(capsys):
     listed = capsys.readouterr().out
     assert len(named) > 8
     assert [name for name in sorted(named) if not re.search(rf"\b{name}\b", listed)] == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, *sorted((REPOSITORY / "tutorials").glob("*.py"))], ids=lambda p: p.stem)
+def test_no_name_of_old_is_shown(page):
+    old = re.findall(r'^ +"(\w+)": "pumice', (REPOSITORY / "src/pumice/nn/__init__.py").read_text(), flags=re.M)
+    assert "deploy" in old
+    shown = re.findall(r"`(?:nn\.)?(\w+)(?:\(\))?`", page.read_text())
+    assert {*shown} & ({*old} - {"from_nir"}) == set()
+
+
+def test_limits_are_those_of_the_code():
+    pages = {page.name: page.read_text() for page in PAGES}
+    pages["FORMAT.md"] = (REPOSITORY / "src/pumice/netx/FORMAT.md").read_text()
+    words = load_constants().words
+    stated = {
+        "FORMAT.md": f"| `delay` | steps | 0..{LONGEST}; beyond {DELAY_STEPS.high},",
+        "limits.md": f"delays of {DELAY_STEPS.high + 1} to {LONGEST} are read",
+        "plan.md": f"share a pool of {words('pool_words'):,}; {words('state_words'):,} words of neuron states",
+        "security.md": f"{SMALL_BYTES >> 20} MiB whatever its size, for {COMPRESSION} times its size up to "
+        f"{LARGE_BYTES >> 30} GiB, and for {EXPANSION} times its size beyond",
+    }
+    assert [name for name, text in stated.items() if text not in " ".join(pages[name].split())] == []
 
 
 def test_links_between_pages_lead_somewhere():

@@ -1,15 +1,20 @@
 """The code of the README and of the documentation runs, and what they name exists."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from pumice.cli import main
+from pumice.data import load_digits
 from pumice.files.limits import COMPRESSION, EXPANSION, LARGE_BYTES, SMALL_BYTES
 from pumice.fixedpoint.formats import DELAY_STEPS
 from pumice.hardware import load_constants
 from pumice.netx.long_delays import LONGEST
+from pumice.sweep import parse_space
+from pumice.train import find_recipe
+from pumice.train.build import build_network
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -78,6 +83,16 @@ def test_limits_are_those_of_the_code():
         f"{LARGE_BYTES >> 30} GiB, and for {EXPANSION} times its size beyond",
     }
     assert [name for name, text in stated.items() if text not in " ".join(pages[name].split())] == []
+
+
+def test_the_sweep_that_is_shown_has_networks():
+    shown = next(code for page, language, code in BLOCKS if page.stem == "sweep" and language == "sh")
+    words = shlex.split(shown.replace("\\\n", " ").splitlines()[-1])
+    recipe = find_recipe(words[2]).overridden([words[words.index("--set") + 1]])
+    space = parse_space(words[words.index("--over") + 1 :])
+    assert len(space) == 3
+    for key, value in ((key, value) for key, values in space.items() for value in values.examples()):
+        assert build_network(recipe.overridden([f"{key}={value}"]), load_digits()) is not None
 
 
 def test_links_between_pages_lead_somewhere():

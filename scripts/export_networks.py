@@ -27,6 +27,7 @@ from pumice.backends.lava import LavaBackend
 from pumice.data import Dataset, load_dataset
 from pumice.data.recipe import DataRecipe, recorded_test
 from pumice.ir import Certificate, Graph, latencies, recorded_samples
+from pumice.names import counted
 from pumice.pipeline import PipelineResult, run_pipeline
 from pumice.planner.remedy import fit_cores
 from pumice.planner.text import as_line
@@ -59,7 +60,7 @@ to a recorded run of {certificate_samples} samples.
 
 | | |
 | --- | --- |
-| task | {classes} classes, input {image}, {steps} time steps, {encoding} encoding with values {low} to {high} |
+| task | {classes} classes, input {image}, {steps}, {encoding} encoding with values {low} to {high} |
 | layers | {layers} |
 | data | {source} |
 | split | {n_train} samples to train with, {n_test} held back |
@@ -113,10 +114,10 @@ def card(
         name=name,
         path=shown(path),
         command=f"uv run python scripts/export_networks.py {data_root}{what}",
-        certificate_samples=(len(graph.certificate.x) - graph.latency) // graph.timing.period_steps,
+        certificate_samples=len(recorded_samples(graph)),
         classes=len(dataset.class_names),
         image=f"{width} x {height} x {channel}",
-        steps=recipe.data.steps,
+        steps=counted(recipe.data.steps, "time step"),
         encoding=recipe.data.encoding,
         low=low,
         high=high,

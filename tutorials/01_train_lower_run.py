@@ -61,7 +61,7 @@ model = torch.nn.Sequential(
 
 # %% [markdown]
 # ## Training
-# First in real numbers; then `deploy` switches the network to the chip's arithmetic, and a few more epochs train
+# First in real numbers; then `quantize_` switches the network to the chip's arithmetic, and a few more epochs train
 # through the rounding.
 
 

@@ -10,7 +10,8 @@ import pytest
 import pumice
 from pumice.backends.verify import first_difference
 from pumice.data import load_digits
-from pumice.ir import from_stream, to_stream, torch_to_lava
+from pumice.ir import from_stream, recorded_samples, to_stream, torch_to_lava
+from pumice.names import counted
 
 FOLDERS = sorted(p for p in (Path(__file__).parents[2] / "netx_exports").iterdir() if p.is_dir())
 LARGE = ("cifar10-resnet", "cifar10-stmixer", "digits-resnet", "mnist-stmixer")
@@ -60,6 +61,16 @@ def holds(folder, backends):
 def test_the_card_is_about_this_file(folder):
     digest = hashlib.sha256((folder / "network.net").read_bytes()).hexdigest()
     assert digest in (folder / "CARD.md").read_text()
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: p.name)
+def test_the_card_counts_steps_and_the_samples_that_the_file_records(folder):
+    graph = pumice.load(folder / "network.net")
+    n = len(recorded_samples(graph))
+    card = (folder / "CARD.md").read_text()
+    assert f"to a recorded run of {n} samples." in card
+    assert f"on the {n} recorded samples" in card
+    assert f", {counted(graph.timing.sample_steps, 'time step')}, " in card
 
 
 @pytest.mark.parametrize("folder", [p for p in FOLDERS if p.name.startswith("digits")], ids=lambda p: p.name)

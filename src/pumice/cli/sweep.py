@@ -26,7 +26,7 @@ def sweep(
         typer.Option(
             metavar="KEY=LOW..HIGH|A,B,C",
             help="What to try: training.lr=1e-4..1e-2 (by orders of magnitude, as the ends are 10 times apart), "
-            "network.args.width=4..16 (integers), neuron.threshold=0.5,1.0; may be repeated, or several in a row.",
+            "training.batch_size=16..64 (integers), neuron.threshold=0.5,1.0; may be repeated, or several in a row.",
         ),
     ],
     more: Annotated[list[str] | None, typer.Argument(metavar="[KEY=...]", help="More of --over.")] = None,

@@ -7,18 +7,22 @@ from typing import Annotated
 
 import typer
 
-from pumice.backends import BACKENDS_HELP, SIMULATORS, AbstractBackend, get_backend
+from pumice.backends import BACKEND_NAMES, BACKENDS_HELP, SIMULATORS, AbstractBackend, get_backend
 from pumice.backends.verify import verify as verify_graph
 from pumice.errors import InputError, MissingExtraError
 from pumice.names import counted
 from pumice.netx import load
+
+_LEFT_OUT = " and ".join(name for name in BACKEND_NAMES if name not in SIMULATORS)
 
 
 def verify(
     file: Annotated[Path, typer.Argument(metavar="FILE.net", help="A network with a certificate.")],
     backend: Annotated[
         list[str] | None,
-        typer.Option(help=f"May be repeated; one of: {BACKENDS_HELP}. By default all that are installed but loihi2."),
+        typer.Option(
+            help=f"May be repeated; one of: {BACKENDS_HELP}. By default all that are installed but {_LEFT_OUT}."
+        ),
     ] = None,
 ) -> None:
     """Run backends on FILE.net's certificate and compare every spike, current and voltage."""

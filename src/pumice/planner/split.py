@@ -157,7 +157,7 @@ def _one_neuron(layer: Layer, rules: Rules) -> Violation | None:
     pool = rules.limit("pool")
     return Violation(
         f"population {p.name}",
-        "pool of axon-in, synapses and axon map" if name == "pool" else name.replace("_", "-"),
+        "pool of axon-in, synapses, axon map and axon memory" if name == "pool" else name.replace("_", "-"),
         f"{alone[name]:,} words on a core with a single neuron, for {inputs:,} inputs",
         f"{rules.limit(name):,}",
         f"A layer of single weights can have at most about {pool // 2:,} inputs, however it is split: let "

@@ -33,6 +33,12 @@ def test_all_backends_by_default(command, net):
     ]
 
 
+def test_the_help_names_the_backends_that_are_left_out(command):
+    _, out, _ = command("verify --help")
+    said = " ".join(out.split()).replace("lava- in-", "lava-in-").replace("lava-in- threads", "lava-in-threads")
+    assert "By default all that are installed but lava-in-threads and loihi2." in said
+
+
 def test_backends_that_are_not_installed_are_named(command, net, monkeypatch):
     from pumice.backends import get_backend
 

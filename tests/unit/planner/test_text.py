@@ -53,14 +53,14 @@ def test_the_verdict_comes_first(graph):
     assert str(pumice.plan(graph)).splitlines()[0] == "network: fits Oheo Gulch: 5 of 120 cores on 1 chip"
     refused = str(pumice.plan(chain((9000,), [4], seed=0))).splitlines()
     assert refused[0] == "network: does not fit Oheo Gulch:"
-    assert "population dense0: pool of axon-in, synapses and axon map: needs 18,001 words" in refused[1]
+    assert "population dense0: pool of axon-in, synapses, axon map and axon memory: needs 18,001 words" in refused[1]
     assert "limit 16,000" in refused[1]
 
 
 def test_one_line_says_what_is_too_large_and_its_limit():
     said = as_line(pumice.plan(chain((9000,), [4], seed=0)))
     assert said.startswith(
-        "does not fit: population dense0: pool of axon-in, synapses and axon map: needs 18,001 words"
+        "does not fit: population dense0: pool of axon-in, synapses, axon map and axon memory: needs 18,001 words"
     )
     assert said.endswith("limit 16,000")
 

@@ -1,4 +1,4 @@
-"""Run `pytest` in continuous integration: a network that lowers here runs alike on Lava and on Loihi 2."""
+"""Run `pytest` in continuous integration: a network that lowers here gives the same spikes on all backends."""
 
 import torch
 from data import load

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pumice.backends import get_backend
 from pumice.backends.evaluate import Evaluation, Evaluator, wanted_checks
 from pumice.backends.ranks import Ranks
 from pumice.errors import InputError, PumiceError
@@ -49,8 +50,8 @@ def evaluate_in_parts(
 ) -> Evaluation | None:
     """Evaluate a dataset part by part, each process those of its rank; the result is `pumice.evaluate`'s.
 
-    A part is a file of `folder`. One that is there, of the same samples through the same graph, is not run again; any
-    other is.
+    A part is a file of `folder`. One that is there, of the same samples through the same graph on the same backend,
+    is not run again; any other is.
 
     Args:
         graph: See `pumice.evaluate`, as the other arguments.
@@ -70,7 +71,7 @@ def evaluate_in_parts(
 
     Raises:
         InputError: See `pumice.evaluate`; or the folder cannot be written to; or another process has another graph,
-            version of pumice or number of samples, or a part begins with another sample there.
+            backend, version of pumice or number of samples, or a part begins with another sample there.
 
     Example:
         >>> import tempfile
@@ -117,7 +118,7 @@ def evaluate_in_parts(
         if (their_n, identity) != (n, runner.identity) or any(firsts[i] != s for i, s in their_firsts.items()):
             raise InputError(
                 f"the process of rank {rank} evaluates another network, other samples, or with another version of "
-                "pumice, than that of rank 0; give all of them the same"
+                "pumice or backend, than that of rank 0; give all of them the same"
             )
     said = {index: digest for _, _, of_rank, _ in met for index, digest in of_rank.items()}
     checked = dict(runner.evaluator()(head, check=checks).checked) if checks else {}
@@ -155,7 +156,9 @@ class _Runner:
 
     def __init__(self, graph: Graph, readout: str | None, options: dict[str, Any]) -> None:
         self._graph, self._readout, self._options = graph, readout, options
-        facts = (installed("pumice"), sorted(graph_digests(graph).items()), graph.info.get("unit"), readout)
+        backend = type(get_backend(options.get("backend", "fast")))
+        of_graph = (sorted(graph_digests(graph).items()), graph.info.get("unit"), readout)
+        facts = (installed("pumice"), backend.__module__, backend.__qualname__, *of_graph)
         self.identity = repr(facts)
         self._evaluator: Evaluator | None = None
         self.seconds = 0.0
@@ -196,7 +199,7 @@ class _Runner:
         return digest
 
     def digest(self, samples: list[tuple[Any, ...]]) -> str:
-        """SHA-256 of the graph and of what enters; "" of samples that are none, which whoever runs them names."""
+        """SHA-256 of graph, backend and what enters; "" of samples that are none, which whoever runs them names."""
         sha = hashlib.sha256(self.identity.encode())
         try:
             for stream, *given in samples:

@@ -5,10 +5,13 @@ Exit codes: 0 done, 1 a check failed, 2 the user's input or environment is at fa
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Annotated, Any, TextIO
 
@@ -59,6 +62,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 
 INTERRUPTED = 130
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 # Unknown options, missing arguments and the like; newer typer brings a click of its own, so click's are no use.
 _USAGE_ERRORS: Any = typer.BadParameter.__bases__
 
@@ -105,7 +109,18 @@ def main(argv: list[str] | None = None) -> int:
         >>> main(["inspect", "nowhere.net"])  # one line on stderr
         2
     """
-    arguments = sys.argv[1:] if argv is None else argv
+    code = _run(sys.argv[1:] if argv is None else argv)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a full disk can be reported
+    except OSError as error:
+        with suppress(OSError, ValueError):  # Python flushes again when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return code or _lost(error)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("always", PumiceWarning)
         warnings.showwarning = _show_warning
@@ -122,13 +137,14 @@ def main(argv: list[str] | None = None) -> int:
             return _fail("interrupted", 2)
         except MemoryError:
             return _fail("not enough memory", 2)
+        except SystemExit as error:  # how typer ends when nobody reads what is printed any more
+            if not isinstance(error.__context__, BrokenPipeError):
+                raise
+            code = _lost(error.__context__)
         except Exception as error:
-            traceback.print_exc()
-            place = own_code_that_raised(error)
-            whose = f"{place}: your own code, not pumice's" if place else "this is a bug in pumice; please report it"
-            return _fail(f"{type(error).__name__}: {error} ({whose})", 2 if place else 3)
+            return _unexpected(error)
     # typer turns ctrl-C into a code of its own.
-    return _fail("interrupted", 2) if code == INTERRUPTED else 0
+    return _fail("interrupted", 2) if code == INTERRUPTED else int(code or 0)
 
 
 def entry_point() -> None:
@@ -139,6 +155,23 @@ def entry_point() -> None:
 def _fail(message: str, code: int) -> int:
     print(f"pumice: error: {message}", file=sys.stderr)
     return code
+
+
+def _unexpected(error: Exception) -> int:
+    """Exit code for an error of no family of pumice's: a full disk, or a bug of the user's or of pumice."""
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return _lost(error)
+    traceback.print_exc()
+    place = own_code_that_raised(error)
+    whose = f"{place}: your own code, not pumice's" if place else "this is a bug in pumice; please report it"
+    return _fail(f"{type(error).__name__}: {error} ({whose})", 2 if place else 3)
+
+
+def _lost(error: OSError) -> int:
+    """Exit code of a command whose results could not be written. Whoever closed the pipe, as `head`, knows."""
+    if isinstance(error, BrokenPipeError):
+        return 2
+    return _fail(f"{error.filename or 'standard output'}: cannot be written ({error.strerror})", 2)
 
 
 def _one_line(message: str) -> str:

@@ -29,6 +29,8 @@ def read_stream(path: Path, n_steps: int | None) -> npt.NDArray[np.integer[Any]]
         raise InputError(f"{path}: must have shape (T, *input shape), got {x.shape}")
     if not (np.issubdtype(x.dtype, np.integer) or x.dtype == np.bool_):
         raise InputError(f"{path}: must hold integers, got {x.dtype}; encode or round it first")
+    if not len(x):
+        raise InputError(f"{path}: holds no step: it has shape {x.shape}, and T must be at least 1")
     steps = len(x) if n_steps is None else n_steps
     if steps < 1:
         raise InputError(f"--steps must be at least 1, got {steps}")

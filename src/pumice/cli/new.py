@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,7 @@ def new(
     """Make the folder NAME with a recipe, a network, a data loader and a test, to be changed to your own."""
     folder = Path(name)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", folder.name):
-        raise InputError(f"NAME must be letters, digits, '.', '_' and '-', got {folder.name!r}")
+        raise InputError(f"NAME must be letters, digits, '.', '_' and '-', got {name!r}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is not empty; choose another name")
     make_folder(folder)
@@ -32,7 +33,7 @@ def new(
             temporary.write_text(text, encoding="utf-8")
     print(
         f"{folder}: {', '.join(FILES)}\n\n"
-        f"cd {folder}\n"
+        f"cd {shlex.quote(str(folder))}\n"
         "pumice train recipe.toml\n"
         f"pumice lower runs/{folder.name}/checkpoint.pt -o {folder.name}.net\n"
         f"pumice verify {folder.name}.net"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -110,7 +111,7 @@ def _text(study: Sweep) -> str:
         console.print(table, markup=False)
     lines = [captured.get().rstrip(), f"picture: {study.folder / 'sweep.svg'}"]
     if best is not None:
-        lines.append(f"pumice lower {study.checkpoint(best)} -o {name}.net")
+        lines.append(f"pumice lower {shlex.quote(str(study.checkpoint(best)))} -o {name}.net")
     return "\n".join(lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,7 +80,7 @@ def train(
     if is_first_process():
         print(_text(path, trained))
         if trained.accuracy_deployed is not None or trained.error_deployed is not None:
-            print(f"pumice lower {path} -o {wanted.name}.net")
+            print(f"pumice lower {shlex.quote(str(path))} -o {wanted.name}.net")
 
 
 def _text(path: Path, trained: Trained) -> str:

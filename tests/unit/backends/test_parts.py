@@ -10,6 +10,7 @@ import pytest
 
 import pumice
 from pumice.backends import parts
+from pumice.backends.fast import FastBackend
 from pumice.backends.parts import evaluate_in_parts
 from pumice.backends.ranks import Ranks
 from pumice.errors import InputError
@@ -55,6 +56,17 @@ def test_ranks_together_give_the_whole(tmp_path):
     whole = pumice.evaluate(GRAPH, SAMPLES, check={"reference": 5})
     assert figures(found) == figures(whole)
     assert dict(found.checked) == dict(whole.checked)
+
+
+class RefusingBackend(FastBackend):
+    def counter(self, *_):
+        raise InputError("this backend was asked")
+
+
+def test_parts_of_one_backend_are_no_answers_of_another(tmp_path):
+    in_parts(tmp_path)
+    with pytest.raises(InputError, match="this backend was asked"):
+        in_parts(tmp_path, backend=RefusingBackend())
 
 
 class Choosing:

@@ -1,5 +1,7 @@
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -113,3 +115,27 @@ def test_arguments_that_are_no_files_or_numbers(net, tmp_path, monkeypatch, caps
     monkeypatch.chdir(tmp_path)
     assert pumice.cli.main(arguments) == 2
     assert "bug" not in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is Linux's")
+@pytest.mark.parametrize("more", ["", " --json", " --help"])  # a table, a line that waits until the end, typer
+def test_results_that_find_no_room(net, more):
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = ended(["inspect", str(net), *more.split()], full)
+    found = done.returncode, done.stderr
+    assert found == (2, "pumice: error: standard output: cannot be written (No space left on device)\n")
+
+
+@pytest.mark.parametrize("more", ["", " --json", " --help"])
+def test_a_reader_that_has_gone_is_no_check_that_failed(net, more):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = ended(["inspect", str(net), *more.split()], writing)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (2, "")
+
+
+def ended(arguments, stdout):
+    """The command line with a standard output of its own."""
+    line = [sys.executable, "-m", "pumice", *arguments]
+    return subprocess.run(line, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, timeout=120)

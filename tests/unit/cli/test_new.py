@@ -33,6 +33,11 @@ def project(command, tmp_path, monkeypatch):
         sys.modules.pop(module, None)
 
 
+def test_the_next_commands_are_for_a_shell(tmp_path, capsys):
+    assert pumice.cli.main(["new", str(tmp_path / "my work" / "mine")]) == 0
+    assert f"cd '{tmp_path}/my work/mine'\n" in capsys.readouterr().out
+
+
 @pytest.mark.filterwarnings("ignore:block .* deploying changes")
 @pytest.mark.filterwarnings("ignore:.*never fires")
 def test_the_whole_road(command, project, monkeypatch):

@@ -114,7 +114,7 @@ def test_bad_options(refused, net, x, more, text):
     [
         (np.ones((5, 4)), "x.npy: must hold integers, got float64; encode or round it first"),
         (np.ones((5, 3), int), "takes 4 values, got an input of shape"),
-        (np.ones((0, 4), int), "--steps must be at least 1, got 0"),
+        (np.ones((0, 4), int), "x.npy: holds no step: it has shape (0, 4), and T must be at least 1"),
         (np.ones(4, int), r"x.npy: must have shape (T, *input shape), got (4,)"),
         (np.full((2, 4), 2**30), "input values must fit 24 bits signed"),
         (np.array([["a"] * 4]), "must hold integers"),

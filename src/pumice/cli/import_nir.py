@@ -61,7 +61,8 @@ def import_nir(
         labels=None if labels is None else read_npy(labels),
     )
     save(certify(graph, _random_stream(graph)), output)
-    print(graph.info.get(pumice.nir.REPORT, f"{file}: written by pumice; its integers are read as they were."))
+    as_it_was = f"{file}: written by pumice; its integers are read as they were, whatever --dt and the like say."
+    print(graph.info.get(pumice.nir.REPORT, as_it_was))
     print(f"{output}: {counted(len(graph.populations), 'population')}, latency {graph.latency}, with certificate")
 
 

@@ -77,7 +77,8 @@ class Node:
 
     def error(self, message: str, name: str = "") -> FileFormatError:
         """An error that says where in the file it is."""
-        return FileFormatError(f"{self.where}{'/' + name if name else ''}: {message}")
+        place = f"{self.where}/{name}" if name else self.where.removesuffix(":")
+        return FileFormatError(f"{place}: {message}")
 
     def child(self, name: str) -> Node:
         """The group called `name`."""

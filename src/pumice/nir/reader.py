@@ -129,7 +129,8 @@ def read_nir(source: NirSource) -> NirFile:
     """
     with opened(source) as root:
         if "node" not in root:
-            kind = "a NetX network (pumice.load reads it)" if "layer" in root or "pumice" in root else "no NIR file"
+            netx = "a NetX network, which pumice.load and pumice's other commands read"
+            kind = netx if "layer" in root or "pumice" in root else "no NIR file"
             raise root.error(f"has no group 'node': it is {kind}")
         nodes: dict[str, NirNode] = {}
         edges = _read_graph(root.child("node"), "", nodes, 0)

@@ -152,6 +152,9 @@ def test_sections_that_are_not_there_yet_are_made():
         ("data.window.x=8", r"data\.window: Input should be a valid number"),
         ("training.epoch=3", "no such key"),
         ("training.epochs=three", "training.epochs"),
+        ("training.epochs=true", r"training\.epochs: Input should not be true or false"),
+        ("training.ema=true", r"training\.ema: Input should not be true or false"),
+        ("seed=false", "seed: Input should not be true or false"),
     ],
 )
 def test_settings_that_do_not_fit(setting, message):

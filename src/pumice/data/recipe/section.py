@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from pumice import names
 
@@ -31,6 +31,14 @@ def named(known: Iterable[str], what: str) -> Name:
 
 
 class Section(BaseModel):
-    """Frozen, without keys that it does not have, and without NaN and infinity."""
+    """Frozen, without keys that it does not have, without NaN and infinity, and without truth values as numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and {kind, *get_args(kind)}.isdisjoint({bool, Any}):
+            raise ValueError("Input should not be true or false")
+        return value

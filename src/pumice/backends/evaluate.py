@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pumice.backends import AnyBackend, get_backend
+from pumice.backends import DEFAULT, AnyBackend, get_backend
 from pumice.backends.base import AbstractBackend
 from pumice.backends.counting import Wanted
 from pumice.backends.fast import FastBackend
@@ -93,7 +93,7 @@ def evaluate(
     graph: Graph,
     dataset: Iterable[tuple[Any, ...]],
     *,
-    backend: AnyBackend = "fast",
+    backend: AnyBackend = DEFAULT,
     check: Mapping[Any, int] | None = None,
     readout: str | None = None,
     threads: int | None = None,
@@ -143,7 +143,7 @@ class Evaluator:
     """A graph that is prepared to be evaluated on one dataset after the other; arguments as of `evaluate`."""
 
     def __init__(
-        self, graph: Graph, *, backend: AnyBackend = "fast", readout: str | None = None, threads: int | None = None
+        self, graph: Graph, *, backend: AnyBackend = DEFAULT, readout: str | None = None, threads: int | None = None
     ) -> None:
         verify_graph(graph)
         if graph.timing is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pumice.backends import get_backend
+from pumice.backends import DEFAULT, get_backend
 from pumice.backends.evaluate import Evaluation, Evaluator, wanted_checks
 from pumice.backends.ranks import Ranks
 from pumice.errors import InputError, PumiceError
@@ -156,7 +156,7 @@ class _Runner:
 
     def __init__(self, graph: Graph, readout: str | None, options: dict[str, Any]) -> None:
         self._graph, self._readout, self._options = graph, readout, options
-        backend = type(get_backend(options.get("backend", "fast")))
+        backend = type(get_backend(options.get("backend", DEFAULT)))
         of_graph = (sorted(graph_digests(graph).items()), graph.info.get("unit"), readout)
         facts = (installed("pumice"), backend.__module__, backend.__qualname__, *of_graph)
         self.identity = repr(facts)

@@ -86,7 +86,6 @@ class FloatCubaNeuron(CubaNeuron):
         """Spikes for a current of shape (batch, ..., time); deployed, for integer synaptic sums of that shape."""
         if self.is_deployed:
             return super().forward(input)
-        check_samples(input)
         return slayer_order(torch.stack(self._steps(input)[2]))
 
     def recurring(self, input: torch.Tensor, back: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
@@ -96,14 +95,12 @@ class FloatCubaNeuron(CubaNeuron):
             input: x, (batch, channel, ..., time).
             back: R, as a linear map of such spikes; the gradient passes through it.
         """
-        check_samples(input)
         return slayer_order(torch.stack(self._steps(input, lambda s: time_major(back(slayer_order(s[None])))[0])[2]))
 
     def dynamics(self, input: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Current and voltage (before the reset) of every step."""
         if self.is_deployed:
             return super().dynamics(input)
-        check_samples(input)
         currents, voltages, _ = self._steps(input)
         return slayer_order(torch.stack(currents)), slayer_order(torch.stack(voltages))
 
@@ -111,6 +108,7 @@ class FloatCubaNeuron(CubaNeuron):
         self, input: torch.Tensor, back: Callable[[torch.Tensor], torch.Tensor] | None = None
     ) -> tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]]:
         """Current, voltage and spikes step by step, each (batch, ..., channel)."""
+        check_samples(input)
         self.settle(input)
         x = time_major(input)
         keeps_u, keeps_v = (1 - decay / DECAY_ONE for decay in (self.current_decay, self.voltage_decay))

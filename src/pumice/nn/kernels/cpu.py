@@ -168,23 +168,36 @@ def stbp_backward_of(
     parallel_for(stbp.lif_backward, g_.shape[1], g_s_, v_, keep, *numbers, reset, g_, grain=GRAIN)
 
 
-def delay_forward(x: torch.Tensor, steps: torch.Tensor, lost: torch.Tensor, y: torch.Tensor) -> None:
-    """See `delay.delay_forward`."""
-    arrays = x.numpy(), steps.numpy(), lost.numpy(), y.numpy()
+def delay_forward(x: torch.Tensor, floor: torch.Tensor, y: torch.Tensor, words: torch.Tensor) -> None:
+    """See `delay.delay_forward`; where a delay, a whole number in float32, is NaN, so is y."""
+    arrays = x.numpy(), _whole(floor), y.numpy(), words.numpy().view(np.uint32)
     parallel_for(delay_loop.delay_forward, x.shape[1], *arrays, grain=GRAIN)
+    _lose(floor, y)
 
 
 def delay_backward(
     g: torch.Tensor,
     y: torch.Tensor,
-    steps: torch.Tensor,
-    lost: torch.Tensor,
+    words: torch.Tensor,
+    floor: torch.Tensor,
     g_x: torch.Tensor,
     g_steps: torch.Tensor,
 ) -> None:
-    """See `delay.delay_backward`."""
-    arrays = g.numpy(), y.numpy(), steps.numpy(), lost.numpy(), g_x.numpy(), g_steps.numpy()
+    """See `delay.delay_backward`, and `delay_forward`."""
+    arrays = g.numpy(), y.numpy(), words.numpy().view(np.uint32), _whole(floor), g_x.numpy(), g_steps.numpy()
     parallel_for(delay_loop.delay_backward, g.shape[1], *arrays, grain=GRAIN)
+    _lose(floor, g_x, g_steps)
+
+
+def _whole(floor: torch.Tensor) -> Any:
+    return floor.nan_to_num(0).to(torch.int64).numpy()
+
+
+def _lose(floor: torch.Tensor, *values: torch.Tensor) -> None:
+    """Make NaN what belongs to a channel whose delay is; the channel runs fastest."""
+    if floor.isnan().any():
+        for value in values:
+            value.view(-1, len(floor)).add_(floor - floor)
 
 
 def quantise(weight: torch.Tensor, step: float, edge: int, quantised: torch.Tensor, passes: torch.Tensor) -> None:

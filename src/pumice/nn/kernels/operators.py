@@ -92,9 +92,9 @@ credit = Operator(
 )
 any_step = Operator("any_step(Tensor x, bool by_step, Tensor(a!) found) -> ()")
 changes = Operator("changes(Tensor values, float threshold, Tensor(a!) sent) -> ()")
-delay_forward = Operator("delay_forward(Tensor x, Tensor steps, Tensor lost, Tensor(a!) y) -> ()")
+delay_forward = Operator("delay_forward(Tensor x, Tensor floor, Tensor(a!) y, Tensor(b!) words) -> ()")
 delay_backward = Operator(
-    "delay_backward(Tensor g, Tensor y, Tensor steps, Tensor lost, Tensor(a!) g_x, Tensor(b!) g_steps) -> ()"
+    "delay_backward(Tensor g, Tensor y, Tensor words, Tensor floor, Tensor(a!) g_x, Tensor(b!) g_steps) -> ()"
 )
 quantise = Operator("quantise(Tensor weight, float step, int edge, Tensor(a!) quantised, Tensor(b!) passes) -> ()")
 normalize_forward = Operator(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -98,22 +99,22 @@ class _Shift(torch.autograd.Function):
     def forward(ctx: Any, x: torch.Tensor, delay: torch.Tensor) -> torch.Tensor:
         floor = delay.detach().floor()
         if _has_loops(x, floor):
-            y = torch.empty_like(x)
-            operators.delay_forward(x.flatten(1), *_steps_and_lost(floor), y.flatten(1))
+            y, words = torch.empty_like(x), _words_for(x)
+            operators.delay_forward(x.flatten(1), floor, y.flatten(1), words)
         else:
-            y = shift(x, floor)
-        ctx.save_for_backward(y, floor)
+            y, words = shift(x, floor), None
+        ctx.save_for_backward(y, floor, words)
         return y
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        y, floor = ctx.saved_tensors
+        y, floor, words = ctx.saved_tensors
         g = grads[0]
-        if _has_loops(y, floor):
+        if words is not None:
             g_x, g_steps = torch.empty_like(y), y.new_empty(y.shape[1:])
             operators.delay_backward(
-                g.contiguous().flatten(1), y.flatten(1), *_steps_and_lost(floor), g_x.flatten(1), g_steps.view(-1)
+                g.contiguous().flatten(1), y.flatten(1), words, floor, g_x.flatten(1), g_steps.view(-1)
             )
             return g_x, g_steps.flatten(0, -2).sum(0, dtype=torch.float64).to(floor.dtype)
         others = list(range(g.ndim - 1))
@@ -125,9 +126,10 @@ def _has_loops(x: torch.Tensor, floor: torch.Tensor) -> bool:
     return x.device.type == floor.device.type == "cpu" and x.dtype == floor.dtype == torch.float32
 
 
-def _steps_and_lost(floor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Whole steps, and NaN where there are none."""
-    return floor.nan_to_num(0).to(torch.int64), floor - floor
+def _words_for(x: torch.Tensor) -> torch.Tensor:
+    """Memory for the spikes of time-major x, a bit for each step, behind a row for whether they are spikes."""
+    words = -(-len(x) // torch.iinfo(torch.int32).bits)
+    return x.new_empty(1 + words, math.prod(x.shape[1:]), dtype=torch.int32)
 
 
 def shift(x: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:

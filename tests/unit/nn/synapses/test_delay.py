@@ -66,23 +66,40 @@ def compare_with_lava_dl(shape, steps, make=spikes):
     torch.testing.assert_close(seen[1][2], seen[0][2], rtol=1e-5, atol=1e-5)
 
 
+def a_step_early(words):
+    return torch.cat([words[:1], words[1:] << 1])
+
+
 @pytest.mark.parametrize(
-    ("name", "defect"),
+    ("name", "make", "defect"),
     [
-        ("delay_forward", lambda x, steps, lost, y: (x, steps + 1, lost, y)),
-        ("delay_backward", lambda g, y, steps, lost, g_x, g_d: (g, y, steps + 1, lost, g_x, g_d)),
-        ("delay_backward", lambda g, y, steps, lost, g_x, g_d: (g, -y, steps, lost, g_x, g_d)),
-        ("delay_backward", lambda g, y, steps, lost, g_x, g_d: (g, y.roll(1, 0), steps, lost, g_x, g_d)),
+        ("delay_forward", spikes, lambda x, floor, y, words: (x, floor + 1, y, words)),
+        ("delay_forward", torch.randn, lambda x, floor, y, words: (x, floor + 1, y, words)),
+        ("delay_backward", spikes, lambda g, y, words, floor, *out: (g, y, words, floor + 1, *out)),
+        ("delay_backward", spikes, lambda g, y, words, floor, *out: (g, y, a_step_early(words), floor, *out)),
+        ("delay_backward", spikes, lambda g, y, words, floor, *out: (g, y, words.roll(1, 1), floor, *out)),
+        ("delay_backward", torch.randn, lambda g, y, words, floor, *out: (g, -y, words, floor, *out)),
+        ("delay_backward", torch.randn, lambda g, y, words, floor, *out: (g, y.roll(1, 0), words, floor, *out)),
+        ("delay_backward", torch.randn, lambda g, y, words, floor, *out: (g, y, 0 * words, floor, *out)),
     ],
-    ids=["a step too late", "gradient of the input a step early", "delay's of the wrong sign", "delay's a step late"],
+    ids=[
+        "spikes a step too late",
+        "numbers a step too late",
+        "gradient of the input a step early",
+        "delay's of spikes a step early",
+        "delay's of other neurons' spikes",
+        "delay's of the wrong sign",
+        "delay's of numbers a step late",
+        "numbers taken for spikes",
+    ],
 )
 @pytest.mark.parametrize("shape", SHAPES)
-def test_planted_defects_of_the_loops_show(name, defect, shape, monkeypatch):
+def test_planted_defects_of_the_loops_show(name, make, defect, shape, monkeypatch):
     """`compare_with_lava_dl` would see each of them."""
     loop = getattr(cpu, name)
     monkeypatch.setattr(cpu, name, lambda *args: loop(*defect(*args)))
     with pytest.raises(AssertionError):
-        compare_with_lava_dl(shape, 7)
+        compare_with_lava_dl(shape, 7, make)
 
 
 def test_delays_start_below_one_step_and_stay_within_the_chips():

@@ -27,8 +27,11 @@ NAN_IS_WIDE = platform.machine().lower() in {"x86_64", "amd64"}
 
 @njit(nogil=True, cache=True, inline="always")
 def _leak(n: Any, keep: Any) -> Any:
-    """The product of n and keep over 2^12, rounded toward zero; in two parts, so that neither leaves 32 bits."""
-    low = np.int32((n & np.int32(4095)) * keep) + ((n >> np.int32(31)) & np.int32(4095))
+    """The product of n and keep over 2^12, rounded toward zero; in two parts, so that neither leaves 32 bits.
+
+    `keep` is below 0 where a decay drawn around 1 is above it.
+    """
+    low = np.int32((n & np.int32(4095)) * keep) + (((n ^ keep) >> np.int32(31)) & np.int32(4095))
     return np.int32(np.int32((n >> np.int32(12)) * keep) + (np.int32(low) >> np.int32(12)))
 
 

@@ -33,7 +33,7 @@ def cuda():
 
 
 def keeps(generator, channels, dtype=torch.int64):
-    kept = torch.randint(0, 4097, (channels,), generator=generator)
+    kept = torch.randint(-41, 4097 + 41, (channels,), generator=generator)
     return kept if dtype == torch.int64 else (kept / 4096).to(dtype)
 
 

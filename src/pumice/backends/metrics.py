@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,13 @@ from pumice.backends.fast.program import Program
 from pumice.backends.fast.simulator import Simulator
 from pumice.backends.labelled import sample_batches
 from pumice.errors import InputError
+from pumice.fixedpoint.formats import STATE_BYTES
 from pumice.ir import Graph, Population, Synapse, latencies, verify_graph
+from pumice.ir.own_kinds import own_fields
 
 Array = npt.NDArray[Any]
-STATE_BYTES = 3
-"""A state has 24 bits."""
 BATCH_VALUES = 10_000_000
 """So many states are held at a time."""
-_OF_ALL = {f.name for f in fields(Population)}
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def footprint(graph: Graph) -> int:
 
 
 def _of_population(p: Population) -> int:
-    numbers = [np.asarray(getattr(p, f.name)) for f in fields(p) if f.name not in _OF_ALL]
+    numbers = [np.asarray(getattr(p, f.name)) for f in own_fields(type(p))]
     whole = [n.astype(np.int64) for n in numbers if n.dtype.kind in "iub"]
     stored = sum(n.size * max(1, -(-int(np.abs(n).max(initial=0)).bit_length() // 8)) for n in whole)
     return stored + STATE_BYTES * len(p.states) * p.size

@@ -11,7 +11,7 @@ from lava.lib.dl.slayer.neuron import cuba as slayer_cuba
 from lava.lib.dl.slayer.utils.quantize import quantize
 
 from pumice.errors import InputError
-from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT
+from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT, STATE_EXP
 from pumice.nn.checks import check_deployed_alike, check_samples
 from pumice.nn.layout import neuron_vector, slayer_order, time_major
 from pumice.nn.neurons import carried_state, normed, slayer_loops, slayer_state
@@ -311,7 +311,7 @@ class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
         spikes, *states = ChipCuba.apply(x.view(len(x), -1), *numbers, *states, *constants)
         if self.persistent_state:
             with torch.inference_mode(False), torch.no_grad():
-                u, v = (state.view(x.shape[1:]).movedim(-1, 1) / 64 for state in states)
+                u, v = (state.view(x.shape[1:]).movedim(-1, 1) / (1 << STATE_EXP) for state in states)
                 self.current_state, self.voltage_state = u, v.to(torch.float32)
         return slayer_order(spikes.view(x.shape))
 
@@ -342,7 +342,7 @@ class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
         state: torch.Tensor = getattr(self, name)
         if not self.persistent_state or state.shape != z.shape[:-1]:
             state = torch.zeros(z.shape[:-1], device=z.device)
-        return state.to(torch.float64) * 64
+        return state.to(torch.float64) * (1 << STATE_EXP)
 
 
 def _plain(decay_q12: torch.Tensor) -> Any:

@@ -50,6 +50,21 @@ def test_paths_named_in_the_documents_exist():
             assert (ROOT / name).exists(), f"{document} names {name}, which does not exist"
 
 
+def test_identifiers_are_in_american_spelling():
+    """As torch's are; what `nn/kernels` registers keeps its name, which exported programs call."""
+    british = re.compile(r"quantis|normalis|regularis|optimis|initialis|summaris|equalis|serialis|colour|centre|grey")
+    found = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())) if path.parent.name != "kernels" else ():
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                found.add(node.name)
+            elif isinstance(node, ast.arg):
+                found.add(node.arg)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+    assert not [name for name in found if british.search(name.lower())]
+
+
 def test_each_benchmark_and_script_is_named_where_it_is_looked_for():
     listed = (ROOT / "benchmarks/README.md").read_text()
     assert not [path.name for path in (ROOT / "benchmarks").glob("*.py") if f"`{path.name}`" not in listed]

@@ -14,7 +14,7 @@ from pumice.ir.own_kinds import own_fields
 WEIGHT_BYTES = 1
 
 
-def summarise(graph: Graph) -> dict[str, Any]:
+def summarize(graph: Graph) -> dict[str, Any]:
     """What `pumice inspect` shows.
 
     Args:
@@ -25,7 +25,7 @@ def summarise(graph: Graph) -> dict[str, Any]:
 
     Example:
         >>> from pumice.ir.builder import chain
-        >>> summarise(chain((4,), [3, 2], seed=0))["totals"]["parameters"]
+        >>> summarize(chain((4,), [3, 2], seed=0))["totals"]["parameters"]
         18
     """
     check_known(graph)

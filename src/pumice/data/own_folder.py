@@ -254,8 +254,8 @@ def _image(path: Path) -> npt.NDArray[Any]:
             "space; save it as grey or RGB"
         )
     pixels = np.asarray(image.convert("RGB"))
-    grey = image.mode == "P" and (pixels == pixels[..., :1]).all()
-    return pixels[None, ..., 0] if grey else pixels.transpose(2, 0, 1)
+    gray = image.mode == "P" and (pixels == pixels[..., :1]).all()
+    return pixels[None, ..., 0] if gray else pixels.transpose(2, 0, 1)
 
 
 def _read_events(paths: list[Path], labels: npt.NDArray[Any]) -> Split:

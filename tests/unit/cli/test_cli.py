@@ -35,7 +35,7 @@ def test_exit_codes(command, net, monkeypatch, *, error, code, text):
     inside = {"error": error}
     exec("def fail(*args, **kwargs): raise error", inside)  # of no file, as what is compiled within pumice
 
-    monkeypatch.setattr(sys.modules["pumice.cli.inspect"], "summarise", inside["fail"])
+    monkeypatch.setattr(sys.modules["pumice.cli.inspect"], "summarize", inside["fail"])
     found, _, err = command("inspect a.net")
     assert found == code
     assert text in err

@@ -165,8 +165,8 @@ class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
 
     def quantize_8bit(self, weight: torch.Tensor, descale: bool = False) -> torch.Tensor:
         """SLAYER's weight on the chip's grid: even multiples of 1 / w_scale, of 8 bits; times w_scale if descaled."""
-        quantised: torch.Tensor = OnGrid.apply(weight, 2 / self.w_scale)
-        return quantised * self.w_scale if descale else quantised
+        quantized: torch.Tensor = OnGrid.apply(weight, 2 / self.w_scale)
+        return quantized * self.w_scale if descale else quantized
 
     @property
     def surrogate(self) -> Surrogate:

@@ -9,7 +9,7 @@ import pumice
 from pumice.fixedpoint import formats
 
 SOURCE = Path(pumice.__file__).parent
-OWN = {4096, 4095, 62, 2**17, 2**17 - 1, 2**23, 2**23 - 1, 2**24, 254}
+OWN = {4096, 4095, 62, 2**17, 2**17 - 1, 2**23, 2**23 - 1, 2**24, 2**53, 254}
 ELSEWHERE = {
     "kernels": "compiled loops, whose constants are masks and shifts of their own",
     "testing": "chooses values on purpose, at and beyond the formats",

@@ -29,6 +29,8 @@ STATE = Format(-STATE_LIMIT, STATE_LIMIT - 1)
 """Current and voltage: 24 bits with sign (Lava's `PyLifModelBit`)."""
 STATE_BYTES = 3
 """Of a current or a voltage."""
+WORD_LIMIT = 1 << 31
+"""Sums, and values between populations, have 32 bits with sign."""
 WEIGHT = Format(-256, 255)
 """A weight's value, of 8 bits and an exponent; which of them one synapse may hold, `fixedpoint.weight_form` says."""
 MIXED_WEIGHT = Format(-256, 254)
@@ -53,3 +55,5 @@ DELAY_STEPS = Format(0, 62)
 """lava-dl and NetX stop at 62 (lava-dl's `axon.Delay`); the chip's 6 bits would hold 63."""
 EXACT_FLOAT32 = 1 << 24
 """Below, whole numbers and their sums are float32s exactly (24 bits of significand, IEEE 754)."""
+EXACT_FLOAT64 = 1 << 53
+"""The same of float64s (53 bits)."""

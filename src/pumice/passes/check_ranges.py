@@ -9,14 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.fixedpoint.cuba import effective_bias
-from pumice.fixedpoint.formats import DECAY_ONE, STATE_EXP, STATE_LIMIT
+from pumice.fixedpoint.formats import DECAY_ONE, STATE_EXP, STATE_LIMIT, WORD_LIMIT
 from pumice.ir import Accumulator, Cuba, Delta, Graph, Population, Resonator, Sigma, SigmaDelta, check_known
 from pumice.ir.relays import is_value_relay
 from pumice.passes.current_bounds import Bounds, current_bounds
 from pumice.passes.value_bounds import value_bounds
-
-WORD_LIMIT = 1 << 31
-"""Values between populations have 32 bits."""
 
 
 def check_ranges(graph: Graph) -> list[str]:

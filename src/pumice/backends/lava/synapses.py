@@ -21,7 +21,7 @@ from pumice.backends.lava.relays import delayed
 from pumice.backends.lava.unroll import SingleWeights, unroll
 from pumice.backends.lava.weights import message_bits, stored
 from pumice.errors import BackendError
-from pumice.fixedpoint.formats import STATE_LIMIT
+from pumice.fixedpoint.formats import STATE_LIMIT, WORD_LIMIT
 from pumice.ir import Accumulator, Conv, Dense, Direct, Graph, Synapse, TokenMixing
 
 Port: TypeAlias = OutPort | InPort
@@ -166,7 +166,7 @@ def _check_geometry(synapse: Conv) -> None:
 
 
 def _check_sum(graph: Graph, synapse: Conv) -> None:
-    if (largest := largest_sum(graph, synapse)) >= 2**31:
+    if (largest := largest_sum(graph, synapse)) >= WORD_LIMIT:
         raise BackendError(
             f"synapse {synapse.source} -> {synapse.target}: the sum of the convolution might reach {largest}; "
             "Lava's is defined below 2^31 only: use smaller inputs or weights"

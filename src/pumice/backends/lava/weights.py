@@ -9,6 +9,7 @@ import numpy.typing as npt
 from lava.utils.weightutils import SignMode
 
 from pumice.fixedpoint import weight_form
+from pumice.fixedpoint.formats import WORD_LIMIT
 from pumice.ir import Synapse
 
 GRADED_BITS = 24
@@ -31,7 +32,7 @@ def stored(weight: npt.NDArray[np.integer[Any]], weight_exp: int, largest_sum: i
         -1
     """
     form = weight_form(weight, weight_exp)
-    if form is None or (form.weight_exp < 0 and 2 * largest_sum >= 2**31):
+    if form is None or (form.weight_exp < 0 and 2 * largest_sum >= WORD_LIMIT):
         return {
             "weights": weight.astype(np.int32),
             "weight_exp": weight_exp,

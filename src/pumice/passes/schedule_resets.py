@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from pumice.errors import GraphError
 from pumice.fixedpoint.cuba import effective_bias
-from pumice.fixedpoint.formats import DECAY_ONE, STATE_EXP, SUM_LIMIT
+from pumice.fixedpoint.formats import DECAY_ONE, STATE_EXP, SUM_LIMIT, WEIGHT, WEIGHT_EXP
 from pumice.ir import (
     Cuba,
     Dense,
@@ -25,7 +25,7 @@ from pumice.names import counted
 from pumice.passes.base import PassResult, check_unscheduled
 from pumice.passes.current_bounds import current_bounds
 
-MAX_GATE_STRENGTH = 256 << 7
+MAX_GATE_STRENGTH = -WEIGHT.low << WEIGHT_EXP.high
 
 
 def schedule_resets(graph: Graph, sample_steps: int, period_steps: int | None = None) -> PassResult:

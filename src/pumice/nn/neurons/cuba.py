@@ -232,20 +232,20 @@ class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
             current = slayer_order(
                 Integrate.apply(x.view(steps, -1), decays[0], states[0], self.s_scale).view(x.shape)
             )
-            normed = self.normed(current)
-            x = time_major(normed)
+            current = self.normed(current)
+            x = time_major(current)
             decays[0] = states[0] = None  # x is the current now
         wanted = wants_current and self.norm is None
         u, v, s = Cuba.apply(x.view(steps, -1), *decays, *states, self.firing(), wanted)
         voltage, spikes = slayer_order(v.view(x.shape)), slayer_order(s.view(x.shape))
         if self.norm is not None:
-            return normed, voltage, spikes
+            return current, voltage, spikes
         return slayer_order(u.view(x.shape)) if wants_current else u, voltage, spikes
 
     def normed(self, current: torch.Tensor) -> torch.Tensor:
         """SLAYER's norms take views, for which its order in memory is needed."""
-        normed: torch.Tensor = self.norm(current if isinstance(self.norm, TDBN) else current.contiguous())
-        return normed
+        found: torch.Tensor = self.norm(current if isinstance(self.norm, TDBN) else current.contiguous())
+        return found
 
     def _slayers(self, input: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Current and voltage by SLAYER's loops, in any dtype."""

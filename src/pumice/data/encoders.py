@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.errors import InputError
+from pumice.names import unknown
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -152,5 +153,5 @@ def make_encoder(name: str, steps: int, image_range: tuple[int, int]) -> Abstrac
         (0, 1)
     """
     if name not in IMAGE_ENCODERS:
-        raise InputError(f"unknown image encoding {name!r}; there are: {', '.join(IMAGE_ENCODERS)}")
+        raise InputError(unknown(name, IMAGE_ENCODERS, "image encoding"))
     return IMAGE_ENCODERS[name](steps, image_range)

@@ -6,7 +6,7 @@ import difflib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from importlib import import_module
 from types import ModuleType
 from typing import Any, TypeGuard
@@ -131,6 +131,18 @@ def counted(n: int, what: str) -> str:
         ('1 sample', '2,000 samples')
     """
     return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+
+
+def free_name(wanted: str, taken: Container[str]) -> str:
+    """A name like the wanted one that nothing has.
+
+    Example:
+        >>> free_name("bias", ["bias", "bias_"])
+        'bias__'
+    """
+    while wanted in taken:
+        wanted += "_"
+    return wanted
 
 
 def call(function: Callable[..., Any], what: str, arguments: Mapping[str, Any], **offered: Any) -> Any:

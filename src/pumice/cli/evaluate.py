@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 from rich.table import Table
 
 import pumice
-from pumice.backends import BACKENDS_HELP, get_backend
+from pumice.backends import BACKENDS_HELP, DEFAULT, get_backend
 from pumice.backends.ranks import Ranks
 from pumice.cli.arrays import read_samples
 from pumice.cli.options import Trust
@@ -62,7 +62,7 @@ def evaluate(
         ),
     ] = None,
     samples: Annotated[int | None, typer.Option(help="Use only the first so many samples.")] = None,
-    backend: Annotated[str, typer.Option(help=f"What runs the samples, one of: {BACKENDS_HELP}.")] = "fast",
+    backend: Annotated[str, typer.Option(help=f"What runs the samples, one of: {BACKENDS_HELP}.")] = DEFAULT,
     device: Annotated[
         str | None, typer.Option(help="Of --backend torch: cpu, cuda, ...; by default CUDA where there is one.")
     ] = None,

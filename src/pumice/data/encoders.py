@@ -23,6 +23,9 @@ class AbstractEncoder(ABC):
         steps: Time steps per sample, T >= 1.
         without_chance: A class that says so does not use the generator in the `encode` that it defines; then samples
             can be encoded without those before them.
+
+    Raises:
+        InputError: There is no time step.
     """
 
     steps: int

@@ -114,6 +114,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     Raises:
         FileFormatError: The file is missing, damaged (also where its bytes are not those that were written), or no
             checkpoint of this version, it asks for more memory than a file may, or a weight is not finite.
+        ResourceError: There is not enough memory for it.
     """
     file = Path(path)
     values = read_values(file)

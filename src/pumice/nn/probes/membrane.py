@@ -47,6 +47,9 @@ class FreeMembrane:
 def watch_membrane(model: torch.nn.Module) -> Iterator[FreeMembrane]:
     """Read the membrane of the model's last block with neurons until the context ends.
 
+    Raises:
+        InputError: The model has no block with neurons.
+
     Example:
         >>> from pumice import nn
         >>> block = nn.Dense({"threshold": 2.0, "current_decay": 1.0, "voltage_decay": 0.0}, 1, 1)

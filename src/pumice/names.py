@@ -6,7 +6,7 @@ import difflib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from importlib import import_module
 from types import ModuleType
 from typing import Any, TypeGuard
@@ -65,6 +65,30 @@ def make(name: str, known: Mapping[str, Any], what: str, arguments: Mapping[str,
         raise InputError(f"{where} cannot be made with {dict(arguments)}: {error}") from error
 
 
+def given_or_named(value: Any, kind: type[Any], known: Mapping[str, Callable[[], Any]], what: str) -> Any:
+    """An object that is given as itself, or by a name of the table: what its class or function makes.
+
+    Raises:
+        InputError: It is neither.
+
+    Example:
+        >>> given_or_named(3, int, {"zero": int}, "number"), given_or_named("zero", int, {"zero": int}, "number")
+        (3, 0)
+        >>> given_or_named(int, int, {"zero": int}, "number")
+        Traceback (most recent call last):
+        pumice.errors.InputError: number must be an object, got the class int; give int()
+    """
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, type):
+        raise InputError(f"{what} must be an object, got the class {value.__name__}; give {value.__name__}()")
+    if not isinstance(value, str):
+        raise InputError(f"{what} must be a name or a {kind.__name__}, got {value!r}")
+    if value not in known:
+        raise InputError(unknown(value, known, what))
+    return known[value]()
+
+
 def is_own(name: str) -> bool:
     """Whether a name is that of an object of the user's own, by its form alone.
 
@@ -107,6 +131,18 @@ def counted(n: int, what: str) -> str:
         ('1 sample', '2,000 samples')
     """
     return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+
+
+def free_name(wanted: str, taken: Container[str]) -> str:
+    """A name like the wanted one that nothing has.
+
+    Example:
+        >>> free_name("bias", ["bias", "bias_"])
+        'bias__'
+    """
+    while wanted in taken:
+        wanted += "_"
+    return wanted
 
 
 def call(function: Callable[..., Any], what: str, arguments: Mapping[str, Any], **offered: Any) -> Any:

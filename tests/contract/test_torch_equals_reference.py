@@ -121,8 +121,8 @@ def history_is_forgotten(monkeypatch):
 
 
 def float32_everywhere(monkeypatch):
-    monkeypatch.setattr(products, "FLOAT32_EXACT", 1 << 62)
-    monkeypatch.setattr(products, "FLOAT64_EXACT", 1 << 62)
+    monkeypatch.setattr(products, "EXACT_FLOAT32", 1 << 62)
+    monkeypatch.setattr(products, "EXACT_FLOAT64", 1 << 62)
 
 
 PLANTED = (

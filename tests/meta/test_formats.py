@@ -9,7 +9,7 @@ import pumice
 from pumice.fixedpoint import formats
 
 SOURCE = Path(pumice.__file__).parent
-OWN = {4096, 4095, 62, 2**17, 2**17 - 1, 2**23, 2**23 - 1, 2**24, 254}
+OWN = {4096, 4095, 62, 2**17, 2**17 - 1, 2**23, 2**23 - 1, 2**24, 2**53, 254}
 ELSEWHERE = {
     "kernels": "compiled loops, whose constants are masks and shifts of their own",
     "testing": "chooses values on purpose, at and beyond the formats",
@@ -28,10 +28,23 @@ def value(node):
     return None
 
 
+def shift(node):
+    """The number that a state or a decay is shifted by, or multiplied with; None of any other expression."""
+    if not isinstance(node, ast.BinOp) or len(known := [n for n in (node.left, node.right) if value(n)]) != 1:
+        return None
+    number = value(known[0])
+    if isinstance(node.op, ast.Mult | ast.Div | ast.FloorDiv):
+        return number if number == 1 << formats.STATE_EXP else None
+    is_shift = isinstance(node.op, ast.LShift | ast.RShift) and known[0] is node.right
+    return number if is_shift and number in {formats.STATE_EXP, formats.DECAY_BITS} else None
+
+
 def copies(source):
     """Lines and values of numbers that are a format's."""
 
     def found(node):
+        if (number := shift(node)) is not None:
+            return [(node.lineno, number)]
         number = value(node)
         if number is not None:
             return [(node.lineno, number)] if abs(number) in OWN else []
@@ -56,8 +69,13 @@ def test_a_copy_is_found(planted):
     assert copies(planted)
 
 
+@pytest.mark.parametrize("planted", ["u = a << 6", "v = state / 64", "f(64 * x)", "y = (x * keep) >> 12"])
+def test_a_shift_of_a_state_or_decay_is_found(planted):
+    assert copies(planted)
+
+
 def test_text_and_other_numbers_are_none():
-    assert not copies('"""4096"""\nx = 255, 0.62, 2**62, "62"')
+    assert not copies('"""4096"""\nx = 255, 0.62, 2**62, "62", 2 / 64, 1 << 20, y << 3, 6 << y')
 
 
 def test_formats_are_ranges():

@@ -27,6 +27,7 @@ OLD = {
         "initialise_by_data_": train.initialize_by_data_,
         "synchronise_norms": nn.synchronize_norms_,
     },
+    train.regularizers: {"REGULARISER_NAMES": train.regularizers.REGULARIZER_NAMES},
 }
 
 

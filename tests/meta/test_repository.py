@@ -9,7 +9,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TEST_FILES = sorted((ROOT / "tests").rglob("test_*.py"))
-SOURCE_FILES = sorted((ROOT / "src").rglob("*.py"))
 TUTORIALS = sorted((ROOT / "tutorials").glob("[0-9]*.py"))
 
 
@@ -44,16 +43,35 @@ def test_the_rule_above_can_fail():
     assert list(bare_comparisons(tree)) == [1, 2, 4]
 
 
-@pytest.mark.parametrize("path", SOURCE_FILES, ids=lambda p: str(p.relative_to(ROOT / "src")))
-def test_source_files_stay_short(path):
-    assert len(path.read_text().splitlines()) <= 600
-
-
 def test_paths_named_in_the_documents_exist():
     for document in ("README.md", "CONTRIBUTING.md", "src/pumice/netx/FORMAT.md"):
         text = (ROOT / document).read_text()
         for name in re.findall(r"`((?:src|tests|scripts|tutorials|netx_exports|benchmarks|\.ci)/[\w./-]*)`", text):
             assert (ROOT / name).exists(), f"{document} names {name}, which does not exist"
+
+
+def test_identifiers_are_in_american_spelling():
+    """As torch's are; what `nn/kernels` registers keeps its name, which exported programs call."""
+    british = re.compile(r"quantis|normalis|regularis|optimis|initialis|summaris|equalis|serialis|colour|centre|grey")
+    found = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())) if path.parent.name != "kernels" else ():
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                found.add(node.name)
+            elif isinstance(node, ast.arg):
+                found.add(node.arg)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+    assert not [name for name in found if british.search(name.lower())]
+
+
+def test_each_benchmark_and_script_is_named_where_it_is_looked_for():
+    listed = (ROOT / "benchmarks/README.md").read_text()
+    assert not [path.name for path in (ROOT / "benchmarks").glob("*.py") if f"`{path.name}`" not in listed]
+    texts = {path: path.read_text() for path in tracked_files() if path.suffix in {".md", ".py", ".sh"}}
+    for script in (ROOT / "scripts").iterdir():
+        name = script.stem if script.suffix == ".py" else script.name  # modules are imported too
+        assert script.is_dir() or any(name in text for path, text in texts.items() if path != script), script.name
 
 
 def test_tutorials_show_the_figures_that_there_are():

@@ -14,7 +14,7 @@ from pumice import ir
 from pumice.backends import get_backend
 from pumice.backends.evaluate import evaluate
 from pumice.backends.verify import certify, first_difference
-from pumice.cli.summary import summarise
+from pumice.cli.summary import summarize
 from pumice.errors import PumiceError
 from pumice.hardware import load_constants, violations
 from pumice.ir import (
@@ -117,7 +117,7 @@ OF_THE_PACKAGE = {
     "graph_digests": graph_digests,
     "certify": lambda graph: certify(graph, X),
     "violations": violations,
-    "summarise": summarise,
+    "summarize": summarize,
     "prune_dead": prune_dead,
     "share_currents": share_currents,
     "share_currents by synapses": lambda graph: share_currents(graph, "synapses"),
@@ -178,7 +178,7 @@ def test_the_facts_of_a_new_kind_reach_everyone():
     assert certify(SHIFT, X).certificate is not None
     assert violations(SHIFT) == []
     assert violations(SHIFT.replace(synapses=(replace(SHIFTED, weight=255, delay_steps=62), SHIFT.synapses[1]))) == []
-    assert summarise(SHIFT)["synapses"][0]["kind"] == "shifted"
+    assert summarize(SHIFT)["synapses"][0]["kind"] == "shifted"
     assert graph_cost(SHIFT).synapses == 3 + 8
     assert [low.tolist() for low in current_bounds(SHIFT, "a")] == [[0] * 4, [0, 12, 12, 12]]
     assert check_ranges(SHIFT.replace(populations=(Cuba("a", (4,), vth_mant=5, i_decay_q12=0), SHIFT.populations[1])))

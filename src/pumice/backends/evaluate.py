@@ -18,13 +18,8 @@ from pumice.backends.labelled import sample_batches
 from pumice.backends.totals import Totals, mean_over_own
 from pumice.backends.verify import first_difference
 from pumice.errors import CheckFailedError, InputError
-from pumice.ir import (
-    Graph,
-    from_stream,
-    remembers,
-    to_stream,
-    verify_graph,
-)
+from pumice.ir import Graph, from_stream, remembers, to_stream, verify_graph
+from pumice.ir.stream import timing_of
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -146,13 +141,9 @@ class Evaluator:
         self, graph: Graph, *, backend: AnyBackend = DEFAULT, readout: str | None = None, threads: int | None = None
     ) -> None:
         verify_graph(graph)
-        if graph.timing is None:
-            raise InputError(
-                "this graph states no sample length; give it a timing: graph.replace(timing=Timing(...))"
-            )
-        self.graph, self._timing, self._state = graph, graph.timing, _state_of(graph, readout)
+        self.graph, self._timing, self._state = graph, timing_of(graph), _state_of(graph, readout)
         chosen, began = _backend(backend, threads), time.perf_counter()
-        self._wanted = Wanted.of(graph, graph.timing, self._state)
+        self._wanted = Wanted.of(graph, self._timing, self._state)
         self._count = chosen.counter(graph, self._wanted)
         self.prepare_seconds = time.perf_counter() - began
 

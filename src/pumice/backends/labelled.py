@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pumice.backends.base import checked_input
 from pumice.errors import InputError
 from pumice.ir import Graph
+from pumice.ir.stream import timing_of
 from pumice.names import counted
 
 IntArray = npt.NDArray[np.integer[Any]]
@@ -51,9 +52,9 @@ def sample_batches(
         >>> [(label, n) for _, label, n in next(sample_batches(graph, [(np.ones((5, 4), int), 1, 3)]))]
         [(1, 3)]
     """
-    assert graph.timing is not None
-    steps = graph.timing.sample_steps
-    size = max(1, BATCH_VALUES // ((graph.timing.lead_steps + graph.timing.period_steps) * graph.input.size))
+    timing = timing_of(graph)
+    steps = timing.sample_steps
+    size = max(1, BATCH_VALUES // ((timing.lead_steps + timing.period_steps) * graph.input.size))
 
     def checked() -> Iterator[tuple[IntArray, Any, int]]:
         for index, (stream, label, *length) in enumerate(items(dataset), first):

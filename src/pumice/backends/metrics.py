@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,14 @@ from pumice.backends.fast.program import Program
 from pumice.backends.fast.simulator import Simulator
 from pumice.backends.labelled import sample_batches
 from pumice.errors import InputError
+from pumice.fixedpoint.formats import STATE_BYTES
 from pumice.ir import Graph, Population, Synapse, latencies, verify_graph
+from pumice.ir.own_kinds import own_fields
+from pumice.ir.stream import timing_of
 
 Array = npt.NDArray[Any]
-STATE_BYTES = 3
-"""A state has 24 bits."""
 BATCH_VALUES = 10_000_000
 """So many states are held at a time."""
-_OF_ALL = {f.name for f in fields(Population)}
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,7 @@ def metrics(graph: Graph, dataset: Iterable[tuple[Any, ...]] | None = None, *, t
     if dataset is None:
         return static
     check_threads(threads)
-    if graph.timing is None:
-        raise InputError("this graph states no sample length; give it a timing: graph.replace(timing=Timing(...))")
+    timing_of(graph)
     measured = _Workload(graph, threads)
     for batch in sample_batches(graph, dataset):
         measured.add(np.stack([sample for sample, *_ in batch]))
@@ -121,7 +120,7 @@ def footprint(graph: Graph) -> int:
 
 
 def _of_population(p: Population) -> int:
-    numbers = [np.asarray(getattr(p, f.name)) for f in fields(p) if f.name not in _OF_ALL]
+    numbers = [np.asarray(getattr(p, f.name)) for f in own_fields(type(p))]
     whole = [n.astype(np.int64) for n in numbers if n.dtype.kind in "iub"]
     stored = sum(n.size * max(1, -(-int(np.abs(n).max(initial=0)).bit_length() // 8)) for n in whole)
     return stored + STATE_BYTES * len(p.states) * p.size
@@ -148,9 +147,8 @@ def activity(program: Program, x: Array, threads: int | None = None) -> dict[str
         x: (n, T, *input shape).
         threads: At most so many.
     """
-    graph = program.graph
-    assert graph.timing is not None
-    n, steps, lead, lag = len(x), graph.timing.sample_steps, graph.timing.lead_steps, latencies(graph)
+    graph, timing = program.graph, timing_of(program.graph)
+    n, steps, lead, lag = len(x), timing.sample_steps, timing.lead_steps, latencies(graph)
     entering = np.zeros((n, lead + steps + max(lag.values()), *x.shape[2:]), x.dtype)
     entering[:, lead : lead + steps] = x
     sent = {p.name: np.zeros((n, steps, p.size), np.int32) for p in graph.populations}
@@ -190,14 +188,14 @@ class _Workload:
     """Sums over samples."""
 
     def __init__(self, graph: Graph, threads: int | None) -> None:
-        assert graph.timing is not None
         self._graph, self._threads, self._program = graph, threads, Program(graph)
         self.samples = self._updates = 0
         self._active = dict.fromkeys((p.name for p in graph.populations), 0)
         self._operations = {True: 0, False: 0}
         full = graph.replace(synapses=tuple(map(_without_zeros, graph.synapses)))
         connections = sum(int(s.fan_out(*full.ends_of(s)).sum()) for s in full.synapses)
-        self._dense = float(connections * graph.timing.sample_steps)
+        self._steps = timing_of(graph).sample_steps
+        self._dense = float(connections * self._steps)
 
     def add(self, x: Array) -> None:
         size = sum(p.size for p in self._graph.populations) * x.shape[1]
@@ -219,8 +217,7 @@ class _Workload:
 
     def joined(self, static: Metrics) -> Metrics:
         graph, n = self._graph, self.samples
-        assert graph.timing is not None
-        entries = {p.name: p.size * graph.timing.sample_steps * n for p in graph.populations}
+        entries = {p.name: p.size * self._steps * n for p in graph.populations}
         return Metrics(
             static.footprint,
             static.connection_sparsity,

@@ -12,6 +12,7 @@ from pumice.backends.fast.program import Program
 from pumice.backends.metrics import LayerActivity, activity, footprint, multiplies
 from pumice.errors import InputError
 from pumice.ir import Conv, Dense, Graph, Synapse, flatten_whc, verify_graph
+from pumice.ir.stream import timing_of
 
 Answer = Literal["class", "spikes"]
 
@@ -47,10 +48,7 @@ class NeuroBenchGraph:
 
     def __init__(self, graph: Graph, answer: Answer = "class") -> None:
         verify_graph(graph)
-        if graph.timing is None:
-            raise InputError(
-                "this graph states no sample length; give it a timing: graph.replace(timing=Timing(...))"
-            )
+        self._steps = timing_of(graph).sample_steps
         if answer not in get_args(Answer):
             raise InputError(f"answer must be one of {', '.join(get_args(Answer))}, got {answer!r}")
         self.graph, self.answer = graph, answer
@@ -63,10 +61,9 @@ class NeuroBenchGraph:
         x = batch.numpy(force=True)
         if x.ndim == 5:
             x = x.transpose(0, 1, 4, 3, 2)
-        steps = self.graph.timing.sample_steps if self.graph.timing else 0
-        if x.shape[1:] != (steps, *self.graph.input.shape) or np.any(x != np.rint(x)):
+        if x.shape[1:] != (self._steps, *self.graph.input.shape) or np.any(x != np.rint(x)):
             raise InputError(
-                f"a batch must hold whole numbers, (batch, {steps}, *shape) with the graph's input "
+                f"a batch must hold whole numbers, (batch, {self._steps}, *shape) with the graph's input "
                 f"{self.graph.input.shape} in torch's order, got shape {tuple(batch.shape)}"
             )
         layers = activity(self._program, x.astype(np.int32))

@@ -19,6 +19,7 @@ from pumice.files.arrays import read_npz, write_npz
 from pumice.files.folders import make_folder
 from pumice.ir import Graph
 from pumice.ir.digest import graph_digests
+from pumice.ir.stream import timing_of
 from pumice.names import counted
 from pumice.requirements import installed
 
@@ -183,7 +184,7 @@ class _Runner:
                     return digest
         result = self.evaluator()(samples, first=first)
         self.seconds += result.seconds
-        steps = self._graph.timing.sample_steps if self._graph.timing else 0
+        steps = timing_of(self._graph).sample_steps
         arrays = {
             "digest": np.array(digest),
             "labels": result.labels,
@@ -231,7 +232,7 @@ def _joined(parts: list[dict[str, Any]], graph: Graph, checked: dict[str, int], 
     names = [str(name) for name in parts[0]["spike_names"]]
     of_neurons = sum(part["neuron_spikes"] for part in parts)
     ends = np.cumsum([int(np.prod(graph.shape_of(name))) for name in names])
-    all_count = graph.timing is None or bool((lengths == graph.timing.sample_steps).all())
+    all_count = bool((lengths == timing_of(graph).sample_steps).all())
     return Evaluation(
         labels=labels,
         predictions=predictions,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pumice.backends.base import AbstractBackend, Record, RunResult
 from pumice.errors import InputError
 from pumice.ir import Graph, from_stream, latencies, lava_to_torch, remembers, to_stream, torch_to_lava
+from pumice.ir.stream import timing_of
 
 Layout = Literal["torch", "lava"]
 Array = npt.NDArray[Any]
@@ -138,8 +139,7 @@ def _concatenated_as(x: Any) -> Callable[[list[Any]], Any]:
 
 def _long_enough(graph: Graph, stream: Array, n: int, latency: int) -> Array:
     """A population behind the outputs (a clock's relay, say) may be later than the stream's end; it is not read."""
-    assert graph.timing is not None
-    t = graph.timing
+    t = timing_of(graph)
     missing = t.lead_steps + latency + (n - 1) * t.period_steps + t.sample_steps - len(stream)
     return np.concatenate([stream, np.zeros((missing, *stream.shape[1:]), stream.dtype)]) if missing > 0 else stream
 

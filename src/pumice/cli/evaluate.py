@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 from rich.table import Table
 
 import pumice
-from pumice.backends import BACKENDS_HELP, get_backend
+from pumice.backends import BACKENDS_HELP, DEFAULT, get_backend
 from pumice.backends.ranks import Ranks
 from pumice.cli.arrays import read_samples
 from pumice.cli.options import Trust
@@ -27,6 +27,7 @@ from pumice.cli.training_extra import training_extra
 from pumice.errors import InputError
 from pumice.ir import Graph, Timing
 from pumice.ir.digest import graph_digests
+from pumice.ir.stream import timing_of
 from pumice.machine import available_cores
 from pumice.names import counted
 from pumice.netx import load
@@ -61,7 +62,7 @@ def evaluate(
         ),
     ] = None,
     samples: Annotated[int | None, typer.Option(help="Use only the first so many samples.")] = None,
-    backend: Annotated[str, typer.Option(help=f"What runs the samples, one of: {BACKENDS_HELP}.")] = "fast",
+    backend: Annotated[str, typer.Option(help=f"What runs the samples, one of: {BACKENDS_HELP}.")] = DEFAULT,
     device: Annotated[
         str | None, typer.Option(help="Of --backend torch: cpu, cuda, ...; by default CUDA where there is one.")
     ] = None,
@@ -187,13 +188,13 @@ def _summary(graph: Graph, result: Evaluation) -> dict[str, Any]:
         "spikes_per_sample": {name: float(counts.mean()) for name, counts in result.spikes.items()},
         "synaptic_events_per_sample": {name: float(n.mean()) for name, n in result.synaptic_events.items()},
         "checked_values": dict(result.checked),
-        "sample_steps": graph.timing.sample_steps if graph.timing else None,
+        "sample_steps": timing_of(graph).sample_steps,
     }
 
 
 def _text(graph: Graph, result: Evaluation) -> str:
     table = Table("layer", "spikes / sample", "rate", "synaptic events / sample", box=None)
-    steps = graph.timing.sample_steps if graph.timing else 1
+    steps = timing_of(graph).sample_steps
     sizes = {graph.input.name: graph.input.size} | {p.name: p.size for p in graph.populations}
     for name, counts in result.spikes.items():
         into = [n.mean() for label, n in result.synaptic_events.items() if label.endswith(f" -> {name}")]

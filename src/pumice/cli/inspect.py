@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pumice.cli.options import AsStock
-from pumice.cli.summary import summarise
+from pumice.cli.summary import summarize
 from pumice.errors import InputError, MissingExtraError
 from pumice.ir import Graph
 from pumice.names import counted
@@ -37,7 +37,7 @@ def inspect(
 ) -> None:
     """Show the populations, synapses, shapes, latency and sizes of FILE.net."""
     graph = load(file, input_shape=parse_shape(input_shape), as_stock=as_stock)
-    summary = summarise(graph)
+    summary = summarize(graph)
     if plot is not None:
         _plot(graph, plot)
     if as_json:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from pumice.fixedpoint.formats import STATE_BYTES
 from pumice.ir import Graph, Population, Synapse, check_known, latencies
+from pumice.ir.own_kinds import own_fields
 
 WEIGHT_BYTES = 1
-STATE_BYTES = 3
-"""A state has 24 bits."""
-_POPULATION = {f.name for f in fields(Population)}
 
 
-def summarise(graph: Graph) -> dict[str, Any]:
+def summarize(graph: Graph) -> dict[str, Any]:
     """What `pumice inspect` shows.
 
     Args:
@@ -26,7 +25,7 @@ def summarise(graph: Graph) -> dict[str, Any]:
 
     Example:
         >>> from pumice.ir.builder import chain
-        >>> summarise(chain((4,), [3, 2], seed=0))["totals"]["parameters"]
+        >>> summarize(chain((4,), [3, 2], seed=0))["totals"]["parameters"]
         18
     """
     check_known(graph)
@@ -67,7 +66,7 @@ def _population(p: Population, latency: int | None) -> dict[str, Any]:
         "latency_steps": latency,
         "state_bytes": STATE_BYTES * len(p.states) * p.size,
         "reset": None if p.reset is None else {"interval": p.reset.interval, "offset": p.reset.offset},
-        "parameters": {f.name: _range(getattr(p, f.name)) for f in fields(p) if f.name not in _POPULATION},
+        "parameters": {f.name: _range(getattr(p, f.name)) for f in own_fields(type(p))},
     }
 
 

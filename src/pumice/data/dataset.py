@@ -65,6 +65,9 @@ class Dataset(ABC):
         test: Held back.
         class_names: Name of each label, or of each number of a target, in order.
         source: Where the data come from, and their licence.
+
+    Raises:
+        InputError: The splits or labels do not fit each other.
     """
 
     name: str

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.errors import InputError
+from pumice.names import unknown
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -22,6 +23,9 @@ class AbstractEncoder(ABC):
         steps: Time steps per sample, T >= 1.
         without_chance: A class that says so does not use the generator in the `encode` that it defines; then samples
             can be encoded without those before them.
+
+    Raises:
+        InputError: There is no time step.
     """
 
     steps: int
@@ -152,5 +156,5 @@ def make_encoder(name: str, steps: int, image_range: tuple[int, int]) -> Abstrac
         (0, 1)
     """
     if name not in IMAGE_ENCODERS:
-        raise InputError(f"unknown image encoding {name!r}; there are: {', '.join(IMAGE_ENCODERS)}")
+        raise InputError(unknown(name, IMAGE_ENCODERS, "image encoding"))
     return IMAGE_ENCODERS[name](steps, image_range)

@@ -23,6 +23,7 @@ def take_fold(dataset: AnyDataset, k: int, fold: int, seed: int) -> AnyDataset:
 
     Raises:
         InputError: The numbers do not fit the dataset.
+        MissingExtraError: scikit-learn is not installed.
 
     Example:
         >>> from pumice.data import load_digits
@@ -62,6 +63,7 @@ def hold_out(dataset: AnyDataset, fraction: float, seed: int) -> tuple[AnyDatase
 
     Raises:
         InputError: The part, or the rest, has not one sample of each class.
+        MissingExtraError: scikit-learn is not installed.
 
     Example:
         >>> from pumice.data import load_digits

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pumice.data.levels import check_levels, to_levels
 from pumice.data.picture_transforms import PictureTransforms
-from pumice.data.pictures import as_colours, open_picture
+from pumice.data.pictures import as_colors, open_picture
 from pumice.errors import InputError
 from pumice.files.reading import shown
 from pumice.files.tar import TarMember
@@ -123,7 +123,7 @@ class PictureReader:
             FileFormatError: It asks for more memory than a file may.
         """
         picture, budget = open_picture(path)
-        picture = as_colours(picture, path, MODES[self.channels])
+        picture = as_colors(picture, path, MODES[self.channels])
         chosen = self.transforms if rng is None or self.drawn is None else self.drawn
         try:
             picture = chosen(picture, budget, rng)

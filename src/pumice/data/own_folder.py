@@ -15,7 +15,7 @@ from pumice.data.event_files import READERS as EVENT_SUFFIXES
 from pumice.data.event_files import EventFiles
 from pumice.data.events import EventSamples, in_order
 from pumice.data.pictures import IMAGE_SUFFIXES, open_picture
-from pumice.data.recordings import read_event_npz
+from pumice.data.recordings import EVENT_ARRAYS, read_event_npz
 from pumice.data.sequence_files import read_sequences, sequences_of_arrays, without_equal_lengths
 from pumice.data.sequences import SequenceDataset
 from pumice.data.whole import whole_numbers
@@ -26,7 +26,7 @@ Kind = Literal["images", "events", "sequences"]
 SEQUENCE_SUFFIXES = (".npy", ".csv")
 ARRAYS: dict[Kind, tuple[str, ...]] = {
     "images": ("images", "labels"),
-    "events": ("x", "y", "t", "p", "offsets", "label"),
+    "events": EVENT_ARRAYS,
     "sequences": ("values", "offsets", "labels"),
 }
 PARTS = ("train", "test")
@@ -254,8 +254,8 @@ def _image(path: Path) -> npt.NDArray[Any]:
             "space; save it as grey or RGB"
         )
     pixels = np.asarray(image.convert("RGB"))
-    grey = image.mode == "P" and (pixels == pixels[..., :1]).all()
-    return pixels[None, ..., 0] if grey else pixels.transpose(2, 0, 1)
+    gray = image.mode == "P" and (pixels == pixels[..., :1]).all()
+    return pixels[None, ..., 0] if gray else pixels.transpose(2, 0, 1)
 
 
 def _read_events(paths: list[Path], labels: npt.NDArray[Any]) -> Split:

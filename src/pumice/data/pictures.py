@@ -48,7 +48,7 @@ def _opened(path: Path | TarMember, budget: Budget) -> Path | BytesIO:
     return BytesIO(path.read())
 
 
-def as_colours(image: Any, path: Path | TarMember, mode: str) -> Any:
+def as_colors(image: Any, path: Path | TarMember, mode: str) -> Any:
     """A picture of 8 bits in the mode "RGB" or "L", however it is stored.
 
     Raises:

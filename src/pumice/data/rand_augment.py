@@ -187,7 +187,7 @@ def _autocontrasted(x: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
     return torch.where(high > low, (x - low) * BRIGHTEST // (high - low).clamp(min=1), x)
 
 
-def _equalised(x: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+def _equalized(x: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
     flat = x.flatten(2)
     counts = flat.new_zeros(*flat.shape[:2], BRIGHTEST + 1).scatter_add_(2, flat, torch.ones_like(flat))
     brightest = counts.gather(2, flat.amax(2, keepdim=True))
@@ -207,7 +207,7 @@ _CHANGES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "posterise": lambda x, drawn: x & _wide(drawn[:, 1]),
     "solarise": lambda x, drawn: torch.where(x >= _wide(drawn[:, 1]), BRIGHTEST - x, x),
     "autocontrast": _autocontrasted,
-    "equalise": _equalised,
+    "equalise": _equalized,
 }
 """Images on 256 levels, int64 (n, channel, height, width), and what was drawn for each -> the changed images."""
 NAMES = (*(name for name in _CHANGES if name != "warp"), *_MATRICES)

@@ -15,6 +15,8 @@ from pumice.data.whole import whole_numbers
 from pumice.errors import InputError
 from pumice.files.arrays import read_npz
 
+EVENT_ARRAYS = ("x", "y", "t", "p", "offsets", "label")
+
 
 def read_event_npz(path: Path) -> Split:
     """A split from one .npz file with `x`, `y`, `t`, `p`, `offsets` and `label`.
@@ -22,8 +24,7 @@ def read_event_npz(path: Path) -> Split:
     Raises:
         InputError: The file is missing or damaged, or its arrays do not fit each other.
     """
-    names = ("x", "y", "t", "p", "offsets", "label")
-    arrays = dict(zip(names, read_npz(path, names), strict=True))
+    arrays = dict(zip(EVENT_ARRAYS, read_npz(path, EVENT_ARRAYS), strict=True))
     labels = arrays.pop("label")
     try:
         return Split(pack_events(**arrays), whole_numbers("label", labels))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,13 +32,8 @@ def read_npy(path: Path) -> npt.NDArray[Any]:
         InputError: The file is missing or damaged.
         FileFormatError: It asks for more memory than it may.
     """
-    with reading(path, _NPY, InputError):
-        size = file_size(path)
-        with path.open("rb") as file:
-            if file.read(2) == b"PK":
-                raise InputError(f"{path}: is an archive; a .npy file with one array is needed")
-            file.seek(0)
-            return _array(file, size, Budget(str(path), size), "the array")
+    with _opened(path) as (file, size):
+        return _array(file, size, Budget(str(path), size), "the array")
 
 
 def map_npy(path: Path) -> npt.NDArray[Any]:
@@ -46,17 +42,23 @@ def map_npy(path: Path) -> npt.NDArray[Any]:
     Raises:
         InputError: See `read_npy`.
     """
+    with _opened(path) as (file, size):
+        shape, fortran, dtype = _header(file, size)
+        if not math.prod(shape):
+            return np.empty(shape, dtype)
+        return np.memmap(path, dtype, mode="r", offset=file.tell(), shape=shape, order="F" if fortran else "C")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """A .npy file, and its size."""
     with reading(path, _NPY, InputError):
         size = file_size(path)
         with path.open("rb") as file:
             if file.read(2) == b"PK":
                 raise InputError(f"{path}: is an archive; a .npy file with one array is needed")
             file.seek(0)
-            shape, fortran, dtype = _header(file, size)
-            at = file.tell()
-        if not math.prod(shape):
-            return np.empty(shape, dtype)
-        return np.memmap(path, dtype, mode="r", offset=at, shape=shape, order="F" if fortran else "C")
+            yield file, size
 
 
 def read_npz(path: Path, names: Iterable[str]) -> tuple[npt.NDArray[Any], ...]:

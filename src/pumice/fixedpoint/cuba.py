@@ -8,13 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.fixedpoint.bits import clip24, shift_toward_zero, to_int32, wrap24_once
-from pumice.fixedpoint.formats import DECAY_ONE
+from pumice.fixedpoint.formats import DECAY_BITS, DECAY_ONE, STATE_EXP
 
 Int32Array = npt.NDArray[np.int32]
-
-DECAY_BITS = 12
-ACTIVATION_SHIFT = 6
-THRESHOLD_SHIFT = 6
 
 
 class CubaState(NamedTuple):
@@ -81,8 +77,8 @@ def cuba_step(
         >>> s.tolist(), state.v.tolist()  # exactly at threshold does not fire
         ([False, True], [640, 0])
     """
-    injected = to_int32(np.asarray(activation, dtype=np.int64) << ACTIVATION_SHIFT)
+    injected = to_int32(np.asarray(activation, dtype=np.int64) << STATE_EXP)
     u = wrap24_once(decay(state.u, i_decay_q12) + injected)
     v = clip24(decay(state.v, v_decay_q12) + u + np.asarray(bias, dtype=np.int64))
-    spikes = v > (np.asarray(vth_mant, dtype=np.int64) << THRESHOLD_SHIFT)
+    spikes = v > (np.asarray(vth_mant, dtype=np.int64) << STATE_EXP)
     return spikes, CubaState(u, np.where(spikes, 0, v).astype(np.int32))

@@ -89,7 +89,7 @@ class Builder:
         at_once = None if late is not None else _bias_of(recurrent)
         for number in (drive_of(path, facts, params["current_decay"], rows), at_once):
             if number is not None:
-                self._add_offset(path, synapses, number, concat=concat)
+                self._add_offset(synapses, number, concat=concat)
         if remembers(params["current_decay"]) and concat and any(s.norm or s.bias is not None for s in synapses):
             raise refusal(
                 path, "a concatenation in front of a current with memory must add no bias", "use bias=False"
@@ -123,7 +123,7 @@ class Builder:
         return linear
 
     @staticmethod
-    def _add_offset(path: str, synapses: Sequence[AbstractSynapse], added: Any, *, concat: bool) -> None:
+    def _add_offset(synapses: Sequence[AbstractSynapse], added: Any, *, concat: bool) -> None:
         first = 0
         for synapse in synapses if concat else synapses[:1]:
             n = int(synapse.out_channels)

@@ -52,13 +52,13 @@ def from_norse(module: Any, example: Any, *, approximate: bool = False) -> Conve
 
 
 def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
-    kind, found = kind_of(module, _PACKAGE), module
+    kind = kind_of(module, _PACKAGE)
     if kind is None or not hasattr(module, "p") or not hasattr(module, "dt"):
         return None
     if kind not in _SPIKING and kind not in _READOUTS:
         allowed = ", ".join([*_SPIKING, *_READOUTS])
         raise refusal(path, f"neurons must be {allowed}, got {kind}", "use one of these")
-    cell: Any = found
+    cell: Any = module
     p, dt = cell.p, cell.dt
     leaks, has_current = hasattr(p, "tau_mem_inv"), hasattr(p, "tau_syn_inv")
     decay = plain(torch.as_tensor(dt * p.tau_mem_inv)) if leaks else 0.0

@@ -63,10 +63,10 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
         return _recurrent(path, module)
     if kind_of(module, _PACKAGE) is None or not type(module).__module__.startswith(f"{_BASE}.neuron"):
         return None
-    kind, found = type(module).__name__, module
+    kind = type(module).__name__
     if kind not in _NEURONS:
         raise refusal(path, f"neurons must be {', '.join(_NEURONS)}, got {kind}", "use one of these")
-    node: Any = found
+    node: Any = module
     soft = node.v_reset is None
     rest = 0.0 if soft else node.v_reset
     current_decay, voltage_decay, gain, drive = 1.0, 0.0, 1.0, 0.0

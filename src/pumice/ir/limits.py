@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pumice.fixedpoint.formats import WORD_LIMIT
+
 SIGNED_16 = (-(1 << 15), (1 << 15) - 1)
-SIGNED_32 = (-(1 << 31), (1 << 31) - 1)
+SIGNED_32 = (-WORD_LIMIT, WORD_LIMIT - 1)
 
 
 class Limit(NamedTuple):

@@ -89,6 +89,9 @@ def with_reset_schedule(graph: Graph, interval: int, offset: int = 0) -> Graph:
         graph: Any graph; its own schedule is replaced.
         interval: Steps between resets.
         offset: Phase of the network's input.
+
+    Raises:
+        GraphError: There is no such interval or offset, or a population has no one latency.
     """
     if interval < 1 or offset < 0:
         raise GraphError(f"reset interval must be >= 1 and offset >= 0, got interval {interval}, offset {offset}")

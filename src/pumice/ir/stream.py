@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 IntArray = npt.NDArray[np.integer[Any]]
 
 
-def _timing(graph: Graph) -> Timing:
+def timing_of(graph: Graph) -> Timing:
+    """The graph's timing.
+
+    Raises:
+        InputError: It states none.
+    """
     if graph.timing is None:
-        raise InputError("this graph states no sample length, so samples cannot be streamed through it")
+        raise InputError("this graph states no sample length; give it a timing: graph.replace(timing=Timing(...))")
     return graph.timing
 
 
@@ -36,7 +41,7 @@ def to_stream(graph: Graph, samples: IntArray) -> IntArray:
     Raises:
         InputError: The graph states no timing, or the samples are of another shape or kind.
     """
-    timing = _timing(graph)
+    timing = timing_of(graph)
     samples = np.asarray(samples)
     if not (np.issubdtype(samples.dtype, np.integer) or samples.dtype == np.bool_):
         raise InputError(f"samples must be integers (or bool), got {samples.dtype}; encode or round them first")
@@ -68,7 +73,7 @@ def from_stream(graph: Graph, stream: npt.NDArray[Any], n: int, latency: int | N
     Raises:
         InputError: The graph states no timing, or the stream is shorter than n samples.
     """
-    timing = _timing(graph)
+    timing = timing_of(graph)
     first = timing.lead_steps + (graph.latency if latency is None else latency)
     if n < 1:
         raise InputError(f"n must be at least 1, got {n}")

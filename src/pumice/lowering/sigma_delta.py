@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 
 from pumice.ir import Delta, Dense, Direct, Input, Population, Sigma, SigmaDelta, Sparse, Synapse, flatten_whc
 from pumice.lowering.synapses import population_name, shape_of, synapses_into
+from pumice.names import free_name
 from pumice.nn.neurons.sigma_delta import SigmaDeltaNeuron
 from pumice.quantization.trace import INPUT, Call
 
@@ -83,7 +84,7 @@ def biases(calls: Sequence[Call], populations: Sequence[Population]) -> tuple[li
         return [], []
     n_digits = max(map(_n_digits, found.values()))
     shapes: Mapping[str, tuple[int, ...]] = {p.name: p.shape for p in populations}
-    source = _free_name("bias", shapes)
+    source = free_name("bias", shapes)
     sender = SigmaDelta(
         source,
         (n_digits,),
@@ -133,7 +134,3 @@ def _synapse(source: str, target: str, shape: tuple[int, ...], digits: IntArray)
     values = np.stack([flatten_whc(digits[..., k]) for k in range(digits.shape[-1])], -1)
     rows, columns = np.nonzero(values)
     return Sparse(source, target, True, rows=rows, columns=columns, values=values[rows, columns].astype(np.int32))
-
-
-def _free_name(wanted: str, taken: Collection[str]) -> str:
-    return wanted if wanted not in taken else _free_name(f"{wanted}_", taken)

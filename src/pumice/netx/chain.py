@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pumice.errors import FileFormatError, InputError, PumiceWarning
-from pumice.fixedpoint.formats import DELAY_STEPS, MIXED_WEIGHT
+from pumice.fixedpoint.formats import DELAY_STEPS, MIXED_WEIGHT, WEIGHT
 from pumice.ir import Conv, ConvTranspose, Dense, Direct, Graph, Input, Population, Synapse
+from pumice.ir.limits import SIGNED_16
 from pumice.names import counted
 from pumice.netx.delays import dense_delays, flattened, simplest_delay
 from pumice.netx.fields import MAX_VALUES, Int64Array
@@ -175,10 +176,10 @@ class _Chain:
             self._set_pending(layer, np.broadcast_to(layer.delay.reshape(-1), layer.shape[2:]))
 
     def _check_kernel(self, layer: Layer, weight: Int64Array) -> None:
-        limit = 2**15 if self.as_stock else 256
-        if weight.min() < -limit or weight.max() >= limit:
+        low, high = SIGNED_16 if self.as_stock else WEIGHT
+        if weight.min() < low or weight.max() > high:
             raise FileFormatError(
-                f"{layer.where}/weight: must lie in {-limit}..{limit - 1}, got {weight.min()} to "
+                f"{layer.where}/weight: must lie in {low}..{high}, got {weight.min()} to "
                 f"{weight.max()}{'' if self.as_stock else '; --as-stock takes up to 16 bits, as stock does'}"
             )
 

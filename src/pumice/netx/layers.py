@@ -9,10 +9,9 @@ import numpy as np
 
 from pumice.fixedpoint.formats import DELAY_STEPS
 from pumice.ir import Resonator
-from pumice.netx.fields import LARGE, Int64Array, Node
+from pumice.netx.fields import LARGE, MAX_GEOMETRY, Int64Array, Node
 from pumice.netx.neurons import DEFAULT_NEURON, KNOWN, Neuron, Rules, read_neuron
 
-MAX_GEOMETRY = 2**15
 REFUSED = {
     "average": "the file does not say what is averaged, and a mean of spikes is no integer",
     "concat": "the file does not say which layers are joined",

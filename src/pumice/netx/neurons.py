@@ -13,7 +13,7 @@ from pumice.ir import Cuba, Delta, Population, Resonator, Sigma, SigmaDelta
 from pumice.netx.fields import Int64Array, Node
 from pumice.netx.stock import stock_rotation, warn_of_stock
 
-STATE_EXP = 6
+STOCK_STATE_EXP = 6
 """Fraction bits that stock netx gives sigma-delta neurons and resonators beyond those that they send."""
 
 KNOWN = {
@@ -21,7 +21,7 @@ KNOWN = {
     *("theta", "tauRho", "scaleRho", "tau_rho", "scale_rho", "activation", "sigma_output", "sinDecay", "cosDecay"),
     *("thDecay", "refDecay", "vThStep"),
 }
-_VTH_MANT = (0, 2**18 - 1)
+_VTH_MANT = Cuba.limits["vth_mant"][:2]
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,8 @@ def _cuba(node: Node, shape: tuple[int, ...], rules: Rules, is_input: bool) -> N
 
 
 def _sigma_delta(node: Node, shape: tuple[int, ...], rules: Rules, is_input: bool) -> Neuron:
-    exponents = {"spike_exp": rules.spike_exp, "state_exp": STATE_EXP}
-    shift = rules.spike_exp + STATE_EXP
+    exponents = {"spike_exp": rules.spike_exp, "state_exp": STOCK_STATE_EXP}
+    shift = rules.spike_exp + STOCK_STATE_EXP
     if not is_input and _is_sigma(node, rules):
         return Neuron(Sigma, {})
     vth = node.integer("vThMant", *_VTH_MANT) << shift
@@ -147,10 +147,10 @@ def _resonator(node: Node, shape: tuple[int, ...], rules: Rules, is_input: bool)
     return Neuron(
         Resonator,
         {
-            "vth": node.integer("vThMant", *_VTH_MANT) << STATE_EXP,
+            "vth": node.integer("vThMant", *_VTH_MANT) << STOCK_STATE_EXP,
             "sin_decay": sin,
             "cos_decay": cos,
-            "state_exp": STATE_EXP,
+            "state_exp": STOCK_STATE_EXP,
             "izhikevich": "PHASE" not in node.text("type"),
         },
     )

@@ -31,7 +31,7 @@ from pumice.ir import (
 )
 from pumice.ir.kinds import rule_for
 from pumice.ir.own_kinds import is_flag, own_fields, own_kinds
-from pumice.netx.fields import LARGE, Node
+from pumice.netx.fields import LARGE, MAX_GEOMETRY, Node
 from pumice.netx.header import known_only, put_packed, put_text
 
 Reader = Callable[[Node, str], Any]
@@ -88,7 +88,7 @@ def _array(node: Node, name: str) -> Any:
     return node.integers(name, -LARGE, LARGE)
 
 
-def _pair(low: int, high: int = 2**15) -> Reader:
+def _pair(low: int, high: int = MAX_GEOMETRY) -> Reader:
     return lambda node, name: node.pair(name, low, high)
 
 

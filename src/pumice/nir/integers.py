@@ -10,7 +10,7 @@ import numpy as np
 from pumice.errors import FileFormatError
 from pumice.fixedpoint.formats import DECAY_ONE, STATE_EXP
 from pumice.ir import Accumulator, Conv, Cuba, Dense, Graph, Input, OneToOne, Population, Sparse, Synapse
-from pumice.names import counted
+from pumice.names import counted, free_name
 from pumice.nir.layers import Layer, Network, Term
 from pumice.nir.maps import (
     Diagonal,
@@ -110,7 +110,7 @@ def to_graph(
         v_low: Lowest voltage that the user's data caused, in thresholds, by layer; empty without data.
         streams: Whether samples will follow each other.
     """
-    clock = free_name(CLOCK, network)
+    clock = clock_name(network)
     populations: list[Population] = []
     synapses: list[Synapse] = []
     reports = []
@@ -139,12 +139,9 @@ def blanked(network: Network) -> set[str]:
     }
 
 
-def free_name(wanted: str, network: Network) -> str:
-    """A name like the wanted one that no layer has."""
-    taken = {network.input_name, *(layer.name for layer in network.layers)}
-    while wanted in taken:
-        wanted += "_"
-    return wanted
+def clock_name(network: Network) -> str:
+    """What the clock is called: no layer's name."""
+    return free_name(CLOCK, {network.input_name, *(layer.name for layer in network.layers)})
 
 
 class Quantizer:

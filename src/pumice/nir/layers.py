@@ -119,7 +119,7 @@ class _Builder:
             part = self.sent(source)
             terms += part.terms
             constant = constant + part.constant
-        merged = self._merged(terms, shape)
+        merged = _merged(terms)
         if len(merged) > MAX_TERMS:
             raise self.file.nodes[name].error(f"is reached by more than {MAX_TERMS} ways without neurons on them")
         return _Sum(merged, constant)
@@ -162,18 +162,19 @@ class _Builder:
             terms.append(replace(term, delay_steps=term.delay_steps + steps))
         return _Sum(tuple(terms), before.constant)
 
-    def _merged(self, terms: list[Term], shape: Shape) -> tuple[Term, ...]:
-        """Matrices of one source and delay are added; other maps stay apart."""
-        merged: list[Term] = []
-        for term in terms:
-            for i, other in enumerate(merged):
-                both = isinstance(term.linear, Matrix) and isinstance(other.linear, Matrix)
-                if both and term.source == other.source and np.array_equal(term.delay_steps, other.delay_steps):
-                    merged[i] = replace(other, linear=Matrix(other.linear.weight + term.linear.weight))
-                    break
-            else:
-                merged.append(term)
-        return tuple(merged)
+
+def _merged(terms: list[Term]) -> tuple[Term, ...]:
+    """Matrices of one source and delay are added; other maps stay apart."""
+    merged: list[Term] = []
+    for term in terms:
+        for i, other in enumerate(merged):
+            both = isinstance(term.linear, Matrix) and isinstance(other.linear, Matrix)
+            if both and term.source == other.source and np.array_equal(term.delay_steps, other.delay_steps):
+                merged[i] = replace(other, linear=Matrix(other.linear.weight + term.linear.weight))
+                break
+        else:
+            merged.append(term)
+    return tuple(merged)
 
 
 def read_network(file: NirFile, dt: float, decay: Decay) -> Network:

@@ -16,7 +16,7 @@ from pumice.fixedpoint.formats import (
     DECAY_ONE,
     MIXED_WEIGHT,
     STATE_EXP,
-    STATE_LIMIT,
+    SUM_LIMIT,
     VTH_MANT,
     WEIGHT,
     WEIGHT_EXP,
@@ -30,8 +30,6 @@ SPLIT_LIMIT = (1 << 14) - 1
 """Largest weight that two synapses of 8 bits hold, the one shifted left by 7."""
 FINE = 128
 """A threshold of so many integers is rounded by less than half a per cent."""
-MAX_SUM = STATE_LIMIT >> STATE_EXP
-"""A larger synaptic sum wraps the 24-bit current."""
 DEEP = 256
 """Thresholds below 0 at which the voltage may clip if neither a leak nor the user's data bound it before."""
 MARGIN = 0.98
@@ -88,12 +86,12 @@ def scale_limit(maps: list[LinearMap], reach: Reach, weights: Weights) -> float:
     limits = [float(VTH_MANT.high)]
     largest = max(reach.high, -reach.low)
     if largest:
-        limits.append(MARGIN * MAX_SUM / (largest * reach.memory))
+        limits.append(MARGIN * SUM_LIMIT / (largest * reach.memory))
     if reach.blanked:  # see passes.schedule_resets: inhibition outweighs all that excites
         needed = reach.high * reach.memory + reach.bias - reach.low
-        limits.append(MARGIN * MAX_SUM / (needed * reach.memory) if needed else np.inf)
+        limits.append(MARGIN * SUM_LIMIT / (needed * reach.memory) if needed else np.inf)
     if reach.depth:
-        limits.append(MARGIN * MAX_SUM / reach.depth)
+        limits.append(MARGIN * SUM_LIMIT / reach.depth)
     if reach.bias:
         limits.append((BIAS_MANT.high << BIAS_EXP.high) / (1 << STATE_EXP) / reach.bias)
     for linear in maps:

@@ -8,15 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pumice.fixedpoint.cuba import THRESHOLD_SHIFT, effective_bias
-from pumice.fixedpoint.formats import DECAY_ONE, STATE_LIMIT
+from pumice.fixedpoint.cuba import effective_bias
+from pumice.fixedpoint.formats import DECAY_ONE, STATE_EXP, STATE_LIMIT, WORD_LIMIT
 from pumice.ir import Accumulator, Cuba, Delta, Graph, Population, Resonator, Sigma, SigmaDelta, check_known
 from pumice.ir.relays import is_value_relay
 from pumice.passes.current_bounds import Bounds, current_bounds
 from pumice.passes.value_bounds import value_bounds
-
-WORD_LIMIT = 1 << 31
-"""Values between populations have 32 bits."""
 
 
 def check_ranges(graph: Graph) -> list[str]:
@@ -53,13 +50,13 @@ def _unbounded(graph: Graph, p: Population) -> Iterator[str]:
 
 
 def _leaky(graph: Graph, p: Cuba | Accumulator) -> Iterator[str]:
-    low, high = current_bounds(graph, p.name)
+    low, high = (bound * (1 << STATE_EXP) for bound in current_bounds(graph, p.name))
     steps = np.inf if p.reset is None else p.reset.interval
     u_memory, v_memory = (_memory(decay, steps) for decay in (p.i_decay_q12, p.v_decay_q12))
     bias = effective_bias(p.bias_mant, p.bias_exp)
-    u_low, u_high = float((low * 64 * u_memory).min()), float((high * 64 * u_memory).max())
-    v_low = float(((low * 64 * u_memory + np.minimum(bias, 0)) * v_memory).min())
-    v_high = float(((high * 64 * u_memory + np.maximum(bias, 0)) * v_memory).max())
+    u_low, u_high = float((low * u_memory).min()), float((high * u_memory).max())
+    v_low = float(((low * u_memory + np.minimum(bias, 0)) * v_memory).min())
+    v_high = float(((high * u_memory + np.maximum(bias, 0)) * v_memory).max())
     if -u_low >= STATE_LIMIT or u_high > STATE_LIMIT:
         yield (
             f"the current u could reach {u_low:.3g} to {u_high:.3g} and wrap at {STATE_LIMIT} (24 bits); "
@@ -68,7 +65,7 @@ def _leaky(graph: Graph, p: Cuba | Accumulator) -> Iterator[str]:
     if -v_low >= STATE_LIMIT:
         yield f"the voltage v could reach {v_low:.3g} and clip at {1 - STATE_LIMIT} (24 bits)"
     # Upward, the voltage is cut off by the spike: it exceeds the threshold by one step's current at most.
-    fires = isinstance(p, Cuba) and p.vth_mant << THRESHOLD_SHIFT < STATE_LIMIT - 1
+    fires = isinstance(p, Cuba) and p.vth_mant << STATE_EXP < STATE_LIMIT - 1
     if not fires and v_high >= STATE_LIMIT:
         yield f"the voltage v could reach {v_high:.3g} and clip at {STATE_LIMIT - 1} (24 bits)"
 

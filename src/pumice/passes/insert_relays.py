@@ -11,7 +11,7 @@ from pumice.ir.relays import relay
 from pumice.passes.base import PassResult
 
 
-def insert_relays(graph: Graph, *, allowed: bool = True) -> PassResult:
+def insert_relays(graph: Graph) -> PassResult:
     """Split every synapse whose delays exceed 62 steps into hops over relays, which pass on what they receive.
 
     Spikes are relayed by neurons without memory, whose threshold one spike exceeds. Values are relayed by
@@ -23,14 +23,12 @@ def insert_relays(graph: Graph, *, allowed: bool = True) -> PassResult:
 
     Args:
         graph: Balanced.
-        allowed: If not, a synapse that needs a relay is an error.
 
     Returns:
         A graph in which no synapse delays longer than 62 steps. Running the pass again changes nothing.
 
     Raises:
-        GraphError: Relays are needed and forbidden; a delay of a synapse's own exceeds 62 steps; or a
-            kind of population or synapse is not known.
+        GraphError: A delay of a synapse's own exceeds 62 steps; or a kind of population or synapse is not known.
     """
     check_known(graph)
     populations: list[Population] = list(graph.populations)
@@ -44,12 +42,6 @@ def insert_relays(graph: Graph, *, allowed: bool = True) -> PassResult:
                 f"synapse {synapse.source} -> {synapse.target}: a delay of its own of {synapse.max_delay_steps} "
                 f"steps, allowed are 0 to {DELAY_STEPS.high}; set delay.max_delay = {DELAY_STEPS.high} (delays are "
                 "clamped to it)"
-            )
-        if not allowed:
-            needed = synapse.max_delay_steps + synapse.balance_steps
-            raise GraphError(
-                f"synapse {synapse.source} -> {synapse.target}: it needs a delay of {needed}, allowed are "
-                f"{DELAY_STEPS.high}; allow relays, or shorten the longer path"
             )
         stops, path = _path(synapse, graph.shape_of(synapse.source))
         place = next(i for i, p in enumerate(populations) if p.name == synapse.target)

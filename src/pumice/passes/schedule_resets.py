@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from pumice.errors import GraphError
 from pumice.fixedpoint.cuba import effective_bias
-from pumice.fixedpoint.formats import DECAY_ONE, STATE_EXP, STATE_LIMIT
+from pumice.fixedpoint.formats import DECAY_ONE, STATE_EXP, SUM_LIMIT, WEIGHT, WEIGHT_EXP
 from pumice.ir import (
     Cuba,
     Dense,
@@ -25,9 +25,7 @@ from pumice.names import counted
 from pumice.passes.base import PassResult, check_unscheduled
 from pumice.passes.current_bounds import current_bounds
 
-MAX_GATE_STRENGTH = 256 << 7
-MAX_SUM = STATE_LIMIT >> STATE_EXP
-"""A larger synaptic sum wraps the 24-bit current."""
+MAX_GATE_STRENGTH = -WEIGHT.low << WEIGHT_EXP.high
 
 
 def schedule_resets(graph: Graph, sample_steps: int, period_steps: int | None = None) -> PassResult:
@@ -128,9 +126,9 @@ def _strength(graph: Graph, name: str) -> int:
         )
     low, high = current_bounds(graph, name)
     memory = DECAY_ONE / max(int(np.min(p.i_decay_q12)), 1)
-    bias = np.maximum(effective_bias(p.bias_mant, p.bias_exp), 0) / 64
+    bias = np.maximum(effective_bias(p.bias_mant, p.bias_exp), 0) / (1 << STATE_EXP)
     needed = int(np.ceil(float(np.max(high) * memory + np.max(bias)))) + 1
-    if (needed + float(np.max(-low))) * memory >= MAX_SUM:
+    if (needed + float(np.max(-low))) * memory >= SUM_LIMIT:
         raise GraphError(
             f"population {name!r}: spikes outlive a reset in delayed or recurrent synapses, and it cannot be held "
             f"below threshold between samples: inhibition of {needed} with a current that sums up {memory:.3g} steps "

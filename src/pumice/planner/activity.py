@@ -60,7 +60,7 @@ def measure(graph: Graph, placement: Placement, x: npt.NDArray[np.integer[Any]],
             name: simulator.sent(name)[:, 0].reshape(-1, *graph.shape_of(name)) != 0
             for name in (graph.input.name, *(p.name for p in graph.populations))
         }
-        _add(found, graph, placement, spikes, slice(start, stop))
+        _add(found, placement, spikes, slice(start, stop))
 
     simulate(Program(graph), stream[None], collect, threads=1)
     return found
@@ -70,7 +70,7 @@ def all_fire(graph: Graph, placement: Placement) -> Activity:
     """A step in which the input has no zero and every neuron fires: other rates cost their share of it."""
     found = _empty("every neuron fires", 1, placement)
     names = (graph.input.name, *(p.name for p in graph.populations))
-    _add(found, graph, placement, {name: np.ones((1, *graph.shape_of(name)), bool) for name in names}, slice(0, 1))
+    _add(found, placement, {name: np.ones((1, *graph.shape_of(name)), bool) for name in names}, slice(0, 1))
     return found
 
 
@@ -81,7 +81,6 @@ def _empty(source: str, steps: int, placement: Placement) -> Activity:
 
 def _add(
     found: Activity,
-    graph: Graph,
     placement: Placement,
     spikes: dict[str, npt.NDArray[np.bool_]],
     steps: slice,

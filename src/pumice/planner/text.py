@@ -12,14 +12,14 @@ from pumice.names import counted
 from pumice.planner.assumptions import ALWAYS, SEVERAL_CHIPS
 from pumice.planner.energy import Energy
 from pumice.planner.registers import BUDGETS
+from pumice.planner.registers import COLUMNS as REGISTERS
 
 if TYPE_CHECKING:
     from pumice.planner.plans import LayerRow, Plan
 
 DIGITS = 2
 SHOWN_OPERATIONS = 3
-_NAMES = ("axon_in", "groups", "neurons", "synapses", "axon_map", "axon_mem", "total")
-TITLES = dict(zip(_NAMES, COLUMNS, strict=True))
+TITLES = dict(zip((*REGISTERS, "total"), COLUMNS, strict=True))
 """The columns of the table that the chip's compiler prints, in its order."""
 _STEPS = {"us": ((1e6, "s"), (1e3, "ms")), "uJ": ((1e6, "J"), (1e3, "mJ"))}
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from lava.lib.dl.slayer import synapse as slayer_synapse
-from lava.lib.dl.slayer.block import cuba
 from lava.lib.dl.slayer.block import sigma_delta as slayer_sd
 from lava.lib.dl.slayer.neuron import base as slayer_base
 from lava.lib.dl.slayer.neuron import cuba as slayer_cuba
@@ -18,11 +17,9 @@ from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 from pumice.errors import LoweringError, PumiceWarning
 from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.nn.blocks import sigma_delta as sd
-from pumice.nn.blocks.activation import Neurons
 from pumice.nn.blocks.lateral_inhibition import LateralInhibition
 from pumice.nn.blocks.layers import OneSynapse, Recurrent
 from pumice.nn.blocks.linear_readout import LinearReadout
-from pumice.nn.blocks.merge import Merge
 from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.nn.neurons.floating import FloatCubaNeuron
 from pumice.nn.neurons.sigma_delta import SigmaDeltaNeuron
@@ -31,12 +28,9 @@ from pumice.nn.norms.tdbn import TDBN
 from pumice.nn.synapses.base import AbstractSynapse
 from pumice.quantization.slayer_changes import check_slayers, is_changes_neuron, is_slayers
 from pumice.quantization.synapse_view import synapse_owners
-from pumice.quantization.trace import Call
+from pumice.quantization.trace import OF_CUBA, Call
 
-_BLOCKS = (
-    *(cuba.Dense, cuba.Conv, cuba.Pool, cuba.ConvT, cuba.Unpool, cuba.Recurrent),
-    *(slayer_sd.Output, OneSynapse, Recurrent, LateralInhibition, Merge, Neurons, LinearReadout, sd.Input),
-)
+_BLOCKS = (*OF_CUBA, slayer_sd.Output, OneSynapse, Recurrent, LateralInhibition, sd.Input)
 _NEURONS = (slayer_cuba.Neuron, CubaNeuron, FloatCubaNeuron, SigmaDeltaNeuron, slayer_sd_neuron.Neuron)
 _FIXED_NORMS = (MeanOnlyBatchNorm, WgtScaleBatchNorm)
 _PACKAGES = ("pumice.", "lava.", "torch.")

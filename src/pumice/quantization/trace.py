@@ -22,6 +22,7 @@ from pumice.nn.blocks.merge import Merge
 from pumice.nn.neurons.carried_state import at_rest
 from pumice.nn.neurons.srm import SRMNeuron
 from pumice.quantization.compiled import eager, original, original_name
+from pumice.quantization.slayer_changes import SLAYERS
 
 INPUT = "input"
 _BLOCKS = (
@@ -44,16 +45,8 @@ _BLOCKS = (
     sd.Input,
     slayer_sd.Output,
 )
-_SLAYERS_CHANGES = (
-    slayer_sd.Dense,
-    slayer_sd.Conv,
-    slayer_sd.ConvT,
-    slayer_sd.Pool,
-    slayer_sd.Unpool,
-    slayer_sd.Output,
-)
-_OF_CUBA = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.ConvT, cuba.Unpool, cuba.Recurrent, Merge, Neurons, LinearReadout)
-SYNAPTIC = (*_OF_CUBA, sd.Input, *_SLAYERS_CHANGES)
+OF_CUBA = (cuba.Dense, cuba.Conv, cuba.Pool, cuba.ConvT, cuba.Unpool, cuba.Recurrent, Merge, Neurons, LinearReadout)
+SYNAPTIC = (*OF_CUBA, sd.Input, *SLAYERS)
 SUPPORTED = (*SYNAPTIC, cuba.Flatten, slayer_sd.Flatten)
 
 
@@ -323,5 +316,5 @@ def _kind(block: Any) -> str:
 
 
 def _supported() -> str:
-    known = ", ".join(kind.__name__ for kind in (*_OF_CUBA, cuba.Flatten))
+    known = ", ".join(kind.__name__ for kind in (*OF_CUBA, cuba.Flatten))
     return f"{known} of pumice.nn or of lava-dl's slayer.block.cuba, or sigma-delta blocks (nn.sigma_delta)"

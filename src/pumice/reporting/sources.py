@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -137,12 +138,7 @@ def _with_data(source: Source, data: Iterable[tuple[Any, ...]]) -> Source:
     graph = source.graph
     if graph.timing is None:
         graph = graph.replace(timing=Timing(len(first[0]), len(first[0])))
-    return replace(source, graph=graph, pairs=_chained(first, samples), data="the given samples")
-
-
-def _chained(first: tuple[Any, ...], others: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-    yield first
-    yield from others
+    return replace(source, graph=graph, pairs=chain([first], samples), data="the given samples")
 
 
 def without_labels(source: Source, reason: str) -> Source:

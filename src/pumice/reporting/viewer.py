@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pumice.fixedpoint.formats import STATE_EXP
 from pumice.ir import Graph, flatten_whc
 from pumice.reporting.findings import Findings, ShownSample
 
@@ -158,7 +159,7 @@ def _layer(  # noqa: PLR0917
         "kind": kind,
         "low": low,
         "high": max(high, graph.input.value_range[1]) if is_input and graph.input.value_range else high,
-        "threshold": None if facts.threshold is None else facts.threshold << 6,
+        "threshold": None if facts.threshold is None else facts.threshold << STATE_EXP,
         "classes": list(found.source.classes) if name in graph.outputs[:1] else [],
         "data": [packed(a, kind) for a in cut],
         "states": traces,

@@ -114,6 +114,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     Raises:
         FileFormatError: The file is missing, damaged (also where its bytes are not those that were written), or no
             checkpoint of this version, it asks for more memory than a file may, or a weight is not finite.
+        ResourceError: There is not enough memory for it.
     """
     file = Path(path)
     values = read_values(file)
@@ -158,15 +159,30 @@ def _state(values: Any) -> dict[str, Any]:
 
 
 _COMMON = ("name", "class_names", "source")
-_OWN = {
+_OWN: dict[type[Dataset], tuple[str, ...]] = {
     ImageDataset: ("value_range",),
     SequenceDataset: ("value_range",),
     EventDataset: ("sensor_shape", "duration"),
 }
 
 
+def kept_kind(dataset: Dataset) -> type[Dataset]:
+    """As which dataset a checkpoint keeps its excerpt: one of pumice's own, so that it is read without other code.
+
+    Raises:
+        InputError: It is of none of these kinds.
+    """
+    for kind in _OWN:
+        if isinstance(dataset, kind):
+            return kind
+    raise InputError(
+        f"a checkpoint keeps samples of an {', '.join(kind.__name__ for kind in _OWN)}, got a "
+        f"{type(dataset).__name__}; derive it from one of them, or train without a checkpoint"
+    )
+
+
 def _pack(dataset: Dataset) -> dict[str, Any]:
-    kind = type(dataset)
+    kind = kept_kind(dataset)
     values: dict[str, Any] = {"kind": kind.__name__}
     for name in (*_COMMON, *_OWN[kind]):
         value = getattr(dataset, name)

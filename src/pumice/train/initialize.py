@@ -22,7 +22,6 @@ HALVINGS = 24
 CLOSE = 0.01
 """A rate within this part of the wanted one ends the search; one further off than `FAR` is reported."""
 FAR = 0.2
-"""In integers, of SLAYER's 8 bits: what is larger is clamped, and does not learn."""
 
 
 def initialize_by_data_(

@@ -24,7 +24,7 @@ from pumice.train.averaging import WeightAverage
 from pumice.train.batches import batch_sizes
 from pumice.train.batches_on_device import batches_on
 from pumice.train.build import deploy, example_input
-from pumice.train.checkpoint import Checkpoint, Learning, excerpt, save_checkpoint
+from pumice.train.checkpoint import Checkpoint, Learning, excerpt, kept_kind, save_checkpoint
 from pumice.train.epoch import batches_per_epoch, train_epoch
 from pumice.train.history import FINETUNE, FLOAT, EpochRecord
 from pumice.train.initialize import initialize_by_data_
@@ -224,6 +224,8 @@ def _set_up(
     on_batch: Callable[[], None],
     logger: Any,
 ) -> Run:
+    if path is not None:
+        kept_kind(trained.dataset)  # before the work
     fabric = make_fabric(trained.recipe, phase)
     if fabric.world_size > 1:
         smallest = min(batch_sizes(len(trained.dataset.train), trained.recipe.training.batch_size))

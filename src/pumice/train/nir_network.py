@@ -10,7 +10,8 @@ import torch
 
 from pumice.errors import FileFormatError
 from pumice.fixedpoint.formats import MIXED_WEIGHT, VTH_MANT, WEIGHT_EXP
-from pumice.nir.integers import CLOCK, InputScale, Quantizer, blanked, free_name
+from pumice.names import free_name
+from pumice.nir.integers import InputScale, Quantizer, blanked, clock_name
 from pumice.nir.layers import Layer, Network, Term
 from pumice.nir.maps import Diagonal, FloatArray, Kernel, Matrix, Shape, image_shape
 from pumice.nir.scales import round_decay
@@ -55,7 +56,7 @@ class NirNetwork(torch.nn.Module):
         """For each block its name, the layers whose spikes it takes, and the name of what it sends."""
         self.outputs = network.outputs
         self._flattened: dict[str, str] = {}
-        clock = free_name(CLOCK, network)
+        clock = clock_name(network)
         delays = _delays(network)
         held = blanked(network)
         for layer in network.layers:
@@ -86,9 +87,7 @@ class NirNetwork(torch.nn.Module):
         if len(self._shapes[source]) == 1:
             return source
         if source not in self._flattened:
-            name = f"{source}_flat"
-            while name in self._shapes:
-                name += "_"
+            name = free_name(f"{source}_flat", self._shapes)
             self._flattened[source] = name
             self._shapes[name] = (int(np.prod(self._shapes[source])),)
             self._add(name, Flatten(), (source,))

@@ -78,7 +78,11 @@ class Trained:
 
     @property
     def accuracy_float(self) -> float:
-        """Test accuracy after the epoch in real numbers whose weights were kept, 0 to 1."""
+        """Test accuracy after the epoch in real numbers whose weights were kept, 0 to 1.
+
+        Raises:
+            InputError: No epoch is finished yet, or the network answers numbers.
+        """
         kept = kept_record(self.recipe, self.history, FLOAT)
         if kept is None:
             raise InputError("no epoch is finished yet: train on first (--resume)")

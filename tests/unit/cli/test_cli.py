@@ -1,3 +1,4 @@
+import inspect
 import os
 import subprocess
 import sys
@@ -7,6 +8,9 @@ import pytest
 
 import pumice.cli
 from pumice.errors import CheckFailedError, InternalError
+from pumice.pipeline import run_pipeline
+from pumice.testing import audit
+from pumice.train import train
 
 
 @pytest.mark.parametrize("line", ["inspect --bogus", "nothing", "run", "run a.net --steps many", "verify"])
@@ -35,7 +39,7 @@ def test_exit_codes(command, net, monkeypatch, *, error, code, text):
     inside = {"error": error}
     exec("def fail(*args, **kwargs): raise error", inside)  # of no file, as what is compiled within pumice
 
-    monkeypatch.setattr(sys.modules["pumice.cli.inspect"], "summarise", inside["fail"])
+    monkeypatch.setattr(sys.modules["pumice.cli.inspect"], "summarize", inside["fail"])
     found, _, err = command("inspect a.net")
     assert found == code
     assert text in err
@@ -43,6 +47,30 @@ def test_exit_codes(command, net, monkeypatch, *, error, code, text):
 
 def test_every_command_is_listed_once():
     assert {"run", "verify", "inspect"} <= set(pumice.cli.COMMANDS)
+
+
+FUNCTIONS = {
+    "run": pumice.run,
+    "evaluate": pumice.evaluate,
+    "plan": pumice.plan,
+    "report": pumice.report,
+    "import": pumice.from_nir,
+    "export": pumice.to_nir,
+    "metrics": pumice.metrics,
+    "audit": audit,
+    "train": train,
+    "demo": run_pipeline,
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_defaults_are_the_librarys(name):
+    """What an option leaves to the library, None, it says nothing of."""
+    options, own = (inspect.signature(f).parameters for f in (pumice.cli.COMMANDS[name], FUNCTIONS[name]))
+    shared = {n: (options[n].default, own[n].default) for n in options if n in own}
+    told = {n: pair for n, pair in shared.items() if None not in pair}
+    assert shared
+    assert {n: a for n, (a, b) in told.items() if a != getattr(b, "value", b)} == {}
 
 
 def test_commands_work_without_torch_and_lava(net, request):

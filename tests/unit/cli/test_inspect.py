@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from pumice.cli.summary import summarise
+from pumice.cli.summary import summarize
 from pumice.ir import (
     Accumulator,
     Conv,
@@ -43,7 +43,7 @@ def test_json(command, net, graph):
     code, out, _ = command("inspect a.net --json")
     assert code == 0
     found = json.loads(out)
-    assert found == json.loads(json.dumps(summarise(graph)))
+    assert found == json.loads(json.dumps(summarize(graph)))
     assert found["totals"] == {"neurons": 5, "parameters": 18, "weight_bytes": 18, "state_bytes": 30}
     assert [p["name"] for p in found["populations"]] == ["dense0", "dense1"]
 
@@ -55,7 +55,7 @@ def test_names_are_not_markup(command, graph, tmp_path):
 
 def test_summary_of_a_convolution():
     conv = Conv("in", "a", weight=np.full((2, 2, 3, 1), 4), stride=(2, 1))
-    found = summarise(Graph(Input("in", (4, 3, 1)), (Cuba("a", (2, 1, 2), vth_mant=3),), (conv,), outputs=("a",)))
+    found = summarize(Graph(Input("in", (4, 3, 1)), (Cuba("a", (2, 1, 2), vth_mant=3),), (conv,), outputs=("a",)))
     assert found["synapses"][0]["stride"] == (2, 1)
     assert found["synapses"][0]["weight_range"] == 4
 
@@ -87,7 +87,7 @@ def test_every_kind_is_shown(command, tmp_path):
         "-6..6",
     ):
         assert text in out
-    found = summarise(graph)
+    found = summarize(graph)
     assert [p["kind"] for p in found["populations"]] == ["delta", "resonator", "cuba", "accumulator"]
     assert [p["latency_steps"] for p in found["populations"]] == [0, 1, None, 2]
     assert found["totals"]["state_bytes"] == 3 * (3 * 3 + 2 * 2 + 2 * 1 + 2 * 4)

@@ -10,7 +10,7 @@ import pumice
 from pumice import ir
 from pumice.backends import get_backend
 from pumice.backends.verify import certify, first_difference, verify
-from pumice.cli.summary import summarise
+from pumice.cli.summary import summarize
 from pumice.errors import FileFormatError, GraphError, InputError, PumiceError
 from pumice.fixedpoint.formats import DECAY, DECAY_ONE, STATE_LIMIT
 from pumice.hardware import violations
@@ -146,7 +146,7 @@ def test_passes_checks_and_counts_know_them():
     assert found.synaptic_events["in -> soft"].sum() > 0
     assert graph_cost(graph()).synapses == sum(np.count_nonzero(s.weights) for s in graph().synapses[:3]) + 6
     assert violations(graph()) == []
-    kinds = [row["kind"] for row in summarise(graph())["synapses"]]
+    kinds = [row["kind"] for row in summarize(graph())["synapses"]]
     assert kinds == ["rank_one", "rank_one", "rank_one", "dense"]
     with pytest.raises(GraphError, match=r"soft: vth must lie in 1\.\.8388607, got 0"):
         verify_graph(graph().replace(populations=(replace(graph().populations[0], vth=0), *graph().populations[1:])))

@@ -18,7 +18,7 @@ def test_a_stream_holds_every_sample_padded_and_can_be_cut_again():
 
 
 def test_a_graph_without_timing_says_so():
-    with pytest.raises(InputError, match="states no sample length"):
+    with pytest.raises(InputError, match="states no sample length; give it a timing"):
         to_stream(chain((2,), [2], seed=0), np.zeros((1, 3, 2), int))
 
 

@@ -141,6 +141,10 @@ def test_the_deployed_gradient_is_in_slayers_units():
 def test_an_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(InputError, match="arctan, dspike, exponential"):
         find_surrogate("sigmoid")
+    with pytest.raises(InputError, match=r"must be an object, got the class Triangle; give Triangle\(\)"):
+        find_surrogate(Triangle)
+    with pytest.raises(InputError, match=r"surrogate must be a name or a Surrogate, got \['triangle'\]"):
+        find_surrogate(["triangle"])
 
 
 def test_the_exponential_of_the_compiled_loop_is_accurate():

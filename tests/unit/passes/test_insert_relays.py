@@ -41,12 +41,6 @@ def test_relays_change_nothing_but_the_names():
     assert_array_equal(added.any(1)[:8], u["dense0"].s[1:9].any(1))
 
 
-def test_relays_can_be_forbidden():
-    balanced = balance_latency(diamond(70)).graph
-    with pytest.raises(GraphError, match=r"dense0 -> dense70: it needs a delay of 69, allowed are 62; allow relays"):
-        insert_relays(balanced, allowed=False)
-
-
 def test_relays_pass_on_values_of_any_size():
     """A sigma neuron behind a path of 200 steps holds the sum of all values that were sent 201 steps before."""
     skip = OneToOne("input", "sum", graded=True, weight=1, balance_steps=200)

@@ -1,11 +1,13 @@
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from pumice.data import Dataset, ImageDataset
 from pumice.errors import FileFormatError, InputError
-from pumice.train import Checkpoint, EpochRecord, load_checkpoint, save_checkpoint
+from pumice.train import Checkpoint, EpochRecord, load_checkpoint, save_checkpoint, train
 from pumice.train.checkpoint import excerpt
 
 
@@ -30,6 +32,33 @@ def test_what_is_saved_is_loaded(checkpoint, tmp_path):
     np.testing.assert_array_equal(loaded.excerpt.test.images, checkpoint.excerpt.test.images)
     assert loaded.excerpt.class_names == checkpoint.excerpt.class_names
     assert len(loaded.excerpt.train) == 4
+
+
+def test_a_dataset_of_ones_own_class_is_kept_as_what_it_derives_from(checkpoint, digits, tmp_path):
+    """It was a KeyError, at the end of the first epoch."""
+
+    class Mine(ImageDataset):
+        pass
+
+    mine = Mine(digits.name, digits.train, digits.test, digits.class_names, digits.value_range)
+    save_checkpoint(replace(checkpoint, excerpt=excerpt(mine)), tmp_path / "c.pt")
+    kept = load_checkpoint(tmp_path / "c.pt").excerpt
+    assert type(kept) is ImageDataset
+    np.testing.assert_array_equal(kept.train.images, digits.train.images[:4])
+
+
+def test_a_dataset_that_a_checkpoint_cannot_keep_is_refused_before_the_work(tiny_recipe, digits, tmp_path):
+    class Other(Dataset):
+        @property
+        def sample_shape(self):
+            return (1, 8, 8)
+
+    other = Other(digits.name, digits.train, digits.test, digits.class_names)
+    with pytest.raises(InputError, match=r"is a Other, and holds neither images .* data\.encoding = \"package"):
+        train(tiny_recipe.overridden(["data.encoding=time"]), other)
+    own = ["data.encoding=pumice.data:DirectEncoder", 'data.encoding_args={"image_range": [0, 16]}']
+    with pytest.raises(InputError, match=r"keeps samples of an ImageDataset, .* got a Other; derive it from one"):
+        train(tiny_recipe.overridden(own), other, checkpoint_path=tmp_path / "c.pt", on_batch=pytest.fail)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from pumice.fixedpoint.formats import STATE_LIMIT
+from pumice.fixedpoint.formats import STATE_LIMIT, WORD_LIMIT
 from pumice.ir import Accumulator, Cuba, Graph, Synapse
 
 INT16_LIMIT = (1 << 15) - 1
-INT32_LIMIT = 1 << 31
 
 
 def sends_values(graph: Graph, source: str) -> bool:
@@ -28,7 +27,7 @@ def largest_value(graph: Graph, s: Synapse) -> int:
     if not reads_values(graph, s):
         return 1
     if s.source != graph.input.name:
-        return INT32_LIMIT
+        return WORD_LIMIT
     low, high = graph.input.value_range or (-STATE_LIMIT, STATE_LIMIT)
     return max(abs(low), abs(high))
 

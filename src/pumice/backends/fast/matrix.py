@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pumice.fixedpoint.formats import EXACT_FLOAT32
+from pumice.fixedpoint.formats import EXACT_FLOAT32, EXACT_FLOAT64, WORD_LIMIT
 from pumice.ir import Conv
 
 Array = npt.NDArray[Any]
@@ -37,7 +37,7 @@ def exact_float(largest_sum: int) -> type[np.floating[Any]] | None:
     """
     if largest_sum <= EXACT_FLOAT32:
         return np.float32
-    return np.float64 if largest_sum <= 1 << 53 else None
+    return np.float64 if largest_sum <= EXACT_FLOAT64 else None
 
 
 def _share(arriving: Array) -> float:
@@ -56,8 +56,8 @@ class Matrix:
     def of(cls, weight: Array, largest_sum: int) -> Matrix | None:
         """None if the product would not be exact."""
         kind = exact_float(largest_sum)
-        # Beyond 2^31 the activation wraps, which floats do not.
-        return None if kind is None or largest_sum >= 1 << 31 else cls(weight.astype(kind))
+        # From 2^31 on the activation wraps, which floats do not.
+        return None if kind is None or largest_sum >= WORD_LIMIT else cls(weight.astype(kind))
 
     def pays_off(self, arriving: Array) -> bool:
         """Whether these frames are dense enough."""

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from pumice.backends.fast.kernels.cuba import BLOCK, cuba_steps
 from pumice.backends.fast.kernels.graded import delta_steps, resonator_steps, sigma_steps
-from pumice.fixedpoint.cuba import THRESHOLD_SHIFT, effective_bias
-from pumice.fixedpoint.formats import DECAY_ONE, STATE_LIMIT
+from pumice.fixedpoint.cuba import effective_bias
+from pumice.fixedpoint.formats import DECAY_ONE, STATE_EXP, STATE_LIMIT
 from pumice.ir import Accumulator, Cuba, Delta, Population, Resonator, Sigma, SigmaDelta
 
 Array = npt.NDArray[Any]
@@ -67,7 +67,7 @@ class _LeakyIntegrators(AbstractNeurons[Any]):
         )
         bias = self._flat(effective_bias(p.bias_mant, p.bias_exp), np.int32)
         self._parameters = (_one_block(keep_u) if np.any(keep_u) else None, _one_block(keep_v), _one_block(bias))
-        self._threshold = np.int32(p.vth_mant << THRESHOLD_SHIFT if isinstance(p, Cuba) else STATE_LIMIT)
+        self._threshold = np.int32(p.vth_mant << STATE_EXP if isinstance(p, Cuba) else STATE_LIMIT)
 
     def _advance(self, clears: Array, activation: dict[str, Array], sent: Array, traces: dict[str, Array]) -> None:
         cuba_steps(

@@ -23,7 +23,7 @@ from pumice.backends.lava.processes.stream import Source, StateRecorder, record_
 from pumice.backends.lava.supervise import Stall, supervise
 from pumice.backends.lava.synapses import needs_binary_input
 from pumice.backends.lava.threads import execute_in_threads
-from pumice.errors import BackendError
+from pumice.errors import BackendError, InputError
 from pumice.files.limits import check_memory
 from pumice.ir import Accumulator, Conv, Graph, Population
 from pumice.names import counted
@@ -43,6 +43,9 @@ class LavaBackend(AbstractBackend):
         in_threads: Run Lava's models in threads of one process instead of under Lava's runtime, which starts a
             process for each: the same models with the same messages, faster for many small populations.
 
+    Raises:
+        InputError: `one_process` and `in_threads` are both asked for.
+
     Example:
         ::
 
@@ -54,6 +57,8 @@ class LavaBackend(AbstractBackend):
     def __init__(
         self, stall_timeout_s: float = 120.0, *, one_process: bool = False, in_threads: bool = False
     ) -> None:
+        if one_process and in_threads:
+            raise InputError("LavaBackend: one_process and in_threads are two ways to run a graph; choose one")
         self._stall_timeout_s = stall_timeout_s
         self._one_process = one_process
         self._in_threads = in_threads

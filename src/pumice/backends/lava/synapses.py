@@ -15,12 +15,13 @@ from lava.proc.sparse.process import DelaySparse
 from lava.proc.sparse.process import Sparse as LavaSparse
 from scipy.sparse import csr_matrix
 
+from pumice.backends.fast.bounds import largest_sum, largest_value
 from pumice.backends.lava.kernels import MAX_INT8, masked, regrouped
 from pumice.backends.lava.relays import delayed
 from pumice.backends.lava.unroll import SingleWeights, unroll
-from pumice.backends.lava.weights import largest_sum, largest_value, message_bits, stored
+from pumice.backends.lava.weights import message_bits, stored
 from pumice.errors import BackendError
-from pumice.fixedpoint.formats import STATE_LIMIT
+from pumice.fixedpoint.formats import STATE_LIMIT, WORD_LIMIT
 from pumice.ir import Accumulator, Conv, Dense, Direct, Graph, Synapse, TokenMixing
 
 Port: TypeAlias = OutPort | InPort
@@ -53,7 +54,7 @@ def _direct(graph: Graph, synapse: Direct, source: Port, target: InPort) -> None
 
 def _dense(graph: Graph, synapse: Dense, source: Port, target: InPort) -> None:
     weight = _padded(synapse.weight, synapse, target.shape[0])
-    arguments = stored(weight, synapse.weight_exp, largest_sum(graph, synapse))
+    arguments = stored(weight, synapse.weight_exp, largest_sum(graph, synapse) >> synapse.shift_bits)
     arguments["num_message_bits"] = message_bits(synapse)
     if synapse.max_delay_steps + synapse.balance_steps:
         # int64: Lava refuses delays of any other integer type.
@@ -165,7 +166,7 @@ def _check_geometry(synapse: Conv) -> None:
 
 
 def _check_sum(graph: Graph, synapse: Conv) -> None:
-    if (largest := largest_sum(graph, synapse)) >= 2**31:
+    if (largest := largest_sum(graph, synapse)) >= WORD_LIMIT:
         raise BackendError(
             f"synapse {synapse.source} -> {synapse.target}: the sum of the convolution might reach {largest}; "
             "Lava's is defined below 2^31 only: use smaller inputs or weights"

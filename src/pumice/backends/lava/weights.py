@@ -9,8 +9,8 @@ import numpy.typing as npt
 from lava.utils.weightutils import SignMode
 
 from pumice.fixedpoint import weight_form
-from pumice.fixedpoint.formats import STATE
-from pumice.ir import Graph, Synapse
+from pumice.fixedpoint.formats import WORD_LIMIT
+from pumice.ir import Synapse
 
 GRADED_BITS = 24
 """Message width of a graded spike; Lava's CPU models only look at whether it is 0."""
@@ -32,7 +32,7 @@ def stored(weight: npt.NDArray[np.integer[Any]], weight_exp: int, largest_sum: i
         -1
     """
     form = weight_form(weight, weight_exp)
-    if form is None or (form.weight_exp < 0 and 2 * largest_sum >= 2**31):
+    if form is None or (form.weight_exp < 0 and 2 * largest_sum >= WORD_LIMIT):
         return {
             "weights": weight.astype(np.int32),
             "weight_exp": weight_exp,
@@ -50,18 +50,3 @@ def stored(weight: npt.NDArray[np.integer[Any]], weight_exp: int, largest_sum: i
 def message_bits(synapse: Synapse) -> int:
     """0 for spikes; Lava takes any other number as "multiply by the value"."""
     return GRADED_BITS if synapse.graded else 0
-
-
-def largest_value(graph: Graph, synapse: Synapse) -> int:
-    """Bound on the magnitude of what a synapse multiplies with: 24 bits for an input that promises nothing."""
-    if not synapse.graded:
-        return 1
-    if synapse.source != graph.input.name:
-        return 2**31 if graph.population(synapse.source).sends_values else 1
-    low, high = graph.input.value_range or STATE
-    return max(abs(low), abs(high))
-
-
-def largest_sum(graph: Graph, synapse: Synapse) -> int:
-    """Bound on the magnitude of what a synapse adds in one step, before the shift."""
-    return synapse.largest_sum(*graph.ends_of(synapse)) * largest_value(graph, synapse)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.errors import BackendError
+from pumice.fixedpoint.formats import STATE_EXP
 from pumice.ir import Conv, Direct, Graph, OneToOne, Population, Reset, Synapse
 from pumice.ir.relays import relay
 
@@ -71,7 +72,7 @@ def _is_at_rest(p: Population) -> bool:
         return False
     vth = getattr(p, "vth_mant", None)
     bias = np.asarray(getattr(p, "bias_mant", 0), np.int64) << int(getattr(p, "bias_exp", 0))
-    return vth is None or bool(np.all(bias <= int(vth) << 6))
+    return vth is None or bool(np.all(bias <= int(vth) << STATE_EXP))
 
 
 def _later(graph: Graph) -> Graph:

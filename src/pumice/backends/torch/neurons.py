@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from pumice.fixedpoint.cuba import ACTIVATION_SHIFT, DECAY_BITS, THRESHOLD_SHIFT, effective_bias
-from pumice.fixedpoint.formats import DECAY_ONE, NEVER_FIRES_VTH_MANT, STATE_LIMIT
+from pumice.fixedpoint.cuba import effective_bias
+from pumice.fixedpoint.formats import DECAY_BITS, DECAY_ONE, NEVER_FIRES_VTH_MANT, STATE_EXP, STATE_LIMIT
 from pumice.ir import Accumulator, Cuba, Population
 
 States = dict[str, torch.Tensor]
@@ -55,7 +55,7 @@ class Leaky(Neurons):
     def __init__(self, population: Cuba | Accumulator, batch: int, device: torch.device) -> None:
         super().__init__(population, batch, device)
         vth_mant = getattr(population, "vth_mant", NEVER_FIRES_VTH_MANT)
-        self._threshold = vth_mant << THRESHOLD_SHIFT
+        self._threshold = vth_mant << STATE_EXP
         self._keep_u, self._keep_v = (
             self._on_device(DECAY_ONE - np.asarray(decay, np.int64))
             for decay in (population.i_decay_q12, population.v_decay_q12)
@@ -66,7 +66,7 @@ class Leaky(Neurons):
         return torch.as_tensor(np.asarray(values, np.int64)).to(self._device)
 
     def _step(self, activation: States) -> torch.Tensor:
-        injected = _to_int32(activation["real"].long() << ACTIVATION_SHIFT)
+        injected = _to_int32(activation["real"].long() << STATE_EXP)
         u = _to_int32(_decayed(self.states["u"], self._keep_u) + injected)
         u = torch.where(u > STATE_LIMIT, u - 2 * STATE_LIMIT, u)
         u = torch.where(u <= -STATE_LIMIT, u + 2 * STATE_LIMIT, u)

@@ -15,7 +15,7 @@ import torch
 
 from pumice.backends.fast.bounds import largest_sum, reads_values
 from pumice.backends.torch.convolution import convolve_by_product
-from pumice.fixedpoint.formats import STATE_LIMIT
+from pumice.fixedpoint.formats import EXACT_FLOAT32, EXACT_FLOAT64, STATE_LIMIT
 from pumice.ir import Conv, ConvTranspose, Dense, Direct, Graph, OneToOne, Sparse, Synapse, TokenMixing
 from pumice.ir.layout import flatten_whc
 
@@ -25,10 +25,8 @@ Linear: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Prepared: TypeAlias = tuple[Array, Linear]
 """Weights of a synapse, and what is done with them."""
 
-FLOAT32_EXACT = 2 ** (np.finfo(np.float32).nmant + 1)
 LONGEST_PRODUCT = 1 << 16
 """Frames that are multiplied at a time."""
-FLOAT64_EXACT = 2 ** (np.finfo(np.float64).nmant + 1)
 LOW_BITS = 16
 MEBIBYTE = 1 << 20
 WINDOWS_BYTES = {"cpu": 16 * MEBIBYTE, "cuda": 256 * MEBIBYTE}
@@ -57,8 +55,8 @@ class Arrival:
         self.source, self.receiving = source, receiving
         self.channels = synapse.target_channels or (0, receiving[-1])
         bound = largest_sum(graph, synapse) >> synapse.shift_bits
-        self._is_split = bound >= FLOAT64_EXACT
-        dtype = torch.float32 if bound < FLOAT32_EXACT else torch.float64
+        self._is_split = bound >= EXACT_FLOAT64
+        dtype = torch.float32 if bound < EXACT_FLOAT32 else torch.float64
         self._weight = torch.as_tensor(np.asarray(weight, np.float64)).to(device, dtype)
         self._wraps = isinstance(synapse, Conv) and bound >= STATE_LIMIT
         per_frame = 8 * weight.size * int(np.prod(receiving[:-1])) // max(1, receiving[-1])
@@ -103,7 +101,7 @@ def arrivals(graph: Graph, synapse: Synapse, device: torch.device) -> Iterator[A
     """A synapse's arrivals, one for each of its delays."""
     delays = np.unique(getattr(synapse, "delay_steps", 0))
     own_arithmetic = type(synapse) not in _KINDS and type(synapse).accumulate is not Synapse.accumulate
-    if own_arithmetic or synapse.largest_sum(*graph.ends_of(synapse)) << LOW_BITS >= FLOAT64_EXACT:
+    if own_arithmetic or synapse.largest_sum(*graph.ends_of(synapse)) << LOW_BITS >= EXACT_FLOAT64:
         for delay in delays:
             yield ByDefinition(graph, synapse, int(delay), device)
         return

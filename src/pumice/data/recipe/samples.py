@@ -66,7 +66,12 @@ def build_encoder(recipe: DataRecipe, dataset: Dataset) -> AbstractEncoder:
         return make_encoder(data.encoding, data.steps, dataset.value_range)
     if isinstance(dataset, SequenceDataset):
         return _sequence_encoder(recipe, dataset)
-    if not isinstance(dataset, EventDataset) or data.encoding not in EVENT_ENCODINGS:
+    if not isinstance(dataset, EventDataset):
+        raise InputError(
+            f"data.encoding={data.encoding}: {dataset.name} is a {type(dataset).__name__}, and holds neither images "
+            'nor sequences nor events; name an encoder of your own, data.encoding = "package.module:Class"'
+        )
+    if data.encoding not in EVENT_ENCODINGS:
         raise InputError(
             f"data.encoding={data.encoding} is not for events, which {dataset.name} holds; "
             f"use one of: {', '.join(EVENT_ENCODINGS)}"

@@ -12,7 +12,14 @@ import torch
 import torch.nn.functional as F
 
 from pumice.errors import InputError, PumiceWarning
-from pumice.fixedpoint.formats import BIAS_MANT, DECAY_ONE, MIXED_WEIGHT, NEVER_FIRES_VTH_MANT, STATE_LIMIT
+from pumice.fixedpoint.formats import (
+    BIAS_MANT,
+    DECAY_ONE,
+    MIXED_WEIGHT,
+    NEVER_FIRES_VTH_MANT,
+    STATE_EXP,
+    SUM_LIMIT,
+)
 from pumice.names import counted
 from pumice.nn.blocks.current import Current, Term, check_current, sum_of_offsets
 from pumice.nn.checks import check_sizes
@@ -21,8 +28,6 @@ from pumice.nn.exact import exactly_if_deployed
 from pumice.nn.neurons.integer import ChipIntegrate, clip24, wrap24, wrap_int32
 from pumice.nn.rounding import round_even, round_integer, straight_through
 
-FRACTION_BITS = 6
-"""The chip's states hold 2^6 times the sum of weights."""
 MARGIN = 4
 """How much larger than the example's a sum may become."""
 ROUNDING_WARNING = 0.2
@@ -103,7 +108,7 @@ class LinearReadout(torch.nn.Module):
     @property
     def unit(self) -> float:
         """What one of the accumulators' integers is worth."""
-        return 1 / (self.integer_scale * (1 << FRACTION_BITS))
+        return 1 / (self.integer_scale * (1 << STATE_EXP))
 
     def fitting_scale(self, terms: tuple[Term, ...]) -> float:
         """The largest power of two at which the chip's formats hold this read-out.
@@ -123,7 +128,7 @@ class LinearReadout(torch.nn.Module):
             limits = {
                 _WEIGHTS: (MIXED_WEIGHT.high, max(float(weight.abs().max()) for weight in weights)),
                 _BIAS: (BIAS_MANT.high, float(self.real_bias(terms).abs().max())),
-                _SUMS: (STATE_LIMIT >> FRACTION_BITS, MARGIN * largest),
+                _SUMS: (SUM_LIMIT, MARGIN * largest),
             }
             fitting = {reason: limit / found for reason, (limit, found) in limits.items() if found > 0}
             reason = min(fitting, key=fitting.__getitem__, default=_WEIGHTS)
@@ -168,7 +173,7 @@ class LinearReadout(torch.nn.Module):
 
     def _integrated(self, sums: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         """The accumulators' voltage over 2^6, shape (batch, time, n), as the chip leaks, wraps and clips."""
-        scale = 1 << FRACTION_BITS
+        scale = 1 << STATE_EXP
         current = straight_through(wrap24(wrap_int32(sums.detach() * scale)) / scale, sums)
         decay = torch.full_like(sums[:, 0], float(self.voltage_decay_q12))
         rest = torch.zeros_like(sums[:, 0])
@@ -249,8 +254,8 @@ def _warn_of_rounding(rounded: torch.Tensor, sums: torch.Tensor, reason: str) ->
 def _accumulated(sums: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """The accumulators' voltage over 2^6, which wraps and clips as the chip's, with the gradient of sums + bias."""
     whole = sums + bias
-    exact = clip24(wrap24(wrap_int32(sums.detach() * (1 << FRACTION_BITS))) + bias.detach() * (1 << FRACTION_BITS))
-    return straight_through(exact / (1 << FRACTION_BITS), whole)
+    exact = clip24(wrap24(wrap_int32(sums.detach() * (1 << STATE_EXP))) + bias.detach() * (1 << STATE_EXP))
+    return straight_through(exact / (1 << STATE_EXP), whole)
 
 
 def _mean_of_tokens(rows: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

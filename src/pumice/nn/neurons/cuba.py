@@ -11,7 +11,7 @@ from lava.lib.dl.slayer.neuron import cuba as slayer_cuba
 from lava.lib.dl.slayer.utils.quantize import quantize
 
 from pumice.errors import InputError
-from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT
+from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT, STATE_EXP
 from pumice.nn.checks import check_deployed_alike, check_samples
 from pumice.nn.layout import neuron_vector, slayer_order, time_major
 from pumice.nn.neurons import carried_state, normed, slayer_loops, slayer_state
@@ -165,8 +165,8 @@ class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
 
     def quantize_8bit(self, weight: torch.Tensor, descale: bool = False) -> torch.Tensor:
         """SLAYER's weight on the chip's grid: even multiples of 1 / w_scale, of 8 bits; times w_scale if descaled."""
-        quantised: torch.Tensor = OnGrid.apply(weight, 2 / self.w_scale)
-        return quantised * self.w_scale if descale else quantised
+        quantized: torch.Tensor = OnGrid.apply(weight, 2 / self.w_scale)
+        return quantized * self.w_scale if descale else quantized
 
     @property
     def surrogate(self) -> Surrogate:
@@ -232,20 +232,20 @@ class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
             current = slayer_order(
                 Integrate.apply(x.view(steps, -1), decays[0], states[0], self.s_scale).view(x.shape)
             )
-            normed = self.normed(current)
-            x = time_major(normed)
+            current = self.normed(current)
+            x = time_major(current)
             decays[0] = states[0] = None  # x is the current now
         wanted = wants_current and self.norm is None
         u, v, s = Cuba.apply(x.view(steps, -1), *decays, *states, self.firing(), wanted)
         voltage, spikes = slayer_order(v.view(x.shape)), slayer_order(s.view(x.shape))
         if self.norm is not None:
-            return normed, voltage, spikes
+            return current, voltage, spikes
         return slayer_order(u.view(x.shape)) if wants_current else u, voltage, spikes
 
     def normed(self, current: torch.Tensor) -> torch.Tensor:
         """SLAYER's norms take views, for which its order in memory is needed."""
-        normed: torch.Tensor = self.norm(current if isinstance(self.norm, TDBN) else current.contiguous())
-        return normed
+        found: torch.Tensor = self.norm(current if isinstance(self.norm, TDBN) else current.contiguous())
+        return found
 
     def _slayers(self, input: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Current and voltage by SLAYER's loops, in any dtype."""
@@ -311,7 +311,7 @@ class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
         spikes, *states = ChipCuba.apply(x.view(len(x), -1), *numbers, *states, *constants)
         if self.persistent_state:
             with torch.inference_mode(False), torch.no_grad():
-                u, v = (state.view(x.shape[1:]).movedim(-1, 1) / 64 for state in states)
+                u, v = (state.view(x.shape[1:]).movedim(-1, 1) / (1 << STATE_EXP) for state in states)
                 self.current_state, self.voltage_state = u, v.to(torch.float32)
         return slayer_order(spikes.view(x.shape))
 
@@ -342,7 +342,7 @@ class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
         state: torch.Tensor = getattr(self, name)
         if not self.persistent_state or state.shape != z.shape[:-1]:
             state = torch.zeros(z.shape[:-1], device=z.device)
-        return state.to(torch.float64) * 64
+        return state.to(torch.float64) * (1 << STATE_EXP)
 
 
 def _plain(decay_q12: torch.Tensor) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from pumice.fixedpoint.formats import DECAY_ONE, STATE_LIMIT
+from pumice.fixedpoint.formats import DECAY_ONE, STATE_EXP, STATE_LIMIT
 from pumice.nn.kernels import operators
 from pumice.nn.neurons.integrate import through_spike
 from pumice.nn.surrogate import Surrogate
@@ -33,14 +33,15 @@ class ChipIntegrate(torch.autograd.Function):
     ) -> torch.Tensor:
         """As the class says."""
         keep = 1 - decay_q12 / DECAY_ONE
-        injected = x * 64
+        unit = 1 << STATE_EXP
+        injected = x * unit
         output = torch.empty_like(x)
         for t in range(x.shape[-1]):
             state = wrap_int32(torch.trunc(state * keep) + injected[..., t])
             state = clip24(state) if vth_mant else wrap24(state)
-            output[..., t] = state / 64
+            output[..., t] = state / unit
             if vth_mant:
-                state = torch.where(state > vth_mant * 64, 0.0, state)
+                state = torch.where(state > vth_mant * unit, 0.0, state)
         ctx.save_for_backward(keep)
         return output
 

@@ -31,14 +31,14 @@ class OnGrid(torch.autograd.Function):
         """Quantised weights."""
         weight = weight.detach()
         if weight.device.type == "cpu" and weight.dtype == torch.float32 and weight.is_contiguous():
-            quantised, passes = torch.empty_like(weight), torch.empty_like(weight)
-            operators.quantise(weight, step, _EDGE, quantised, passes)
+            quantized, passes = torch.empty_like(weight), torch.empty_like(weight)
+            operators.quantise(weight, step, _EDGE, quantized, passes)
         else:
             rounded = (weight / step).round_()
             passes = (rounded == rounded.clamp(-128 + _EDGE, 127 - _EDGE)).to(weight.dtype)
-            quantised = rounded.clamp_(-128, 127).mul_(step).sub_(weight - weight)  # no finite weight for infinity
+            quantized = rounded.clamp_(-128, 127).mul_(step).sub_(weight - weight)  # no finite weight for infinity
         ctx.save_for_backward(passes)
-        return quantised
+        return quantized
 
     @staticmethod
     @torch.autograd.function.once_differentiable

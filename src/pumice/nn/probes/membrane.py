@@ -47,6 +47,9 @@ class FreeMembrane:
 def watch_membrane(model: torch.nn.Module) -> Iterator[FreeMembrane]:
     """Read the membrane of the model's last block with neurons until the context ends.
 
+    Raises:
+        InputError: The model has no block with neurons.
+
     Example:
         >>> from pumice import nn
         >>> block = nn.Dense({"threshold": 2.0, "current_decay": 1.0, "voltage_decay": 0.0}, 1, 1)
@@ -66,13 +69,13 @@ def watch_membrane(model: torch.nn.Module) -> Iterator[FreeMembrane]:
         if not is_recomputing():
             membrane._received, membrane._normalized = args[0], None
 
-    def normalised(_module: Any, _args: Any, output: torch.Tensor) -> None:
+    def normalized(_module: Any, _args: Any, output: torch.Tensor) -> None:
         if not is_recomputing():
             membrane._normalized = output
 
     handles = [neuron.register_forward_pre_hook(received)]
     if neuron.norm is not None:
-        handles.append(neuron.norm.register_forward_hook(normalised))
+        handles.append(neuron.norm.register_forward_hook(normalized))
     try:
         yield membrane
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pumice.errors import InputError
+from pumice import names
 from pumice.nn.surrogate.arctan import Arctan
 from pumice.nn.surrogate.base import Surrogate
 from pumice.nn.surrogate.dspike import Dspike
@@ -40,14 +40,11 @@ def find_surrogate(name: str | Surrogate) -> Surrogate:
     """The surrogate itself, or the one of this name with its usual parameters.
 
     Raises:
-        InputError: There is none of this name.
+        InputError: It is neither.
 
     Example:
         >>> find_surrogate("triangle")
         Triangle(width=1.0)
     """
-    if isinstance(name, Surrogate):
-        return name
-    if name not in SURROGATES:
-        raise InputError(f"no surrogate is called {name!r}; there are {', '.join(sorted(SURROGATES))}")
-    return SURROGATES[name]()
+    found: Surrogate = names.given_or_named(name, Surrogate, SURROGATES, "surrogate")
+    return found

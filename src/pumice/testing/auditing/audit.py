@@ -17,16 +17,14 @@ from pumice.testing.auditing.case import Case
 from pumice.testing.auditing.draw import draw_case
 from pumice.testing.auditing.report import AuditReport, Failure
 from pumice.testing.auditing.script import write_script
-from pumice.testing.auditing.shrink import shrink
+from pumice.testing.auditing.shrink import TRIES, shrink
 from pumice.testing.auditing.trial import FAILED, Outcome, run_case
 from pumice.testing.auditing.worker import Worker
 
 Run = Callable[[Case], Outcome]
 
-TRIES = 400
-"""Cases that may be run to make one smaller."""
 TRIES_OF_HANGS = 12
-"""The same where each takes the whole limit."""
+"""Of `shrink`, where each takes the whole limit."""
 
 
 def audit(

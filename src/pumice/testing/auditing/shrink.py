@@ -7,15 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from pumice.testing.auditing.case import Case, Part, Step
+from pumice.testing.auditing.pen import LIF
 
 Fails = Callable[[Case], bool]
 LEAST = {"out": 1, "time": 1, "batch": 1, "samples": 1, "steps": 1, "batches": 1, "scale": 1, "by": 1.0}
 """Smallest values of options that are numbers."""
-USUAL: dict[str, Any] = {"threshold": 0.5, "current_decay": 1.0, "voltage_decay": 0.25}
-"""Values of parameters that cannot be left out."""
+TRIES = 400
+"""Cases that may be run to make one smaller."""
 
 
-def shrink(case: Case, fails: Fails, tries: int = 400) -> Case:
+def shrink(case: Case, fails: Fails, tries: int = TRIES) -> Case:
     """Leave out parts, steps and options, and make numbers smaller, as long as the case still fails.
 
     Args:
@@ -130,9 +131,9 @@ def _changed(case: Case, index: int, part: Part) -> Case:
 def _less(options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """With one option less, or a smaller one."""
     for name, value in options.items():
-        if name in USUAL:
-            if value != USUAL[name]:
-                yield {**options, name: USUAL[name]}
+        if name in LIF:  # no neuron can do without it
+            if value != LIF[name]:
+                yield {**options, name: LIF[name]}
             continue
         yield {key: other for key, other in options.items() if key != name}
         if isinstance(value, Mapping):

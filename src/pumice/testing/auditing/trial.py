@@ -75,7 +75,7 @@ def _outcome(case: Case) -> Outcome:
 
 
 def _judged(error: Exception) -> Outcome:
-    message = normalised(str(error))
+    message = normalized(str(error))
     if isinstance(error, CheckFailedError):
         return Outcome(FAILED, f"difference: {message.partition(':')[0]}", str(error))
     if isinstance(error, LoweringError | BackendError) and not _HIDDEN.search(str(error)):
@@ -87,11 +87,11 @@ def _judged(error: Exception) -> Outcome:
     return Outcome(FAILED, f"{type(error).__name__} in {_place()}: {message}", traceback.format_exc())
 
 
-def normalised(message: str) -> str:
+def normalized(message: str) -> str:
     """A message without names and numbers.
 
     Example:
-        >>> normalised("block 'dense0': its inputs can add up to 17.5; float32 is exact below 1e6")
+        >>> normalized("block 'dense0': its inputs can add up to 17.5; float32 is exact below 1e6")
         'block …: its inputs can add up to n; float… is exact below n'
     """
     line = message.strip().split("\n")[0]

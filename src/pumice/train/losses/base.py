@@ -126,13 +126,13 @@ class WeightedLoss(AbstractLoss):
             weighted mean over the samples, as in `torch.nn.CrossEntropyLoss`.
 
     Raises:
-        InputError: A weight is not > 0.
+        InputError: A weight is not > 0, or not finite.
     """
 
     def __init__(self, class_weights: Sequence[float] | None = None) -> None:
         super().__init__()
-        if class_weights is not None and not all(weight > 0 for weight in class_weights):
-            raise InputError(f"class_weights must be > 0, got {list(class_weights)}")
+        if class_weights is not None and not all(0 < weight < math.inf for weight in class_weights):
+            raise InputError(f"class_weights must be > 0, and finite, got {list(class_weights)}")
         self.class_weights = None if class_weights is None else [float(weight) for weight in class_weights]
         self._weights = torch.empty(0)  # the same, where and as they were needed last
 

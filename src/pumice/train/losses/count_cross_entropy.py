@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -25,6 +26,9 @@ class SpikeCountCrossEntropyLoss(WeightedLoss):
         class_weights: How much each class counts; all alike if not given.
         label_smoothing: Share of the answer that is spread over all classes, >= 0 and < 1.
 
+    Raises:
+        InputError: A value does not fit.
+
     Example:
         >>> spikes = torch.tensor([[[1.0, 1.0], [1.0, 1.0]]])  # a tie between two classes
         >>> round(SpikeCountCrossEntropyLoss()(spikes, torch.tensor([0])).item(), 4)
@@ -35,8 +39,8 @@ class SpikeCountCrossEntropyLoss(WeightedLoss):
         self, beta: float = 1.0, class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0
     ) -> None:
         super().__init__(class_weights)
-        if beta <= 0:
-            raise InputError(f"beta must be > 0, got {beta}")
+        if not 0 < beta < math.inf:
+            raise InputError(f"beta must be > 0, and finite, got {beta}")
         if not 0 <= label_smoothing < 1:
             raise InputError(f"label_smoothing must be >= 0 and < 1, got {label_smoothing}")
         self.beta = beta

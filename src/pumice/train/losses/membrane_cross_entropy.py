@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -39,8 +40,8 @@ class MembraneCrossEntropyLoss(WeightedLoss):
 
     def __init__(self, beta: float = 1.0, pool: str = "mean", class_weights: Sequence[float] | None = None) -> None:
         super().__init__(class_weights)
-        if beta <= 0:
-            raise InputError(f"beta must be > 0, got {beta}")
+        if not 0 < beta < math.inf:
+            raise InputError(f"beta must be > 0, and finite, got {beta}")
         if pool not in {"mean", "max", "last"}:
             raise InputError(f'pool must be "mean", "max" or "last", got {pool!r}')
         self.beta = beta

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch.nn import functional
 
@@ -21,14 +23,14 @@ def alpha_kernel(tau: float, steps: int, like: torch.Tensor) -> torch.Tensor:
         like: Gives type and device.
 
     Raises:
-        InputError: tau is not positive.
+        InputError: tau is not positive, or not finite.
 
     Example:
         >>> [round(x, 6) for x in alpha_kernel(2.0, 6, torch.zeros(1, dtype=torch.float64)).tolist()]
         [0.0, 0.824361, 1.0, 0.909796, 0.735759, 0.557825]
     """
-    if not tau > 0:
-        raise InputError(f"tau must be > 0 steps, got {tau}")
+    if not 0 < tau < math.inf:
+        raise InputError(f"tau must be > 0 steps, and finite, got {tau}")
     t = torch.arange(steps, dtype=like.dtype, device=like.device) / tau
     return t * torch.exp(1 - t)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -61,6 +62,8 @@ class SpikeCountLoss(AbstractLoss):
     ) -> None:
         super().__init__()
         check_counts(true_count, false_count)
+        if not 0 < tau < math.inf:
+            raise InputError(f"tau must be > 0 steps, and finite, got {tau}")
         if start < 0 or (stop is not None and stop <= start):
             raise InputError(f"the window must satisfy 0 <= start < stop, got {start} and {stop}")
         self.true_count, self.false_count = true_count, false_count

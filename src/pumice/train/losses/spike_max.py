@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -50,8 +51,8 @@ class SpikeMaxLoss(WeightedLoss):
         super().__init__(class_weights)
         if mode not in {"probability", "softmax"}:
             raise InputError(f'mode must be "probability" or "softmax", got {mode!r}')
-        if not epsilon > 0 or (window is not None and window < 1):
-            raise InputError(f"epsilon must be > 0 and window >= 1, got {epsilon} and {window}")
+        if not 0 < epsilon < math.inf or (window is not None and window < 1):
+            raise InputError(f"epsilon must be > 0, and finite, and window >= 1, got {epsilon} and {window}")
         self.window = window
         self.mode = mode
         self.epsilon = epsilon

@@ -25,6 +25,9 @@ class SpikeRateLoss(WeightedLoss):
         false_rate: Target of the others.
         class_weights: How much the samples of each class count; all alike if not given.
 
+    Raises:
+        InputError: A value does not fit.
+
     Example:
         >>> spikes = torch.tensor([[[1.0, 1.0], [0.0, 1.0]]])  # one sample, two classes, two steps
         >>> SpikeRateLoss(true_rate=1.0, false_rate=0.0)(spikes, torch.tensor([0])).item()

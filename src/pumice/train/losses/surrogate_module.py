@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -55,11 +56,12 @@ class SurrogateModuleLoss(AbstractLoss):
         super().__init__()
         last_weight = weight if last_weight is None else last_weight
         weights_fit = 0 <= weight <= 1 and 0 <= last_weight <= 1
-        if not weights_fit or surrogate_weight < 0 or temperature <= 0 or not 0 <= label_smoothing < 1:
+        weights_fit = weights_fit and 0 <= surrogate_weight < math.inf and 0 < temperature < math.inf
+        if not weights_fit or not 0 <= label_smoothing < 1:
             raise InputError(
-                "weight and last_weight must lie in 0..1, surrogate_weight be >= 0, temperature > 0 and "
-                f"label_smoothing in 0..1 (below 1), got {weight}, {last_weight}, {surrogate_weight}, {temperature} "
-                f"and {label_smoothing}"
+                "weight and last_weight must lie in 0..1, surrogate_weight be >= 0, temperature > 0, both finite, "
+                f"and label_smoothing in 0..1 (below 1), got {weight}, {last_weight}, {surrogate_weight}, "
+                f"{temperature} and {label_smoothing}"
             )
         self.weight = weight
         self.last_weight = last_weight

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -38,8 +39,8 @@ class VanRossumLoss(AbstractLoss):
 
     def __init__(self, times: Sequence[int] = (), tau: float = 5.0, kernel: str = "alpha") -> None:
         super().__init__()
-        if not tau > 0 or any(time < 0 for time in times):
-            raise InputError(f"tau must be > 0 and times >= 0, got {tau} and {list(times)}")
+        if not 0 < tau < math.inf or any(time < 0 for time in times):
+            raise InputError(f"tau must be > 0, and finite, and times >= 0, got {tau} and {list(times)}")
         if kernel not in {"alpha", "exponential"}:
             raise InputError(f'kernel must be "alpha" or "exponential", got {kernel!r}')
         self.times = list(times)

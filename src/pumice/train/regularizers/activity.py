@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -31,9 +32,10 @@ class Activity:
     """
 
     def __init__(self, weight: float = 1.0, max_rate: float = 0.1, min_rate: float = 0.0) -> None:
-        if weight < 0 or not 0 <= min_rate <= max_rate:
+        if not 0 <= weight < math.inf or not 0 <= min_rate <= max_rate:
             raise InputError(
-                f"activity: weight must be >= 0 and 0 <= min_rate <= max_rate, got {weight}, {min_rate}, {max_rate}"
+                "activity: weight must be >= 0, and finite, and 0 <= min_rate <= max_rate, "
+                f"got {weight}, {min_rate}, {max_rate}"
             )
         self.weight, self.max_rate, self.min_rate = weight, max_rate, min_rate
 

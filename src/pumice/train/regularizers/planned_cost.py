@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -141,8 +142,10 @@ class PlannedCost:
         of: Cost = "time",
         sharpness: float = 8.0,
     ) -> None:
-        if weight < 0 or not sharpness >= 1:
-            raise InputError(f"planned_cost: weight must be >= 0 and sharpness >= 1, got {weight} and {sharpness}")
+        if not 0 <= weight < math.inf or not 1 <= sharpness < math.inf:
+            raise InputError(
+                f"planned_cost: weight must be >= 0 and sharpness >= 1, both finite, got {weight} and {sharpness}"
+            )
         if of not in get_args(Cost):
             raise InputError(f"planned_cost: of must be one of {', '.join(get_args(Cost))}, got {of!r}")
         self.weight, self.of, self.sharpness = weight, of, sharpness

@@ -14,12 +14,12 @@ from pumice.train.regularizers.fan_out import fan_out
 from pumice.train.regularizers.planned_cost import PlannedCost
 from pumice.train.regularizers.synaptic_events import SynapticEvents
 
-Regulariser = Callable[[Mapping[str, torch.Tensor]], torch.Tensor]
+Regularizer = Callable[[Mapping[str, torch.Tensor]], torch.Tensor]
 
 
 def make_regularizers(
     chosen: Mapping[str, Mapping[str, Any]], model: torch.nn.Module, example_input: torch.Tensor
-) -> list[Regulariser]:
+) -> list[Regularizer]:
     """The regularizers that a recipe chooses.
 
     Args:
@@ -35,7 +35,7 @@ def make_regularizers(
         1
     """
     return [
-        names.make(name, _REGULARISERS, "regulariser", arguments, model=model, example_input=example_input)
+        names.make(name, _REGULARIZERS, "regulariser", arguments, model=model, example_input=example_input)
         for name, arguments in chosen.items()
     ]
 
@@ -44,10 +44,10 @@ def _synaptic_events(model: torch.nn.Module, example_input: torch.Tensor, weight
     return SynapticEvents(fan_out(model, example_input), weight)
 
 
-_REGULARISERS: dict[str, Callable[..., Regulariser]] = {
+_REGULARIZERS: dict[str, Callable[..., Regularizer]] = {
     "activity": Activity,
     "exponential_weights": ExponentialWeights,
     "planned_cost": PlannedCost,
     "synaptic_events": _synaptic_events,
 }
-REGULARISER_NAMES = tuple(_REGULARISERS)
+REGULARIZER_NAMES = tuple(_REGULARIZERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -23,7 +24,7 @@ class SynapticEvents:
         weight: w, >= 0.
 
     Raises:
-        InputError: The weight is negative.
+        InputError: The weight is negative, or not finite.
 
     Example:
         >>> cost = SynapticEvents({"a": torch.tensor([9.0]), "b": torch.tensor([1.0])}, weight=1.0)
@@ -32,8 +33,8 @@ class SynapticEvents:
     """
 
     def __init__(self, fan_out: Mapping[str, torch.Tensor], weight: float = 1.0) -> None:
-        if weight < 0:
-            raise InputError(f"synaptic_events: weight must be >= 0, got {weight}")
+        if not 0 <= weight < math.inf:
+            raise InputError(f"synaptic_events: weight must be >= 0, and finite, got {weight}")
         self.weight = weight
         self._fan_out = {name: counts for name, counts in fan_out.items() if name != "input"}
         self._most = {name: float(counts.sum()) for name, counts in self._fan_out.items()}

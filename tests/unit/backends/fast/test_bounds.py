@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pumice.backends.fast.bounds import activation_types, largest_sum
+from pumice.backends.fast.bounds import activation_types, largest_sum, largest_value
 from pumice.backends.fast.matrix import Matrix, exact_float
-from pumice.ir import Accumulator, Cuba, Dense, Graph, Input, Sigma
+from pumice.ir import Accumulator, Conv, Cuba, Dense, Graph, Input, Sigma
 
 
 def test_largest_sum():
@@ -15,6 +15,18 @@ def test_largest_sum():
         graph = Graph(Input("input", (2,), value_range), (Cuba("a", (2,), vth_mant=1),), (dense,), outputs=("a",))
         assert largest_sum(graph, dense) == expected
     assert largest_sum(graph, replace(dense, graded=False)) == 14
+
+
+def test_largest_value():
+    conv = Conv("input", "b", graded=True, weight=np.full((1, 2, 1, 1), -3))
+    populations = (Sigma("a", (2, 2, 1)), Cuba("b", (1, 2, 1), 5))
+    graph = Graph(Input("input", (2, 2, 1)), populations, (conv,), ("b",))
+    assert largest_value(graph, conv) == 2**23
+    assert largest_value(graph, replace(conv, graded=False)) == 1
+    assert largest_value(graph, replace(conv, source="a")) == 2**31
+    assert largest_value(graph, replace(conv, source="b")) == 1
+    ranged = graph.replace(input=Input("input", (2, 2, 1), (-9, 4)))
+    assert largest_value(ranged, conv) == 9
 
 
 def test_floats_hold_what_they_promise():

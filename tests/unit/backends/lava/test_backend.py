@@ -20,7 +20,7 @@ from pumice.backends import get_backend
 from pumice.backends.lava import LavaBackend, execute
 from pumice.backends.lava.processes import stream
 from pumice.backends.verify import first_difference
-from pumice.errors import BackendError
+from pumice.errors import BackendError, InputError
 from pumice.ir import Conv, Cuba, Dense, Direct, Graph, Input
 from pumice.ir.builder import chain
 
@@ -52,6 +52,11 @@ def nothing_stays_behind():
     before = children()
     yield
     assert children() <= before
+
+
+def test_one_process_or_threads():
+    with pytest.raises(InputError, match="two ways to run a graph; choose one"):
+        LavaBackend(one_process=True, in_threads=True)
 
 
 def test_run_equals_reference_and_records_every_population():

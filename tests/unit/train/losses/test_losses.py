@@ -1,3 +1,6 @@
+import inspect
+import math
+
 import pytest
 import torch
 from lava.lib.dl.slayer import loss as slayer
@@ -5,6 +8,7 @@ from lava.lib.dl.slayer import loss as slayer
 from pumice.errors import InputError
 from pumice.train import SpikeCountCrossEntropyLoss, SpikeRateLoss
 from pumice.train.losses import make_loss
+from pumice.train.losses.registry import LOSSES
 
 
 def spikes_and_labels(seed=0):
@@ -51,6 +55,26 @@ def test_more_spikes_of_the_right_class_are_better(name):
     make_loss(name)(spikes, labels).backward()
     right = spikes.grad[torch.arange(6), labels]
     assert (right < 0).all()
+
+
+REALS = [
+    (name, parameter.name)
+    for name, kind in LOSSES.items()
+    for parameter in inspect.signature(kind).parameters.values()
+    if isinstance(parameter.default, float)
+]
+
+
+@pytest.mark.parametrize(("name", "argument"), REALS)
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_no_argument_is_nan_or_infinite(name, argument, value):
+    with pytest.raises(InputError, match=r"finite|must lie in 0\.\.1|must satisfy|must be >= 0 and < 1"):
+        make_loss(name, **{argument: value})
+
+
+def test_no_class_counts_without_end():
+    with pytest.raises(InputError, match="class_weights must be > 0, and finite"):
+        make_loss("spike_rate", class_weights=[1.0, math.inf])
 
 
 def test_bad_losses():

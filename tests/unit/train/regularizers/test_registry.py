@@ -174,5 +174,7 @@ def test_bad_choices():
         make_regularizers({"activity": {"rate": 1}}, model, x)
     with pytest.raises(InputError, match="min_rate <= max_rate"):
         make_regularizers({"activity": {"min_rate": 1}}, model, x)
-    with pytest.raises(InputError, match="weight must be >= 0"):
-        make_regularizers({"synaptic_events": {"weight": -1}}, model, x)
+    for name in ("activity", "planned_cost", "synaptic_events"):
+        for weight in (-1, float("nan"), float("inf")):
+            with pytest.raises(InputError, match=r"weight must be >= 0.* finite, .*got"):
+                make_regularizers({name: {"weight": weight}}, model, x)

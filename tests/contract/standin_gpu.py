@@ -139,14 +139,14 @@ class _Functions(TorchFunctionMode):
         args, kwargs = tree_map(_without_gpu, (args, kwargs))
         if func is TENSOR.to and to_gpu is not None:
             args = (memory.moved(args[0], to_gpu), *args[1:])
-        before = self.operations.makes_on_gpu
-        self.operations.makes_on_gpu = (
-            any(x in memory for x in tensors_in(args, kwargs)) if to_gpu is None else to_gpu
-        )
+        on_gpu = any(x in memory for x in tensors_in(args, kwargs)) if to_gpu is None else to_gpu
+        before, self.operations.makes_on_gpu = self.operations.makes_on_gpu, on_gpu
         try:
             out = func(*args, **kwargs)
         finally:
             self.operations.makes_on_gpu = before
+        if func is TENSOR.__deepcopy__ and on_gpu:
+            memory.add(out)  # its storage is copied below all operations
         if to_gpu is None or func is TENSOR.to:
             return out
         return tree_map(lambda x: memory.moved(x, to_gpu) if isinstance(x, TENSOR) else x, out)

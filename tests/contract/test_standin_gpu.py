@@ -1,6 +1,7 @@
 """Paths through "cuda" on a stand-in for a GPU: nothing is left on the other side, and the numbers are the CPU's."""
 
 import copy
+import importlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,7 +25,7 @@ from pumice.testing.auditing.draw import draw_case
 from pumice.train import PRESETS, train
 
 pytest.importorskip("triton")
-from tests.contract.standin_gpu import standin_gpu, tensors_in
+from tests.contract.standin_gpu import GPU, standin_gpu, tensors_in
 
 CUBA = {"threshold": 1.0, "current_decay": 0.5, "voltage_decay": 0.25}
 LIF = {**CUBA, "current_decay": 1.0, "surrogate": "rectangular"}
@@ -162,6 +163,21 @@ def test_recipes_train_as_on_the_cpu(name):
     for key, value in states[1].items():
         torch.testing.assert_close(states[0][key], value, rtol=1e-4, atol=1e-5)
     assert [r.test_accuracy for r in found.history] == [r.test_accuracy for r in expected.history]
+
+
+@pytest.mark.slow
+def test_what_gpu_py_measures_on_a_gpu_runs_to_its_end(monkeypatch, capsys):
+    """But for CUDA graphs; its figures are none."""
+    monkeypatch.syspath_prepend("benchmarks")
+    gpu = importlib.import_module("gpu")
+    monkeypatch.setattr(gpu, "check_graphs", lambda: None)
+    monkeypatch.setattr(gpu, "median_ms", lambda call, *_args, **_options: (call(), 1.0)[1])
+    with standin_gpu():
+        gpu.kernels(SimpleNamespace(batch=1), GPU)
+    printed = capsys.readouterr().out
+    assert "18 blocks beside the CPU's: spikes equal" in printed
+    assert "credit equals the CPU's" in printed
+    assert printed.count("100%") + printed.count("125%") + printed.count("175%") == 4
 
 
 def times_one_of_the_cpu(x, _steps):

@@ -206,10 +206,19 @@ def test_a_proof_without_spikes_is_announced():
         pumice.lower(model, torch.ones(1, 3, 5))
 
 
-def test_a_wrong_way_to_share_currents_leaves_the_network_as_it_is():
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"residual": "synapse"}, "residual must be one of auto, synapses, relays, got 'synapse'"),
+        *(({"period_steps": n}, f"period_steps must be a whole number .*, got {n!r}") for n in ("8", 8.0, 0, -8)),
+        ({"keep": "head"}, r"keep must be names of blocks, .* got the name 'head'; give \('head',\)"),
+        ({"chip": "loihi2"}, "chip must be a pumice.hardware.ChipLimits, or None, got 'loihi2'"),
+    ],
+)
+def test_a_wrong_choice_leaves_the_network_as_it_is(wrong, message):
     model = torch.nn.Sequential(nn.Dense(LEAKY, 3, 3))
-    with pytest.raises(LoweringError, match="residual must be one of auto, synapses, relays, got 'synapse'"):
-        pumice.lower(model, torch.ones(1, 3, 5), residual="synapse")
+    with pytest.raises(LoweringError, match=message):
+        pumice.lower(model, torch.ones(1, 3, 5), **wrong)
     assert not is_quantized(model)
 
 

@@ -108,6 +108,7 @@ class AbstractBackend(ABC):
             ResourceError: The run would take, or takes, more memory than there is.
         """
         verify_graph(graph)
+        _check_record(record)
         checked = checked_input(graph, x)
         with _memory(graph, len(checked), record):
             return self._run(graph, checked, record)
@@ -130,6 +131,7 @@ class AbstractBackend(ABC):
             ResourceError: The run would take, or takes, more memory than there is.
         """
         verify_graph(graph)
+        _check_record(record)
         array = np.asarray(x)
         if array.ndim < 2 or len(array) < 1:
             raise InputError(f"a batch must have shape (n, T, *input shape) with n >= 1, got {array.shape}")
@@ -186,6 +188,11 @@ class AbstractBackend(ABC):
         """Run a verified graph on a checked stream."""
 
 
+def _check_record(record: object) -> None:
+    if not isinstance(record, bool | np.bool_):
+        raise InputError(f"record must be True, for every population, or False, got {record!r}")
+
+
 @contextmanager
 def _memory(graph: Graph, n_steps: int, record: bool) -> Iterator[None]:
     """Refuse a run that memory cannot hold before it starts, or name what ran out of it."""
@@ -226,7 +233,9 @@ def checked_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.int32]:
     if len(shape) == 3 and array.ndim == 2 and array.shape[1] == graph.input.size:
         array = array.reshape(-1, *shape[::-1]).transpose(0, 3, 2, 1)
     if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
-        raise InputError(f"input must have shape (T, {', '.join(map(str, shape))}), got {array.shape}")
+        is_reversed = array.shape[:-1] == shape[::-1]
+        fix = "; time is last there, as in PyTorch: give its axes in reverse, numpy.asarray(x).T" * is_reversed
+        raise InputError(f"input must have shape (T, {', '.join(map(str, shape))}), got {array.shape}{fix}")
     if len(array) < 1:
         raise InputError("input has no time step; at least one is needed")
     if array.size and (int(array.min()) < STATE.low or int(array.max()) > STATE.high):

@@ -56,8 +56,9 @@ def sample_batches(
     size = max(1, BATCH_VALUES // ((graph.timing.lead_steps + graph.timing.period_steps) * graph.input.size))
 
     def checked() -> Iterator[tuple[IntArray, Any, int]]:
-        for index, (stream, label, *length) in enumerate(items(dataset), first):
+        for index, item in enumerate(items(dataset), first):
             try:
+                stream, label, *length = _parts(item)
                 sample = checked_input(graph, stream)
                 if len(sample) != steps:
                     raise InputError(f"a sample of this graph has {counted(steps, 'step')}, got {len(sample)}")
@@ -68,6 +69,13 @@ def sample_batches(
     samples = checked()
     while batch := list(itertools.islice(samples, size)):
         yield batch
+
+
+def _parts(item: Any) -> Any:
+    if not isinstance(item, (tuple, list)) or len(item) not in {2, 3}:
+        got = f"{len(item)} values" if isinstance(item, (tuple, list)) else type(item).__name__
+        raise InputError(f"it must be a pair (stream, label), or a triple with the steps that count, got {got}")
+    return item
 
 
 def _length(given: list[Any], steps: int) -> int:
@@ -98,8 +106,20 @@ def _class_or_target(label: Any, n_classes: int) -> Any:
 
 
 def items(dataset: Any) -> Iterator[tuple[Any, ...]]:
-    """Datasets of torch only know their length and their items."""
+    """Datasets of torch only know their length and their items.
+
+    Raises:
+        InputError: It is no dataset.
+
+    Example:
+        >>> next(items(3))
+        Traceback (most recent call last):
+        pumice.errors.InputError: a dataset must yield pairs (stream, label), as zip(x, labels) does; got int
+    """
     if hasattr(dataset, "__iter__"):
         yield from dataset
+    elif not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+        got = type(dataset).__name__
+        raise InputError(f"a dataset must yield pairs (stream, label), as zip(x, labels) does; got {got}")
     else:
         yield from (dataset[i] for i in range(len(dataset)))

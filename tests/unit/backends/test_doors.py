@@ -132,3 +132,54 @@ def test_samples_that_do_not_fit_are_refused(graph):
         pumice.run(graph, np.ones((4, 5)), layout="pytorch")
     with pytest.raises(InputError, match="states no sample length"):
         pumice.run(chain((4,), [2], seed=0), torch.ones(1, 4, 5))
+    with pytest.raises(InputError, match=r"at least one sample is needed, .* \(0, 4, 5\)"):
+        pumice.run(graph, torch.ones(0, 4, 5))
+    with pytest.raises(InputError, match="samples must be whole numbers, got complex64"):
+        pumice.run(graph, torch.ones(1, 4, 5) + 0j)
+
+
+@pytest.mark.parametrize("use", [pumice.run, pumice.certify])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [(torch.nn.Identity(), "got a model"), ("a.net", "pumice.load reads"), (3, "a Graph is needed, got int")],
+)
+def test_samples_need_a_graph(use, given, message):
+    with pytest.raises(InputError, match=message):
+        use(given, torch.ones(1, 4, 5))
+
+
+def test_a_certificate_of_no_sample_is_refused(graph):
+    with pytest.raises(InputError, match="at least one sample is needed"):
+        pumice.certify(graph, torch.ones(0, 4, 5))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e30])
+def test_numbers_that_no_integer_is_are_one_error(graph, value):
+    with pytest.raises(InputError, match="samples hold fractions, or values beyond 32 bits"):
+        pumice.run(graph, torch.full((1, 4, 5), value))
+
+
+def test_tensors_of_every_kind_hold_samples(graph):
+    x = (torch.rand(2, 4, 5, generator=torch.Generator().manual_seed(0)) < 0.5).float()
+    expected = pumice.run(graph, x).spikes
+    for same in (x.bfloat16(), x.half(), x.double(), x.int(), x.bool(), x.to_sparse(), x.clone().requires_grad_()):
+        assert torch.equal(pumice.run(graph, same).spikes, expected)
+
+
+@pytest.mark.parametrize("record", [["dense0"], "dense0", None, 1])
+def test_record_is_true_or_false(graph, record):
+    for run in (pumice.run, get_backend("fast").run):
+        with pytest.raises(InputError, match="record must be True, for every population, or False, got"):
+            run(graph, np.ones((8, 4), int), record=record)
+    with pytest.raises(InputError, match="record must be True"):
+        get_backend("fast").run_batch(graph, np.ones((1, 8, 4), int), record=record)
+
+
+def test_axes_in_pytorchs_order_are_told(graph):
+    with pytest.raises(
+        InputError, match=r"shape \(T, 4\), got \(4, 9\); time is last there, .* numpy.asarray\(x\).T$"
+    ):
+        pumice.run(graph, np.ones((4, 9), int))
+    with pytest.raises(InputError, match=r"sample 0: input must have shape \(T, 4\), got \(4, 5\); time is last"):
+        pumice.evaluate(graph, [(torch.ones(4, 5, dtype=torch.int32), 0)])

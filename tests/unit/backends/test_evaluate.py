@@ -312,3 +312,18 @@ def test_compiling_is_told_and_not_counted(monkeypatch):
     graph = small()
     result = evaluate(graph, zip(samples(graph, 3), range(3), strict=True))
     assert (result.prepare_seconds, result.seconds) == (100, 1)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        (3, r"a dataset must yield pairs \(stream, label\), .*; got int"),
+        ([3], "sample 0: it must be a pair .*, got int"),
+        ([(np.ones((5, 4), int), 0), {"x": 1, "y": 2}], "sample 1: it must be a pair .*, got dict"),
+        ([(np.ones((5, 4), int),)], "sample 0: it must be a pair .*, got 1 values"),
+    ],
+)
+def test_what_is_no_dataset_is_refused(dataset, message):
+    graph = chain((4,), [2], seed=0).replace(timing=Timing(sample_steps=5, period_steps=8))
+    with pytest.raises(InputError, match=message):
+        evaluate(graph, dataset)

@@ -21,6 +21,7 @@ from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.nn.blocks.merge import Merge
 from pumice.nn.neurons.carried_state import at_rest
 from pumice.nn.neurons.srm import SRMNeuron
+from pumice.quantization.altered import refuse_altering_hooks
 from pumice.quantization.compiled import eager, original, original_name
 
 INPUT = "input"
@@ -188,6 +189,8 @@ class _Watcher:
     def hooks(self) -> list[RemovableHandle]:
         """Begin to watch."""
         handles = [other.register_forward_hook(self._leave_other) for other in self._others]
+        for block, name in self.names.items():
+            handles += refuse_altering_hooks(block, name)  # before ours
         for block in self.names:
             handles += [block.register_forward_pre_hook(self._enter), block.register_forward_hook(self._leave)]
             delay: Any = getattr(block, "delay", None)

@@ -94,7 +94,17 @@ def test_hooks_that_look_are_left_alone(params):
     assert all(len(m._forward_hooks) == 2 and len(m._forward_pre_hooks) == 1 for m in model.modules())
 
 
-@pytest.mark.parametrize("step", [lambda x: x * 2, lambda x: x.mul_(2), lambda x: x.clone()])
+def emptied(x):
+    x.data[:] = 0
+    return x
+
+
+def emptied_in_numpy(x):
+    x.detach().numpy()[:] = 0
+    return x
+
+
+@pytest.mark.parametrize("step", [lambda x: x * 2, lambda x: x.mul_(2), torch.clone, emptied, emptied_in_numpy])
 def test_what_happens_between_blocks_is_refused(params, step):
     with pytest.raises(LoweringError, match="block 'b': its input is neither"):
         trace(Between(params, step), torch.ones(1, 3, 4))
@@ -159,7 +169,7 @@ def test_a_block_that_fails_by_itself_is_named(params):
     with pytest.raises(LoweringError, match=r"block '0': .*adrf_iz\.Dense cannot be lowered"):
         trace(torch.nn.Sequential(adrf_iz.Dense({**ADAPTIVE}, 3, 3)), x)
     with pytest.raises(LoweringError, match=r"block 'model': its own forward pass fails, RuntimeError: .*must run"):
-        trace(nn.Dense(params, 5, 3), x)
+        trace(slayer.Dense(params, 5, 3), x)
 
 
 def test_the_block_that_refuses_its_input_is_named(params):

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 import pumice
+from pumice.data import load_folder, load_image_folder, load_image_shards, load_mnist, load_nmnist
 from pumice.data.event_cache import cached_events
 from pumice.errors import InputError
 from pumice.files.folders import make_folder
@@ -13,6 +14,7 @@ from pumice.files.paths import possible_path
 from pumice.files.reading import file_size, reading
 from pumice.files.write import replace_atomically
 from pumice.ir.builder import chain
+from pumice.netx import networks_in
 from pumice.reporting.page import page_path
 from pumice.train.checkpoint import load_checkpoint
 from pumice.train.recipe import load_recipe
@@ -63,10 +65,17 @@ def test_bytes_that_are_no_text_are_a_path(tmp_path):
         partial(pumice.report, chain((4,), [2], seed=0)),
         load_recipe,
         load_checkpoint,
+        load_folder,
+        load_image_folder,
+        load_image_shards,
+        load_mnist,
+        load_nmnist,
+        partial(pumice.load_named, "small"),
+        networks_in,
         possible_path,
     ],
-    ids=["load", "save", "to_nir", "report", "load_recipe", "load_checkpoint", "possible_path"],
+    ids=lambda use: getattr(use, "func", use).__name__,
 )
 def test_what_is_no_path(use, given):
-    with pytest.raises(InputError, match=f"^a path is needed, got {type(given).__name__}$"):
+    with pytest.raises(InputError, match=f"^a path is needed, got {type(given).__name__}$|dataset needs a folder"):
         use(given)

@@ -98,6 +98,8 @@ def _read_stock(
     skip_layers: int = 0,
 ) -> Graph:
     """The chain in /layer."""
+    if "layer" not in root and "node" in root:
+        raise root.error("is a NIR file, no NetX network; pumice.from_nir and `pumice import` read it")
     nodes = list(numbered(root.child("layer")))[:num_layers]
     read = [read_layer(node, index, rules) for index, node in enumerate(nodes)]
     for place in (place for _, unknown in read for place in unknown):

@@ -1,4 +1,5 @@
 import warnings
+from collections import OrderedDict
 from functools import partial
 
 import numpy as np
@@ -106,6 +107,12 @@ def test_names_shapes_and_timing(x):
     assert not graph.synapses[1].graded
     assert (graph.latency, graph.timing.sample_steps, graph.timing.period_steps) == (4, 10, 16)
     assert [p.reset.offset for p in graph.populations] == [2, 3, 4, 5]
+
+
+def test_slashes_in_a_modules_name_are_none_in_the_graph():
+    """They separate groups in a file."""
+    model = torch.nn.Sequential(OrderedDict({"fc/in\\put": nn.Dense(LEAKY, 3, 2)}))
+    assert lower_quietly(model, torch.ones(1, 3, 5)).outputs == ("fc_in_put",)
 
 
 def test_trained_delays_sit_on_the_next_layers_columns():

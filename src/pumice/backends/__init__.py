@@ -59,6 +59,8 @@ def get_backend(backend: AnyBackend) -> AbstractBackend:
             f'a backend is a name ({", ".join(BACKEND_NAMES)}), "package.module:Class", or an AbstractBackend; '
             f"got {backend!r}"
         )
+    if not isinstance(getattr(backend, "name", None), str):
+        raise InputError(f'backend {type(backend).__name__} has no name; write name = "..." into its class')
     return backend
 
 

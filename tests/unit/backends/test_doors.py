@@ -9,9 +9,9 @@ import torch
 
 import pumice
 from pumice import nn
-from pumice.backends import AbstractBackend, get_backend
+from pumice.backends import AbstractBackend, RunResult, get_backend
 from pumice.backends.reference import ReferenceBackend
-from pumice.errors import CheckFailedError, InputError
+from pumice.errors import BackendError, CheckFailedError, InputError
 from pumice.ir import Timing
 from pumice.ir.builder import chain
 
@@ -51,6 +51,52 @@ def test_run_verify_and_evaluate_take_a_backend(graph, backend):
     assert len(pumice.verify(graph, backend)) == len(pumice.verify(graph, [backend])) == 1
     result = pumice.evaluate(graph, [(np.ones((5, 4), int), 0)], check={backend: 1})
     assert list(result.checked) == [get_backend(backend).name]
+
+
+class Nameless(AbstractBackend):
+    def _run(self, graph, x, record):
+        return ReferenceBackend()._run(graph, x, record)
+
+
+class Nothing(Mine):
+    def _run(self, graph, x, record):
+        return None
+
+
+class Forgetful(Mine):
+    def _run(self, graph, x, record):
+        result = super()._run(graph, x, record)
+        return RunResult({name: spikes[:-1] for name, spikes in result.outputs.items()}, result.records)
+
+
+class Silent(Mine):
+    def _run(self, graph, x, record):
+        return RunResult(super()._run(graph, x, record).outputs)
+
+
+def test_a_backend_without_a_name_is_refused(graph):
+    with pytest.raises(InputError, match=r"backend Nameless has no name; write name = \"\.\.\.\" into its class"):
+        pumice.verify(graph, Nameless)
+
+
+@pytest.mark.parametrize(
+    ("backend", "message"),
+    [
+        (Nothing, "backend mine must give a RunResult, got NoneType"),
+        (Forgetful, r"backend mine must give output 'dense1' with shape \(.*\), got shape"),
+        (Silent, r"backend mine must give u of 'dense0' with shape \(.*\), got nothing"),
+    ],
+)
+def test_what_a_backend_forgets_is_named(graph, backend, message):
+    """A step that is missing at the end had been taken for silence."""
+    x = torch.ones(2, 4, 5)
+    for use in (
+        lambda: pumice.run(graph, x, backend=backend, record=True),
+        lambda: pumice.verify(graph, backend),
+        lambda: pumice.evaluate(graph, [(np.ones((5, 4), int), 0)], backend=backend),
+    ):
+        with pytest.raises(BackendError, match=message):
+            use()
 
 
 def test_a_wrong_backend_of_ones_own_is_found(graph):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.backends.base import checked_input
-from pumice.errors import InputError
+from pumice.backends.samples import is_tensor
+from pumice.errors import InputError, PumiceWarning
 from pumice.ir import Graph
 from pumice.names import counted
 
@@ -59,6 +61,8 @@ def sample_batches(
         for index, item in enumerate(items(dataset), first):
             try:
                 stream, label, *length = _parts(item)
+                if index == first:
+                    _warn_of_layout(stream)
                 sample = checked_input(graph, stream)
                 if len(sample) != steps:
                     raise InputError(f"a sample of this graph has {counted(steps, 'step')}, got {len(sample)}")
@@ -69,6 +73,18 @@ def sample_batches(
     samples = checked()
     while batch := list(itertools.islice(samples, size)):
         yield batch
+
+
+def _warn_of_layout(stream: Any) -> None:
+    """Tensors are most often in PyTorch's order, which shows, unless the shape is its own reverse."""
+    if is_tensor(stream) and stream.ndim > 1 and tuple(stream.shape) == tuple(stream.shape[::-1]):
+        warnings.warn(
+            f"the first sample is a tensor of shape {tuple(stream.shape)}, which may have time first or last: it is "
+            "read in Lava's order, time first. Of PyTorch's order, give numpy.asarray(x).T; an array, of either, is "
+            "read without this notice",
+            PumiceWarning,
+            stacklevel=2,
+        )
 
 
 def _parts(item: Any) -> Any:

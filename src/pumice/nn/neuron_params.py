@@ -31,11 +31,10 @@ def check_neuron_params(where: str, neuron_params: Any, neuron: Callable[..., An
         InputError: A number is missing or out of its range, a key is unknown, or a norm or a dropout is none.
 
     Example:
-        >>> lif = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 1024}
+        >>> lif = {"threshold": 0, "current_decay": 1.0, "voltage_decay": 0.25}
         >>> check_neuron_params("Dense", lif, lambda threshold, current_decay, voltage_decay: None, ours=())
         Traceback (most recent call last):
-        pumice.errors.InputError: Dense: voltage_decay must lie in 0..1, the share that is lost in a step, got 1024 \
-(of the chip's decays, give d / 4096)
+        pumice.errors.InputError: Dense: threshold must be a number > 0, got 0
     """
     if not isinstance(neuron_params, Mapping):
         raise InputError(f"{where}: neuron_params must be a dictionary, got {type(neuron_params).__name__}")

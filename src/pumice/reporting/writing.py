@@ -62,6 +62,7 @@ def report(
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> from pumice.ir import Timing
         >>> from pumice.ir.builder import chain
         >>> graph = chain((4,), [3, 2], seed=0).replace(timing=Timing(sample_steps=5, period_steps=5))

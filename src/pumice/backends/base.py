@@ -251,8 +251,11 @@ def checked_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.int32]:
     if len(shape) == 3 and array.ndim == 2 and array.shape[1] == graph.input.size:
         array = array.reshape(-1, *shape[::-1]).transpose(0, 3, 2, 1)
     if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
-        is_reversed = array.shape[:-1] == shape[::-1]
-        fix = "; time is last there, as in PyTorch: give its axes in reverse, numpy.asarray(x).T" * is_reversed
+        fix = ""
+        if array.shape[:-1] == shape[::-1]:
+            fix = "; time is last there, as in PyTorch: give its axes in reverse, numpy.asarray(x).T"
+        elif array.ndim == len(shape) + 2:
+            fix = '; a batch goes in sample by sample, or in PyTorch\'s order by pumice.run(..., layout="torch")'
         raise InputError(f"input must have shape (T, {', '.join(map(str, shape))}), got {array.shape}{fix}")
     if len(array) < 1:
         raise InputError("input has no time step; at least one is needed")

@@ -222,6 +222,15 @@ def test_record_is_true_or_false(graph, record):
         get_backend("fast").run_batch(graph, np.ones((1, 8, 4), int), record=record)
 
 
+def test_a_batch_is_told_where_to_go(graph):
+    said = r"shape \(T, 4\), got \(2, 5, 4\); a batch goes in sample by sample, or .* layout=\"torch\""
+    with pytest.raises(InputError, match=said):
+        pumice.run(graph, np.ones((2, 5, 4), int))
+    loader = torch.utils.data.DataLoader([(np.ones((5, 4), int), 0)] * 2, batch_size=2)
+    with pytest.raises(InputError, match=f"sample 0: .*{said}"):
+        pumice.evaluate(graph, loader)
+
+
 def test_axes_in_pytorchs_order_are_told(graph):
     with pytest.raises(
         InputError, match=r"shape \(T, 4\), got \(4, 9\); time is last there, .* numpy.asarray\(x\).T$"

@@ -74,7 +74,7 @@ def check_divides(where: str, what: str, n: int, *channels: int) -> None:
 
 
 def check_input(where: str, x: torch.Tensor, channels: int, *, image: bool = False) -> None:
-    """Refuse a tensor of another number of channels, which torch might broadcast, of other axes, or of no steps.
+    """Refuse a tensor of other channels, which torch might broadcast, of other axes, of no steps, or of integers.
 
     Example:
         >>> check_input("Synapse", torch.ones(1, 4, 5), 3)
@@ -87,6 +87,8 @@ def check_input(where: str, x: torch.Tensor, channels: int, *, image: bool = Fal
         axes = "height, width" if image else "..."
         raise InputError(f"{where} takes (batch, {channels}, {axes}, time), got {tuple(x.shape)}; {fix}")
     check_samples(x)
+    if not x.is_floating_point():
+        raise InputError(f"{where} takes floating-point numbers, got {x.dtype}; x.float() holds the same values")
 
 
 def check_samples(x: torch.Tensor) -> None:

@@ -147,6 +147,19 @@ SHAPES = [
         (lambda block=block: block(np.ones((1, 4, 5))), "^a torch.Tensor is needed, got ndarray; torch.as_tensor")
         for block in (nn.Dense(dict(LIF), 4, 2), nn.Recurrent(dict(LIF), 4, 2), nn.Merge(LIF, nn.DenseSynapse(4, 2)))
     ),
+    *(
+        (
+            lambda use=use, x=x: use(x),
+            rf"takes floating-point numbers, got {dtype}; x\.float\(\) holds the same values",
+        )
+        for dtype in (torch.int32, torch.uint8, torch.bool)
+        for use, x in (
+            (nn.Dense(dict(LIF), 4, 2), FLAT.to(dtype)),
+            (nn.Conv(dict(LIF), 4, 2, 3), SPIKES.to(dtype)),
+            (nn.Recurrent(dict(LIF), 4, 2), FLAT.to(dtype)),
+            (nn.Merge(LIF, nn.DenseSynapse(4, 2)), FLAT.to(dtype)),
+        )
+    ),
     (lambda: nn.Dense(dict(LIF), 4.0, 2), r"^Dense: in_neurons must be a whole number >= 1, got 4\.0"),
     (lambda: nn.Dense(dict(LIF), (6, 0, 4), 2), "^Dense: in_neurons .* got 0"),
     (lambda: nn.Dense(dict(LIF), 4, -2), "^Dense: out_neurons .* got -2"),

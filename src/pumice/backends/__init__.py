@@ -10,6 +10,7 @@ from pumice.backends.base import AbstractBackend, Record, RunResult
 from pumice.backends.samples import Layout, has_torch_layout, run_samples
 from pumice.errors import InputError, MissingExtraError
 from pumice.ir import Graph
+from pumice.ir.verify import checked_graph
 
 __all__ = ["BACKEND_NAMES", "AbstractBackend", "Record", "RunResult", "get_backend", "run"]
 
@@ -58,6 +59,8 @@ def get_backend(backend: AnyBackend) -> AbstractBackend:
             f'a backend is a name ({", ".join(BACKEND_NAMES)}), "package.module:Class", or an AbstractBackend; '
             f"got {backend!r}"
         )
+    if not isinstance(getattr(backend, "name", None), str):
+        raise InputError(f'backend {type(backend).__name__} has no name; write name = "..." into its class')
     return backend
 
 
@@ -106,6 +109,7 @@ def run(
         ((5, 2), (1, 2, 5))
     """
     chosen = get_backend(backend)
+    checked_graph(graph)
     if has_torch_layout(x, layout):
         return run_samples(chosen, graph, x, record=record)
     return chosen.run(graph, x, record=record)

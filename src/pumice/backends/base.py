@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.backends.counting import Counted, Counter, Wanted
-from pumice.errors import InputError, ResourceError
+from pumice.errors import BackendError, InputError, ResourceError
 from pumice.files.limits import check_memory
 from pumice.fixedpoint.formats import STATE
 from pumice.hardware.profile import Profile
@@ -108,9 +108,10 @@ class AbstractBackend(ABC):
             ResourceError: The run would take, or takes, more memory than there is.
         """
         verify_graph(graph)
+        _check_record(record)
         checked = checked_input(graph, x)
         with _memory(graph, len(checked), record):
-            return self._run(graph, checked, record)
+            return self._checked(graph, self._run(graph, checked, record), (len(checked),), record=record)
 
     def run_batch(self, graph: Graph, x: IntArray, *, record: bool = False) -> RunResult:
         """Run independent samples, each from rest.
@@ -130,17 +131,36 @@ class AbstractBackend(ABC):
             ResourceError: The run would take, or takes, more memory than there is.
         """
         verify_graph(graph)
+        _check_record(record)
         array = np.asarray(x)
         if array.ndim < 2 or len(array) < 1:
             raise InputError(f"a batch must have shape (n, T, *input shape) with n >= 1, got {array.shape}")
         n, n_steps, *shape = array.shape
         checked = checked_input(graph, array.reshape(n * n_steps, *shape))
         with _memory(graph, n * n_steps, record):
-            return self._run_batch(graph, checked.reshape(n, n_steps, *checked.shape[1:]), record)
+            result = self._run_batch(graph, checked.reshape(n, n_steps, *checked.shape[1:]), record)
+            return self._checked(graph, result, (n, n_steps), record=record)
+
+    def _checked(self, graph: Graph, result: Any, axes: tuple[int, ...], *, record: bool) -> RunResult:
+        """A backend of one's own may forget a step, or a population."""
+        if not isinstance(result, RunResult):
+            raise BackendError(f"backend {self.name} must give a RunResult, got {type(result).__name__}")
+        wanted: list[tuple[str, Any, tuple[int, ...]]] = [
+            (f"output {name!r}", result.outputs.get(name), graph.population(name).shape) for name in graph.outputs
+        ]
+        for p in graph.populations if record else ():
+            values = result.records[p.name].values() if p.name in result.records else {}
+            wanted += [(f"{what} of {p.name!r}", values.get(what), p.shape) for what in (*p.states, "s")]
+        for what, values, shape in wanted:
+            if getattr(values, "shape", None) != (*axes, *shape):
+                got = "nothing" if values is None else f"shape {getattr(values, 'shape', None)}"
+                raise BackendError(f"backend {self.name} must give {what} with shape {(*axes, *shape)}, got {got}")
+        return result
 
     def _run_batch(self, graph: Graph, x: npt.NDArray[np.int32], record: bool) -> RunResult:
         """One after the other; backends that know better override it."""
-        results = [self._run(graph, sample, record) for sample in x]
+        axes = x.shape[1:2]
+        results = [self._checked(graph, self._run(graph, sample, record), axes, record=record) for sample in x]
         first = results[0]
         return RunResult(
             {name: np.stack([r.outputs[name] for r in results]) for name in first.outputs},
@@ -186,6 +206,11 @@ class AbstractBackend(ABC):
         """Run a verified graph on a checked stream."""
 
 
+def _check_record(record: object) -> None:
+    if not isinstance(record, bool | np.bool_):
+        raise InputError(f"record must be True, for every population, or False, got {record!r}")
+
+
 @contextmanager
 def _memory(graph: Graph, n_steps: int, record: bool) -> Iterator[None]:
     """Refuse a run that memory cannot hold before it starts, or name what ran out of it."""
@@ -226,7 +251,12 @@ def checked_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.int32]:
     if len(shape) == 3 and array.ndim == 2 and array.shape[1] == graph.input.size:
         array = array.reshape(-1, *shape[::-1]).transpose(0, 3, 2, 1)
     if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
-        raise InputError(f"input must have shape (T, {', '.join(map(str, shape))}), got {array.shape}")
+        fix = ""
+        if array.shape[:-1] == shape[::-1]:
+            fix = "; time is last there, as in PyTorch: give its axes in reverse, numpy.asarray(x).T"
+        elif array.ndim == len(shape) + 2:
+            fix = '; a batch goes in sample by sample, or in PyTorch\'s order by pumice.run(..., layout="torch")'
+        raise InputError(f"input must have shape (T, {', '.join(map(str, shape))}), got {array.shape}{fix}")
     if len(array) < 1:
         raise InputError("input has no time step; at least one is needed")
     if array.size and (int(array.min()) < STATE.low or int(array.max()) > STATE.high):

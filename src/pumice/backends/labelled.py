@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.backends.base import checked_input
-from pumice.errors import InputError
+from pumice.backends.samples import is_tensor
+from pumice.errors import InputError, PumiceWarning
 from pumice.ir import Graph
 from pumice.ir.stream import timing_of
 from pumice.names import counted
@@ -57,8 +59,11 @@ def sample_batches(
     size = max(1, BATCH_VALUES // ((timing.lead_steps + timing.period_steps) * graph.input.size))
 
     def checked() -> Iterator[tuple[IntArray, Any, int]]:
-        for index, (stream, label, *length) in enumerate(items(dataset), first):
+        for index, item in enumerate(items(dataset), first):
             try:
+                stream, label, *length = _parts(item)
+                if index == first:
+                    _warn_of_layout(stream)
                 sample = checked_input(graph, stream)
                 if len(sample) != steps:
                     raise InputError(f"a sample of this graph has {counted(steps, 'step')}, got {len(sample)}")
@@ -69,6 +74,25 @@ def sample_batches(
     samples = checked()
     while batch := list(itertools.islice(samples, size)):
         yield batch
+
+
+def _warn_of_layout(stream: Any) -> None:
+    """Tensors are most often in PyTorch's order, which shows, unless the shape is its own reverse."""
+    if is_tensor(stream) and stream.ndim > 1 and tuple(stream.shape) == tuple(stream.shape[::-1]):
+        warnings.warn(
+            f"the first sample is a tensor of shape {tuple(stream.shape)}, which may have time first or last: it is "
+            "read in Lava's order, time first. Of PyTorch's order, give numpy.asarray(x).T; an array, of either, is "
+            "read without this notice",
+            PumiceWarning,
+            stacklevel=2,
+        )
+
+
+def _parts(item: Any) -> Any:
+    if not isinstance(item, (tuple, list)) or len(item) not in {2, 3}:
+        got = f"{len(item)} values" if isinstance(item, (tuple, list)) else type(item).__name__
+        raise InputError(f"it must be a pair (stream, label), or a triple with the steps that count, got {got}")
+    return item
 
 
 def _length(given: list[Any], steps: int) -> int:
@@ -99,8 +123,20 @@ def _class_or_target(label: Any, n_classes: int) -> Any:
 
 
 def items(dataset: Any) -> Iterator[tuple[Any, ...]]:
-    """Datasets of torch only know their length and their items."""
+    """Datasets of torch only know their length and their items.
+
+    Raises:
+        InputError: It is no dataset.
+
+    Example:
+        >>> next(items(3))
+        Traceback (most recent call last):
+        pumice.errors.InputError: a dataset must yield pairs (stream, label), as zip(x, labels) does; got int
+    """
     if hasattr(dataset, "__iter__"):
         yield from dataset
+    elif not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+        got = type(dataset).__name__
+        raise InputError(f"a dataset must yield pairs (stream, label), as zip(x, labels) does; got {got}")
     else:
         yield from (dataset[i] for i in range(len(dataset)))

@@ -47,7 +47,7 @@ def samples_to_stream(graph: Graph, x: Any) -> Array:
         x: A tensor or an array, of whole numbers.
 
     Raises:
-        InputError: The graph states no timing, or the samples are of another shape or no whole numbers.
+        InputError: The graph states no timing, or the samples are none, of another shape or no whole numbers.
 
     Example:
         >>> from pumice.ir import Timing
@@ -56,16 +56,31 @@ def samples_to_stream(graph: Graph, x: Any) -> Array:
         >>> samples_to_stream(graph, np.ones((3, 4, 5))).shape
         (25, 4)
     """
-    array = x.detach().cpu().numpy() if is_tensor(x) else np.asarray(x)
+    array = _as_array(x) if is_tensor(x) else np.asarray(x)
     if array.ndim not in {3, 5}:
         raise InputError(
             "samples in PyTorch's layout have shape (batch, channel, height, width, time) or (batch, n, time), got "
             f'{array.shape}; a stream in Lava\'s layout, (time, *input shape), is an array and has layout="lava"'
         )
-    whole = array if array.dtype == np.bool_ else array.astype(np.int32)
+    if not len(array):
+        raise InputError(f"at least one sample is needed, got none: the samples' shape is {array.shape}")
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"samples must be whole numbers, got {array.dtype}")
+    with np.errstate(invalid="ignore"):  # NaN and infinity are seen below
+        whole = array if array.dtype == np.bool_ else array.astype(np.int32)
     if array.dtype != np.bool_ and not np.array_equal(whole, array):
         raise InputError("samples hold fractions, or values beyond 32 bits; scale and round them as in training")
     return to_stream(graph, torch_to_lava(whole))
+
+
+def _as_array(x: Any) -> Array:
+    """The values of a tensor, whatever its device, layout and floating-point type."""
+    import torch  # loaded already: `x` is one of its tensors
+
+    dense = x.detach() if x.layout == torch.strided else x.detach().to_dense()
+    known = not dense.is_floating_point() or dense.dtype in {torch.float32, torch.float64}
+    array: Array = (dense if known else dense.float()).cpu().numpy()
+    return array
 
 
 def run_samples(backend: AbstractBackend, graph: Graph, x: Any, *, record: bool = False) -> RunResult:

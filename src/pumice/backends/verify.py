@@ -88,7 +88,11 @@ def certify(graph: Graph, x: Any) -> Graph:
     Args:
         graph: Any graph. Whatever of it is changed afterwards (but `info`), `verify` refuses.
         x: A small stream, shape (T, *input shape), or a tensor of samples, time last; a few samples are enough.
+
+    Raises:
+        InputError: What is given is no graph, or `x` does not fit it or holds nothing.
     """
+    checked_graph(graph)
     if has_torch_layout(x, None):
         x = samples_to_stream(graph, x)
     result = get_backend("reference").run(graph, x, record=True)

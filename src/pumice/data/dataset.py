@@ -82,6 +82,11 @@ class Dataset(ABC):
         return is_target(self.train.labels)
 
     def __post_init__(self) -> None:
+        names: object = self.class_names
+        if isinstance(names, str) or not hasattr(names, "__len__"):
+            raise InputError(
+                f"dataset {self.name}: class_names must be a tuple of names, one for each class, got {names!r}"
+            )
         for where, split in self._splits():
             labels = split.labels
             if is_target(labels):
@@ -111,7 +116,9 @@ class Dataset(ABC):
 
     def _splits(self) -> Iterable[tuple[str, Split]]:
         for label, split in (("train", self.train), ("test", self.test)):
-            yield f"dataset {self.name}, {label} split", split
+            where = f"dataset {self.name}, {label} split"
+            _check_arrays(where, split)
+            yield where, split
 
     @property
     @abstractmethod
@@ -131,6 +138,37 @@ def is_target(labels: Any) -> bool:
         (True, False)
     """
     return np.issubdtype(labels.dtype, np.floating)
+
+
+def _check_arrays(where: str, split: Any) -> None:
+    """What is no array has neither a type nor a shape to be judged by."""
+    if not isinstance(split, Split):
+        raise InputError(f"{where}: a Split(samples, labels) is needed, got {type(split).__name__}")
+    arrays = {"labels": split.labels, "samples": split.samples}
+    if split.lengths is not None:
+        arrays["lengths"] = split.lengths
+    for name, values in arrays.items():
+        if isinstance(values, (list, tuple)) or hasattr(values, "detach"):
+            got = type(values).__name__
+            raise InputError(f"{where}: {name} must be a NumPy array, got a {got}; numpy.asarray({name}) makes one")
+
+
+def value_bounds(name: str, value_range: Any) -> tuple[int, int]:
+    """Smallest and largest value of a dataset.
+
+    Raises:
+        InputError: They are not.
+
+    Example:
+        >>> value_bounds("demo", (0, 255))
+        (0, 255)
+    """
+    is_pair = isinstance(value_range, (tuple, list)) and len(value_range) == 2
+    if is_pair and all(isinstance(n, int | np.integer) for n in value_range) and value_range[0] <= value_range[1]:
+        return int(value_range[0]), int(value_range[1])
+    raise InputError(
+        f"dataset {name}: value_range must be two whole numbers, (smallest, largest), got {value_range!r}"
+    )
 
 
 def _check_targets(where: str, split: Split, n_names: int) -> None:
@@ -169,8 +207,9 @@ class ImageDataset(Dataset):
     value_range: tuple[int, int]
 
     def __post_init__(self) -> None:
+        bounds = value_bounds(self.name, self.value_range)
         for where, split in self._splits():
-            _check_images(where, split, self.value_range)
+            _check_images(where, split, bounds)
         super().__post_init__()
         for name, (_, split) in zip(("train", "test"), self._splits(), strict=True):
             samples = split.samples

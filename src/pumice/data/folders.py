@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pumice.errors import InputError
+from pumice.files.paths import possible_path
 
 
 def find_layout(name: str, root: str | Path | None, layouts: Mapping[str, tuple[str, ...]]) -> tuple[str, Path]:
@@ -32,7 +33,7 @@ def find_layout(name: str, root: str | Path | None, layouts: Mapping[str, tuple[
     wanted = " or ".join(f"{', '.join(files)} ({layout})" for layout, files in layouts.items())
     if root is None:
         raise InputError(f"the {name} dataset needs a folder: --data-root DIR with {wanted}; nothing is downloaded")
-    folder = Path(root)
+    folder = possible_path(root)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; --data-root must name the folder that holds {name}: {wanted}")
     for place in (folder, folder / name):

@@ -14,6 +14,7 @@ from pumice.data.image_files import PackedPaths
 from pumice.data.lazy_images import HELD_BACK, TRAIN, TRANSFORMS, held_back_part, images_in_files, picture_reader
 from pumice.data.pictures import IMAGE_SUFFIXES
 from pumice.errors import InputError
+from pumice.files.paths import possible_path
 from pumice.files.reading import reading, shown
 from pumice.files.text import name_problem
 
@@ -77,7 +78,7 @@ def load_image_folder(
 def _folder(root: str | Path | None) -> Path:
     if root is None:
         raise InputError(f"the image_folder dataset needs a folder: --data-root DIR; {_WANTED}")
-    folder = Path(root)
+    folder = possible_path(root)
     if not (folder / TRAIN).is_dir():
         raise InputError(f"{shown(folder)}: holds no folder {TRAIN}; {_WANTED}")
     return folder.resolve()

@@ -14,6 +14,7 @@ from pumice.data.dataset import ImageDataset
 from pumice.data.lazy_images import HELD_BACK, TRAIN, TRANSFORMS, held_back_part, images_in_files, picture_reader
 from pumice.data.shard_index import ShardIndex, shard_index
 from pumice.errors import InputError
+from pumice.files.paths import possible_path
 from pumice.files.reading import reading, shown
 from pumice.files.text import name_problem
 
@@ -79,7 +80,7 @@ def load_image_shards(
     read = picture_reader(channels, transforms, train_transforms)
     if root is None:
         raise InputError(f"the image_shards dataset needs a folder: --data-root DIR; {_WANTED}")
-    with reading(Path(root), "a folder", InputError):
+    with reading(possible_path(root), "a folder", InputError):
         folder = Path(root).resolve()
     shards = _shards(folder)
     if TRAIN not in shards:

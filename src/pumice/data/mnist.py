@@ -11,6 +11,7 @@ from pumice.data.dataset import ImageDataset, Split
 from pumice.data.folders import find_layout
 from pumice.errors import InputError, MissingExtraError
 from pumice.files.arrays import read_npz
+from pumice.files.paths import possible_path
 from pumice.files.reading import reading
 
 IMAGE_SHAPE = (28, 28)
@@ -31,7 +32,7 @@ def load_mnist(root: str | Path | None, *, download: bool = False) -> ImageDatas
         InputError: The folder or its files are missing, damaged, or of the wrong shape.
     """
     if download and root is not None:
-        layout, folder = "torchvision's", Path(root)
+        layout, folder = "torchvision's", possible_path(root)
     else:
         layout, folder = find_layout("mnist", root, LAYOUTS)
     read = _read_arrays if layout == "arrays" else _read_torchvision

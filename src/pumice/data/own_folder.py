@@ -21,6 +21,7 @@ from pumice.data.sequences import SequenceDataset
 from pumice.data.whole import whole_numbers
 from pumice.errors import InputError
 from pumice.files.arrays import names_in_npz, read_npz
+from pumice.files.paths import possible_path
 
 Kind = Literal["images", "events", "sequences"]
 SEQUENCE_SUFFIXES = (".npy", ".csv")
@@ -116,7 +117,7 @@ def _numbers(what: str, values: Any, n: int) -> tuple[int, ...]:
 def _folder(root: str | Path | None) -> Path:
     if root is None:
         raise InputError(f"the folder dataset needs a folder: --data-root DIR; {_WANTED}")
-    folder = Path(root)
+    folder = possible_path(root)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; {_WANTED}")
     if not (folder / "train").is_dir() and not (folder / "train.npz").is_file():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pumice.data.dataset import Dataset, Split
+from pumice.data.dataset import Dataset, Split, value_bounds
 from pumice.data.encoders import AbstractEncoder
 from pumice.errors import InputError
 from pumice.fixedpoint.formats import STATE
@@ -102,7 +102,7 @@ class SequenceDataset(Dataset):
     value_range: tuple[int, int]
 
     def __post_init__(self) -> None:
-        low, high = self.value_range
+        low, high = value_bounds(self.name, self.value_range)
         features = {split.samples.shape[1:2] for _, split in self._splits()}
         for where, split in self._splits():
             samples = split.samples

@@ -30,7 +30,7 @@ def possible_path(path: str | os.PathLike[str]) -> Path:
     r"""A path that a file may have.
 
     Raises:
-        InputError: It holds a character that no path may hold.
+        InputError: It is no path, or holds a character that no path may hold.
 
     Example:
         >>> possible_path("a\0.net")
@@ -38,6 +38,8 @@ def possible_path(path: str | os.PathLike[str]) -> Path:
         ...
         pumice.errors.InputError: 'a\x00.net': holds '\x00', which no path may hold
     """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"a path is needed, got {type(path).__name__}")
     if (problem := path_problem(os.fspath(path))) is not None:
         raise InputError(f"{os.fspath(path)!r}: {problem}")
     return Path(path)

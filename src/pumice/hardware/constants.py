@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pumice.errors import InputError
+from pumice.files.paths import possible_path
 from pumice.files.reading import file_size, reading
 from pumice.names import unknown
 
@@ -133,7 +134,7 @@ def load_constants(path: str | os.PathLike[str] | None = None) -> Constants:
     table = {name: Constant(**fields) for name, fields in shipped["constants"].items()}
     if path is None:
         return Constants(shipped["chip"], boards, table)
-    own = _read(Path(path))
+    own = _read(possible_path(path))
     changed = dict(_constants(path, own.get("constants", {}), table))
     boards |= dict(_boards(path, own.get("boards", {}), boards))
     return Constants(shipped["chip"], boards, table | changed, tuple(changed))

@@ -30,7 +30,7 @@ from pumice.nn.synapses.identity import IdentitySynapse
 from pumice.nn.synapses.linear import LinearSynapse
 from pumice.nn.synapses.one_to_one import OneToOneSynapse
 from pumice.quantization.known import check_known
-from pumice.quantization.quantize import is_quantized, undisturbed
+from pumice.quantization.quantize import check_example, is_quantized, undisturbed
 from pumice.quantization.sigma_delta import sends_changes
 from pumice.quantization.synapse_view import SynapseView, call_synapses
 from pumice.quantization.trace import INPUT, SYNAPTIC, Call, trace_model
@@ -57,8 +57,9 @@ def write_model(model: torch.nn.Module, example_input: torch.Tensor, path: Path,
         dt: Length of a step, in seconds.
 
     Raises:
-        LoweringError: A block has no node; the message names it. The model is quantized.
+        LoweringError: A block has no node; the message names it. The model is quantized. The example is no batch.
     """
+    check_example(example_input)
     if is_quantized(model):
         raise LoweringError(
             "the model is quantized: write its integers, pumice.to_nir(pumice.lower(model, example_input), path), or "

@@ -100,9 +100,15 @@ def lower(
         raise LoweringError(f"residual must be one of {', '.join(get_args(Residual))}, got {residual!r}")
     if not isinstance(sparse_below, (int, float)) or not 0 <= sparse_below <= 1:
         raise LoweringError(f"sparse_below must be a share of the weights, 0 to 1, got {sparse_below!r}")
+    if period_steps is not None and (not isinstance(period_steps, (int, np.integer)) or period_steps < 1):
+        raise LoweringError(f"period_steps must be a whole number of steps >= 1, or None, got {period_steps!r}")
+    if isinstance(keep, str):
+        raise LoweringError(f"keep must be names of blocks, a sequence, got the name {keep!r}; give ({keep!r},)")
+    if chip is not None and not isinstance(chip, ChipLimits):
+        raise LoweringError(f"chip must be a pumice.hardware.ChipLimits, or None, got {chip!r}")
+    input_range = value_range(example_input, input_range)
     cores = None if chip is None else partial(cores_needed, rules=Rules(load_constants()))
     options = Settings(int(example_input.shape[-1]), period_steps, residual, sparse_below, cores)
-    input_range = value_range(example_input, input_range)
     model = original(model)
     with undisturbed(model, example_input) as example:
         return _lower(model, example, input_range, options, keep, chip=chip)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -46,11 +47,11 @@ IntArray = npt.NDArray[np.integer[Any]]
 def population_name(call: Call) -> str:
     """The block's name in the graph: its name in the model, with its kind where that is only a number.
 
-    In a `torch.nn.Sequential` the first block, a Conv, is "conv0".
+    In a `torch.nn.Sequential` the first block, a Conv, is "conv0". Dots and slashes become underscores.
     """
     head, _, last = call.name.rpartition(".")
     last = f"{type(call.block).__name__.lower()}{last}" if last.isdigit() else last
-    return f"{head}.{last}".lstrip(".").replace(".", "_")
+    return re.sub(r"[./\\]", "_", f"{head}.{last}".lstrip("."))
 
 
 def synapses_into(

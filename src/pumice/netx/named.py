@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pumice.errors import InputError
+from pumice.files.paths import possible_path
 from pumice.files.text import name_problem
 from pumice.ir import Graph
 from pumice.names import unknown
@@ -29,7 +30,7 @@ def networks_in(folder: str | os.PathLike[str]) -> dict[str, Path]:
         Traceback (most recent call last):
         pumice.errors.InputError: nowhere: is no folder; give one with a subfolder NAME/network.net for each network
     """
-    root = Path(folder)
+    root = possible_path(folder)
     if not root.is_dir():
         raise InputError(f"{folder}: is no folder; give one with a subfolder NAME/{NETWORK} for each network")
     return {path.parent.name: path for path in sorted(root.glob(f"*/{NETWORK}"))}

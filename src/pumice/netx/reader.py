@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 from pumice.errors import FileFormatError, GraphError, InputError, PumiceWarning
 from pumice.files.limits import check_run_bytes
+from pumice.files.paths import possible_path
 from pumice.ir import Direct, Graph, verify_graph
 from pumice.ir.footprint import sample_bytes
 from pumice.netx.chain import build_chain
@@ -61,7 +61,7 @@ def load(
         ResourceError: Memory does not suffice.
     """
     _check_arguments(input_message_bits, num_layers, skip_layers, spike_exp)
-    with open_file(Path(path)) as root:
+    with open_file(possible_path(path)) as root:
         if as_stock or "pumice" not in root:
             rules = Rules(as_stock) if spike_exp is None else Rules(as_stock, spike_exp)
             graph = _read_stock(root, rules, input_shape, num_layers, skip_layers)
@@ -98,6 +98,8 @@ def _read_stock(
     skip_layers: int = 0,
 ) -> Graph:
     """The chain in /layer."""
+    if "layer" not in root and "node" in root:
+        raise root.error("is a NIR file, no NetX network; pumice.from_nir and `pumice import` read it")
     nodes = list(numbered(root.child("layer")))[:num_layers]
     read = [read_layer(node, index, rules) for index, node in enumerate(nodes)]
     for place in (place for _, unknown in read for place in unknown):

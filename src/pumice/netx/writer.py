@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 
 from pumice.errors import FileFormatError, InputError
+from pumice.files.paths import possible_path
 from pumice.files.seal import sealed
 from pumice.files.write import write_bytes
 from pumice.ir import Graph, verify_graph
@@ -23,9 +24,9 @@ def network_path(path: str | os.PathLike[str]) -> Path:
     """The path, if a network may be written to a file of this name.
 
     Raises:
-        InputError: It has another suffix than `SUFFIXES`.
+        InputError: It is no path, or has another suffix than `SUFFIXES`.
     """
-    file = Path(path)
+    file = possible_path(path)
     if file.suffix not in SUFFIXES:
         raise InputError(f"{file}: the name of a network file must end in .net (or .h5, .hdf5)")
     return file

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pumice.errors import GraphError, InputError
+from pumice.files.paths import possible_path
 from pumice.fixedpoint.formats import STATE_EXP
 from pumice.ir import Accumulator, Graph, Population, Synapse, verify_graph
 from pumice.netx import load
@@ -95,9 +96,9 @@ def nir_path(path: str | os.PathLike[str]) -> Path:
     """The path, if a NIR file may be written to it.
 
     Raises:
-        InputError: It has another suffix.
+        InputError: It is no path, or has another suffix.
     """
-    file = Path(path)
+    file = possible_path(path)
     if file.suffix != SUFFIX:
         raise InputError(f"{file}: the name of a NIR file must end in {SUFFIX}")
     return file

@@ -74,7 +74,7 @@ def check_divides(where: str, what: str, n: int, *channels: int) -> None:
 
 
 def check_input(where: str, x: torch.Tensor, channels: int, *, image: bool = False) -> None:
-    """Refuse a tensor of another number of channels, which torch might broadcast, of other axes, or of no steps.
+    """Refuse a tensor of other channels, which torch might broadcast, of other axes, of no steps, or of integers.
 
     Example:
         >>> check_input("Synapse", torch.ones(1, 4, 5), 3)
@@ -87,13 +87,15 @@ def check_input(where: str, x: torch.Tensor, channels: int, *, image: bool = Fal
         axes = "height, width" if image else "..."
         raise InputError(f"{where} takes (batch, {channels}, {axes}, time), got {tuple(x.shape)}; {fix}")
     check_samples(x)
+    if not x.is_floating_point():
+        raise InputError(f"{where} takes floating-point numbers, got {x.dtype}; x.float() holds the same values")
 
 
 def check_samples(x: torch.Tensor) -> None:
-    """Refuse vmap, which the compiled loops cannot be part of, and samples of no steps.
+    """Refuse what is no tensor, vmap, which the compiled loops cannot be part of, and samples of no steps.
 
     Raises:
-        InputError: In one line, with the remedy.
+        InputError: In one line, with the remedy; also where `x` is no tensor.
 
     Example:
         >>> torch.vmap(check_samples)(torch.ones(2, 3))
@@ -103,6 +105,8 @@ def check_samples(x: torch.Tensor) -> None:
         Traceback (most recent call last):
         pumice.errors.InputError: samples have at least one step, along the last axis, got input of shape (2, 3, 0)
     """
+    if not isinstance(x, torch.Tensor):
+        raise InputError(f"a torch.Tensor is needed, got {type(x).__name__}; torch.as_tensor(x) makes one")
     if torch._C._functorch.is_batchedtensor(x):
         raise InputError("torch.vmap cannot map over compiled loops; put its samples into the batch instead")
     if x.ndim and x.shape[-1] == 0:

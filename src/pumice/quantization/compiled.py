@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
+from pumice.errors import LoweringError
+
 WRAPPED = "_orig_mod"
 """Where torch.compile's wrapper keeps the module; part of the names of what is in it."""
 
@@ -14,11 +16,18 @@ WRAPPED = "_orig_mod"
 def original(model: torch.nn.Module) -> torch.nn.Module:
     """The network that `torch.compile` has wrapped, or the given one.
 
+    Raises:
+        LoweringError: It is no module.
+
     Example:
         >>> layer = torch.nn.Identity()
         >>> original(torch.compile(layer)) is layer, original(layer) is layer
         (True, True)
     """
+    if not isinstance(model, torch.nn.Module):
+        raise LoweringError(
+            f"a model is needed, a torch.nn.Module, got {type(model).__name__}; torch.nn.Sequential(*blocks) is one"
+        )
     inside = model._modules.get(WRAPPED)
     return model if inside is None else inside
 

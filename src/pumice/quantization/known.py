@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,19 @@ from pumice.nn.neurons.floating import FloatCubaNeuron
 from pumice.nn.neurons.sigma_delta import SigmaDeltaNeuron
 from pumice.nn.neurons.slayer_state import decays_q12
 from pumice.nn.norms.tdbn import TDBN
+from pumice.nn.synapses import slayer as fast_synapse
 from pumice.nn.synapses.base import AbstractSynapse
 from pumice.quantization.slayer_changes import check_slayers, is_changes_neuron, is_slayers
 from pumice.quantization.synapse_view import synapse_owners
-from pumice.quantization.trace import OF_CUBA, Call
+from pumice.quantization.trace import OF_CUBA, Call, in_evaluation_mode
 
 _BLOCKS = (*OF_CUBA, slayer_sd.Output, OneSynapse, Recurrent, LateralInhibition, sd.Input)
 _NEURONS = (slayer_cuba.Neuron, CubaNeuron, FloatCubaNeuron, SigmaDeltaNeuron, slayer_sd_neuron.Neuron)
+_SYNAPSES = tuple(
+    getattr(module, kind)
+    for module in (slayer_synapse, fast_synapse)
+    for kind in ("Dense", "Conv", "Pool", "ConvTranspose", "Unpool")
+)
 _FIXED_NORMS = (MeanOnlyBatchNorm, WgtScaleBatchNorm)
 _PACKAGES = ("pumice.", "lava.", "torch.")
 _QUANTIZERS = (slayer_base.Neuron.quantize_8bit, CubaNeuron.quantize_8bit)
@@ -82,7 +89,9 @@ def check_known(call: Call) -> None:
     if not isinstance(block, LinearReadout):
         _check_neuron(where, block.neuron)
         _check_norm(where, block.neuron.norm)
+        _check_dropout(where, getattr(block.neuron, "drop", None), call.undelayed)
     for owner in synapse_owners(call):
+        _check_synapse(where, owner)
         _check_quantizer(where, owner)
         if isinstance(owner, AbstractSynapse):
             _check_norm(where, owner.norm)
@@ -92,13 +101,12 @@ def check_can_quantize(call: Call, *, is_rescaled: bool) -> None:
     """Refuse what has no exact form on the chip, and announce what changes.
 
     Args:
-        call: Of a block that is not quantized yet.
+        call: Of a block that is not quantized yet, and of which all is known.
         is_rescaled: Whether its scale is free.
 
     Raises:
         LoweringError: The message names the block, and the remedy.
     """
-    check_known(call)
     block, where = call.block, f"block {call.name!r}: "
     _check_windows(where, call)
     if is_slayers(block):
@@ -194,6 +202,30 @@ def _check_norm(where: str, norm: Any) -> None:
         )
     if not isinstance(norm, (TDBN, *_FIXED_NORMS)):
         raise LoweringError(where + f"cannot fold a norm of type {_name(norm)}, which is no subclass of nn.TDBN")
+
+
+def _check_dropout(where: str, drop: Any, spikes: torch.Tensor) -> None:
+    """Dropout is not lowered: it must do nothing in evaluation mode."""
+    if drop is None:
+        return
+    probe = torch.linspace(1, 2, spikes.numel(), device=spikes.device).reshape(spikes.shape)
+    with torch.no_grad(), in_evaluation_mode(drop) if isinstance(drop, torch.nn.Module) else nullcontext():
+        found = drop(probe.clone())
+    if not torch.equal(found, probe):
+        raise LoweringError(
+            where + f"its dropout {_name(drop)} changes spikes in evaluation mode, too, and the chip has none; use "
+            "torch.nn.Dropout(p), or a module that does nothing unless self.training"
+        )
+
+
+def _check_synapse(where: str, owner: Any) -> None:
+    """What a subclass of ours computes, lowering looks at."""
+    patched = any(method in vars(owner) for method in ("forward", "linear"))
+    if patched or not (isinstance(owner, AbstractSynapse) or _forward_is_of(owner, _SYNAPSES)):
+        raise LoweringError(
+            where + f"its synapse {_name(owner)} computes in a way of its own, which cannot be lowered; make the "
+            "change to the weight (torch.nn.utils.parametrize)"
+        )
 
 
 def _check_quantizer(where: str, owner: Any) -> None:

@@ -20,7 +20,7 @@ from pumice.nn.neurons.slayer_state import decays_q12
 from pumice.nn.norms.tdbn import TDBN
 from pumice.quantization.advice import advice_of
 from pumice.quantization.integer_weight import check_sum
-from pumice.quantization.known import adds_bias, check_can_quantize, own_synapses
+from pumice.quantization.known import adds_bias, check_can_quantize, check_known, own_synapses
 from pumice.quantization.plans import LayerPlan, Plan, SynapsePlan
 from pumice.quantization.scale import choose_vth_mant
 from pumice.quantization.shared_scale import share_scales
@@ -49,6 +49,7 @@ def plan_calls(model: torch.nn.Module, calls: Sequence[Call], input_range: tuple
     names = {id(module): name for name, module in modules_by_name(model).items()}
     _check_own_neurons(all_layers)
     for call in all_layers:
+        check_known(call)  # of quantized ones, too: something may have been changed since
         if not has_integers(call.block):
             check_can_quantize(call, is_rescaled=is_rescaled(call))
     with torch.no_grad():

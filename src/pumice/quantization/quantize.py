@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from numbers import Integral
 
 import torch
 
@@ -144,20 +145,45 @@ def is_quantized(model: torch.nn.Module) -> bool:
     return any(isinstance(module, kinds) and module.is_deployed for module in model.modules())
 
 
+def check_example(example_input: object) -> None:
+    """Refuse what is no batch of samples.
+
+    Raises:
+        LoweringError: It is no tensor, holds nothing, or lacks axes.
+
+    Example:
+        >>> check_example(torch.ones(3, 5))
+        Traceback (most recent call last):
+        pumice.errors.LoweringError: the example input must be a batch, (batch, channel, height, width, time) or \
+(batch, n, time), got shape (3, 5); of one sample: x.unsqueeze(0)
+    """
+    if not isinstance(example_input, torch.Tensor):
+        raise LoweringError(f"the example input must be a torch.Tensor, got {type(example_input).__name__}")
+    shape = tuple(example_input.shape)
+    if len(shape) < 3:
+        raise LoweringError(
+            "the example input must be a batch, (batch, channel, height, width, time) or (batch, n, time), got shape "
+            f"{shape}; of one sample: x.unsqueeze(0)"
+        )
+    if not example_input.numel():
+        raise LoweringError(f"the example input holds nothing, its shape is {shape}")
+
+
+def _is_whole(n: object) -> bool:
+    return isinstance(n, Integral) and not isinstance(n, bool)
+
+
 def value_range(example_input: torch.Tensor, input_range: tuple[int, int] | None = None) -> tuple[int, int]:
     """Smallest and largest input value, given or of an example; 0 is one: between samples nothing comes.
 
     Raises:
-        LoweringError: The example is no tensor or has values that are not whole numbers; or the range is none, or
-            narrower than the example.
+        LoweringError: See `check_example`; or the example has values that are not whole numbers; or the range is
+            none, or narrower than the example.
     """
-    if not isinstance(example_input, torch.Tensor):
-        raise LoweringError(f"the example input must be a torch.Tensor, got {type(example_input).__name__}")
-    if not example_input.numel():
-        raise LoweringError(f"the example input holds nothing, its shape is {tuple(example_input.shape)}")
+    check_example(example_input)
     values = example_input.detach()
     values = values.to(torch.uint8) if values.dtype == torch.bool else values
-    if not torch.isfinite(values).all() or not torch.equal(values, values.round()):
+    if values.is_complex() or not torch.isfinite(values).all() or not torch.equal(values, values.round()):
         raise LoweringError(
             "the network's input must be whole numbers (spikes, counts or grey levels): the chip's input are "
             "integers; scale and round it before training"
@@ -165,9 +191,9 @@ def value_range(example_input: torch.Tensor, input_range: tuple[int, int] | None
     found = int(values.min()), int(values.max())
     if input_range is None:
         return min(0, found[0]), max(1, found[1])
-    if not isinstance(input_range, (tuple, list)) or [type(n) for n in input_range] != [int, int]:
+    if not isinstance(input_range, (tuple, list)) or len(input_range) != 2 or not all(map(_is_whole, input_range)):
         raise LoweringError(f"input_range must be two whole numbers, (smallest, largest), got {input_range!r}")
-    low, high = input_range
+    low, high = map(int, input_range)
     if not low <= found[0] <= found[1] <= high:
         raise LoweringError(
             f"input_range must be (smallest, largest) and hold the example's values, {found[0]}..{found[1]}; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
@@ -157,6 +158,8 @@ class RuntimeGuard:
             return
         low, high = (float(value) for value in x.aminmax())
         wanted = self._wanted()
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise InputError(f"{wanted}, got NaN or infinity")
         if not self.input_range[0] <= low <= high <= self.input_range[1]:
             raise InputError(f"{wanted}, got {low:g}..{high:g}; deploy a copy of it with the wider input_range")
         if x.is_floating_point() and not torch.equal(x, x.round()):

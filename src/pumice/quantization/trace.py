@@ -21,6 +21,7 @@ from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.nn.blocks.merge import Merge
 from pumice.nn.neurons.carried_state import at_rest
 from pumice.nn.neurons.srm import SRMNeuron
+from pumice.quantization.altered import refuse_altering_hooks
 from pumice.quantization.compiled import eager, original, original_name
 from pumice.quantization.slayer_changes import SLAYERS
 
@@ -174,13 +175,15 @@ class _Watcher:
             raise LoweringError(f"a block is called {INPUT!r}, as the network's input is; give it another name")
         self._fired: dict[Any, torch.Tensor] = {}
         # By identity; the tensors are kept, so that their identities stay their own.
-        self._origins: dict[int, tuple[str, torch.Tensor, int]] = {}
+        self._origins: dict[int, tuple[str, torch.Tensor, tuple[int, str]]] = {}
         self._made_by_others: dict[int, tuple[str, Any]] = {}
         self._remember(INPUT, example_input)
 
     def hooks(self) -> list[RemovableHandle]:
         """Begin to watch."""
         handles = [other.register_forward_hook(self._leave_other) for other in self._others]
+        for block, name in self.names.items():
+            handles += refuse_altering_hooks(block, name)  # before ours
         for block in self.names:
             handles += [block.register_forward_pre_hook(self._enter), block.register_forward_hook(self._leave)]
             delay: Any = getattr(block, "delay", None)
@@ -223,12 +226,12 @@ class _Watcher:
         return f" ({', '.join(kinds)})" if kinds else ""
 
     def _remember(self, name: str, tensor: torch.Tensor) -> None:
-        self._origins[id(tensor)] = name, tensor, tensor._version
+        self._origins[id(tensor)] = name, tensor, _state(tensor)
 
     def _origin(self, x: torch.Tensor) -> str | None:
         """The block whose output, unchanged, this is; "input" for the network's input."""
-        name, tensor, version = self._origins.get(id(x), ("", None, -1))
-        return name if tensor is x and version == x._version else None
+        name, tensor, state = self._origins.get(id(x), ("", None, None))
+        return name if tensor is x and state == _state(x) else None
 
     def _maker(self, x: torch.Tensor) -> str | None:
         """As `_origin`, but behind what only gives another shape."""
@@ -274,6 +277,11 @@ class _Watcher:
 
     def _leave_other(self, module: Any, args: tuple[Any, ...], output: Any) -> None:
         self._made_by_others[id(output)] = self._others[module], output
+
+
+def _state(x: torch.Tensor) -> tuple[int, str]:
+    """What changes when something is written into a tensor; torch does not count writes into `x.data`."""
+    return x._version, str(x.sum(dtype=torch.float64).item())
 
 
 def answer_of(output: Any) -> Any:

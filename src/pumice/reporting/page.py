@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 from importlib.resources import files
 from pathlib import Path
 
@@ -24,7 +25,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-
 """Nothing is loaded, and no script runs but the page's own, whatever a file's names hold."""
 
 
-def page_path(path: str | Path) -> Path:
+def page_path(path: str | os.PathLike[str]) -> Path:
     """Where a page goes, before the work.
 
     Raises:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from pumice.backends.labelled import items
 from pumice.errors import InputError, MissingExtraError
+from pumice.files.paths import possible_path
 from pumice.files.seal import HDF5
 from pumice.ir import Graph, Timing, latencies
 from pumice.netx import load
@@ -38,7 +39,7 @@ def find_file(path: str | os.PathLike[str]) -> Path:
     Raises:
         InputError: There is no such file, or there are several.
     """
-    place = Path(path)
+    place = possible_path(path)
     if not place.is_dir():
         return place
     if (place / CHECKPOINT).exists():

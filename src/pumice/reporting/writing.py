@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,6 +62,7 @@ def report(
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> from pumice.ir import Timing
         >>> from pumice.ir.builder import chain
         >>> graph = chain((4,), [3, 2], seed=0).replace(timing=Timing(sample_steps=5, period_steps=5))
@@ -71,7 +71,7 @@ def report(
         ...     len(found.shown), found.differing, (Path(folder) / "report.html").exists()
         (1, 0, True)
     """
-    target = page_path(Path(path))
+    target = page_path(path)
     for name, value, most in (("samples", samples, None), ("shown", shown, MOST_SHOWN)):
         if not isinstance(value, int | np.integer) or value < 1 or (most is not None and value > most):
             allowed = "at least 1" if most is None else f"1 to {most}"

@@ -14,6 +14,7 @@ from pumice.data import Dataset, EventDataset, EventSamples, ImageDataset, Seque
 from pumice.data.events import EVENT, concatenate
 from pumice.data.image_files import in_memory
 from pumice.errors import FileFormatError, InputError, ResourceError
+from pumice.files.paths import possible_path
 from pumice.train.checkpoint_file import NO_CHECKPOINT, read_values, write_values
 from pumice.train.finite import first_not_finite
 from pumice.train.history import EpochRecord
@@ -116,7 +117,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             checkpoint of this version, it asks for more memory than a file may, or a weight is not finite.
         ResourceError: There is not enough memory for it.
     """
-    file = Path(path)
+    file = possible_path(path)
     values = read_values(file)
     if values.get("format") != FORMAT:
         raise FileFormatError(f"{file}: {NO_CHECKPOINT}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -16,11 +17,13 @@ from pumice.data.encoders import draws
 from pumice.data.recipe import build_encoder, prepare_data
 from pumice.data.recipe.own_code import check_own_code
 from pumice.errors import FileFormatError, InputError
+from pumice.quantization.compiled import original
 from pumice.train.averaging import WeightAverage
 from pumice.train.build import GIVEN, build_network, deploy, example_input
 from pumice.train.checkpoint import Checkpoint
 from pumice.train.history import FINETUNE, FLOAT, EpochRecord
 from pumice.train.next_epoch import kept_record
+from pumice.train.outputs import first_output
 from pumice.train.predict import predict, predict_counts, squared_errors
 from pumice.train.recipe import NetworkSection, Recipe
 from pumice.train.runtime.fabric import summed
@@ -150,7 +153,15 @@ def start(recipe: Recipe, dataset: Dataset, model: torch.nn.Module | None = None
         recipe: What to train.
         dataset: The data that the recipe names, as loaded.
         model: The network, in place of the recipe's.
+
+    Raises:
+        InputError: What is given is no recipe, dataset or network, or does not answer with the data's classes.
     """
+    if not isinstance(dataset, Dataset):
+        raise InputError(
+            "dataset must be a pumice.data.ImageDataset, SequenceDataset or EventDataset, got "
+            f"{type(dataset).__name__}"
+        )
     prepared, validation = prepare_data(recipe, dataset)
     return _untrained(recipe, prepared, validation, model)
 
@@ -194,11 +205,29 @@ def restore(
 
 
 def with_given_network(recipe: Recipe, model: torch.nn.Module | None) -> Recipe:
-    """The recipe as it is recorded: that of a network given as an object names none."""
+    """The recipe as it is recorded: that of a network given as an object names none.
+
+    Raises:
+        InputError: It is no recipe, or the object no network that can be trained.
+    """
+    _check_given(recipe, model)
     if model is None:
         return recipe
     given = NetworkSection(name=GIVEN, weights=recipe.network.weights)
     return recipe.model_copy(update={"network": given})
+
+
+def _check_given(recipe: object, model: object) -> None:
+    if not isinstance(recipe, Recipe):
+        got = type(recipe).__name__
+        raise InputError(f"a Recipe is needed, got {got}; pumice.train.find_recipe(name or path) gives one")
+    if model is None:
+        return
+    if not isinstance(model, torch.nn.Module):
+        got = f"the class {model.__name__}; give an object of it" if isinstance(model, type) else type(model).__name__
+        raise InputError(f"model must be a torch.nn.Module, got {got}")
+    if original(model) is not model:
+        raise InputError("model is what torch.compile made, which training does not use; give the network in it")
 
 
 def _untrained(
@@ -209,5 +238,11 @@ def _untrained(
         model = build_network(recipe, prepared)
     with torch.no_grad():
         # Some of SLAYER's parameters and buffers get their shape in the first call.
-        model.eval()(example_input(recipe, prepared))
+        answer = first_output(model.eval()(example_input(recipe, prepared)))
+    n_classes, shape = len(prepared.class_names), tuple(answer.shape)
+    if len(shape) < 3 or math.prod(shape[1:-1]) < n_classes:
+        raise InputError(
+            f"the network must return spikes (batch, class, time) with at least {n_classes} classes, or "
+            f"several outputs with them first, got shape {shape}; sums over time are the loss's"
+        )
     return Trained(recipe, prepared, model, validation=validation)

@@ -9,9 +9,9 @@ import torch
 
 import pumice
 from pumice import nn
-from pumice.backends import AbstractBackend, get_backend
+from pumice.backends import AbstractBackend, RunResult, get_backend
 from pumice.backends.reference import ReferenceBackend
-from pumice.errors import CheckFailedError, InputError
+from pumice.errors import BackendError, CheckFailedError, InputError
 from pumice.ir import Timing
 from pumice.ir.builder import chain
 
@@ -51,6 +51,52 @@ def test_run_verify_and_evaluate_take_a_backend(graph, backend):
     assert len(pumice.verify(graph, backend)) == len(pumice.verify(graph, [backend])) == 1
     result = pumice.evaluate(graph, [(np.ones((5, 4), int), 0)], check={backend: 1})
     assert list(result.checked) == [get_backend(backend).name]
+
+
+class Nameless(AbstractBackend):
+    def _run(self, graph, x, record):
+        return ReferenceBackend()._run(graph, x, record)
+
+
+class Nothing(Mine):
+    def _run(self, graph, x, record):
+        return None
+
+
+class Forgetful(Mine):
+    def _run(self, graph, x, record):
+        result = super()._run(graph, x, record)
+        return RunResult({name: spikes[:-1] for name, spikes in result.outputs.items()}, result.records)
+
+
+class Silent(Mine):
+    def _run(self, graph, x, record):
+        return RunResult(super()._run(graph, x, record).outputs)
+
+
+def test_a_backend_without_a_name_is_refused(graph):
+    with pytest.raises(InputError, match=r"backend Nameless has no name; write name = \"\.\.\.\" into its class"):
+        pumice.verify(graph, Nameless)
+
+
+@pytest.mark.parametrize(
+    ("backend", "message"),
+    [
+        (Nothing, "backend mine must give a RunResult, got NoneType"),
+        (Forgetful, r"backend mine must give output 'dense1' with shape \(.*\), got shape"),
+        (Silent, r"backend mine must give u of 'dense0' with shape \(.*\), got nothing"),
+    ],
+)
+def test_what_a_backend_forgets_is_named(graph, backend, message):
+    """A step that is missing at the end had been taken for silence."""
+    x = torch.ones(2, 4, 5)
+    for use in (
+        lambda: pumice.run(graph, x, backend=backend, record=True),
+        lambda: pumice.verify(graph, backend),
+        lambda: pumice.evaluate(graph, [(np.ones((5, 4), int), 0)], backend=backend),
+    ):
+        with pytest.raises(BackendError, match=message):
+            use()
 
 
 def test_a_wrong_backend_of_ones_own_is_found(graph):
@@ -132,3 +178,63 @@ def test_samples_that_do_not_fit_are_refused(graph):
         pumice.run(graph, np.ones((4, 5)), layout="pytorch")
     with pytest.raises(InputError, match="states no sample length"):
         pumice.run(chain((4,), [2], seed=0), torch.ones(1, 4, 5))
+    with pytest.raises(InputError, match=r"at least one sample is needed, .* \(0, 4, 5\)"):
+        pumice.run(graph, torch.ones(0, 4, 5))
+    with pytest.raises(InputError, match="samples must be whole numbers, got complex64"):
+        pumice.run(graph, torch.ones(1, 4, 5) + 0j)
+
+
+@pytest.mark.parametrize("use", [pumice.run, pumice.certify])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [(torch.nn.Identity(), "got a model"), ("a.net", "pumice.load reads"), (3, "a Graph is needed, got int")],
+)
+def test_samples_need_a_graph(use, given, message):
+    with pytest.raises(InputError, match=message):
+        use(given, torch.ones(1, 4, 5))
+
+
+def test_a_certificate_of_no_sample_is_refused(graph):
+    with pytest.raises(InputError, match="at least one sample is needed"):
+        pumice.certify(graph, torch.ones(0, 4, 5))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e30])
+def test_numbers_that_no_integer_is_are_one_error(graph, value):
+    with pytest.raises(InputError, match="samples hold fractions, or values beyond 32 bits"):
+        pumice.run(graph, torch.full((1, 4, 5), value))
+
+
+def test_tensors_of_every_kind_hold_samples(graph):
+    x = (torch.rand(2, 4, 5, generator=torch.Generator().manual_seed(0)) < 0.5).float()
+    expected = pumice.run(graph, x).spikes
+    for same in (x.bfloat16(), x.half(), x.double(), x.int(), x.bool(), x.to_sparse(), x.clone().requires_grad_()):
+        assert torch.equal(pumice.run(graph, same).spikes, expected)
+
+
+@pytest.mark.parametrize("record", [["dense0"], "dense0", None, 1])
+def test_record_is_true_or_false(graph, record):
+    for run in (pumice.run, get_backend("fast").run):
+        with pytest.raises(InputError, match="record must be True, for every population, or False, got"):
+            run(graph, np.ones((8, 4), int), record=record)
+    with pytest.raises(InputError, match="record must be True"):
+        get_backend("fast").run_batch(graph, np.ones((1, 8, 4), int), record=record)
+
+
+def test_a_batch_is_told_where_to_go(graph):
+    said = r"shape \(T, 4\), got \(2, 5, 4\); a batch goes in sample by sample, or .* layout=\"torch\""
+    with pytest.raises(InputError, match=said):
+        pumice.run(graph, np.ones((2, 5, 4), int))
+    loader = torch.utils.data.DataLoader([(np.ones((5, 4), int), 0)] * 2, batch_size=2)
+    with pytest.raises(InputError, match=f"sample 0: .*{said}"):
+        pumice.evaluate(graph, loader)
+
+
+def test_axes_in_pytorchs_order_are_told(graph):
+    with pytest.raises(
+        InputError, match=r"shape \(T, 4\), got \(4, 9\); time is last there, .* numpy.asarray\(x\).T$"
+    ):
+        pumice.run(graph, np.ones((4, 9), int))
+    with pytest.raises(InputError, match=r"sample 0: input must have shape \(T, 4\), got \(4, 5\); time is last"):
+        pumice.evaluate(graph, [(torch.ones(4, 5, dtype=torch.int32), 0)])

@@ -1,9 +1,11 @@
 import sys
+import warnings
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 import pumice
 import pumice.backends.evaluate
@@ -11,7 +13,7 @@ from pumice.backends import get_backend
 from pumice.backends import labelled as module
 from pumice.backends.evaluate import evaluate
 from pumice.backends.fast import FastBackend, batch, count, links
-from pumice.errors import CheckFailedError, InputError
+from pumice.errors import CheckFailedError, InputError, PumiceWarning
 from pumice.ir import Accumulator, Conv, Cuba, Dense, Graph, Input, Timing, verify_graph, with_reset_schedule
 from pumice.ir.builder import chain
 
@@ -312,3 +314,32 @@ def test_compiling_is_told_and_not_counted(monkeypatch):
     graph = small()
     result = evaluate(graph, zip(samples(graph, 3), range(3), strict=True))
     assert (result.prepare_seconds, result.seconds) == (100, 1)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        (3, r"a dataset must yield pairs \(stream, label\), .*; got int"),
+        ([3], "sample 0: it must be a pair .*, got int"),
+        ([(np.ones((5, 4), int), 0), {"x": 1, "y": 2}], "sample 1: it must be a pair .*, got dict"),
+        ([(np.ones((5, 4), int),)], "sample 0: it must be a pair .*, got 1 values"),
+    ],
+)
+def test_what_is_no_dataset_is_refused(dataset, message):
+    graph = chain((4,), [2], seed=0).replace(timing=Timing(sample_steps=5, period_steps=8))
+    with pytest.raises(InputError, match=message):
+        evaluate(graph, dataset)
+
+
+def test_a_tensor_of_which_time_may_be_either_axis_is_announced():
+    graph, x = small(), np.zeros((2, STEPS, 4), int)
+    square = small().replace(
+        input=Input("input", (STEPS,)),
+        synapses=(Dense("input", "dense0", weight=np.eye(5, 6, dtype=int)), *small().synapses[1:]),
+    )
+    with pytest.warns(PumiceWarning, match=r"a tensor of shape \(6, 6\), which may have time first or last"):
+        evaluate(square, zip(torch.zeros(2, STEPS, STEPS, dtype=torch.int32), [0, 0], strict=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        evaluate(square, zip(np.zeros((2, STEPS, STEPS), int), [0, 0], strict=True))
+        evaluate(graph, zip(torch.from_numpy(x), [0, 0], strict=True))

@@ -1,15 +1,16 @@
 import numpy as np
 import pytest
+import torch
 
-from pumice.data import ImageDataset, Split
+from pumice.data import ImageDataset, SequenceDataset, Split
 from pumice.errors import InputError
 
 
-def dataset(*, images=None, labels=None, value_range=(0, 16), test_images=None):
+def dataset(*, images=None, labels=None, value_range=(0, 16), test_images=None, class_names=("a", "b")):
     images = np.zeros((4, 1, 3, 3), np.uint8) if images is None else images
     labels = np.array([0, 1, 0, 1]) if labels is None else labels
     test = Split(images if test_images is None else test_images, labels)
-    return ImageDataset("d", Split(images, labels), test, ("a", "b"), value_range)
+    return ImageDataset("d", Split(images, labels), test, class_names, value_range)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,16 @@ def dataset(*, images=None, labels=None, value_range=(0, 16), test_images=None):
         ({"images": np.full((4, 1, 3, 3), 17)}, "pixels must lie in 0..16, got 17"),
         ({"images": np.zeros((0, 1, 3, 3), np.uint8), "labels": np.zeros(0, int)}, "N >= 1"),
         ({"test_images": np.zeros((4, 1, 2, 2), np.uint8)}, "test images"),
+        ({"labels": [0, 1, 0, 1]}, r"train split: labels must be a NumPy array, got a list; numpy.asarray\(labels\)"),
+        ({"labels": torch.tensor([0, 1, 0, 1])}, "labels must be a NumPy array, got a Tensor"),
+        ({"images": torch.zeros(4, 1, 3, 3, dtype=torch.uint8)}, "samples must be a NumPy array, got a Tensor"),
+        ({"images": np.zeros((4, 1, 3, 3), int).tolist()}, "samples must be a NumPy array, got a list"),
+        ({"class_names": "ab"}, "class_names must be a tuple of names, .* got 'ab'"),
+        ({"class_names": 2}, "class_names must be a tuple of names, .* got 2"),
+        *(
+            ({"value_range": wrong}, r"value_range must be two whole numbers, \(smallest, largest\), got")
+            for wrong in (16, "x", (0, 1.5), (16, 0), (0, 8, 16))
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(changes, message):
@@ -62,3 +73,14 @@ def test_images_of_another_byte_order_are_brought_to_this_machines():
     dataset = ImageDataset("mine", split, split, ("a", "b"), (0, 31), source="drawn")
     assert dataset.train.images.dtype.isnative
     np.testing.assert_array_equal(dataset.test.images, images)
+
+
+def test_what_is_no_split_is_refused():
+    images, labels = np.zeros((4, 1, 3, 3), np.uint8), np.array([0, 1, 0, 1])
+    with pytest.raises(InputError, match=r"dataset d, test split: a Split\(samples, labels\) is needed, got tuple"):
+        ImageDataset("d", Split(images, labels), (images, labels), ("a", "b"), (0, 16))
+    sequences = np.zeros((4, 2, 5), int)
+    with pytest.raises(InputError, match="train split: lengths must be a NumPy array, got a list"):
+        SequenceDataset("d", *2 * [Split(sequences, labels, [5] * 4)], ("a", "b"), (0, 1))
+    with pytest.raises(InputError, match="value_range must be two whole numbers"):
+        SequenceDataset("d", *2 * [Split(sequences, labels)], ("a", "b"), 1)

@@ -1,7 +1,11 @@
 """Paths that no file has are one and the same error, on each version of Python and wherever they are given."""
 
+from functools import partial
+
 import pytest
 
+import pumice
+from pumice.data import load_folder, load_image_folder, load_image_shards, load_mnist, load_nmnist
 from pumice.data.event_cache import cached_events
 from pumice.errors import InputError
 from pumice.files.folders import make_folder
@@ -9,7 +13,11 @@ from pumice.files.lock import locked_folder
 from pumice.files.paths import possible_path
 from pumice.files.reading import file_size, reading
 from pumice.files.write import replace_atomically
+from pumice.ir.builder import chain
+from pumice.netx import networks_in
 from pumice.reporting.page import page_path
+from pumice.train.checkpoint import load_checkpoint
+from pumice.train.recipe import load_recipe
 
 
 def read(path):
@@ -45,3 +53,29 @@ def test_characters_that_no_path_may_hold(tmp_path, use, character, place):
 def test_bytes_that_are_no_text_are_a_path(tmp_path):
     path = possible_path(tmp_path / b"\xff".decode(errors="surrogateescape"))
     assert path.name == "\udcff"
+
+
+@pytest.mark.parametrize("given", [None, 3, [], chain((4,), [2], seed=0), b"a.net"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        pumice.load,
+        partial(pumice.save, chain((4,), [2], seed=0)),
+        partial(pumice.to_nir, chain((4,), [2], seed=0)),
+        partial(pumice.report, chain((4,), [2], seed=0)),
+        load_recipe,
+        load_checkpoint,
+        load_folder,
+        load_image_folder,
+        load_image_shards,
+        load_mnist,
+        load_nmnist,
+        partial(pumice.load_named, "small"),
+        networks_in,
+        possible_path,
+    ],
+    ids=lambda use: getattr(use, "func", use).__name__,
+)
+def test_what_is_no_path(use, given):
+    with pytest.raises(InputError, match=f"^a path is needed, got {type(given).__name__}$|dataset needs a folder"):
+        use(given)

@@ -1,4 +1,5 @@
 import warnings
+from collections import OrderedDict
 from functools import partial
 
 import numpy as np
@@ -108,6 +109,12 @@ def test_names_shapes_and_timing(x):
     assert [p.reset.offset for p in graph.populations] == [2, 3, 4, 5]
 
 
+def test_slashes_in_a_modules_name_are_none_in_the_graph():
+    """They separate groups in a file."""
+    model = torch.nn.Sequential(OrderedDict({"fc/in\\put": nn.Dense(LEAKY, 3, 2)}))
+    assert lower_quietly(model, torch.ones(1, 3, 5)).outputs == ("fc_in_put",)
+
+
 def test_trained_delays_sit_on_the_next_layers_columns():
     torch.manual_seed(0)
     x = (torch.rand(1, 1, 4, 4, 30) > 0.5).float()
@@ -206,10 +213,19 @@ def test_a_proof_without_spikes_is_announced():
         pumice.lower(model, torch.ones(1, 3, 5))
 
 
-def test_a_wrong_way_to_share_currents_leaves_the_network_as_it_is():
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"residual": "synapse"}, "residual must be one of auto, synapses, relays, got 'synapse'"),
+        *(({"period_steps": n}, f"period_steps must be a whole number .*, got {n!r}") for n in ("8", 8.0, 0, -8)),
+        ({"keep": "head"}, r"keep must be names of blocks, .* got the name 'head'; give \('head',\)"),
+        ({"chip": "loihi2"}, "chip must be a pumice.hardware.ChipLimits, or None, got 'loihi2'"),
+    ],
+)
+def test_a_wrong_choice_leaves_the_network_as_it_is(wrong, message):
     model = torch.nn.Sequential(nn.Dense(LEAKY, 3, 3))
-    with pytest.raises(LoweringError, match="residual must be one of auto, synapses, relays, got 'synapse'"):
-        pumice.lower(model, torch.ones(1, 3, 5), residual="synapse")
+    with pytest.raises(LoweringError, match=message):
+        pumice.lower(model, torch.ones(1, 3, 5), **wrong)
     assert not is_quantized(model)
 
 

@@ -148,3 +148,7 @@ def test_a_file_without_layers(tmp_path):
     h5py.File(tmp_path / "a.net", "w").close()
     with pytest.raises(FileFormatError, match="has no 'layer'"):
         load(tmp_path / "a.net")
+    pumice.to_nir(CHAIN, tmp_path / "a.nir")
+    for options in ({}, {"as_stock": True}):
+        with pytest.raises(FileFormatError, match=r"a.nir: is a NIR file, .* pumice.from_nir and `pumice import`"):
+            load(tmp_path / "a.nir", **options)

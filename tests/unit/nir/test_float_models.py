@@ -173,6 +173,8 @@ def test_what_is_no_float_model_is_refused(tmp_path):
         pumice.to_nir(pumice.quantize_(model, x), tmp_path / "a.nir", x)
     with pytest.raises(PumiceError, match=r"needs an example of what a model takes: to_nir\(model, '.*a.nir', x"):
         pumice.to_nir(model, tmp_path / "a.nir")
+    with pytest.raises(PumiceError, match=r"the example input must be a torch\.Tensor, got ndarray"):
+        pumice.to_nir(model, tmp_path / "a.nir", x.numpy())
     with pytest.raises(PumiceError, match="example_input for a model, got a str"):
         pumice.to_nir("a.net", tmp_path / "a.nir", x)
     mixer = torch.nn.Sequential(nn.Merge(LEAKS, nn.TokenMixingSynapse(2, tokens=6)))

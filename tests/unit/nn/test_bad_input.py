@@ -128,6 +128,98 @@ BLOCKS = [
     (lambda: nn.SpikingPatchSplitting(3, 8, 1, **MAKE)(SPIKES), "SpikingPatchSplitting takes .* for 4 channels"),
     (lambda: nn.SurrogateModule(4, tokens=36, n_classes=0), "SurrogateModule: n_classes"),
 ]
+SHAPES = [
+    (
+        lambda: nn.Dense(dict(LIF), 3, 2)(FLAT),
+        r"^Dense takes \(batch, 3, \.\.\., time\), got .*; make it for 4 channels",
+    ),
+    (
+        lambda: nn.Dense(dict(LIF), 144, 2)(SPIKES),
+        r"^Dense takes \(batch, 144, time\), got an image, .* nn.Flatten\(\)",
+    ),
+    (lambda: nn.Recurrent(dict(LIF), 144, 2)(SPIKES), r"got an image, .* nn.Flatten\(\)"),
+    (lambda: nn.Dense(dict(LIF), (6, 6, 4), 2)(FLAT), r"^Dense takes \(batch, 4, height, width, time\), got"),
+    (lambda: nn.Conv(dict(LIF), 3, 2, 3)(SPIKES), "^Conv takes .* make it for 4 channels"),
+    (lambda: nn.Conv(dict(LIF), 4, 2, 3)(FLAT), r"^Conv takes .* got \(1, 4, 5\); add or flatten axes"),
+    (lambda: nn.Pool(dict(LIF), 2)(FLAT), "^Pool takes .* add or flatten axes"),
+    (lambda: nn.Dense(dict(LIF), 4, 2)(FLAT[0]), "^Dense takes .* add or flatten axes"),
+    *(
+        (lambda block=block: block(np.ones((1, 4, 5))), "^a torch.Tensor is needed, got ndarray; torch.as_tensor")
+        for block in (nn.Dense(dict(LIF), 4, 2), nn.Recurrent(dict(LIF), 4, 2), nn.Merge(LIF, nn.DenseSynapse(4, 2)))
+    ),
+    *(
+        (
+            lambda use=use, x=x: use(x),
+            rf"takes floating-point numbers, got {dtype}; x\.float\(\) holds the same values",
+        )
+        for dtype in (torch.int32, torch.uint8, torch.bool)
+        for use, x in (
+            (nn.Dense(dict(LIF), 4, 2), FLAT.to(dtype)),
+            (nn.Conv(dict(LIF), 4, 2, 3), SPIKES.to(dtype)),
+            (nn.Recurrent(dict(LIF), 4, 2), FLAT.to(dtype)),
+            (nn.Merge(LIF, nn.DenseSynapse(4, 2)), FLAT.to(dtype)),
+        )
+    ),
+    (lambda: nn.Dense(dict(LIF), 4.0, 2), r"^Dense: in_neurons must be a whole number >= 1, got 4\.0"),
+    (lambda: nn.Dense(dict(LIF), (6, 0, 4), 2), "^Dense: in_neurons .* got 0"),
+    (lambda: nn.Dense(dict(LIF), 4, -2), "^Dense: out_neurons .* got -2"),
+    (lambda: nn.Recurrent(dict(LIF), 4, 0), "^Recurrent: out_neurons .* got 0"),
+    (lambda: nn.Conv(dict(LIF), 0, 2, 3), "^Conv: in_features .* got 0"),
+    (lambda: nn.Conv(dict(LIF), 3, 4, 3, groups=2), "^Conv: 2 groups do not divide 3 and 4 channels"),
+    (lambda: nn.Conv(dict(LIF), 4, 2, "3"), "^Conv: kernel_size must be one or two whole numbers >= 1, got '3'"),
+    (lambda: nn.Conv(dict(LIF), 4, 2, 3, padding="same"), "^Conv: padding must be one or two .* >= 0, got 'same'"),
+    (lambda: nn.Pool(dict(LIF), (2, 2, 2)), r"^Pool: kernel_size .* got \(2, 2, 2\)"),
+]
+MAKERS = {
+    "Dense": lambda params: nn.Dense(params, 4, 2),
+    "Conv": lambda params: nn.Conv(params, 4, 2, 3),
+    "Pool": lambda params: nn.Pool(params, 2),
+    "Recurrent": lambda params: nn.Recurrent(params, 4, 2),
+    "Merge": lambda params: nn.Merge(params, nn.DenseSynapse(4, 2)),
+    "Neurons": nn.Neurons,
+}
+WRONG = [
+    (None, "neuron_params must be a dictionary, got NoneType"),
+    ({"threshold": 1.0}, "neuron_params must have threshold, current_decay, voltage_decay, got threshold"),
+    ({**LIF, "treshold": 1.0}, "unknown neuron parameter 'treshold'; did you mean 'threshold'"),
+    *(
+        ({**LIF, "threshold": value}, "threshold must be a number > 0, got")
+        for value in (0, -1.0, float("nan"), "0.5")
+    ),
+    *(({**LIF, "voltage_decay": d}, "voltage_decay must lie in 0..1, .* d / 4096") for d in (1024, 1.5, -0.1)),
+    ({**LIF, "current_decay": (0.1, 2), "shared_param": False}, "current_decay must lie in 0..1"),
+    *(
+        ({**LIF, "current_decay": value}, r"current_decay must be a number, or with shared_param=False \(smallest")
+        for value in ("1", None, [0.1, 0.2], torch.tensor(0.5))
+    ),
+    ({**LIF, "dropout": 0.3}, "dropout must be a module, .* got 0.3"),
+]
+
+
+@pytest.mark.parametrize("block", MAKERS)
+@pytest.mark.parametrize(("params", "message"), WRONG)
+def test_neuron_params_that_mean_no_neuron_are_refused(block, params, message):
+    with pytest.raises(InputError, match=f"^{block}: {message}"):
+        MAKERS[block](params)
+
+
+@pytest.mark.parametrize("block", ["Dense", "Conv", "Recurrent"])
+@pytest.mark.parametrize("norm", ["tdbn", nn.TDBN(2), torch.nn.BatchNorm1d, torch.nn.LayerNorm, 3])
+def test_norms_that_cannot_be_made_are_refused(block, norm):
+    with pytest.raises(
+        InputError, match=f"^{block}: norm must be what makes a block's norm without arguments, nn.TDBN"
+    ):
+        MAKERS[block]({**LIF, "norm": norm})
+
+
+def test_numbers_of_numpy_and_ranges_make_neurons():
+    numbers = {"threshold": np.float32(0.5), "current_decay": np.float64(1), "voltage_decay": np.int64(0)}
+    ranges = {**LIF, "current_decay": (0.9, 1), "voltage_decay": np.array([0.1, 0.5]), "shared_param": False}
+    for params in (numbers, ranges, {**LIF, "norm": partial(nn.TDBN, alpha=0.5), "dropout": torch.nn.Dropout(0.1)}):
+        for make in (MAKERS["Dense"], MAKERS["Conv"], MAKERS["Recurrent"]):
+            make(params)
+
+
 MASK = {"mask": torch.eye(2, 4), "weight_norm": True}
 MASKS = [
     (lambda: nn.Dense(dict(LIF), 4, 2, **MASK), "Dense: a mask is undone by weight_norm=True"),
@@ -160,7 +252,7 @@ NORMS = [
 
 
 @pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm`:FutureWarning")  # of lava-dl's own
-@pytest.mark.parametrize(("call", "message"), [*BROADCAST, *ARMS, *BLOCKS, *NORMS, *MASKS, *NO_STEPS])
+@pytest.mark.parametrize(("call", "message"), [*BROADCAST, *ARMS, *BLOCKS, *NORMS, *MASKS, *NO_STEPS, *SHAPES])
 def test_wrong_use_is_refused(call, message):
     with pytest.raises(InputError, match=message):
         call()
@@ -186,6 +278,13 @@ def test_whole_numbers_of_numpy_are_sizes():
     four, one = np.int64(4), np.int32(1)
     assert nn.ConvSynapse(four, four, four, stride=one, padding=(one, one)).stride == (1, 1)
     assert nn.TokenMixing(four, tokens=four, heads=one).weight.shape == (1, 4, 4)
+    assert nn.Dense(dict(LIF), np.prod((4, 1)), four)(FLAT).shape == (1, 4, 5)
+    assert nn.Recurrent(dict(LIF), four, four)(FLAT).shape == (1, 4, 5)
+    assert nn.Conv(dict(LIF), four, four, four, stride=one, padding=(one, one), groups=one)(SPIKES).shape[2:4] == (
+        5,
+        5,
+    )
+    assert nn.Pool(dict(LIF), np.int64(2))(SPIKES).shape[2:4] == (3, 3)
 
 
 def test_currents_of_one_shape_pass():

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from lava.lib.dl.slayer import neuron as slayer
+from lava.lib.dl.slayer import synapse as slayer_synapse
 from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 
 import pumice
@@ -81,7 +82,44 @@ def with_synapse_hook():
     return model
 
 
+class OddSynapse(slayer_synapse.Dense):
+    def forward(self, x):
+        return -super().forward(x)
+
+
+def with_synapse():
+    model = dense()
+    model[0].synapse = OddSynapse(6, 6)
+    return model
+
+
+def patched(part):
+    """A forward pass of one object's own, as libraries and debuggers put there."""
+    model = dense(FORGETS)
+    patch(model[0], part)
+    return model
+
+
+def patch(block, part):
+    module = block.get_submodule(part)
+    before = module.forward
+    module.forward = lambda x: before(x) * 0
+
+
+def patched_in_merge():
+    model = InMerge(nn.DenseSynapse(6, 6))
+    patch(model.m, "synapses.0")
+    return model
+
+
 REFUSED = {
+    "forward of one block": (lambda: patched(""), "Dense has a forward pass of its own"),
+    "forward of one neuron": (lambda: patched("neuron"), "neuron CubaNeuron computes in a way of its own"),
+    "forward of one synapse": (lambda: patched("synapse"), "synapse Dense computes in a way of its own"),
+    "forward of a synapse in a Merge": (patched_in_merge, "synapse DenseSynapse computes in a way of its own"),
+    "subclass of SLAYER's synapse": (with_synapse, "synapse OddSynapse computes in a way of its own"),
+    "wrapped neuron": (lambda: with_neuron(torch.nn.Sequential(nn.CubaNeuron(**LIF))), "neuron Sequential computes"),
+    "dropout that always acts": (lambda: dense({**LIF, "dropout": lambda s: s * 0.5}), "dropout <lambda> changes"),
     "adaptive neuron": (lambda: with_neuron(slayer.alif.Neuron(0.5, 0.3, 0.3, 0.1, 0.1, 0.1)), "neuron Neuron"),
     "subclass of SLAYER's neuron": (lambda: with_neuron(Odd(**LIF)), "neuron Odd computes in a way of its own"),
     "subclass of CubaNeuron": (lambda: with_neuron(OddCuba(**LIF)), r"neuron OddCuba .* \(forward\)"),
@@ -122,6 +160,32 @@ def test_what_deploying_does_not_know_is_refused_and_the_model_stays(name):
     assert all(torch.equal(value, after[key]) for key, value in before.items())
     assert torch.equal(model(x), spikes)
     assert not is_quantized(model)
+
+
+@pytest.mark.parametrize("part", ["", "neuron", "synapse"])
+def test_what_is_changed_after_quantizing_is_refused(part):
+    """On samples in which nothing fires, no proof would find it."""
+    model, x = trained(lambda: dense(FORGETS))
+    quantize_(model, x)
+    x[:2] = 0
+    patch(model[0], part)
+    with pytest.raises(LoweringError, match=r"block '0': .* of its own"):
+        pumice.lower(model, x)
+
+
+class Noise(torch.nn.Module):
+    def forward(self, s):
+        return s * torch.randint(0, 2, s.shape) if self.training else s
+
+
+@pytest.mark.parametrize("drop", [torch.nn.Dropout(0.5), slayer.Dropout(0.5), Noise(), torch.nn.Identity(), None])
+def test_dropout_that_acts_in_training_only_is_lowered(drop, lowered_equals_model):
+    model, x = trained(lambda: dense({**LIF, "dropout": drop}))
+    lowered_equals_model(model.eval(), x)
+    model.train()
+    pumice.lower(model, x)
+    assert model.training
+    assert drop is None or drop.training
 
 
 def test_a_subclass_that_leaves_forward_alone_is_folded():

@@ -221,11 +221,29 @@ def test_what_quantizing_refuses_the_plan_refuses():
         (torch.ones(ROW), 5, "input_range must be two whole numbers"),
         (torch.ones(ROW), (0, 2.5), "input_range must be two whole numbers"),
         (torch.ones(ROW), (0, 1, 2), "input_range must be two whole numbers"),
+        (torch.ones(ROW), (0, True), "input_range must be two whole numbers"),
+        (torch.ones(ROW) + 0j, None, "must be whole numbers"),
+        ([[[1.0]]], None, r"the example input must be a torch.Tensor, got list"),
+        (torch.tensor(1.0), None, r"must be a batch, .* got shape \(\); of one sample: x.unsqueeze\(0\)"),
+        (torch.ones(6, 8), None, r"must be a batch, .* got shape \(6, 8\); of one sample"),
     ],
 )
-def test_impossible_examples_and_ranges_are_named(x, input_range, message):
+@pytest.mark.parametrize("use", [plan, pumice.quantize_, pumice.lower])
+def test_impossible_examples_and_ranges_are_named(use, x, input_range, message):
     with pytest.raises(LoweringError, match=message):
-        plan(torch.nn.Sequential(nn.Dense(LIF, 6, 4)), x, input_range=input_range)
+        use(torch.nn.Sequential(nn.Dense(LIF, 6, 4)), x, input_range=input_range)
+
+
+@pytest.mark.parametrize("use", [plan, pumice.quantize_, pumice.lower])
+@pytest.mark.parametrize("given", [None, 3, [nn.Dense(LIF, 6, 4)], nn.Dense(LIF, 6, 4).state_dict(), torch.relu])
+def test_what_is_no_model_is_refused(use, given):
+    with pytest.raises(LoweringError, match=rf"a torch.nn.Module, got {type(given).__name__}; .*Sequential"):
+        use(given, torch.ones(ROW))
+
+
+def test_whole_numbers_of_numpy_are_a_range():
+    found = plan(torch.nn.Sequential(nn.Dense(LIF, 6, 4)), torch.ones(ROW), input_range=(np.int64(0), np.int32(4)))
+    assert found.input_range == (0, 4)
 
 
 def test_an_example_of_booleans_and_a_range_of_nothing():

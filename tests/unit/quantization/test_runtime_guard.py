@@ -54,7 +54,8 @@ def plain(x):
         (lambda x: 5 * x, r"whole numbers 0\.\.1, got 0\.\.5; deploy a copy"),
         (lambda x: x - 1, r"whole numbers 0\.\.1, got -1\.\.0"),
         (lambda x: 0.37 * x, r"whole numbers 0\.\.1, got fractions"),
-        (lambda x: x * float("nan"), r"whole numbers 0\.\.1, got nan"),
+        (lambda x: x * float("nan"), r"whole numbers 0\.\.1, got NaN or infinity$"),
+        (lambda x: x + float("inf"), r"whole numbers 0\.\.1, got NaN or infinity$"),
     ],
 )
 def test_input_that_the_graph_refuses_is_refused(plain, x, change, message):

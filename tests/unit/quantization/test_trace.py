@@ -5,6 +5,7 @@ import torch
 from lava.lib.dl.slayer.block import adrf_iz, rf
 from lava.lib.dl.slayer.block import cuba as slayer
 
+import pumice
 from pumice import nn
 from pumice.errors import InputError, LoweringError, PumiceWarning
 from pumice.quantization.trace import trace
@@ -49,7 +50,61 @@ def test_calls_come_in_order_with_their_sources(params):
     assert model.training
 
 
-@pytest.mark.parametrize("step", [lambda x: x * 2, lambda x: x.mul_(2), lambda x: x.clone()])
+def ablated(_module, _args, output):
+    output = output.clone()
+    output[:, 0] = 0
+    return output
+
+
+def ablated_in_place(_module, _args, output):
+    with torch.no_grad():
+        output[:, 0] = 0
+
+
+@pytest.mark.parametrize("hook", [ablated, ablated_in_place])
+@pytest.mark.parametrize("part", ["a", "a.neuron", "a.synapse"])
+@pytest.mark.parametrize("use", [pumice.quantize_, pumice.lower])
+def test_a_hook_that_changes_what_leaves_is_refused(params, use, part, hook):
+    """Where nothing fires on the first samples, no proof would find it."""
+    model = Between(params, lambda x: x)
+    model.get_submodule(part).register_forward_hook(hook)
+    said = "a forward hook of " + (f"its part {part[2:]!r}" if part[1:] else "it")
+    with pytest.raises(LoweringError, match=f"block 'a': {said} changes what leaves it"):
+        use(model, torch.zeros(2, 3, 4))
+    assert len(model.get_submodule(part)._forward_hooks) == 1
+
+
+def test_a_hook_that_changes_what_enters_a_part_is_refused(params):
+    model = Between(params, lambda x: x)
+    model.a.synapse.register_forward_pre_hook(lambda _, args: (args[0] * 2,))
+    with pytest.raises(LoweringError, match="a forward pre-hook of its part 'synapse' changes what enters it"):
+        trace(model, torch.ones(1, 3, 4))
+
+
+def test_hooks_that_look_are_left_alone(params):
+    model, seen = Between(params, lambda x: x), []
+    for module in model.modules():
+        module.register_forward_hook(lambda m, args, y: seen.append(m))
+        module.register_forward_hook(lambda m, args, y: y)
+        module.register_forward_pre_hook(lambda m, args: seen.append(m))
+        module.register_full_backward_hook(lambda *_: None)
+    n = len(seen)
+    trace(model, torch.ones(1, 3, 4))
+    assert len(seen) > n
+    assert all(len(m._forward_hooks) == 2 and len(m._forward_pre_hooks) == 1 for m in model.modules())
+
+
+def emptied(x):
+    x.data[:] = 0
+    return x
+
+
+def emptied_in_numpy(x):
+    x.detach().numpy()[:] = 0
+    return x
+
+
+@pytest.mark.parametrize("step", [lambda x: x * 2, lambda x: x.mul_(2), torch.clone, emptied, emptied_in_numpy])
 def test_what_happens_between_blocks_is_refused(params, step):
     with pytest.raises(LoweringError, match="block 'b': its input is neither"):
         trace(Between(params, step), torch.ones(1, 3, 4))
@@ -114,7 +169,7 @@ def test_a_block_that_fails_by_itself_is_named(params):
     with pytest.raises(LoweringError, match=r"block '0': .*adrf_iz\.Dense cannot be lowered"):
         trace(torch.nn.Sequential(adrf_iz.Dense({**ADAPTIVE}, 3, 3)), x)
     with pytest.raises(LoweringError, match=r"block 'model': its own forward pass fails, RuntimeError: .*must run"):
-        trace(nn.Dense(params, 5, 3), x)
+        trace(slayer.Dense(params, 5, 3), x)
 
 
 def test_the_block_that_refuses_its_input_is_named(params):

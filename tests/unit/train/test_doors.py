@@ -196,6 +196,39 @@ def test_a_network_that_returns_no_tensor_is_refused(tiny_recipe, digits):
         train(tiny_recipe, digits, model=Nothing())
 
 
+class Summing(torch.nn.Sequential):
+    def __init__(self, n_classes=10):
+        super().__init__(nn.Flatten(), nn.Dense(TDBN, 64, n_classes))
+
+    def forward(self, x):
+        return super().forward(x).sum(-1)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Summing(), r"\(batch, class, time\) with at least 10 classes, .* got shape \(4, 10\); sums over time"),
+        (torch.nn.Sequential(*Summing(3)), r"with at least 10 classes, .* got shape \(4, 3, \d+\)"),
+        (Summing, "model must be a torch.nn.Module, got the class Summing; give an object of it"),
+        (lambda x: x, "model must be a torch.nn.Module, got function"),
+        (torch.compile(torch.nn.Sequential(*Summing()), backend="eager"), "what torch.compile made"),
+    ],
+)
+def test_a_network_that_cannot_be_trained_is_refused(tiny_recipe, digits, model, message):
+    with pytest.raises(InputError, match=message):
+        train(tiny_recipe, digits, model=model)
+
+
+def test_what_is_no_recipe_or_dataset_is_refused(tiny_recipe, digits):
+    for recipe, got in (("digits", "str"), ({"training": {}}, "dict"), (None, "NoneType")):
+        with pytest.raises(InputError, match=rf"a Recipe is needed, got {got}; pumice.train.find_recipe\("):
+            train(recipe, digits)
+    samples = torch.utils.data.TensorDataset(torch.zeros(4, 1, 8, 8), torch.zeros(4))
+    for dataset in (samples, [(np.zeros((1, 8, 8)), 0)], None):
+        with pytest.raises(InputError, match=f"dataset must be a pumice.data.*, got {type(dataset).__name__}"):
+            train(tiny_recipe, dataset)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [

@@ -11,6 +11,7 @@ import numpy as np
 from pumice.backends.fast.links import Link, links
 from pumice.backends.fast.schedule import loops, stages
 from pumice.ir import Graph, Population
+from pumice.ir.verify import checked_graph
 
 TILE_BYTES = 1 << 19
 """Largest activation in use at a time: it is cleared, added to and read while it is in a core's own cache."""
@@ -80,10 +81,11 @@ class Program:
 
     Raises:
         BackendError: The graph holds a kind of synapse that is not known here.
+        InputError: It is no graph.
     """
 
     def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+        self.graph = checked_graph(graph)
         self.links = links(graph)
         self.stages = [self._stage(names) for names in stages(graph)]
         self.longest_delay: dict[tuple[str, bool], int] = {}

@@ -14,6 +14,7 @@ from pumice.backends.fast.links import Link
 from pumice.backends.fast.neurons import AbstractNeurons, neurons
 from pumice.backends.fast.program import Member, Program, Stage
 from pumice.backends.needed import Steps
+from pumice.errors import InputError
 
 Array = npt.NDArray[Any]
 Activation = dict[str, dict[str, Array]]
@@ -33,6 +34,7 @@ class Simulator:
 
     Raises:
         BackendError: The graph holds a kind of population that is not known here.
+        InputError: The batch or the chunk is none.
 
     Example:
         >>> from pumice.backends.fast import Program
@@ -46,6 +48,11 @@ class Simulator:
     def __init__(
         self, program: Program, batch: int, chunk_steps: int, *, record: bool = False, steps: Steps | None = None
     ) -> None:
+        if not (isinstance(program, Program) and batch >= 1 and chunk_steps >= 1):
+            raise InputError(
+                "a Simulator needs a Program(graph), a batch >= 1 and chunk_steps >= 1, got "
+                f"a {type(program).__name__}, {batch} and {chunk_steps}"
+            )
         self.batch = batch
         self._steps = steps or {}
         self._program, self._graph = program, program.graph
@@ -88,7 +95,17 @@ class Simulator:
         Args:
             x: Values of the input, shape (steps, batch, *input shape), 1 <= steps <= chunk_steps: integers of at most
                 32 bits, within the input's range (what is proved of sums relies on it; `checked_input` checks).
+
+        Raises:
+            InputError: They are of another shape, or no integers.
         """
+        x = np.asarray(x)
+        shape = (self.batch, *self._graph.input.shape)
+        if x.shape[1:] != shape or not 1 <= len(x) <= self._chunk_steps or x.dtype.kind not in "biu":
+            raise InputError(
+                f"the next steps must be integers (or bool) of shape (steps, {', '.join(map(str, shape))}) with 1 to "
+                f"{self._chunk_steps} steps, got {x.dtype} of shape {x.shape}"
+            )
         self._move(len(x))
         self._write_input(x.reshape(*x.shape[:2], -1))
         self._run_all(self._program.stages)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from lava.lib.dl.slayer.neuron import cuba as slayer_neuron
 
 from pumice.errors import InputError
 from pumice.nn.blocks.current import Current, check_current
 from pumice.nn.checks import check_choice
+from pumice.nn.neuron_params import check_neuron_params
 from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.nn.neurons.floating import FloatCubaNeuron
 
 NeuronLayer = Callable[[], torch.nn.Module]
 """Makes a layer that takes a `Current` and gives a tensor: `Neurons` or `Activation`."""
-_NEEDED = ("threshold", "current_decay", "voltage_decay")
 
 
 def make_neuron(where: str, neuron_params: dict[str, Any]) -> CubaNeuron:
@@ -34,14 +35,14 @@ def make_neuron(where: str, neuron_params: dict[str, Any]) -> CubaNeuron:
         Traceback (most recent call last):
         pumice.errors.InputError: Merge: neuron_params must have threshold, current_decay, voltage_decay, got nothing
     """
-    if neuron_params.get("norm") is not None:
+    given = neuron_params if isinstance(neuron_params, Mapping) else {}
+    if given.get("norm") is not None:
         raise InputError(f"{where}: give each synapse its own norm instead of neuron_params['norm']")
-    if any(name not in neuron_params for name in _NEEDED):
-        found = ", ".join(neuron_params) or "nothing"
-        raise InputError(f"{where}: neuron_params must have {', '.join(_NEEDED)}, got {found}")
-    params = {name: value for name, value in neuron_params.items() if name != "dynamics"}
-    dynamics = neuron_params.get("dynamics", "slayer")
+    dynamics = given.get("dynamics", "slayer")
     check_choice(where, "neuron_params['dynamics']", dynamics, ("slayer", "float"))
+    made = FloatCubaNeuron if dynamics == "float" else slayer_neuron.Neuron
+    check_neuron_params(where, neuron_params, made, ours=("surrogate", "gradient", "dynamics"))
+    params = {name: value for name, value in neuron_params.items() if name != "dynamics"}
     return FloatCubaNeuron(**params) if dynamics == "float" else CubaNeuron(**params)
 
 

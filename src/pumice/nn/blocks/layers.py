@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from lava.lib.dl.slayer.axon import delay
 from lava.lib.dl.slayer.block import cuba as slayer
+from lava.lib.dl.slayer.neuron import cuba as slayer_neuron
 from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 
 from pumice.errors import InputError, LoweringError
 from pumice.nn.blocks.recurrent import recur
+from pumice.nn.checks import check_divides, check_sizes, checked_pair
 from pumice.nn.computed_weight import weight_of
 from pumice.nn.exact import exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
+from pumice.nn.neuron_params import check_neuron_params
 from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.nn.neurons.gradient import LayerRule
 from pumice.nn.neurons.slayer_state import draw_decays, resize_
@@ -23,10 +26,24 @@ from pumice.nn.remade import become_
 from pumice.nn.synapses.delay import Delay
 from pumice.nn.synapses.slayer import fast
 
+_OURS = ("surrogate", "gradient")
 
-def _own_params(neuron_params: dict[str, Any]) -> dict[str, Any]:
+
+def _own_params(block: Any, neuron_params: dict[str, Any]) -> dict[str, Any]:
     """What SLAYER's block may have: a copy, for it writes into the dictionary, without what is ours."""
-    return {name: value for name, value in neuron_params.items() if name not in {"surrogate", "gradient"}}
+    check_neuron_params(type(block).__name__, neuron_params, slayer_neuron.Neuron, ours=_OURS)
+    return {name: value for name, value in neuron_params.items() if name not in _OURS}
+
+
+def _size(where: str, name: str, size: Any) -> int:
+    """A whole number, NumPy's too, which lava-dl takes for a shape."""
+    check_sizes(where, **{name: size})
+    return int(size)
+
+
+def _pair(where: str, name: str, value: Any, at_least: int = 1) -> tuple[int, int]:
+    height, width = checked_pair(where, name, value, at_least)
+    return int(height), int(width)
 
 
 def _complete_(block: Any, neuron_params: dict[str, Any], out_features: int | None) -> None:
@@ -131,8 +148,11 @@ class Dense(OneSynapse, slayer.Dense):
 
     def __init__(self, neuron_params: dict[str, Any], in_neurons: int, out_neurons: int, **options: Any) -> None:
         options.setdefault("delay_shift", False)
-        super().__init__(_own_params(neuron_params), in_neurons, out_neurons, **options)
-        _complete_(self, neuron_params, out_neurons)
+        n_out, given = _size("Dense", "out_neurons", out_neurons), cast(Any, in_neurons)
+        is_image = isinstance(given, (tuple, list))  # (width, height, channel), as SLAYER takes it, too
+        n_in = [_size("Dense", "in_neurons", n) for n in (given if is_image else [given])]
+        super().__init__(_own_params(self, neuron_params), n_in if is_image else n_in[0], n_out, **options)
+        _complete_(self, neuron_params, n_out)
 
 
 class Conv(OneSynapse, slayer.Conv):
@@ -166,8 +186,14 @@ class Conv(OneSynapse, slayer.Conv):
         **options: Any,
     ) -> None:
         options.setdefault("delay_shift", False)
-        super().__init__(_own_params(neuron_params), in_features, out_features, kernel_size, **options)
-        _complete_(self, neuron_params, out_features)
+        sizes = _size("Conv", "in_features", in_features), _size("Conv", "out_features", out_features)
+        check_divides("Conv", "groups", _size("Conv", "groups", options.get("groups", 1)), *sizes)
+        for name, at_least in (("stride", 1), ("padding", 0), ("dilation", 1)):
+            if name in options:
+                options[name] = _pair("Conv", name, options[name], at_least)
+        kernel = _pair("Conv", "kernel_size", kernel_size)
+        super().__init__(_own_params(self, neuron_params), *sizes, kernel, **options)
+        _complete_(self, neuron_params, sizes[1])
 
 
 class Pool(OneSynapse, slayer.Pool):
@@ -190,7 +216,8 @@ class Pool(OneSynapse, slayer.Pool):
 
     def __init__(self, neuron_params: dict[str, Any], kernel_size: int | tuple[int, int], **options: Any) -> None:
         options.setdefault("delay_shift", False)
-        super().__init__(_own_params(neuron_params), kernel_size, **options)
+        kernel = _pair("Pool", "kernel_size", kernel_size)
+        super().__init__(_own_params(self, neuron_params), kernel, **options)
         _complete_(self, neuron_params, None)
 
 
@@ -217,8 +244,9 @@ class Recurrent(_Exporting, slayer.Recurrent):
 
     def __init__(self, neuron_params: dict[str, Any], in_neurons: int, out_neurons: int, **options: Any) -> None:
         options.setdefault("delay_shift", False)
-        super().__init__(_own_params(neuron_params), in_neurons, out_neurons, **options)
-        _complete_(self, neuron_params, out_neurons)
+        n_in, n_out = _size("Recurrent", "in_neurons", in_neurons), _size("Recurrent", "out_neurons", out_neurons)
+        super().__init__(_own_params(self, neuron_params), n_in, n_out, **options)
+        _complete_(self, neuron_params, n_out)
 
     @classmethod
     def become_(cls, block: slayer.Recurrent) -> Recurrent:

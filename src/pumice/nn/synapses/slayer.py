@@ -16,7 +16,8 @@ from lava.lib.dl.slayer import synapse as slayer
 from lava.lib.dl.slayer.neuron import base as slayer_base
 
 from pumice.backends.torch.convolution import convolve_by_product
-from pumice.nn.checks import check_samples
+from pumice.errors import InputError
+from pumice.nn.checks import check_input, check_samples
 from pumice.nn.exact import direct_convolution, exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.cuba import CubaNeuron
@@ -50,7 +51,7 @@ class Dense(_Deployable, slayer.Dense):
     @exactly_if_deployed
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """The currents."""
-        check_samples(input)
+        _check(self, input)
         weight = _weight(self)
         input = _like(input, weight)
         if weight[0, 0].numel() > 1:  # a kernel as large as the image
@@ -71,7 +72,7 @@ class Conv(_Deployable, slayer.Conv):
     @exactly_if_deployed
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """The currents."""
-        check_samples(input)
+        _check(self, input)
         weight = _weight(self)
         return self._wrapped(_conv(self, _like(input, weight), weight))
 
@@ -86,6 +87,7 @@ class Pool(_Deployable, slayer.Pool):
     @exactly_if_deployed
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """The currents."""
+        _check(self, input)
         kernel = self.kernel_size[:2]
         if self.stride[:2] != kernel or any(self.padding) or any(d != 1 for d in self.dilation):
             return super().forward(input)
@@ -117,7 +119,7 @@ class ConvTranspose(_Deployable, slayer.ConvTranspose):
     @exactly_if_deployed
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """The currents."""
-        check_samples(input)
+        _check(self, input)
         weight = _weight(self)
         x = time_major(_like(input, weight))
         return _steps_of(_conv_transpose(self, _images(x).contiguous(), weight, self.groups), x)
@@ -133,7 +135,7 @@ class Unpool(_Deployable, slayer.Unpool):
     @exactly_if_deployed
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """The currents."""
-        check_samples(input)
+        _check(self, input)
         weight = _weight(self)
         if self.stride[:2] != self.kernel_size[:2] or any(self.padding) or any(d != 1 for d in self.dilation):
             return super().forward(_like(input, weight))
@@ -197,6 +199,20 @@ def fast(synapse: Any, neuron: CubaNeuron, *, in_place: bool = False) -> Any:
     if getattr(synapse.pre_hook_fx, "__func__", None) is slayer_base.Neuron.quantize_8bit:
         synapse.pre_hook_fx = neuron.quantize_8bit
     return synapse
+
+
+def _check(synapse: Any, x: Any) -> None:
+    """Refuse what torch would refuse in its own words, and an image that was to be flattened."""
+    check_samples(x)
+    name, takes = type(synapse).__name__, synapse.in_channels
+    if isinstance(synapse, (slayer.Pool, slayer.Unpool)):
+        takes = x.shape[1] if x.ndim > 1 else 1  # any number of channels
+    is_image = not isinstance(synapse, slayer.Dense) or math.prod(synapse.kernel_size) > 1
+    if not is_image and x.ndim == 5 and x.shape[1] != takes == math.prod(x.shape[1:4]):
+        raise InputError(
+            f"{name} takes (batch, {takes}, time), got an image, {tuple(x.shape)}; put nn.Flatten() before it"
+        )
+    check_input(name, x, takes, image=is_image)
 
 
 def _weight(synapse: Any) -> torch.Tensor:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pumice.errors import InputError, MissingExtraError
+from pumice.files.paths import possible_path
 from pumice.files.reading import file_size, reading, shown
 from pumice.train.recipe.schema import Recipe, make_recipe
 
@@ -21,7 +22,7 @@ def load_recipe(path: str | Path) -> Recipe:
     Raises:
         InputError: The file is missing, is neither TOML nor JSON, or says something that no recipe says.
     """
-    file = Path(path)
+    file = possible_path(path)
     if file.suffix not in (".json", ".toml"):
         raise InputError(f"{shown(file)}: a recipe is a .toml or .json file")
     parse = json.loads if file.suffix == ".json" else _toml_parser()

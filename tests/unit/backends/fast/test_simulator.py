@@ -135,3 +135,34 @@ def test_run_batch_of_any_backend_is_its_runs():
     for name, record in by_default.records.items():
         for quantity, values in record.values().items():
             np.testing.assert_array_equal(values, fast.records[name].values()[quantity])
+
+
+@pytest.mark.parametrize(
+    ("x", "got"),
+    [
+        (np.full((3, 2, 4), 0.7), r"float64 of shape \(3, 2, 4\)"),
+        (np.ones((3, 1, 4), int), r"int64 of shape \(3, 1, 4\)"),  # which numpy would repeat
+        (np.ones((3, 2, 1), int), r"\(3, 2, 1\)"),
+        (np.ones((3, 4), int), r"\(3, 4\)"),
+        (np.ones((0, 2, 4), int), r"\(0, 2, 4\)"),
+        (np.ones((6, 2, 4), int), r"\(6, 2, 4\)"),
+    ],
+)
+def test_steps_of_another_shape_or_type_are_refused(x, got):
+    simulator = Simulator(Program(chain((4,), [2], seed=0)), batch=2, chunk_steps=5)
+    with pytest.raises(InputError, match=r"integers .* of shape \(steps, 2, 4\) with 1 to 5 steps, got .*" + got):
+        simulator.advance(x)
+    simulator.advance(np.ones((5, 2, 4), bool))
+
+
+def test_what_cannot_be_simulated_is_refused():
+    graph = chain((4,), [2], seed=0)
+    for made in (
+        lambda: Simulator(graph, 1, 1),
+        lambda: Simulator(Program(graph), 0, 1),
+        lambda: Simulator(Program(graph), 1, 0),
+    ):
+        with pytest.raises(InputError, match=r"needs a Program\(graph\), a batch >= 1 and chunk_steps >= 1, got"):
+            made()
+    with pytest.raises(InputError, match="a Graph is needed, got the path"):
+        Program("a.net")

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -32,6 +33,21 @@ ALL = [
     Arctan(1.5),
 ]
 LIF = {"threshold": 1.0, "current_decay": 0.5, "voltage_decay": 0.25}
+
+
+@pytest.mark.parametrize("surrogate", ALL, ids=lambda s: type(s).__name__)
+@pytest.mark.parametrize("value", [math.nan, math.inf, "1"])
+def test_numbers_of_which_no_derivative_comes_are_refused(surrogate, value):
+    for name in vars(surrogate):
+        with pytest.raises(InputError, match=f"{type(surrogate).__name__}: {name} must be a number"):
+            replace(surrogate, **{name: value})
+
+
+@pytest.mark.parametrize("kind", [Rectangular, Triangle, Dspike, FastSigmoid, Arctan])
+@pytest.mark.parametrize("value", [0, -1.0])
+def test_widths_and_slopes_are_above_0(kind, value):
+    with pytest.raises(InputError, match=rf"> 0, and finite, got {value}"):
+        kind(value)
 
 
 def grid():

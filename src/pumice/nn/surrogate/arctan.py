@@ -22,12 +22,18 @@ class Arctan(Surrogate):
     Args:
         slope: a, per unit of voltage.
 
+    Raises:
+        InputError: slope is not > 0, or not finite.
+
     Example:
         >>> Arctan(2.0).derivative(torch.tensor(0.0)).item()
         1.0
     """
 
     slope: float = 2.0
+
+    def __post_init__(self) -> None:
+        self._check("slope")
 
     def derivative(self, x: torch.Tensor) -> torch.Tensor:
         """f'(x), elementwise."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from numbers import Real
 
 import torch
 
@@ -24,6 +26,14 @@ class Surrogate(ABC):
         >>> Triangle(1.0).derivative(x).tolist(), Triangle(1.0).smooth(x).tolist()
         ([0.5, 1.0, 0.0], [0.125, 0.5, 1.0])
     """
+
+    def _check(self, name: str, *, is_positive: bool = True) -> None:
+        """Refuse a number of one's own of which no derivative comes."""
+        value = getattr(self, name)
+        number = float(value) if isinstance(value, Real) else math.nan
+        if not math.isfinite(number) or (is_positive and number <= 0):
+            allowed = "> 0, and finite" if is_positive else "finite"
+            raise InputError(f"{type(self).__name__}: {name} must be a number that is {allowed}, got {value!r}")
 
     @abstractmethod
     def derivative(self, x: torch.Tensor) -> torch.Tensor:

@@ -22,12 +22,18 @@ class Dspike(Surrogate):
     Args:
         temperature: b, larger is steeper.
 
+    Raises:
+        InputError: temperature is not > 0, or not finite.
+
     Example:
         >>> round(Dspike(2.5).derivative(torch.tensor(0.0)).item(), 6)
         1.266959
     """
 
     temperature: float = 2.5
+
+    def __post_init__(self) -> None:
+        self._check("temperature")
 
     def derivative(self, x: torch.Tensor) -> torch.Tensor:
         """f'(x), elementwise."""

@@ -29,6 +29,9 @@ class Exponential(Surrogate):
         tau: Width, in units of voltage.
         scale: kappa, the height of the smooth step.
 
+    Raises:
+        InputError: tau or scale is not finite.
+
     Example:
         >>> Exponential(tau=1.0, scale=2.0).derivative(torch.tensor([0.0, 0.5])).tolist()
         [1.0, 0.6065306663513184]
@@ -36,6 +39,10 @@ class Exponential(Surrogate):
 
     tau: float = 1.0
     scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("tau", "scale"):  # SLAYER's neurons may have any
+            self._check(name, is_positive=False)
 
     @property
     def height(self) -> float:
@@ -73,6 +80,9 @@ class GradedExponential(Surrogate):
         tau: Width below the threshold, in units of voltage.
         scale: kappa.
 
+    Raises:
+        InputError: tau or scale is not finite.
+
     Example:
         >>> GradedExponential(tau=1.0, scale=2.0).derivative(torch.tensor([0.0, 3.0])).tolist()
         [2.0, 2.0]
@@ -80,6 +90,10 @@ class GradedExponential(Surrogate):
 
     tau: float = 1.0
     scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("tau", "scale"):  # SLAYER's neurons may have any
+            self._check(name, is_positive=False)
 
     def derivative(self, x: torch.Tensor) -> torch.Tensor:
         """f'(x), elementwise."""

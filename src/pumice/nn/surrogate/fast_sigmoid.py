@@ -20,12 +20,18 @@ class FastSigmoid(Surrogate):
     Args:
         slope: k, per unit of voltage.
 
+    Raises:
+        InputError: slope is not > 0, or not finite.
+
     Example:
         >>> FastSigmoid(2.0).derivative(torch.tensor([0.0, 0.5])).tolist()
         [1.0, 0.25]
     """
 
     slope: float = 10.0
+
+    def __post_init__(self) -> None:
+        self._check("slope")
 
     def derivative(self, x: torch.Tensor) -> torch.Tensor:
         """f'(x), elementwise."""

@@ -20,12 +20,18 @@ class Rectangular(Surrogate):
     Args:
         width: a, in units of voltage.
 
+    Raises:
+        InputError: width is not > 0, or not finite.
+
     Example:
         >>> Rectangular(1.0).derivative(torch.tensor([0.0, 0.5])).tolist()
         [1.0, 0.0]
     """
 
     width: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._check("width")
 
     def derivative(self, x: torch.Tensor) -> torch.Tensor:
         """f'(x), elementwise."""

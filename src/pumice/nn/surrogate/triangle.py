@@ -21,12 +21,18 @@ class Triangle(Surrogate):
     Args:
         width: a, half of the base, in units of voltage.
 
+    Raises:
+        InputError: width is not > 0, or not finite.
+
     Example:
         >>> Triangle(1.0).derivative(torch.tensor([0.0, -0.25])).tolist()
         [1.0, 0.75]
     """
 
     width: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._check("width")
 
     def derivative(self, x: torch.Tensor) -> torch.Tensor:
         """f'(x), elementwise."""

@@ -109,7 +109,8 @@ def load_folder(
 
 
 def _numbers(what: str, values: Any, n: int) -> tuple[int, ...]:
-    if len(values) != n or not all(isinstance(value, (int, np.integer)) for value in values):
+    is_list = isinstance(values, (tuple, list, np.ndarray)) and len(values) == n
+    if not is_list or not all(isinstance(value, (int, np.integer)) for value in values):
         raise InputError(f"{what} must be {n} whole numbers, got {values}")
     return tuple(map(int, values))
 
@@ -272,8 +273,10 @@ _READERS: Mapping[Kind, Callable[[list[Path], npt.NDArray[Any]], Split]] = {
 
 def _held_back(split: Split, share: float, seed: int) -> dict[str, Split]:
     """Of each class a share, at least one sample where there are two."""
-    if not 0 < share < 1:
-        raise InputError(f"test_share must lie between 0 and 1, got {share}; there is no test part in the folder")
+    if not isinstance(share, (int, float)) or not 0 < share < 1:
+        raise InputError(f"test_share must lie between 0 and 1, got {share!r}; there is no test part in the folder")
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise InputError(f"seed must be a whole number of at least 0, got {seed!r}")
     rng, test = np.random.default_rng(seed), np.zeros(len(split), bool)
     if is_target(split.labels):
         test[rng.permutation(len(split))[: max(1, round(share * len(split)))]] = True

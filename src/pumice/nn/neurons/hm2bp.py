@@ -154,11 +154,12 @@ class HM2BP(LayerRule):
         return replace(self, is_output=True)
 
     def check(self, neuron: CubaNeuron) -> None:
-        """No norm, fixed decays that all channels share, spikes of 0 and 1, each sample from rest."""
+        """No norm, fixed decays that all channels share, tau_s < inf, spikes of 0 and 1, each sample from rest."""
         reasons = {
             'no norm (neuron.norm = "none")': neuron.norm is not None,
             "fixed decays": neuron.requires_grad,
             "decays that all channels share": not neuron.shared_param,
+            "a current that decays (tau_s = 1 / current_decay)": not decays_q12(neuron)[0].any(),
             "no graded spikes": neuron.graded_spike,
             "no persistent state": neuron.persistent_state,
         }

@@ -422,6 +422,8 @@ def test_what_has_no_such_gradient_is_refused():
         CubaNeuron(**plain, norm=TDBN, gradient="hm2bp")
     with pytest.raises(InputError, match="needs fixed decays, no graded spikes"):
         CubaNeuron(**plain, requires_grad=True, graded_spike=True, gradient="hm2bp")
+    with pytest.raises(InputError, match=r"needs a current that decays \(tau_s = 1 / current_decay\); or use"):
+        CubaNeuron(**{**plain, "current_decay": 0.0}, gradient="hm2bp")
     with pytest.raises(InputError, match="needs tau_s < tau_m"):
         CubaNeuron(**{**plain, "voltage_decay": 0.5}, gradient=HM2BP(timing="paper"))
     with pytest.raises(InputError, match="timing must be one of neuron, paper, got 'code'"):

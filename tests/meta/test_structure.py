@@ -54,6 +54,7 @@ TOPICS = {
     "nn/test_compile.py": "torch.compile, export, vmap",
     "nn/test_non_finite.py": "NaN and infinity",
     "nn/test_state.py": "copies and checkpoints of every block",
+    "passes/test_names.py": "names of what passes add",
     "pipeline/test_readout.py": "answers by numbers",
     "testing/test_documentation.py": "the battery as its documentation says",
     "reporting/test_browser.py": "the page in a browser",

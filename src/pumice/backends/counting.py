@@ -39,7 +39,7 @@ class Wanted:
         """
         lag = latencies(graph)
         counted = {}
-        for name in (graph.input.name, *(p.name for p in graph.populations)):
+        for name in graph.names:
             first = timing.lead_steps + lag.get(name, 0)
             counted[name] = range(first, first + timing.period_steps)
         first = timing.lead_steps + lag[graph.outputs[0]]

@@ -105,7 +105,7 @@ def draw(graph: Graph) -> Figure:
 
 def arrange(graph: Graph) -> Layout:
     """Place the boxes row by row, the input on top, and find a way for each arrow."""
-    names = [graph.input.name, *(p.name for p in graph.populations)]
+    names = graph.names
     steps = latencies(graph)
     # A population fed directly has the input's latency, and yet is drawn below it.
     ranks = {name: (steps[name], name != graph.input.name) for name in names}

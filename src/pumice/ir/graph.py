@@ -54,6 +54,11 @@ class Graph:
     info: dict[str, str] = field(default_factory=dict)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The input's name and the populations'."""
+        return (self.input.name, *(p.name for p in self.populations))
+
+    @property
     def output(self) -> Population:
         """The first output population."""
         return self.population(self.outputs[0])

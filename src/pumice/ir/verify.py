@@ -61,7 +61,7 @@ def checked_graph(value: object) -> Graph:
 
 
 def _names(graph: Graph) -> Iterator[str]:
-    names = Counter([graph.input.name, *(p.name for p in graph.populations)])
+    names = Counter(graph.names)
     targets = {p.name for p in graph.populations}
     for name in sorted(n for n, times in names.items() if times > 1):
         yield f"the name {name!r} is used {names[name]} times; names must be unique"

@@ -123,7 +123,7 @@ def _read_own(root: Node) -> Graph:
     known_only(head, ("form", "input", "population", "outputs", "timing", "info", "certificate", "graded"))
     graph = _read_stock(root, Rules())
     entry = read_input(head)
-    names = [graph.input.name, *(p.name for p in graph.populations)]
+    names = graph.names
     nodes = list(numbered(head.child("population")))
     if len(nodes) != len(graph.populations) or entry.shape != graph.input.shape:
         raise head.error("does not describe the layers of this file")

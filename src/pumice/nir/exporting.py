@@ -119,7 +119,7 @@ class _Exporter:
     def __init__(self, graph: Graph, dt: float) -> None:
         self.graph, self.drawing = graph, Drawing("to_nir", dt)
         self.clocks = clocks(graph)
-        self.order = {name: i for i, name in enumerate([graph.input.name, *(p.name for p in graph.populations)])}
+        self.order = {name: i for i, name in enumerate(graph.names)}
         for population in graph.populations:
             check_kind(population)
         for synapse in graph.synapses:

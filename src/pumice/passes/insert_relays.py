@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 
 from pumice.errors import GraphError
 from pumice.fixedpoint.formats import DELAY_STEPS
@@ -33,6 +34,7 @@ def insert_relays(graph: Graph) -> PassResult:
     check_known(graph)
     populations: list[Population] = list(graph.populations)
     synapses: list[Synapse] = []
+    taken = set(graph.names)
     for synapse in graph.synapses:
         if synapse.max_delay_steps + synapse.balance_steps <= DELAY_STEPS.high:
             synapses.append(synapse)
@@ -43,7 +45,7 @@ def insert_relays(graph: Graph) -> PassResult:
                 f"steps, allowed are 0 to {DELAY_STEPS.high}; set delay.max_delay = {DELAY_STEPS.high} (delays are "
                 "clamped to it)"
             )
-        stops, path = _path(synapse, graph.shape_of(synapse.source))
+        stops, path = _path(synapse, graph.shape_of(synapse.source), taken)
         place = next(i for i, p in enumerate(populations) if p.name == synapse.target)
         populations[place:place] = stops
         synapses += path
@@ -52,13 +54,15 @@ def insert_relays(graph: Graph) -> PassResult:
     return PassResult(changed, modified)
 
 
-def _path(synapse: Synapse, shape: tuple[int, ...]) -> tuple[list[Population], list[Synapse]]:
+def _path(synapse: Synapse, shape: tuple[int, ...], taken: set[str]) -> tuple[list[Population], list[Synapse]]:
+    """The relays of a synapse, whose names are taken from here on, and what joins them."""
     stops: list[Population] = []
     path: list[Synapse] = []
     source, left = synapse.source, synapse.balance_steps
     room = DELAY_STEPS.high - synapse.max_delay_steps
     while left > room:
-        name = f"{synapse.source}_{synapse.target}_relay{len(stops)}"
+        numbered = (f"{synapse.source}_{synapse.target}_relay{i}" for i in count())
+        taken.add(name := next(one for one in numbered if one not in taken))
         hop = min(left - 1, DELAY_STEPS.high)  # the relay itself takes one step
         weight, stop = relay(name, shape, graded=synapse.graded)
         path.append(OneToOne(source, name, synapse.graded, weight=weight, balance_steps=hop))

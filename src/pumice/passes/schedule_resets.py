@@ -21,7 +21,7 @@ from pumice.ir import (
     latencies,
     with_reset_schedule,
 )
-from pumice.names import counted
+from pumice.names import counted, free_name
 from pumice.passes.base import PassResult, check_unscheduled
 from pumice.passes.current_bounds import current_bounds
 
@@ -84,7 +84,7 @@ def schedule_resets(graph: Graph, sample_steps: int, period_steps: int | None = 
 def _reach(graph: Graph) -> dict[str, int]:
     """For each source of delayed or recurrent synapses: how many steps into the future its spikes reach."""
     reach: dict[str, int] = {}
-    order = {name: i for i, name in enumerate([graph.input.name, *(p.name for p in graph.populations)])}
+    order = {name: i for i, name in enumerate(graph.names)}
     for synapse in graph.synapses:
         recurrent = order[synapse.source] >= order[synapse.target]
         steps = synapse.max_delay_steps + (synapse.latency_steps if recurrent else 0)
@@ -105,7 +105,7 @@ def _clocks(graph: Graph, blanked: dict[str, int], period: int) -> tuple[list[Po
         # a period; its neurons' delays then cover the last `reach` steps before the next sample.
         fires_at = steps[name] - reach
         clock = Cuba(
-            f"{name}_clock",
+            free_name(f"{name}_clock", graph.names),
             (reach * copies,),
             vth_mant=period - 1,
             bias_mant=1,

@@ -11,6 +11,7 @@ import numpy as np
 from pumice.errors import GraphError
 from pumice.ir import Graph, OneToOne, Synapse, check_known
 from pumice.ir.relays import is_value_relay, value_relay
+from pumice.names import free_name
 from pumice.passes.balance_latency import balance_latency
 from pumice.passes.base import PassResult
 from pumice.passes.cost import graph_cost
@@ -82,7 +83,7 @@ def _with_relay(graph: Graph, reader: str, contents: _Contents) -> Graph | None:
     }
     if len(readers) < 2:
         return None
-    relay = value_relay(f"{reader}_sum", shape)
+    relay = value_relay(free_name(f"{reader}_sum", graph.names), shape)
     gone = {id(s) for shared in readers.values() for s in shared}
     synapses = [s for s in graph.synapses if id(s) not in gone]
     synapses += [replace(s, target=relay.name) for s in entering.values()]

@@ -194,7 +194,7 @@ def _with_part(graph: Graph, s: Synapse, shape: tuple[int, ...], first: Synapse)
 
 
 def _free_name(graph: Graph, name: str) -> str:
-    taken = {graph.input.name, *(p.name for p in graph.populations)}
+    taken = graph.names
     return next(n for n in chain([name], (f"{name}{i}" for i in count(2))) if n not in taken)
 
 

@@ -56,10 +56,7 @@ def measure(graph: Graph, placement: Placement, x: npt.NDArray[np.integer[Any]],
     found = _empty(source, len(stream), placement)
 
     def collect(_: slice, start: int, stop: int, simulator: Simulator) -> None:
-        spikes = {
-            name: simulator.sent(name)[:, 0].reshape(-1, *graph.shape_of(name)) != 0
-            for name in (graph.input.name, *(p.name for p in graph.populations))
-        }
+        spikes = {name: simulator.sent(name)[:, 0].reshape(-1, *graph.shape_of(name)) != 0 for name in graph.names}
         _add(found, placement, spikes, slice(start, stop))
 
     simulate(Program(graph), stream[None], collect, threads=1)
@@ -69,7 +66,7 @@ def measure(graph: Graph, placement: Placement, x: npt.NDArray[np.integer[Any]],
 def all_fire(graph: Graph, placement: Placement) -> Activity:
     """A step in which the input has no zero and every neuron fires: other rates cost their share of it."""
     found = _empty("every neuron fires", 1, placement)
-    names = (graph.input.name, *(p.name for p in graph.populations))
+    names = graph.names
     _add(found, placement, {name: np.ones((1, *graph.shape_of(name)), bool) for name in names}, slice(0, 1))
     return found
 

@@ -55,6 +55,19 @@ def test_relays_pass_on_values_of_any_size():
     assert_array_equal(sums[201:], np.cumsum(x, axis=0)[:400].astype(np.int32))
 
 
+def test_two_long_synapses_between_the_same_two_have_relays_of_their_own():
+    """A user's population may have a relay's name, too."""
+    skips = [OneToOne("input", "sum", graded=True, weight=weight, balance_steps=130) for weight in (1, 2)]
+    sums = Sigma("sum", (4,)), Sigma("input_sum_relay1", (4,))
+    own = OneToOne("input", "input_sum_relay1", graded=True, weight=1)
+    graph = Graph(Input("input", (4,)), sums, (*skips, own), ("sum",))
+    relayed = verify_graph(insert_relays(graph).graph)
+    names = sorted(p.name for p in relayed.populations)
+    assert names == [*(f"input_sum_relay{i}" for i in range(5)), "sum"]
+    x = np.random.default_rng(0).integers(0, 9, (200, 4))
+    assert_array_equal(run(relayed, x).spikes[131:], 3 * np.cumsum(x, axis=0)[:69])
+
+
 @pytest.mark.lava
 def test_a_graded_shortcut_past_62_steps_runs_on_lava():
     graph = chain((4,), [4] * 66, seed=3, vth_mant=60)

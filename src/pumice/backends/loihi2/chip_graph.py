@@ -12,6 +12,7 @@ from pumice.errors import BackendError
 from pumice.fixedpoint.formats import STATE_EXP
 from pumice.ir import Conv, Direct, Graph, OneToOne, Population, Reset, Synapse
 from pumice.ir.relays import relay
+from pumice.names import free_name
 
 
 class ChipGraph(NamedTuple):
@@ -127,7 +128,9 @@ def _relayed(graph: Graph) -> Graph:
             "the image goes to convolutions, and straight to a synapse of another kind",
             "delay that one by a step (balance_steps=1), or ",
         )
-    weight, hub = relay(f"{graph.input.name}_relay", graph.input.shape, graded=others[0].graded)
+    weight, hub = relay(
+        free_name(f"{graph.input.name}_relay", graph.names), graph.input.shape, graded=others[0].graded
+    )
     one = Conv(graph.input.name, hub.name, others[0].graded, weight=weight * _unit(graph.input.shape))
     return graph.replace(
         populations=(hub, *graph.populations),

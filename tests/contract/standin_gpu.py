@@ -176,7 +176,7 @@ GETTERS = {
 }
 
 
-def _load_kernels():
+def load_kernels():
     """For Triton or its interpreter, which is chosen when kernels are defined."""
     return [importlib.reload(importlib.import_module(name)) for name in KERNELS]
 
@@ -198,10 +198,10 @@ def standin_gpu():
         run_kernels(operator, *args)
 
     with ExitStack() as stack:
-        stack.callback(_load_kernels)  # as they were, once the environment is
+        stack.callback(load_kernels)  # as they were, once the environment is
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setenv("TRITON_INTERPRET", "1")
-        for module in _load_kernels():
+        for module in load_kernels():
             if hasattr(module, "BLOCK"):
                 module.BLOCK = LARGEST_BLOCK
         for name, answer in OF_TORCH_CUDA.items():

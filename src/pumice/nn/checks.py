@@ -42,7 +42,7 @@ def checked_pair(where: str, name: str, value: Any, at_least: int = 1) -> tuple[
     pair = value if isinstance(value, Sequence) else (value, value)
     if len(pair) != 2 or not all(_is_size(size, at_least) for size in pair):
         raise InputError(f"{where}: {name} must be one or two whole numbers >= {at_least}, got {value!r}")
-    return pair[0], pair[1]
+    return int(pair[0]), int(pair[1])
 
 
 def check_choice(where: str, name: str, value: Any, allowed: Collection[str]) -> None:

@@ -13,8 +13,8 @@ import torch
 
 from pumice.errors import InputError
 from pumice.names import unknown
+from pumice.nn.neurons.slayer_state import DECAYS
 
-DECAYS = ("current_decay", "voltage_decay")
 NEEDED = ("threshold", *DECAYS)
 
 

@@ -48,6 +48,7 @@ def insert_relays(graph: Graph) -> PassResult:
         stops, path = _path(synapse, graph.shape_of(synapse.source), taken)
         place = next(i for i, p in enumerate(populations) if p.name == synapse.target)
         populations[place:place] = stops
+        taken |= {stop.name for stop in stops}
         synapses += path
     modified = len(populations) != len(graph.populations)
     changed = graph.replace(populations=tuple(populations), synapses=tuple(synapses)) if modified else graph
@@ -55,14 +56,15 @@ def insert_relays(graph: Graph) -> PassResult:
 
 
 def _path(synapse: Synapse, shape: tuple[int, ...], taken: set[str]) -> tuple[list[Population], list[Synapse]]:
-    """The relays of a synapse, whose names are taken from here on, and what joins them."""
+    """The relays of a synapse, and what joins them."""
+    numbered = (f"{synapse.source}_{synapse.target}_relay{i}" for i in count())
+    free = (name for name in numbered if name not in taken)
     stops: list[Population] = []
     path: list[Synapse] = []
     source, left = synapse.source, synapse.balance_steps
     room = DELAY_STEPS.high - synapse.max_delay_steps
     while left > room:
-        numbered = (f"{synapse.source}_{synapse.target}_relay{i}" for i in count())
-        taken.add(name := next(one for one in numbered if one not in taken))
+        name = next(free)
         hop = min(left - 1, DELAY_STEPS.high)  # the relay itself takes one step
         weight, stop = relay(name, shape, graded=synapse.graded)
         path.append(OneToOne(source, name, synapse.graded, weight=weight, balance_steps=hop))

@@ -94,7 +94,7 @@ def _reach(graph: Graph) -> dict[str, int]:
 
 
 def _clocks(graph: Graph, blanked: dict[str, int], period: int) -> tuple[list[Population], list[Synapse]]:
-    steps = latencies(graph)
+    steps, taken = latencies(graph), set(graph.names)
     clocks: list[Population] = []
     gates: list[Synapse] = []
     for name, reach in blanked.items():
@@ -105,7 +105,7 @@ def _clocks(graph: Graph, blanked: dict[str, int], period: int) -> tuple[list[Po
         # a period; its neurons' delays then cover the last `reach` steps before the next sample.
         fires_at = steps[name] - reach
         clock = Cuba(
-            free_name(f"{name}_clock", graph.names),
+            free_name(f"{name}_clock", taken),
             (reach * copies,),
             vth_mant=period - 1,
             bias_mant=1,

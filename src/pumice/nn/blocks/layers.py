@@ -41,11 +41,6 @@ def _size(where: str, name: str, size: Any) -> int:
     return int(size)
 
 
-def _pair(where: str, name: str, value: Any, at_least: int = 1) -> tuple[int, int]:
-    height, width = checked_pair(where, name, value, at_least)
-    return int(height), int(width)
-
-
 def _complete_(block: Any, neuron_params: dict[str, Any], out_features: int | None) -> None:
     """Make SLAYER's block fast and lowerable; `out_features` is None where only the input tells it."""
     if getattr(block, "mask", None) is not None and not isinstance(block.synapse.weight, torch.nn.Parameter):
@@ -190,8 +185,8 @@ class Conv(OneSynapse, slayer.Conv):
         check_divides("Conv", "groups", _size("Conv", "groups", options.get("groups", 1)), *sizes)
         for name, at_least in (("stride", 1), ("padding", 0), ("dilation", 1)):
             if name in options:
-                options[name] = _pair("Conv", name, options[name], at_least)
-        kernel = _pair("Conv", "kernel_size", kernel_size)
+                options[name] = checked_pair("Conv", name, options[name], at_least)
+        kernel = checked_pair("Conv", "kernel_size", kernel_size)
         super().__init__(_own_params(self, neuron_params), *sizes, kernel, **options)
         _complete_(self, neuron_params, sizes[1])
 
@@ -216,7 +211,7 @@ class Pool(OneSynapse, slayer.Pool):
 
     def __init__(self, neuron_params: dict[str, Any], kernel_size: int | tuple[int, int], **options: Any) -> None:
         options.setdefault("delay_shift", False)
-        kernel = _pair("Pool", "kernel_size", kernel_size)
+        kernel = checked_pair("Pool", "kernel_size", kernel_size)
         super().__init__(_own_params(self, neuron_params), kernel, **options)
         _complete_(self, neuron_params, None)
 

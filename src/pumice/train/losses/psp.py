@@ -10,6 +10,16 @@ from torch.nn import functional
 from pumice.errors import InputError
 
 
+def check_tau(tau: float) -> None:
+    """Refuse a time constant of which no kernel is made.
+
+    Raises:
+        InputError: tau is not positive, or not finite.
+    """
+    if not 0 < tau < math.inf:
+        raise InputError(f"tau must be > 0 steps, and finite, got {tau}")
+
+
 def alpha_kernel(tau: float, steps: int, like: torch.Tensor) -> torch.Tensor:
     r"""SLAYER's kernel, with its peak of 1 at t = tau.
 
@@ -29,8 +39,7 @@ def alpha_kernel(tau: float, steps: int, like: torch.Tensor) -> torch.Tensor:
         >>> [round(x, 6) for x in alpha_kernel(2.0, 6, torch.zeros(1, dtype=torch.float64)).tolist()]
         [0.0, 0.824361, 1.0, 0.909796, 0.735759, 0.557825]
     """
-    if not 0 < tau < math.inf:
-        raise InputError(f"tau must be > 0 steps, and finite, got {tau}")
+    check_tau(tau)
     t = torch.arange(steps, dtype=like.dtype, device=like.device) / tau
     return t * torch.exp(1 - t)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from torch.nn import functional
 from pumice.errors import InputError
 from pumice.names import counted
 from pumice.train.losses.base import AbstractLoss, check_counts
-from pumice.train.losses.psp import alpha_kernel, convolve, correlate
+from pumice.train.losses.psp import alpha_kernel, check_tau, convolve, correlate
 
 
 class SpikeCountLoss(AbstractLoss):
@@ -62,8 +61,7 @@ class SpikeCountLoss(AbstractLoss):
     ) -> None:
         super().__init__()
         check_counts(true_count, false_count)
-        if not 0 < tau < math.inf:
-            raise InputError(f"tau must be > 0 steps, and finite, got {tau}")
+        check_tau(tau)
         if start < 0 or (stop is not None and stop <= start):
             raise InputError(f"the window must satisfy 0 <= start < stop, got {start} and {stop}")
         self.true_count, self.false_count = true_count, false_count

@@ -1,7 +1,5 @@
 """The Triton kernels under Triton's interpreter, against the numba loops: equal in every bit forward."""
 
-import importlib
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,6 +7,7 @@ from hypothesis import strategies as st
 
 from pumice.nn.kernels import cpu
 from pumice.nn.surrogate import SURROGATES, GradedExponential
+from tests.contract.standin_gpu import load_kernels
 
 triton = pytest.importorskip("triton")
 
@@ -18,8 +17,7 @@ def cuda():
     """The kernels as the interpreter runs them; it is chosen when they are defined."""
     patch = pytest.MonkeyPatch()
     patch.setenv("TRITON_INTERPRET", "1")
-    names = [f"pumice.nn.kernels.{name}" for name in ("cuda_norm", "cuda_surrogate", "cuda_credit", "cuda")]
-    norm, surrogate, credit, module = (importlib.reload(importlib.import_module(name)) for name in names)
+    norm, surrogate, credit, module = load_kernels()
     for part in (surrogate, credit, module):
         patch.setattr(part, "BLOCK", 16)
     patch.setattr(norm, "ROWS", 4)
@@ -28,8 +26,7 @@ def cuda():
     patch.setattr(norm, "PARTS", 2)
     yield module
     patch.undo()
-    for name in names:
-        importlib.reload(importlib.import_module(name))
+    load_kernels()
 
 
 def keeps(generator, channels, dtype=torch.int64):

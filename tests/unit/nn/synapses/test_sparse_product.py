@@ -52,6 +52,7 @@ def test_a_sum_over_no_samples_is_zero_whatever_its_memory_held():
 def layer(request, monkeypatch):
     """A synapse, and spikes few enough for its loops over them."""
     monkeypatch.setattr(sparse_convolution, "LEAST_PRODUCTS", 0)
+    monkeypatch.setattr(sparse_convolution.Geometry, "most_spikes", sparse_convolution.MOST)
     torch.manual_seed(0)
     made, size = (slayer.Dense(20, 40), (20,)) if request.param == "dense" else (slayer.Conv(2, 8, 3), (2, 9, 9))
     return made, (torch.rand(3, *size, 30) < 0.05).float()

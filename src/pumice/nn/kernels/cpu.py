@@ -56,7 +56,8 @@ def cuba_forward(
 ) -> None:
     """See `cuba.cuba_forward`."""
     numbers = np.float32(scale), np.float32(threshold), np.float32(resets_at), graded
-    inputs = x.numpy(), _unless_empty(keep_u), keep_v.numpy(), state_u.numpy(), state_v.numpy(), None, None
+    current = _unless_empty(keep_u), keep_v.numpy(), _unless_empty(state_u)
+    inputs = x.numpy(), *current, state_v.numpy(), None, None
     outs = _unless_empty(u), v.numpy(), s.numpy()
     in_narrowest(narrow.cuba_forward, cuba.cuba_forward, x.shape[1], scale, *inputs, *numbers, *outs)
 

@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from pumice.nn.deviation import deviation
 from pumice.nn.kernels import cuba, narrow, norm, normed, stbp
 from pumice.nn.kernels import surrogate as surrogates
 from pumice.nn.kernels.spread import Array
 from pumice.nn.kernels.threads import parallel_for
-from pumice.nn.kernels.widths import GRAIN, in_narrowest, takes_narrow
+from pumice.nn.kernels.widths import GRAIN, in_narrowest
 
 WIDEST = 256  # numbers in a row of the loops, where channels are few
 
@@ -46,12 +45,11 @@ class Groups(NamedTuple):
         """A number for each of a row."""
         return np.tile(per_channel.astype(np.float32), self.tile)
 
-    def per_channel(self, loop: Any, *args: Any) -> Array:
-        """The two sums that a loop gives for every number of a row, per channel, in float64."""
-        found = np.empty((2, *self.shape), np.float32)
+    def sums(self, loop: Any, *args: Any) -> Array:
+        """The two sums that a loop gives for every number of a row."""
+        found: Array = np.empty((2, *self.shape), np.float32)
         parallel_for(loop, self.shape[0], self.span, *args, *found)
-        sums: Array = found.sum((1, 2), dtype=np.float64).reshape(2, self.tile, -1).sum(1)
-        return sums
+        return found
 
 
 def normalize_forward(
@@ -77,25 +75,11 @@ def normalize_forward(
     """
     steps, channels = x.shape[0], x.shape[-1]
     groups, flat = Groups.of(steps, x[0].numel(), channels), x.view(-1).numpy()
-    near, found = flat[:channels], stats.numpy()
-    powers = groups.per_channel(norm.sum_powers, x.view(steps, -1).numpy(), groups.row(near))
-    _write_stats(powers, near, x.numel() // channels, gain.numpy(), shift.numpy(), eps, unbiased, found)
+    near, found = (flat[:channels], None), stats.numpy()
+    powers, n = groups.sums(norm.sum_powers, x.view(steps, -1).numpy(), *near), x.numel() // channels
+    norm.write_statistics(powers, *near, n, gain.numpy(), shift.numpy(), eps, unbiased, found)
     rows = groups.row(found[2]), groups.row(found[3])
     parallel_for(norm.scale, -(-x.numel() // groups.width), flat, *rows, y.view(-1).numpy(), grain=norm.ROWS)
-
-
-def _write_stats(
-    powers: Array, near: Array, n: int, gain: Array, shift: Array, eps: float, unbiased: bool, stats: Array
-) -> None:
-    """Of n numbers in each channel, less `near`, first and second powers are added up in `powers`."""
-    first, second = powers
-    with np.errstate(all="ignore"):  # what is not finite becomes NaN without a word, as in torch
-        mean, var = first / n + near, (second - first * first / n) / n
-        with_n_minus_1 = var * (n / max(n - 1, 1))
-        stats[0], stats[4] = mean, with_n_minus_1
-        stats[1] = 1 / deviation(torch.from_numpy((with_n_minus_1 if unbiased else var) + eps)).numpy()
-        stats[2] = gain * stats[1]
-        stats[3] = shift - stats[2] * mean
 
 
 def normalize_backward(
@@ -113,29 +97,18 @@ def normalize_backward(
     """
     steps, channels = x.shape[0], x.shape[-1]
     groups, found = Groups.of(steps, x[0].numel(), channels), stats.numpy()
-    arrays = x.view(steps, -1).numpy(), g.view(steps, -1).numpy()
-    sums = groups.per_channel(norm.sum_products, *arrays, groups.row(found[0]))
-    of_x = _write_grads(sums, x.numel() // channels, found, unbiased, grads.numpy())
+    arrays, of_x = (x.view(steps, -1).numpy(), g.view(steps, -1).numpy()), np.empty((2, channels), np.float32)
+    sums = groups.sums(norm.sum_products, *arrays, found[0], None)
+    norm.write_gradients(sums, x.numel() // channels, found, unbiased, grads.numpy(), of_x)
     flat = x.view(-1).numpy(), g.view(-1).numpy()
     rows = map(groups.row, (found[0], found[2], *of_x))
     parallel_for(norm.adjoint, -(-x.numel() // groups.width), *flat, *rows, out.view(-1).numpy(), grain=norm.ROWS)
-
-
-def _write_grads(sums: Array, n: int, stats: Array, unbiased: bool, grads: Array) -> tuple[Array, Array]:
-    """Write the gradients of gain and shift; return those of the mean and the variance, for `norm.adjoint`."""
-    total, product = sums
-    inverse = stats[1]
-    with np.errstate(all="ignore"):
-        grads[0], grads[1] = product * inverse, total
-        return total / n, product * inverse * inverse / (max(n - 1, 1) if unbiased else n)
 
 
 def normed_forward(
     x: torch.Tensor,
     keep_u: torch.Tensor,
     keep_v: torch.Tensor,
-    state_u: torch.Tensor,
-    state_v: torch.Tensor,
     gain: torch.Tensor,
     shift: torch.Tensor,
     eps: float,
@@ -149,42 +122,38 @@ def normed_forward(
     v: torch.Tensor,
     s: torch.Tensor,
 ) -> None:
-    """A leaky integrator, `normalize_forward`, and the neuron behind: see `cuba`.
+    """A leaky integrator, `normalize_forward`, and the neuron behind, all at rest at first: see `cuba`.
 
     Args:
         x: (time, neuron), like y, v and s.
         keep_u: As in `cuba.integrate_forward`.
-        keep_v: As in `cuba.cuba_forward`, like the next two.
-        state_u: See there.
-        state_v: See there.
+        keep_v: As in `cuba.cuba_forward`.
         gain: As in `normalize_forward`, like the next three.
         shift: See there.
         eps: See there.
         unbiased: See there.
-        scale: As in `cuba.cuba_forward`, like the next three.
+        scale: As in `cuba.cuba_forward`, like the next three; a power of two.
         threshold: See there.
         resets_at: See there.
         graded: See there.
-        y: Receives the current in front of the norm.
+        y: Receives the current in front of the norm; empty where nothing is kept of it, and it is `cuba.rounded` x.
         stats: As in `normalize_forward`.
         v: Receives the voltages.
         s: Receives the spikes.
     """
     channels, factor, found = len(gain), np.float32(scale), stats.numpy()
     groups = Groups.of(len(x), x.shape[1], channels)
-    with np.errstate(all="ignore"):
-        near = np.trunc(x[0, :channels].numpy() * factor) / factor
-    integrated = x.numpy(), keep_u.numpy(), state_u.numpy(), factor
-    left = np.full(x.shape[1], not takes_narrow(scale))
-    if takes_narrow(scale):
-        powers = groups.per_channel(normed.current_forward, *integrated, groups.row(near), y.numpy(), left)
+    current, left = y.numpy() if y.numel() else None, np.zeros(x.shape[1], bool)
+    arrays, near = (x.numpy(), keep_u.numpy()), (x.numpy()[0, :channels], factor)
+    powers = groups.sums(normed.current_forward, *arrays, current, left, *near)
     if left.any():
-        parallel_for(cuba.integrate_forward, x.shape[1], *integrated, y.numpy(), left, grain=GRAIN)
-        powers = groups.per_channel(norm.sum_powers, y.numpy(), groups.row(near))
-    _write_stats(powers, near, x.numel() // channels, gain.numpy(), shift.numpy(), eps, unbiased, found)
+        parallel_for(cuba.integrate_forward, x.shape[1], *arrays, None, factor, current, left, grain=GRAIN)
+        powers = groups.sums(norm.sum_powers, current, *near)
+    n = x.numel() // channels
+    norm.write_statistics(powers, *near, n, gain.numpy(), shift.numpy(), eps, unbiased, found)
     affine = found[2].astype(np.float32), found[3].astype(np.float32)
     numbers = factor, np.float32(threshold), np.float32(resets_at), graded
-    inputs = y.numpy(), None, keep_v.numpy(), state_v.numpy(), state_v.numpy(), *affine
+    inputs = x.numpy() if current is None else current, None, keep_v.numpy(), None, None, *affine
     outs = None, v.numpy(), s.numpy()
     in_narrowest(narrow.cuba_forward, cuba.cuba_forward, x.shape[1], scale, *inputs, *numbers, *outs)
 
@@ -197,6 +166,7 @@ def normed_backward(
     unbiased: bool,
     keep_u: torch.Tensor,
     keep_v: torch.Tensor,
+    scale: float,
     threshold: float,
     kind: str,
     a: float,
@@ -210,12 +180,13 @@ def normed_backward(
     Args:
         g_s: Gradient of the spikes, (time, neuron), like v, y and out.
         v: As written there.
-        y: As written there.
+        y: As written there, or x.
         stats: As written there.
         unbiased: As there.
         keep_u: 1 - decay / 4096 of the current per channel, float32.
         keep_v: The same of the voltage.
-        threshold: As there.
+        scale: As there, like the next.
+        threshold: See there.
         kind: The surrogate's kernel; if it is "given", it is in `out`.
         a: Its first number.
         b: Its second number.
@@ -223,14 +194,11 @@ def normed_backward(
         out: Receives the gradient of x.
         grads: Receives those of gain and shift, (2, channel).
     """
-    channels, found = stats.shape[1], stats.numpy()
+    channels, found, factor = stats.shape[1], stats.numpy(), np.float32(scale)
     groups = Groups.of(len(y), y.shape[1], channels)
-    numbers = np.float32(threshold), surrogates.of_kernel(kind, a, b)
-    arrays = g_s.numpy(), v.numpy(), y.numpy(), keep_v.numpy()
-    rule = stbp.RESETS.index(reset), groups.row(found[0]), out.numpy()
-    sums = groups.per_channel(normed.voltage_backward, *arrays, *numbers, *rule)
-    of_x = _write_grads(sums, y.numel() // channels, found, unbiased, grads.numpy())
-    per_channel = (numbers.astype(np.float32) for numbers in (found[0], found[2], *of_x))
-    parallel_for(
-        normed.current_backward, y.shape[1], y.numpy(), keep_u.numpy(), *per_channel, out.numpy(), grain=GRAIN
-    )
+    numbers = np.float32(threshold), surrogates.of_kernel(kind, a, b), stbp.RESETS.index(reset)
+    arrays, of_x = (g_s.numpy(), v.numpy(), y.numpy(), keep_v.numpy()), np.empty((2, channels), np.float32)
+    sums = groups.sums(normed.voltage_backward, *arrays, *numbers, out.numpy(), found[0], factor)
+    norm.write_gradients(sums, y.numel() // channels, found, unbiased, grads.numpy(), of_x)
+    of_loop = y.numpy(), factor, keep_u.numpy(), found[0], found[2], *of_x, out.numpy()
+    parallel_for(normed.current_backward, y.shape[1], *of_loop, grain=GRAIN)

@@ -18,6 +18,7 @@ from pumice.nn.kernels.spread import BLOCK, Array, spread
 TINY = np.float32(2.0**-100)
 FRACTION_BITS = 12  # of a decay
 LARGEST = np.float32(2.0**63)
+ALL_WHOLE = np.float32(2.0**24)  # from here on, every float32 is
 NAN = np.float32(np.nan)
 
 
@@ -40,6 +41,17 @@ def _lost(x: np.float32, lost: np.float32) -> np.float32:
     return lost if abs(x) < LARGEST else NAN
 
 
+@njit(nogil=True, cache=True, inline="always")
+def rounded(x: np.float32, scale: np.float32, unit: np.float32) -> Any:
+    """The current that x is where nothing is kept of it, for a scale that is a power of two, and unit 1 / scale.
+
+    Rounding it again changes nothing.
+    """
+    n = x * scale
+    whole = np.float32(np.int32(n)) if abs(n) < ALL_WHOLE else n
+    return whole * unit if abs(n) < LARGEST else NAN
+
+
 @njit(nogil=True, cache=True)
 def flush(g: np.float32) -> np.float32:
     """Zero where a gradient underflows: denormal numbers would slow every product down, several times."""
@@ -48,7 +60,7 @@ def flush(g: np.float32) -> np.float32:
 
 @njit(nogil=True, cache=True)
 def integrate_forward(
-    start: int, stop: int, x: Array, keep: Array, state: Array, scale: np.float32, y: Array, left: Array
+    start: int, stop: int, x: Array, keep: Array, state: Array | None, scale: np.float32, y: Array, left: Array
 ) -> None:
     """A leaky integrator in integers: y = trunc(y * keep / 2^12) + trunc(x * scale), stored divided by `scale`.
 
@@ -59,7 +71,7 @@ def integrate_forward(
         stop: Behind the last neuron.
         x: Input, float32.
         keep: 4096 - decay per channel, int64; the channel runs fastest among the neurons.
-        state: y of the step before the first, float32, per neuron.
+        state: y of the step before the first, float32, per neuron; None if it is 0.
         scale: Integers per unit.
         y: Output, float32.
         left: Blocks of neurons of which none is marked here are done already (`kernels.narrow`).
@@ -71,8 +83,10 @@ def integrate_forward(
         if not left[first : first + size].any():
             continue
         spread(keep, first, k[:size])
-        for i in range(size):
-            n[i], lost[i] = _integer(state[first + i] * scale), _lost(state[first + i] * scale, np.float32(0))
+        n[:size], lost[:size] = 0, 0
+        if state is not None:
+            for i in range(size):
+                n[i], lost[i] = _integer(state[first + i] * scale), _lost(state[first + i] * scale, lost[i])
         for t in range(len(x)):
             x_t, y_t = x[t, first : first + size], y[t, first : first + size]
             for i in range(size):
@@ -88,8 +102,8 @@ def cuba_forward(
     x: Array,
     keep_u: Array | None,
     keep_v: Array,
-    state_u: Array,
-    state_v: Array,
+    state_u: Array | None,
+    state_v: Array | None,
     gain: Array | None,
     offset: Array | None,
     scale: np.float32,
@@ -112,9 +126,10 @@ def cuba_forward(
         x: Synaptic input, float32.
         keep_u: 4096 - current decay per channel, int64; None if x is the current already.
         keep_v: 4096 - voltage decay per channel, int64.
-        state_u: Current before the first step, float32, per neuron.
-        state_v: Voltage before the first step, float32, per neuron.
-        gain: Per channel, float32, of a given current that is gain * x + offset; None if it is x.
+        state_u: Current before the first step, float32, per neuron; None if it is 0.
+        state_v: Voltage before the first step, float32, per neuron; None if it is 0.
+        gain: Per channel, float32, of a given current that is gain * `rounded` x + offset, the scale being a power of
+            two; None if it is x.
         offset: Per channel, float32, or None.
         scale: Integers per unit.
         threshold: In units.
@@ -135,10 +150,13 @@ def cuba_forward(
         if not left[first : first + size].any():
             continue
         spread(keep_v, first, k_v[:size])
-        for i in range(size):
-            n_v[i], lost[i] = _integer(state_v[first + i] * scale), _lost(state_v[first + i] * scale, np.float32(0))
+        n_u[:size], n_v[:size], lost[:size] = 0, 0, 0
+        if state_v is not None:
+            for i in range(size):
+                n_v[i], lost[i] = _integer(state_v[first + i] * scale), _lost(state_v[first + i] * scale, lost[i])
         if keep_u is not None:
             spread(keep_u, first, k_u[:size])
+        if state_u is not None:
             for i in range(size):
                 n_u[i] = _integer(state_u[first + i] * scale)
                 lost[i] = _lost(state_u[first + i] * scale, lost[i])
@@ -149,7 +167,7 @@ def cuba_forward(
             x_t, v_t, s_t = x[t, first : first + size], v[t, first : first + size], s[t, first : first + size]
             if gain is not None:
                 for i in range(size):
-                    row[i] = x_t[i] * factor[i] + term[i]
+                    row[i] = rounded(x_t[i], scale, np.float32(1) / scale) * factor[i] + term[i]
                 x_t = row[:size]
             if keep_u is not None:
                 for i in range(size):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pumice.jit import njit
+from pumice.nn.kernels.cuba import rounded
 from pumice.nn.kernels.spread import BLOCK, Array, spread
 
 EXACT = 1 << 24
@@ -62,7 +63,7 @@ def _none(wide: Array) -> bool:
 
 @njit(nogil=True, cache=True)
 def integrate_forward(
-    start: int, stop: int, x: Array, keep: Array, state: Array, scale: np.float32, y: Array, left: Array
+    start: int, stop: int, x: Array, keep: Array, state: Array | None, scale: np.float32, y: Array, left: Array
 ) -> None:
     """As `cuba.integrate_forward`, for a scale that is a power of two.
 
@@ -83,11 +84,12 @@ def integrate_forward(
         leaks |= keep[channel] != 0
     for first in range(start, stop, BLOCK):
         size = min(BLOCK, stop - first)
-        n = np.empty(3 * BLOCK, np.int32)  # the integer, what is kept of it, what was too wide
+        n = np.zeros(3 * BLOCK, np.int32)  # the integer, what is kept of it, what was too wide
         spread(keep, first, n[BLOCK : BLOCK + size])
-        for i in range(np.uintp(size)):
-            n[i] = np.int32(state[first + i] * scale)
-            n[WIDE + i] = _is_nan(state[first + i]) | (_size(n[i]) & BEYOND_CURRENT)
+        if state is not None:
+            for i in range(np.uintp(size)):
+                n[i] = np.int32(state[first + i] * scale)
+                n[WIDE + i] = _is_nan(state[first + i]) | (_size(n[i]) & BEYOND_CURRENT)
         for t in range(len(x)):
             at = np.uintp(t * x.shape[1] + first)
             if leaks:
@@ -110,8 +112,8 @@ def cuba_forward(
     x: Array,
     keep_u: Array | None,
     keep_v: Array,
-    state_u: Array,
-    state_v: Array,
+    state_u: Array | None,
+    state_v: Array | None,
     gain: Array | None,
     offset: Array | None,
     scale: np.float32,
@@ -138,12 +140,14 @@ def cuba_forward(
         spread(keep_v, first, n[BLOCK : BLOCK + size])
         if keep_u is not None:
             spread(keep_u, first, n[4 * BLOCK : 4 * BLOCK + size])
+        if state_u is not None:
             for i in range(np.uintp(size)):
-                n[CURRENT + i], n[WIDE + i] = np.int32(state_u[first + i] * scale), _is_nan(state_u[first + i])
-        for i in range(np.uintp(size)):
-            n[i] = np.int32(state_v[first + i] * scale)
-            n[WIDE + i] |= (_size(n[CURRENT + i]) & BEYOND_CURRENT) | (_size(n[i]) & BEYOND_VOLTAGE)
-            n[WIDE + i] |= _is_nan(state_v[first + i])
+                n[CURRENT + i] = np.int32(state_u[first + i] * scale)
+                n[WIDE + i] |= (_size(n[CURRENT + i]) & BEYOND_CURRENT) | _is_nan(state_u[first + i])
+        if state_v is not None:
+            for i in range(np.uintp(size)):
+                n[i] = np.int32(state_v[first + i] * scale)
+                n[WIDE + i] |= (_size(n[i]) & BEYOND_VOLTAGE) | _is_nan(state_v[first + i])
         if gain is not None:
             affine = np.empty(2 * BLOCK, np.float32)
             spread(gain, first, affine[:size])
@@ -156,7 +160,7 @@ def cuba_forward(
                     n[WIDE + i] |= _nan_bits(x_[at + i])
             elif gain is not None:
                 for i in range(np.uintp(size)):
-                    current = x_[at + i] * affine[i] + affine[KEPT + i]
+                    current = rounded(x_[at + i], scale, unit) * affine[i] + affine[KEPT + i]
                     n[CURRENT + i] = np.int32(current * scale)
                     n[WIDE + i] |= _nan_bits(current)
             else:

@@ -10,26 +10,40 @@ number of threads nor, beyond the last bits, on the size of a batch.
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from pumice.jit import njit
-from pumice.nn.kernels.spread import Array
+from pumice.nn.kernels.cuba import rounded
+from pumice.nn.kernels.spread import Array, spread
+from pumice.nn.kernels.surrogate import WITHOUT_CHECKS
 
 ROWS = 64
 
 
 @njit(nogil=True, cache=True)
-def sum_powers(start: int, stop: int, span: int, x: Array, shift: Array, sums: Array, squares: Array) -> None:
-    """Sums of x - shift and of its square over groups of neurons.
+def sum_powers(
+    start: int, stop: int, span: int, x: Array, near: Array, scale: Any, sums: Array, squares: Array
+) -> None:
+    """Sums of x - near and of its square over groups of neurons.
 
     Args:
         start: First group.
         stop: Behind the last group.
         span: Neurons of a group, whole rows.
         x: Input, float32.
-        shift: Near the mean, for each number of a row, so that squares do not cancel; float32.
+        near: Of each channel a number near the mean, so that squares do not cancel; float32.
+        scale: If it is there, `cuba.rounded` numbers are meant, of x and near.
         sums: Receives them, (group, each `ROWS` steps, row).
         squares: Receives them, (group, each `ROWS` steps, row).
     """
-    width = len(shift)
+    width, unit = sums.shape[2], np.float32(1) if scale is None else np.float32(1) / scale
+    shift = np.empty(width, np.float32)
+    spread(near, 0, shift)
+    if scale is not None:
+        for k in range(width):
+            shift[k] = rounded(shift[k], scale, unit)
     for group in range(start, stop):
         begin, end = group * span, min(x.shape[1], (group + 1) * span)
         for chunk in range(sums.shape[1]):
@@ -40,17 +54,20 @@ def sum_powers(start: int, stop: int, span: int, x: Array, shift: Array, sums: A
                     size = min(width, end - first)
                     row = x[t, first : first + size]
                     for k in range(size):
-                        difference = row[k] - shift[k]
+                        number = row[k] if scale is None else rounded(row[k], scale, unit)
+                        difference = number - shift[k]
                         total[k] += difference
                         square[k] += difference * difference
 
 
 @njit(nogil=True, cache=True)
 def sum_products(
-    start: int, stop: int, span: int, x: Array, g: Array, mean: Array, sums: Array, products: Array
+    start: int, stop: int, span: int, x: Array, g: Array, mean: Array, scale: Any, sums: Array, products: Array
 ) -> None:
-    """Sums of g and of g * (x - mean), as in `sum_powers`."""
-    width = len(mean)
+    """Sums of g and of g * (x - mean), as in `sum_powers`; mean is as it is."""
+    width, unit = sums.shape[2], np.float32(1) if scale is None else np.float32(1) / scale
+    shift = np.empty(width, np.float32)
+    spread(mean, 0, shift)
     for group in range(start, stop):
         begin, end = group * span, min(x.shape[1], (group + 1) * span)
         for chunk in range(sums.shape[1]):
@@ -62,7 +79,77 @@ def sum_products(
                     x_row, g_row = x[t, first : first + size], g[t, first : first + size]
                     for k in range(size):
                         total[k] += g_row[k]
-                        product[k] += g_row[k] * (x_row[k] - mean[k])
+                        number = x_row[k] if scale is None else rounded(x_row[k], scale, unit)
+                        product[k] += g_row[k] * (number - shift[k])
+
+
+@njit(cache=True)
+def _per_channel(sums: Array, channels: int) -> Array:
+    """What groups added up, in float64, of shape (channel,)."""
+    row, found = np.zeros(sums.shape[2]), np.zeros(channels)
+    for group in range(len(sums)):
+        for chunk in range(sums.shape[1]):
+            for k in range(len(row)):
+                row[k] += sums[group, chunk, k]
+    for k in range(len(row)):
+        found[k % channels] += row[k]
+    return found
+
+
+@njit(cache=True, **WITHOUT_CHECKS)
+def write_statistics(
+    powers: Array,
+    near: Array,
+    scale: Any,
+    n: int,
+    gain: Array,
+    shift: Array,
+    eps: float,
+    unbiased: bool,
+    stats: Array,
+) -> None:
+    """What `cpu_norm.normalize_forward` says of stats.
+
+    Args:
+        powers: Both sums that `sum_powers` gives.
+        near: As there, like the next.
+        scale: See there.
+        n: Numbers in each channel.
+        gain: As in `cpu_norm.normalize_forward`, like the others.
+        shift: See there.
+        eps: See there.
+        unbiased: See there.
+        stats: See there.
+    """
+    first, second = _per_channel(powers[0], len(near)), _per_channel(powers[1], len(near))
+    for c in range(len(near)):
+        about = near[c] if scale is None else rounded(near[c], scale, np.float32(1) / scale)
+        mean, var = first[c] / n + about, (second[c] - first[c] * first[c] / n) / n
+        with_n_minus_1 = var * (n / max(n - 1, 1))
+        chosen = (with_n_minus_1 if unbiased else var) + eps
+        inverse = 1 / (np.sqrt(chosen) + (chosen - chosen))  # as `nn.deviation`
+        stats[0, c], stats[1, c], stats[2, c] = mean, inverse, gain[c] * inverse
+        stats[3, c], stats[4, c] = shift[c] - stats[2, c] * mean, with_n_minus_1
+
+
+@njit(cache=True, **WITHOUT_CHECKS)
+def write_gradients(sums: Array, n: int, stats: Array, unbiased: bool, grads: Array, of_x: Array) -> None:
+    """Gradients of gain and shift, and, for `adjoint`, of the mean and the variance.
+
+    Args:
+        sums: Both that `sum_products` gives.
+        n: Numbers in each channel.
+        stats: As `write_statistics` gives them.
+        unbiased: As there.
+        grads: Receives the first two, (2, channel).
+        of_x: Receives the last two, (2, channel).
+    """
+    channels = stats.shape[1]
+    total, product = _per_channel(sums[0], channels), _per_channel(sums[1], channels)
+    for c in range(channels):
+        inverse = stats[1, c]
+        grads[0, c], grads[1, c] = product[c] * inverse, total[c]
+        of_x[0, c], of_x[1, c] = total[c] / n, product[c] * inverse * inverse / (max(n - 1, 1) if unbiased else n)
 
 
 @njit(nogil=True, cache=True)

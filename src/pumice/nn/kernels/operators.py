@@ -105,11 +105,11 @@ normalize_backward = Operator(
     "normalize_backward(Tensor x, Tensor g, Tensor stats, bool unbiased, Tensor(a!) out, Tensor(b!) grads) -> ()"
 )
 normed_forward = Operator(
-    "normed_forward(Tensor x, Tensor keep_u, Tensor keep_v, Tensor state_u, Tensor state_v, Tensor gain, "
-    "Tensor shift, float eps, bool unbiased, float scale, float threshold, float resets_at, bool graded, "
+    "normed_forward(Tensor x, Tensor keep_u, Tensor keep_v, Tensor gain, Tensor shift, float eps, "
+    "bool unbiased, float scale, float threshold, float resets_at, bool graded, "
     "Tensor(a!) y, Tensor(b!) stats, Tensor(c!) v, Tensor(d!) s) -> ()"
 )
 normed_backward = Operator(
     "normed_backward(Tensor g_s, Tensor v, Tensor y, Tensor stats, bool unbiased, Tensor keep_u, Tensor keep_v, "
-    "float threshold, str kind, float a, float b, str reset, Tensor(a!) out, Tensor(b!) grads) -> ()"
+    "float scale, float threshold, str kind, float a, float b, str reset, Tensor(a!) out, Tensor(b!) grads) -> ()"
 )

@@ -5,11 +5,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pumice.jit import njit
 from pumice.nn.kernels import cuba, narrow
 from pumice.nn.kernels.widths import in_narrowest
 
 # ruff: noqa: PLR0917 -- compiled loops take their arrays by position
 SCALE = np.float32(4096)
+
+
+@njit()
+def _round(x, y):
+    for i in range(x.size):
+        y.flat[i] = cuba.rounded(x.flat[i], SCALE, 1 / SCALE)
+
+
+def rounded(x):
+    y = np.empty_like(x)
+    _round(x, y)
+    return y
 
 
 def leak(n, keep):
@@ -92,14 +105,19 @@ def test_an_affine_current_is_the_one_computed_before(wide, neurons):
     x, state = g.standard_normal((12, neurons)).astype(np.float32), np.zeros(neurons, np.float32)
     x[:, wide] *= 3e4
     gain, offset = g.standard_normal((2, 7)).astype(np.float32)
-    current = x * np.tile(gain, neurons // 7) + np.tile(offset, neurons // 7)
+    rounded = np.trunc(x * SCALE) / SCALE
+    current = rounded * np.tile(gain, neurons // 7) + np.tile(offset, neurons // 7)
     keep = g.integers(-41, 4097 + 41, 7)
     seen = []
     for in_64_bits in (False, True):
-        for inputs, affine in ((x, (gain, offset)), (current, (None, None))):
+        for inputs, rest, affine in (
+            (x, None, (gain, offset)),
+            (rounded, state, (gain, offset)),
+            (current, state, (None, None)),
+        ):
             v, s = np.empty_like(x), np.empty_like(x)
             numbers = SCALE, np.float32(0.5), np.float32(0.5) * SCALE, False
-            args = inputs, None, keep, state, state, *affine, *numbers, None, v, s
+            args = inputs, None, keep, None, rest, *affine, *numbers, None, v, s
             if in_64_bits:
                 cuba.cuba_forward(0, neurons, *args, np.ones(neurons, bool))
             else:
@@ -143,3 +161,18 @@ def test_the_integrator_is_the_definition(peak, fits, leaks):
         n = leak(n, np.tile(keep, 3)) + (x[t] * SCALE).astype(np.int64)
         assert np.array_equal(both[t], n.astype(np.float32) / SCALE)
         assert np.array_equal(y[t], both[t]) or not fits
+
+
+def test_a_current_of_which_nothing_is_kept_is_its_input_rounded():
+    edges = [2.0**12, 2.0**19, 2.0**40, 2.0**51, 1e38, np.inf, np.nan, 1 / 4096, 2.0**-13, 0.0]
+    g = np.random.default_rng(0)
+    ends = np.nextafter(np.float32(edges), np.float32(0))
+    x = np.concatenate([np.float32(edges), ends, (100 * g.standard_normal(200)).astype(np.float32)])
+    x = np.stack([x, -x])[:, np.newaxis]  # two steps would hand on what is NaN
+    for one in x:
+        wanted, rest, keep = np.empty_like(one), np.zeros(len(one[0]), np.float32), np.zeros(1, np.int64)
+        cuba.integrate_forward(0, len(rest), one, keep, rest, SCALE, wanted, np.ones(len(rest), bool))
+        found = rounded(one)
+        np.testing.assert_array_equal(found, wanted)
+        np.testing.assert_array_equal(rounded(found), wanted)
+    assert np.isnan(wanted).sum() == 7  # 2^63 and beyond

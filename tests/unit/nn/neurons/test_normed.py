@@ -24,13 +24,6 @@ class Own(Surrogate):
         raise NotImplementedError
 
 
-@pytest.fixture(autouse=True, scope="module")
-def small_inputs_too():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(normed, "LEAST_NUMBERS", 0)
-        yield
-
-
 def neuron(channels, **options):
     defaults = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5, "norm": nn.TDBN}
     made = nn.CubaNeuron(**{**defaults, **options})
@@ -103,7 +96,7 @@ def test_decays_of_channels_and_a_current_too_large_for_32_bits(monkeypatch):
     ("name", "defect", "shows"),
     [
         ("voltage_backward", lambda a: (*a[:6], a[6] / 2, *a[7:]), {"input", "scale", "shift"}),
-        ("current_backward", lambda a: (*a[:6], -a[6], *a[7:]), {"input"}),
+        ("current_backward", lambda a: (*a[:7], -a[7], *a[8:]), {"input"}),
         ("current_forward", lambda a: (*a[:7], a[7] + 1, *a[8:]), {"spikes", "mean"}),
     ],
     ids=["voltage kept half", "mean's gradient of the wrong sign", "sums about another number"],
@@ -125,8 +118,10 @@ def test_planted_defects_show(name, defect, shows, monkeypatch):
         lambda n: setattr(n, "persistent_state", True),
         lambda n: n.requires_grad_(),  # also of decays that were made to be fixed
         lambda n: n.double(),
+        lambda n: setattr(n, "s_scale", 100),
+        lambda n: setattr(n, "voltage_state", torch.ones(4, 3)),
     ],
-    ids=["evaluation", "hook", "padding", "state", "decays that learn", "double"],
+    ids=["evaluation", "hook", "padding", "state", "decays that learn", "double", "integers", "a batch's state"],
 )
 def test_where_others_look_on_the_parts_run_one_by_one(change):
     made, x = neuron(3), torch.randn(4, 3, 6)
@@ -148,12 +143,6 @@ def test_what_no_integer_holds_is_nan_without_a_word():
     made = neuron(5)
     assert normed.applies(made, x)
     assert made(x)[:, 2].isnan().all()
-
-
-def test_small_inputs_are_not_worth_loops_of_their_own(monkeypatch):
-    monkeypatch.setattr(normed, "LEAST_NUMBERS", 4 * 3 * 6)
-    assert normed.applies(neuron(3), torch.randn(4, 3, 6))
-    assert not normed.applies(neuron(3), torch.randn(4, 3, 5))
 
 
 def test_the_result_does_not_depend_on_the_number_of_threads(monkeypatch):

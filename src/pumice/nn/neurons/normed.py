@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from lava.lib.dl.slayer.utils.quantize import quantize
 
 from pumice.nn.kernels import operators
 from pumice.nn.kernels.widths import takes_narrow
@@ -50,7 +49,7 @@ def spikes(neuron: CubaNeuron, input: torch.Tensor, reset: str) -> torch.Tensor:
     neuron.settle(input)
     norm, x = neuron.norm, time_major(input)
     gain = norm.gain_of_batch(input)
-    decays = [quantize(neuron.current_decay), quantize(neuron.voltage_decay)]
+    decays = neuron.current_decay.round(), neuron.voltage_decay.round()
     constants = neuron.firing(), norm.eps, norm.unbiased, reset
     fired, mean, var = NormedCuba.apply(x.view(len(x), -1), gain, norm.shift, *decays, *constants)
     norm.remember(mean, var)

@@ -236,9 +236,7 @@ def convolve_events(
     if channels != weight.shape[1] or min(stride) < 1 or min(padding) < 0 or min(geometry.out) < 1:
         return None
     products = len(images) * math.prod(geometry.out) * weight.numel()
-    if products < LEAST_PRODUCTS or not math.isfinite(weight.detach().sum().item()):
-        return None
-    found = ImageEvents.find(images, geometry)
-    if found is None:
+    found = ImageEvents.find(images, geometry) if products >= LEAST_PRODUCTS else None
+    if found is None or not math.isfinite(weight.detach().sum().item()):
         return None
     return node_for_each_gradient(EventConv, images, weight, (found, images, weight)).movedim(-1, 1)

@@ -3,11 +3,17 @@
 Compiled code is kept beside the package, or in the user's cache folder. Where neither can be written, on a full disk,
 and where the cache is damaged (numba does not sync what it writes: after a loss of power its index may be empty), the
 code is compiled without it.
+
+numba looks only at a function's file to see whether compiled code is out of date. But what it calls is part of that
+code, so here all files of its folder count: after an upgrade, code of the version before would run.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -16,7 +22,16 @@ from numba.core.runtime.nrt import rtsys
 
 
 class ForgivingCache(FunctionCache):
-    """A cache of compiled code that has nothing, rather than an error."""
+    """A cache of compiled code that has nothing, rather than an error.
+
+    Args:
+        function: What is compiled; compiled functions that it calls are in files of the same folder.
+    """
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(function)
+        stamped = self._cache_file
+        stamped._source_stamp = stamped._source_stamp, _digest(Path(function.__code__.co_filename).parent)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """What was compiled before, or None.
@@ -45,6 +60,17 @@ class ForgivingCache(FunctionCache):
             super().save_overload(sig, data)
         except Exception:
             self.disable()
+
+
+@functools.cache
+def _digest(folder: Path) -> str:
+    """Of all Python files in it."""
+    found = hashlib.sha256()
+    for file in sorted(folder.glob("*.py")):
+        content = file.read_bytes()
+        found.update(f"{file.name} {len(content)} ".encode())
+        found.update(content)
+    return found.hexdigest()
 
 
 def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:

@@ -91,6 +91,19 @@ def test_compiled_code_is_found_without_numbas_compiler(tmp_path):
     assert shown == [f"(42, 0) [3 3 3] True\n{rest}", f"(42, 1) [3 3 3] False\n{rest}"]
 
 
+def test_code_that_calls_what_has_changed_is_compiled_anew(tmp_path):
+    """As after an upgrade, in a file that stayed as it was."""
+    (tmp_path / "program.py").write_text("from helper import factor\n" + PROGRAM.replace("3 * n", "factor() * n"))
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    shown = []
+    for factor in (3, 3, 4, 4):
+        helper = f"from pumice.jit import njit\n\n@njit(cache=True)\ndef factor():\n    return {factor}\n"
+        (tmp_path / "helper.py").write_text(helper)
+        code = "import program; print(program.result)"
+        shown.append(subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, env=environment, text=True))
+    assert shown == ["(42, 0)\n", "(42, 1)\n", "(56, 0)\n", "(56, 1)\n"]
+
+
 def test_a_full_disk(run, tmp_path):
     run()
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))"

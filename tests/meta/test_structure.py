@@ -224,3 +224,22 @@ def test_compiled_loops_come_from_pumice_jit():
         if isinstance(node, ast.ImportFrom) and node.module == "numba" and any(a.name == "njit" for a in node.names)
     }
     assert users == set()
+
+
+def test_compiled_loops_are_of_names_of_their_own_folder():
+    """What is compiled is compiled anew when a file of its folder changes, see `pumice.jit`."""
+    wrong = []
+    for name, tree in modules().items():
+        folder = name.rpartition(".")[0]
+        foreign = {
+            alias.asname or alias.name
+            for node in tree.body
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("pumice.")
+            for alias in node.names
+            if node.module.rpartition(".")[0] != folder
+        }
+        for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+            if any("njit" in ast.dump(decorator) for decorator in function.decorator_list):
+                inside = {node.id for part in function.body for node in ast.walk(part) if isinstance(node, ast.Name)}
+                wrong += [(name, function.name, used) for used in inside & foreign]
+    assert wrong == []

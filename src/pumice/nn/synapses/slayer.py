@@ -23,7 +23,7 @@ from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.cuba import CubaNeuron
 from pumice.nn.remade import become_, remade
 from pumice.nn.synapses.sparse_convolution import convolve_events
-from pumice.nn.synapses.sparse_product import FEWEST_OUTPUTS, Events, event_linear, has_loops
+from pumice.nn.synapses.sparse_product import FEWEST_OUTPUTS, Events, event_linear, has_loops, most_spikes
 
 
 class _Deployable:
@@ -57,7 +57,8 @@ class Dense(_Deployable, slayer.Dense):
         if weight[0, 0].numel() > 1:  # a kernel as large as the image
             return _conv(self, input, weight)
         weight = weight.flatten(1)
-        if _may_be_sparse(input, weight) and (found := Events.find(input)) is not None:
+        found = Events.find(input, most_spikes(len(weight))) if _may_be_sparse(input, weight) else None
+        if found is not None:
             return slayer_order(event_linear(input, weight, found))
         return slayer_order(F.linear(time_major(input), weight))
 

@@ -12,11 +12,23 @@ from pumice.nn import kernels
 from pumice.nn.kernels.threads import parallel_for
 from pumice.nn.layout import time_major
 
-MOST = 1 / 10
-"""Density of inputs above which a dense product is as fast (measured on two cores with AVX-512)."""
+MOST = 1 / 5
+"""Share of inputs that spike above which a dense product may be as fast, however many outputs there are."""
 
 FEWEST_OUTPUTS = 32
 """Outputs below which there is nothing to gain."""
+
+
+def most_spikes(outputs: int) -> float:
+    """The share of inputs that spike from which on a dense product is as fast (measured on two cores of a Zen 4).
+
+    What is read for a spike takes as long as 128 outputs of it.
+
+    Example:
+        >>> most_spikes(32), most_spikes(128), most_spikes(512)
+        (0.06, 0.15, 0.2)
+    """
+    return min(MOST, 0.3 * outputs / (outputs + 128))
 
 
 def has_loops(x: torch.Tensor, weight: torch.Tensor) -> bool:
@@ -85,8 +97,8 @@ class Events:
     by_neuron: Compressed
 
     @classmethod
-    def find(cls, x: torch.Tensor) -> Events | None:
-        """The events in spikes (batch, neuron, time), or None where a sample has too many.
+    def find(cls, x: torch.Tensor, most: float = MOST) -> Events | None:
+        """The events in spikes (batch, neuron, time), or None where a sample has more than that share.
 
         Example:
             >>> x = torch.zeros(1, 2, 20)
@@ -100,7 +112,7 @@ class Events:
         x = time_major(x.detach()) if in_steps else x.detach()
         rows, width = (steps, neurons) if in_steps else (neurons, steps)
         strides = (neurons, batch * neurons) if in_steps else (neurons * steps, steps)
-        found = Compressed.find(x.view(-1), (batch, rows, width), strides, int(neurons * steps * MOST))
+        found = Compressed.find(x.view(-1), (batch, rows, width), strides, int(neurons * steps * most))
         if found is None:
             return None
         other = found.transposed(width)

@@ -88,3 +88,13 @@ def test_how_many_spikes_there_are_decides_no_precision(layer, products):
     assert not products
     assert made(x).dtype == torch.float32
     assert products
+
+
+@pytest.mark.parametrize(("outputs", "share", "taken"), [(40, 0.04, True), (40, 0.12, False), (300, 0.12, True)])
+def test_the_more_outputs_the_more_spikes_are_worth_the_loops(outputs, share, taken, products):
+    x = torch.zeros(2, 20, 50)
+    x[..., : int(share * 50)] = 1
+    synapse = slayer.Dense(20, outputs)
+    wanted = F.linear(time_major(x), synapse.weight.flatten(1)).movedim(0, -1)
+    torch.testing.assert_close(synapse(x), wanted, rtol=1e-5, atol=1e-5)
+    assert bool(products) == taken

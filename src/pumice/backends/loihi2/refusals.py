@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pumice.errors import BackendError
-from pumice.hardware import load_constants, reset_violations, violations
+from pumice.hardware import load_constants, reset_violations, violations, wide_images
 from pumice.ir import Conv, Dense, Graph, Resonator
 
 MOST_SHOWN = 5
@@ -69,14 +69,11 @@ def unseen(graph: Graph) -> list[str]:
 
 def _wide_inputs(graph: Graph) -> Iterator[str]:
     widest = load_constants().words("conv_input_width")
-    for s in graph.synapses:
-        width = graph.shape_of(s.source)[0]
-        if isinstance(s, Conv) and width > widest:
-            yield (
-                f"synapse {s.source} -> {s.target}: the input of a convolution may be {widest} wide, got {width}: "
-                f"the compiler warns that spikes at multiples of {widest} may be dropped; use a smaller or "
-                "transposed image"
-            )
+    for where, width in wide_images(graph, widest):
+        yield (
+            f"{where}: the input of a convolution may be {widest} wide, got {width}: the compiler warns that spikes "
+            f"at multiples of {widest} may be dropped; use a smaller or transposed image"
+        )
 
 
 def _mixed_input(graph: Graph) -> Iterator[str]:

@@ -130,7 +130,7 @@ def compare(plan: Plan, profile: Profile) -> Comparison:
 def _quantities(plan: Plan, profile: Profile) -> Iterator[Quantity]:
     measured = profile.measured
     if profile.core_table:
-        yield Quantity("cores", "", Range(*(float(plan.cores),) * 3), float(profile.cores))
+        yield Quantity("cores", "", Range(plan.cores, plan.cores, plan.cores), profile.cores)
     static = plan.constants["p_static_chip"].range.times(plan.chips)
     if "static_power" in measured:
         yield Quantity("static power", "W", static, measured["static_power"])
@@ -167,11 +167,11 @@ def _lines(found: Comparison) -> Iterator[str]:
         yield "    nothing was measured that the plan has, too"
     for q in found.quantities:
         unit = f" {q.unit}" if q.unit else ""
-        low, nominal, high = (rounded(value) for value in q.planned)
+        low, nominal, high = (_shown(value, 2) for value in q.planned)
         planned = f"planned {nominal}" if low == high else f"planned {low} to {high}, nominal {nominal}"
         ratio = "" if q.ratio is None else f"ratio {q.ratio:.2f}, "
         verdict = f"{ratio}{'within' if q.within else 'OUTSIDE'}"
-        yield f"    {q.name}: {planned}{unit}; measured {rounded(q.measured, 3)}{unit}; {verdict}"
+        yield f"    {q.name}: {planned}{unit}; measured {_shown(q.measured, 3)}{unit}; {verdict}"
     if found.unmatched is not None:
         yield f"    tables not compared: {found.unmatched}"
         return
@@ -179,3 +179,7 @@ def _lines(found: Comparison) -> Iterator[str]:
     for d in found.differences:
         unit = "" if d.column == "Cores" else " %"
         yield f"        {d.population}, {d.column}: planned {d.planned:.5g}{unit}, compiled {d.compiled:.5g}{unit}"
+
+
+def _shown(value: float, digits: int) -> str:
+    return f"{value:,}" if isinstance(value, int) else rounded(value, digits)  # cores are counted, not estimated

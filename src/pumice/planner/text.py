@@ -25,17 +25,17 @@ _STEPS = {"us": ((1e6, "s"), (1e3, "ms")), "uJ": ((1e6, "J"), (1e3, "mJ"))}
 
 
 def rounded(value: float, digits: int = DIGITS) -> str:
-    """A number with so many digits that mean something.
+    """A number with so many digits that mean something; an integer counts something, and has no fraction.
 
     Example:
-        >>> rounded(152.84), rounded(0.0567), rounded(1234567, 3), rounded(0)
-        ('150', '0.057', '1,230,000', '0')
+        >>> rounded(152.84), rounded(0.0567), rounded(3.0), rounded(1234567, 3), rounded(3)
+        ('150', '0.057', '3.0', '1,230,000', '3')
     """
     if not value:
         return "0"
     place = digits - 1 - math.floor(math.log10(abs(value)))
     place = digits - 1 - math.floor(math.log10(abs(round(value, place))))  # 9.96 has become 10
-    return f"{round(value, place):,.{max(place, 0)}f}"
+    return f"{round(value, place):,.{0 if isinstance(value, int) else max(place, 0)}f}"
 
 
 def spread(of: Range, unit: str) -> str:

@@ -67,6 +67,15 @@ def test_time_and_energy_are_laid_beside(made):
     json.dumps(compare(made, profile).as_dict())
 
 
+def test_all_digits_of_a_number_of_cores_are_shown():
+    many = plan(chain((784,), [5300], seed=0))
+    found = compare(many, Profile("net", 6, core_table=table(many)))
+    assert many.cores == 171
+    assert "cores: planned 171; measured 171; ratio 1.00, within" in str(found)
+    more = compare(many, Profile("net", 6, core_table=(table(many)[0]._replace(cores=1234),)))
+    assert "cores: planned 171; measured 1,234; ratio 0.14, OUTSIDE" in str(more)
+
+
 def test_what_reads_0_has_no_ratio(made):
     found = compare(made, Profile("net", 6, measured={"static_power": 0.0}))
     assert [q.ratio for q in found.quantities] == [None]

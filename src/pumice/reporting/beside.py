@@ -47,8 +47,8 @@ def _figures(first: Findings, second: Findings) -> Iterator[tuple[str, str, str]
         ),
         "neurons that never fired": lambda f: f"{sum(p.dead for p in f.populations):,}",
         "cores": lambda f: str(f.plan.cores) + ("" if f.plan.fits else " (does not fit)"),
-        "time of a step": lambda f: "–" if f.plan.time is None else spread(f.plan.time.mean, "us"),
-        "energy of a step": lambda f: "–" if f.plan.energy is None else spread(f.plan.energy.chip, "uJ"),
+        "time of a step (shown)": lambda f: "–" if f.plan.time is None else spread(f.plan.time.mean, "us"),
+        "energy of a step (shown)": lambda f: "–" if f.plan.energy is None else spread(f.plan.energy.chip, "uJ"),
     }
     yield from ((name, of(first), of(second)) for name, of in rows.items())
 

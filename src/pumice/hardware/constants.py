@@ -116,7 +116,7 @@ class Constants:
         Raises:
             InputError: There is none of that name.
         """
-        if name not in self.boards:
+        if not isinstance(name, str) or name not in self.boards:
             raise InputError(unknown(name, self.boards, "board"))
         return self.boards[name]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pumice.errors import InputError
 from pumice.hardware.constants import Range
 from pumice.hardware.profile import COLUMNS, CoreRow, Profile
 from pumice.names import counted
@@ -103,6 +104,9 @@ def compare(plan: Plan, profile: Profile) -> Comparison:
         plan: With activity, or only the tables are compared.
         profile: Of the run: `RunResult.profile`.
 
+    Raises:
+        InputError: One of them is something else.
+
     Example:
         >>> from pumice.ir.builder import chain
         >>> from pumice.planner import plan
@@ -111,6 +115,11 @@ def compare(plan: Plan, profile: Profile) -> Comparison:
         >>> found.unmatched, found.compared_cells
         (None, 8)
     """
+    if not isinstance(plan, Plan) or not isinstance(profile, Profile):
+        raise InputError(
+            f"a Plan and a Profile are needed, got {type(plan).__name__} and {type(profile).__name__}; pumice.plan "
+            "and hardware.profile.load_profile give them"
+        )
     quantities = tuple(_quantities(plan, profile))
     if not profile.core_table:
         reason = "the run's profile holds no table of the compiler's"

@@ -25,17 +25,27 @@ _STEPS = {"us": ((1e6, "s"), (1e3, "ms")), "uJ": ((1e6, "J"), (1e3, "mJ"))}
 
 
 def rounded(value: float, digits: int = DIGITS) -> str:
-    """A number with so many digits that mean something; an integer counts something, and has no fraction.
+    """A number with so many digits that mean something.
 
     Example:
-        >>> rounded(152.84), rounded(0.0567), rounded(3.0), rounded(1234567, 3), rounded(3)
-        ('150', '0.057', '3.0', '1,230,000', '3')
+        >>> rounded(152.84), rounded(0.0567), rounded(1234567, 3), rounded(0)
+        ('150', '0.057', '1,230,000', '0')
     """
     if not value:
         return "0"
     place = digits - 1 - math.floor(math.log10(abs(value)))
     place = digits - 1 - math.floor(math.log10(abs(round(value, place))))  # 9.96 has become 10
-    return f"{round(value, place):,.{0 if isinstance(value, int) else max(place, 0)}f}"
+    return f"{round(value, place):,.{max(place, 0)}f}"
+
+
+def rounded_count(n: int) -> str:
+    """A number of operations: few are shown as they are, many with as many digits as mean something.
+
+    Example:
+        >>> rounded_count(0), rounded_count(3), rounded_count(128), rounded_count(141_138)
+        ('0', '3', '128', '141,000')
+    """
+    return f"{round(n, min(0, SHOWN_OPERATIONS - len(str(n)))):,}"
 
 
 def spread(of: Range, unit: str) -> str:
@@ -118,7 +128,7 @@ def _row(plan: Plan, row: LayerRow) -> list[str]:
     for name in TITLES:
         share = 100 * row.largest[name] / plan.constants[BUDGETS[name]].value
         percents.append(("<=" if name == "axon_mem" and share else "") + f"{share:.2f}%")
-    operations = "-" if row.operations is None else rounded(row.operations, SHOWN_OPERATIONS)
+    operations = "-" if row.operations is None else rounded_count(row.operations)
     tile = "x".join(map(str, row.tile))
     return ["", *percents, str(row.cores), tile, operations, f"{row.updates:,}", row.marks, row.population]
 
@@ -133,7 +143,7 @@ def _costs(plan: Plan) -> Iterator[str]:
     yield f"time per step: {spread(time.mean, 'us')}; the busiest step {spread(time.busiest, 'us')}"
     yield (
         f"    set by {time.term} on core {time.core} ({time.population}): "
-        f"{rounded(time.amount, SHOWN_OPERATIONS)} in the busiest step"
+        f"{rounded_count(time.amount)} in the busiest step"
     )
     yield f"input and output: {plan.io.title}" + (
         f"; {counted(plan.io.values, 'value')} a step, {spread(plan.io.time, 'us')} on top"

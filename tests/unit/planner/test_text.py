@@ -6,7 +6,7 @@ import pytest
 import pumice
 from pumice.hardware import Range
 from pumice.ir.builder import chain
-from pumice.planner.text import TITLES, as_line, as_table_of_constants, rounded, spread
+from pumice.planner.text import TITLES, as_line, as_table_of_constants, rounded, rounded_count, spread
 
 ROW = re.compile(r"^\|.*\|")
 
@@ -22,21 +22,23 @@ def cells(line):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [
-        (152.84, "150"),
-        (0.0996, "0.10"),
-        (9.96, "10"),
-        (99.6, "100"),
-        (1.04, "1.0"),
-        (0, "0"),
-        (305_100, "310,000"),
-        (3, "3"),
-        (3.0, "3.0"),
-        (128, "130"),
-    ],
+    [(152.84, "150"), (0.0996, "0.10"), (9.96, "10"), (99.6, "100"), (1.04, "1.0"), (0, "0"), (305_100, "310,000")],
 )
 def test_two_digits(value, text):
     assert rounded(value) == text
+
+
+@pytest.mark.parametrize(
+    ("n", "text"), [(0, "0"), (25, "25"), (128, "128"), (1234, "1,230"), (39_200, "39,200"), (99_960, "100,000")]
+)
+def test_operations_are_counted_in_whole_numbers(n, text):
+    assert rounded_count(n) == text
+
+
+def test_few_operations_have_no_fraction():
+    text = str(pumice.plan(chain((4,), [3], seed=0), np.ones((2, 4), int)))
+    assert " 12 in the busiest step" in text
+    assert cells(next(line for line in text.splitlines() if line.endswith("dense0")))[9] == "12"
 
 
 def test_units_follow_the_size():

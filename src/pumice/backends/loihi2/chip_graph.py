@@ -12,6 +12,7 @@ from pumice.errors import BackendError
 from pumice.fixedpoint.formats import DELAY_STEPS, STATE_EXP
 from pumice.ir import Conv, Direct, Graph, OneToOne, Population, Reset, Synapse
 from pumice.ir.relays import relay
+from pumice.ir.verify import checked_graph
 from pumice.names import free_name
 
 
@@ -41,6 +42,7 @@ def for_chip(graph: Graph) -> ChipGraph:
         graph: A valid graph.
 
     Raises:
+        InputError: It is no graph.
         BackendError: No such form is exact: says what stands against it, and what to do.
 
     Example:
@@ -48,7 +50,7 @@ def for_chip(graph: Graph) -> ChipGraph:
         >>> for_chip(chain((4,), [3, 2], seed=0)).extra_steps
         0
     """
-    if any(isinstance(s, Direct) for s in graph.synapses):
+    if any(isinstance(s, Direct) for s in checked_graph(graph).synapses):
         _check_at_rest(graph)
         placed = _relayed(_later(graph))
         _check_delays(placed)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pumice.errors import BackendError
 from pumice.hardware import load_constants, reset_violations, violations, wide_images
 from pumice.ir import Conv, Dense, Graph, Resonator
+from pumice.ir.verify import checked_graph
 
 MOST_SHOWN = 5
 
@@ -24,6 +25,7 @@ def refusals(graph: Graph) -> list[str]:
         One line each: where, what is needed, what is allowed; empty if nothing does.
 
     Raises:
+        InputError: It is no graph.
         GraphError: A kind of population or synapse that is not known.
 
     Example:
@@ -34,6 +36,7 @@ def refusals(graph: Graph) -> list[str]:
         >>> refusals(with_reset_schedule(chain((4,), [3], seed=0), 6))
         ['population dense0: reset interval: needs 6 steps, limit powers of two. Lower with period_steps=8.']
     """
+    checked_graph(graph)
     return [*violations(graph), *map(str, reset_violations(graph)), *_wide_inputs(graph), *_mixed_input(graph)]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from pumice.backends.loihi2.chip_graph import for_chip
 from pumice.backends.loihi2.refusals import check_for_chip, refusals, unseen
-from pumice.errors import BackendError, GraphError
+from pumice.errors import BackendError, GraphError, InputError
 from pumice.ir import Conv, Cuba, Dense, Direct, Graph, Input, OneToOne, verify_graph, with_reset_schedule
 from pumice.ir.builder import chain
 
@@ -20,6 +20,12 @@ def test_all_reasons_come_at_once():
     assert len(refusals(graph)) == 4
     with pytest.raises(BackendError, match=r"vth_mant .*200000.*reset interval: needs 6 steps, limit powers of two"):
         check_for_chip(graph)
+
+
+@pytest.mark.parametrize("use", [refusals, for_chip])
+def test_a_path_is_no_graph(use):
+    with pytest.raises(InputError, match=r"got the path 'a\.net'; pumice\.load reads"):
+        use("a.net")
 
 
 @pytest.mark.parametrize("interval", [1, 2, 64])

@@ -60,7 +60,8 @@ def unseen(graph: Graph) -> list[str]:
         found.append("resonate-and-fire neurons")
     if any(isinstance(s, Conv) and (s.groups != 1 or set(s.dilation) != {1}) for s in graph.synapses):
         found.append("convolutions with groups or dilation")
-    if any(s.is_recurrent for s in graph.synapses):
+    place = {name: i for i, name in enumerate(graph.names)}
+    if any(place[s.source] >= place[s.target] for s in graph.synapses):  # a loop has one against the order
         found.append("recurrent synapses")
     targets = [(s.target, s.part) for s in graph.synapses]
     if len(set(targets)) < len(targets):

@@ -63,3 +63,6 @@ def test_what_no_printed_run_shows_is_named():
     again = OneToOne("a", "a", weight=2)
     graph = Graph(Input("input", (3, 3, 2)), (Cuba("a", (3, 3, 2), vth_mant=1),), (conv, again), ("a",))
     assert [found.split()[0] for found in unseen(graph)] == ["convolutions", "recurrent", "several", "delayed"]
+    pair = chain((4,), [3, 2], seed=0)
+    back = Dense("dense1", "dense0", weight=np.full((3, 2), 2))
+    assert "recurrent synapses" in unseen(pair.replace(synapses=(*pair.synapses, back)))

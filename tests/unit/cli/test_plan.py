@@ -75,6 +75,7 @@ def test_a_report_is_written(command, planned):
         "plan none.net",
         "plan fits.net --board moon",
         "plan fits.net --io usb",
+        "plan fits.net --io=",
         "plan fits.net --compiler gcc",
         "plan fits.net --constants none.json",
         "plan fits.net --input x.npy --data x.npz",

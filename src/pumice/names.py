@@ -118,7 +118,7 @@ def unknown(name: str, known: Iterable[str], what: str) -> str:
         "unknown preset 'digit'; did you mean 'digits'? There are: digits, mnist"
     """
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=1)
+    near = difflib.get_close_matches(str(name), names, n=1)
     meant = f"; did you mean {near[0]!r}? There" if near else "; there"
     return f"unknown {what} {name!r}{meant} are: {', '.join(names)}"
 

@@ -36,7 +36,9 @@ def inspect(
     ] = None,
 ) -> None:
     """Show the populations, synapses, shapes, latency and sizes of FILE.net."""
-    graph = load(file, input_shape=parse_shape(input_shape), as_stock=as_stock)
+    shape = parse_shape(input_shape)
+    graph = load(file, input_shape=shape, as_stock=as_stock)
+    check_shape(file, shape, graph)
     summary = summarize(graph)
     if plot is not None:
         _plot(graph, plot)
@@ -64,6 +66,20 @@ def parse_shape(text: str | None) -> tuple[int, ...] | None:
         return tuple(int(n) for n in text.split(","))
     except ValueError:
         raise InputError(f"--input-shape must be like 28,28,1, got {text!r}") from None
+
+
+def check_shape(file: Path, shape: tuple[int, ...] | None, graph: Graph) -> None:
+    """Refuse an `--input-shape` that was not used.
+
+    Raises:
+        InputError: The file states another one.
+    """
+    if shape is not None and shape != graph.input.shape:
+        stated = ",".join(map(str, graph.input.shape))
+        raise InputError(
+            f"{file}: states its input's shape, {stated}, so it cannot be {','.join(map(str, shape))}; leave out "
+            "--input-shape"
+        )
 
 
 def _plot(graph: Graph, path: Path) -> None:
@@ -121,7 +137,7 @@ def _place(synapse: dict[str, Any]) -> str:
 def _facts(summary: dict[str, Any]) -> list[str]:
     totals, timing = summary["totals"], summary["timing"]
     lines = [
-        f"outputs: {', '.join(summary['outputs'])}; latency {counted(summary['latency_steps'], 'step')}",
+        f"outputs: {', '.join(summary['outputs'])}; latency {_latencies(summary)}",
         f"{counted(totals['neurons'], 'neuron')}, {counted(totals['parameters'], 'parameter')}; "
         f"{counted(totals['weight_bytes'], 'byte')} of weights "
         f"(8 bits each), {counted(totals['state_bytes'], 'byte')} of state (24 bits each)",
@@ -132,6 +148,15 @@ def _facts(summary: dict[str, Any]) -> list[str]:
     steps = summary["certificate_steps"]
     lines.append("no certificate" if steps is None else f"certificate of {counted(steps, 'step')}")
     return lines + [f"{key}: {value}" for key, value in summary["info"].items()]
+
+
+def _latencies(summary: dict[str, Any]) -> str:
+    """Of all outputs, in their order, where they differ."""
+    steps = {p["name"]: p["latency_steps"] for p in summary["populations"]}
+    of_outputs = [steps[name] for name in summary["outputs"]]
+    if len(set(of_outputs)) == 1:
+        return counted(of_outputs[0], "step")
+    return f"{', '.join(map(str, of_outputs))} steps"
 
 
 def _text(shape: list[int]) -> str:

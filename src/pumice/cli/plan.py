@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-import numpy.typing as npt
 import typer
 
 from pumice.cli.arrays import read_samples, read_stream
-from pumice.cli.inspect import parse_shape
+from pumice.cli.inspect import check_shape, parse_shape
 from pumice.errors import CheckFailedError, InputError
 from pumice.hardware.profile import load_profile
-from pumice.ir import Graph, to_stream
+from pumice.ir import Timing, to_stream
 from pumice.netx import load
 
 if TYPE_CHECKING:
@@ -68,13 +66,18 @@ def plan(
     if input_ is not None and data is not None:
         raise InputError("give --input or --data, not both")
     x = None if input_ is None else read_stream(input_, None)
-    shape = parse_shape(input_shape) or (None if x is None else x.shape[1:])
-    graph = load(file, input_shape=shape)
+    asked = parse_shape(input_shape)
+    graph = load(file, input_shape=asked or (None if x is None else x.shape[1:]))
+    check_shape(file, asked, graph)
     graph = graph.replace(info={**graph.info, "name": graph.info.get("name", file.name)})
     if data is not None:
-        x = _stream(graph, data)
+        samples = read_samples(data, None)[0]
+        if graph.timing is None:
+            graph = graph.replace(timing=Timing(samples.shape[1], samples.shape[1]))
+        x = to_stream(graph, samples)
     profile = None if measured is None else load_profile(measured)
-    path = io or ("none" if profile is None else "python")
+    default = "none" if profile is None else "python"
+    path = default if io is None else io
     made = make_plan(graph, x, board=board, io=path, compiler=compiler, constants=constants)
     beside = None if profile is None else compare(made, profile)
     print(_json(made, beside) if as_json else made)
@@ -98,7 +101,3 @@ def _json(made: Plan, beside: Comparison | None) -> str:
 
 def _more(violations: Sequence[object]) -> str:
     return f" (and {len(violations) - 1} more)" if violations[1:] else ""
-
-
-def _stream(graph: Graph, path: Path) -> npt.NDArray[np.integer[Any]]:
-    return to_stream(graph, read_samples(path, None)[0])

@@ -75,13 +75,16 @@ def report(
         readout=readout,
         trust=trust or (),
     )
-    for note in found.source.notes:
-        print(note)
-    print(f"{output}: {found.compared:,} integers compared, {found.differing:,} differ; {_answered(found)}")
-    if not found.is_exact:
-        raise CheckFailedError(
-            f"{source}: {found.differing:,} integers differ, or its certificate fails; see {output}"
-        )
+    both = [(source, found), *([] if compare is None or found.beside is None else [(compare, found.beside)])]
+    for path, one in both:
+        for note in one.source.notes:
+            print(note)
+        of = f" of {path}" if compare is not None else ""
+        print(f"{output}: {one.compared:,} integers{of} compared, {one.differing:,} differ; {_answered(one)}")
+    for path, one in both:
+        if not one.is_exact:
+            what = f"{one.differing:,} integers differ" if one.differing else "its certificate does not hold"
+            raise CheckFailedError(f"{path}: {what}; see {output}")
 
 
 def _answered(found: Findings) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,10 @@ from pumice.files.reading import file_size, reading
 from pumice.names import unknown
 
 LARGEST_FILE = 1 << 20
+SMALLEST, LARGEST = 1e-9, 1e9
+"""Of the numbers in a user's file that are not 0: products of them must not overflow."""
+WITH_FRACTIONS = ("t_", "e_", "p_", "io_", "axon_mem_words_per_pixel")
+"""Beginnings of names; what all others count comes in whole numbers, at least one."""
 
 
 class Range(NamedTuple):
@@ -113,7 +116,7 @@ class Constants:
         Raises:
             InputError: There is none of that name.
         """
-        if name not in self.boards:
+        if not isinstance(name, str) or name not in self.boards:
             raise InputError(unknown(name, self.boards, "board"))
         return self.boards[name]
 
@@ -127,7 +130,8 @@ def load_constants(path: str | os.PathLike[str] | None = None) -> Constants:
             before; low and high are the value where they are left out and it is not.
 
     Raises:
-        InputError: The file cannot be read, or names or holds what there is not.
+        InputError: The file cannot be read, or names or holds what there is not: budgets are whole numbers of at
+            least 1, a barrier takes time.
     """
     shipped = json.loads(resources.files("pumice.hardware").joinpath("loihi2.json").read_text(encoding="utf-8"))
     boards = {name: Board(name, **fields) for name, fields in shipped["boards"].items()}
@@ -159,8 +163,7 @@ def _constants(path: Any, own: dict[str, Any], known: dict[str, Constant]) -> It
     for name, fields in own.items():
         if name not in known:
             raise InputError(f"{path}: {unknown(name, known, 'constant')}")
-        if stray := set(fields) - {"value", "low", "high", "unit", "source"}:
-            raise InputError(f"{path}: {name}: unknown field {min(stray)!r}; allowed: value, low, high, unit, source")
+        _check_fields(path, name, fields, ("value", "low", "high", "unit", "source"))
         before = known[name]
         if fields.get("unit", before.unit) != before.unit:
             raise InputError(f"{path}: {name} is in {before.unit!r}, got {fields['unit']!r}")
@@ -169,19 +172,43 @@ def _constants(path: Any, own: dict[str, Any], known: dict[str, Constant]) -> It
         low, high = (_number(path, f"{name}.{end}", n) for end, n in zip(("low", "high"), ends, strict=True))
         if not 0 <= low <= value <= high:
             raise InputError(f"{path}: {name} must have 0 <= low <= value <= high, got {low}, {value}, {high}")
-        yield name, Constant(value, low, high, before.unit, str(fields.get("source", f"{path}")))
+        if not name.startswith(WITH_FRACTIONS) and any(n < 1 or n != int(n) for n in (low, value, high)):
+            raise InputError(f"{path}: {name} must be a whole number >= 1, got {low}, {value}, {high}")
+        if name.startswith("t_sync") and not low:
+            raise InputError(f"{path}: {name} must be > 0: no step takes no time")
+        yield name, Constant(value, low, high, before.unit, _text(path, name, fields, "source", f"{path}"))
 
 
 def _boards(path: Any, own: dict[str, Any], known: dict[str, Board]) -> Iterator[tuple[str, Board]]:
     for name, fields in own.items():
-        chips = fields.get("chips")
-        if not isinstance(chips, int) or isinstance(chips, bool) or chips < 1:
-            raise InputError(f"{path}: board {name}: chips must be an integer >= 1, got {chips!r}")
-        title = known[name].title if name in known else name
-        yield name, Board(name, str(fields.get("title", title)), chips, str(fields.get("source", f"{path}")))
+        where = f"board {name}"
+        _check_fields(path, where, fields, ("chips", "title", "source"))
+        chips = fields.get("chips", known[name].chips if name in known else None)
+        if not isinstance(chips, int) or isinstance(chips, bool) or not 1 <= chips <= LARGEST:
+            raise InputError(f"{path}: {where}: chips must be an integer >= 1 and <= {LARGEST:g}, got {chips!r:.40}")
+        title = _text(path, where, fields, "title", known[name].title if name in known else name)
+        yield name, Board(name, title, chips, _text(path, where, fields, "source", f"{path}"))
+
+
+def _check_fields(path: Any, where: str, fields: dict[str, Any], allowed: tuple[str, ...]) -> None:
+    if stray := set(fields) - set(allowed):
+        raise InputError(f"{path}: {where}: unknown field {min(stray)!r}; allowed: {', '.join(allowed)}")
+
+
+def _text(path: Any, where: str, fields: dict[str, Any], name: str, default: str) -> str:
+    value = fields.get(name, default)
+    if not isinstance(value, str):
+        raise InputError(f"{path}: {where}: {name} must be text, got {value!r:.40}")
+    return value
 
 
 def _number(path: Any, where: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InputError(f"{path}: {where} must be a finite number, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_moderate(value):
+        raise InputError(
+            f"{path}: {where} must be a finite number, 0 or {SMALLEST:g} to {LARGEST:g}, got {value!r:.40}"
+        )
     return value
+
+
+def _is_moderate(value: float) -> bool:
+    return value == 0 or SMALLEST <= abs(value) <= LARGEST

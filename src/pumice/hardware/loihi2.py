@@ -11,7 +11,7 @@ import numpy as np
 from pumice.fixedpoint import weight_form
 from pumice.fixedpoint.formats import BIAS_EXP, BIAS_MANT, DELAY_STEPS, STATE, VTH_MANT
 from pumice.hardware.violation import Violation
-from pumice.ir import Graph, Population, Synapse, check_known
+from pumice.ir import Conv, Direct, Graph, Population, Synapse, check_known
 from pumice.names import counted
 
 
@@ -94,6 +94,22 @@ def reset_violations(graph: Graph) -> list[Violation]:
         for p in graph.populations
         if p.reset is not None and p.reset.interval & (p.reset.interval - 1)
     ]
+
+
+def wide_images(graph: Graph, widest: int) -> Iterator[tuple[str, int]]:
+    """Where a convolution reads an image wider than this, and how wide it is.
+
+    A direct input is among them: on the chip, an identity convolution stands between an adapter and the neurons.
+    """
+    for s in graph.synapses:
+        shape = graph.shape_of(s.source)
+        if passes_pixels(s, shape) and shape[0] > widest:
+            yield f"synapse {s.source} -> {s.target}", shape[0]
+
+
+def passes_pixels(s: Synapse, source: tuple[int, ...]) -> bool:
+    """Whether a synapse is a convolution on the chip, as a direct input of an image is."""
+    return isinstance(s, Conv) or (isinstance(s, Direct) and len(source) == 3)
 
 
 def _population(p: Population, limits: ChipLimits) -> Iterator[Violation]:

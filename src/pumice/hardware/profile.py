@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,8 @@ from pumice.errors import InputError
 from pumice.files.reading import file_size, reading
 
 LARGEST_FILE = 64 << 20
+SMALLEST, LARGEST = 1e-30, 1e15
+"""Of the numbers in a file that are not 0: nothing that is measured is near, and ratios of them stay finite."""
 COLUMNS = ("AxonIn", "NeuronGr", "Neurons", "Synapses", "AxonMap", "AxonMem", "Total")
 """Of the compiler's table, in its order."""
 
@@ -139,7 +140,7 @@ def _problems(found: Any) -> Iterator[str]:
             yield f"{name} must be an object"
             return
     if not all(_is_number(value) for value in found.get("measured", {}).values()):
-        yield "measured must hold finite numbers"
+        yield f"measured must hold finite numbers, 0 or {SMALLEST:g} to {LARGEST:g}"
     if not isinstance(found.get("adapters", []), list) or not isinstance(found.get("compiler_output", ""), str):
         yield "adapters must be a list, and compiler_output text"
     rows = found.get("core_table", [])
@@ -160,8 +161,9 @@ def _is_row(row: Any) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and (value == 0 or SMALLEST <= abs(value) <= LARGEST)

@@ -40,7 +40,7 @@ def check_path(path: str) -> str:
     Raises:
         InputError: There is none of that name.
     """
-    if path not in PATHS:
+    if not isinstance(path, str) or path not in PATHS:
         raise InputError(unknown(path, PATHS, "path of input and output"))
     return path
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pumice.errors import InputError
 from pumice.hardware.constants import Range
 from pumice.hardware.profile import COLUMNS, CoreRow, Profile
 from pumice.names import counted
@@ -103,6 +104,9 @@ def compare(plan: Plan, profile: Profile) -> Comparison:
         plan: With activity, or only the tables are compared.
         profile: Of the run: `RunResult.profile`.
 
+    Raises:
+        InputError: One of them is something else.
+
     Example:
         >>> from pumice.ir.builder import chain
         >>> from pumice.planner import plan
@@ -111,6 +115,11 @@ def compare(plan: Plan, profile: Profile) -> Comparison:
         >>> found.unmatched, found.compared_cells
         (None, 8)
     """
+    if not isinstance(plan, Plan) or not isinstance(profile, Profile):
+        raise InputError(
+            f"a Plan and a Profile are needed, got {type(plan).__name__} and {type(profile).__name__}; pumice.plan "
+            "and hardware.profile.load_profile give them"
+        )
     quantities = tuple(_quantities(plan, profile))
     if not profile.core_table:
         reason = "the run's profile holds no table of the compiler's"
@@ -130,7 +139,7 @@ def compare(plan: Plan, profile: Profile) -> Comparison:
 def _quantities(plan: Plan, profile: Profile) -> Iterator[Quantity]:
     measured = profile.measured
     if profile.core_table:
-        yield Quantity("cores", "", Range(*(float(plan.cores),) * 3), float(profile.cores))
+        yield Quantity("cores", "", Range(plan.cores, plan.cores, plan.cores), profile.cores)
     static = plan.constants["p_static_chip"].range.times(plan.chips)
     if "static_power" in measured:
         yield Quantity("static power", "W", static, measured["static_power"])
@@ -167,11 +176,11 @@ def _lines(found: Comparison) -> Iterator[str]:
         yield "    nothing was measured that the plan has, too"
     for q in found.quantities:
         unit = f" {q.unit}" if q.unit else ""
-        low, nominal, high = (rounded(value) for value in q.planned)
+        low, nominal, high = (_shown(value, 2) for value in q.planned)
         planned = f"planned {nominal}" if low == high else f"planned {low} to {high}, nominal {nominal}"
         ratio = "" if q.ratio is None else f"ratio {q.ratio:.2f}, "
         verdict = f"{ratio}{'within' if q.within else 'OUTSIDE'}"
-        yield f"    {q.name}: {planned}{unit}; measured {rounded(q.measured, 3)}{unit}; {verdict}"
+        yield f"    {q.name}: {planned}{unit}; measured {_shown(q.measured, 3)}{unit}; {verdict}"
     if found.unmatched is not None:
         yield f"    tables not compared: {found.unmatched}"
         return
@@ -179,3 +188,7 @@ def _lines(found: Comparison) -> Iterator[str]:
     for d in found.differences:
         unit = "" if d.column == "Cores" else " %"
         yield f"        {d.population}, {d.column}: planned {d.planned:.5g}{unit}, compiled {d.compiled:.5g}{unit}"
+
+
+def _shown(value: float, digits: int) -> str:
+    return f"{value:,}" if isinstance(value, int) else rounded(value, digits)  # cores are counted, not estimated

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pumice.errors import GraphError
-from pumice.hardware import register_violations, reset_violations
+from pumice.hardware import passes_pixels, register_violations, reset_violations, wide_images
 from pumice.hardware.constants import Board
 from pumice.hardware.violation import Violation
-from pumice.ir import Conv, Graph, check_known, latencies
+from pumice.ir import Graph, check_known, latencies
 from pumice.names import counted
 from pumice.planner.layers import Layer, layer_of, layers_of, with_relays
 from pumice.planner.split import Rules, Split, split
@@ -143,11 +143,13 @@ def _board(cores: int, per_chip: int, board: Board) -> Iterator[Violation]:
 
 def _adapters(graph: Graph, layers: tuple[Placed, ...], per_chip: int) -> Iterator[Violation]:
     """An adapter cannot feed or read a dense layer on two chips (lava-nc `mapper.py`: "MultiChip Not Supported")."""
-    fed = {s.target for s in graph.out_of(graph.input.name) if not s.shares_weights}
     for placed in layers:
         p = placed.layer.population
         last = placed.first_core + placed.cores - 1
-        has_adapter = p.name in fed or (p.name in graph.outputs and len(p.shape) == 1)
+        fed = [i for i in placed.layer.incoming if i.synapse.source == graph.input.name]
+        has_adapter = not all(passes_pixels(i.synapse, i.source) for i in fed) or (
+            p.name in graph.outputs and len(p.shape) == 1
+        )
         if has_adapter and placed.first_core // per_chip != last // per_chip:
             yield Violation(
                 f"population {p.name}",
@@ -159,13 +161,11 @@ def _adapters(graph: Graph, layers: tuple[Placed, ...], per_chip: int) -> Iterat
 
 
 def _wide_inputs(graph: Graph, widest: int) -> Iterator[str]:
-    for s in graph.synapses:
-        width = graph.shape_of(s.source)[0]
-        if isinstance(s, Conv) and width > widest:
-            yield (
-                f"synapse {s.source} -> {s.target}: the input of the convolution is {width} wide; the compiler warns "
-                f"that beyond {widest} spikes at multiples of {widest} may be dropped"
-            )
+    for where, width in wide_images(graph, widest):
+        yield (
+            f"{where}: the input of the convolution is {width} wide; the compiler warns that beyond {widest} spikes "
+            f"at multiples of {widest} may be dropped"
+        )
 
 
 def latency_steps(graph: Graph) -> int | None:

@@ -7,6 +7,7 @@ from functools import partial
 from pumice.errors import GraphError
 from pumice.hardware.constants import Constants, load_constants
 from pumice.ir import Graph
+from pumice.ir.verify import checked_graph
 from pumice.passes.order import run_passes
 from pumice.passes.unschedule import unschedule
 from pumice.planner.placement import cores_needed, unplaceable
@@ -28,6 +29,7 @@ def fit_cores(graph: Graph, constants: Constants | None = None) -> Graph:
         same graph if all of it fits cores.
 
     Raises:
+        InputError: It is no graph.
         GraphError: The graph has no schedule or one with clocks; or relays do not help: the message says what is
             still against it.
 
@@ -42,6 +44,7 @@ def fit_cores(graph: Graph, constants: Constants | None = None) -> Graph:
         [('image_sum_part', (1, 1, 2)), ('sum', (2,))]
     """
     rules = Rules(constants or load_constants())
+    checked_graph(graph)
     if not unplaceable(graph, rules):
         return graph
     if graph.timing is None:

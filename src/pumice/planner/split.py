@@ -11,7 +11,9 @@ import numpy as np
 
 from pumice.hardware.constants import Constants
 from pumice.hardware.violation import Violation
+from pumice.ir import Dense
 from pumice.ir.blocks import Blocks
+from pumice.names import counted
 from pumice.planner.layers import Layer
 from pumice.planner.registers import BUDGETS, Registers, registers
 
@@ -74,20 +76,24 @@ def split(layer: Layer, rules: Rules) -> Split | Violation:
         layer: A population and its synapses.
         rules: Budgets and compiler.
     """
-    if refused := _one_neuron(layer, rules):
-        return refused
     shape = layer.population.shape
+    if refused := _one_neuron(layer, rules, (0,) * len(shape)):
+        return refused
     tiles = _image_tiles(shape, layer.population.state_words, rules) if len(shape) == 3 else None
     if tiles is None:
         found = _pieces(layer, rules) if rules.compiler is Compiler.UNTIL_2022 else _ranges(layer, rules)
     else:
         found = next((s for s in (_cut(layer, tile, rules) for tile in tiles) if _worst(s, rules) <= 1), None)
-    return found or Violation(
-        f"population {layer.population.name}",
-        "cores",
-        f"more than {MOST_BLOCKS:,} cores of its own",
-        f"{MOST_BLOCKS:,}",
-        "Give it fewer inputs or neurons.",
+    return (
+        found
+        or _one_neuron(layer, rules, _heaviest(layer))
+        or Violation(
+            f"population {layer.population.name}",
+            "cores",
+            f"more than {MOST_BLOCKS:,} cores of its own",
+            f"{MOST_BLOCKS:,}",
+            "Give it fewer inputs or neurons.",
+        )
     )
 
 
@@ -144,23 +150,48 @@ def _cores(shape: Shape, tile: Shape) -> int:
     return math.prod(math.ceil(n / size) for n, size in zip(shape, tile, strict=True))
 
 
-def _one_neuron(layer: Layer, rules: Rules) -> Violation | None:
-    """What makes even a core with a single neuron too small."""
+def _heaviest(layer: Layer) -> Shape:
+    """The neuron with the most weights of its own; where all places share a kernel, it has none."""
+    weights = np.zeros(layer.population.shape, np.int64)
+    for i in layer.incoming:
+        s = i.synapse
+        part = weights if s.target_channels is None else weights[..., slice(*s.target_channels)]
+        if isinstance(s, Dense):  # the same for all, and too many to be listed
+            part += math.prod(i.source)
+        elif not s.shares_weights:
+            rows = s.entries(i.source, part.shape).rows
+            part += np.bincount(rows, minlength=part.size).reshape(part.shape)
+    return tuple(int(n) for n in np.unravel_index(np.argmax(weights), weights.shape))
+
+
+def _one_neuron(layer: Layer, rules: Rules, neuron: Shape) -> Violation | None:
+    """What makes even a core that holds this neuron alone too small."""
     p = layer.population
-    axes = tuple(np.minimum(np.arange(n), 1) for n in p.shape)
+    axes = tuple((np.arange(n) != at).astype(np.int64) for n, at in zip(p.shape, neuron, strict=True))
     alone = registers(layer, Blocks(axes, tuple(min(n, 2) for n in p.shape)), rules.constants).core(0)
     over = [name for name, n in alone.items() if n > rules.limit(name)]
     if not over:
         return None
     name = "pool" if "pool" in over else over[0]
-    inputs = sum(int(np.prod(i.source)) for i in layer.incoming if not i.synapse.shares_weights)
+    synapses = [(i.synapse, math.prod(i.source)) for i in layer.incoming]
+    inputs = sum(n for s, n in synapses if s.enters_everywhere and not s.shares_weights and s.weights.size)
     pool = rules.limit("pool")
+    if alone["axon_map"] + alone["axon_mem"] > pool // 2:
+        why, remedy = f"which {counted(layer.pixel_readers, 'convolution')} read", "Let fewer populations read it."
+    elif 2 * inputs > pool // 2:
+        why = f"for {inputs:,} inputs"
+        remedy = (
+            f"A layer of single weights can have at most about {pool // 2:,} inputs, however it is split: let "
+            f"relays sum them in parts, at the price of one more step (pumice.lower for the chip does, from images "
+            f"and from up to {pool:,} inputs of one dimension; planner.fit_cores for a graph), or pool before it."
+        )
+    else:
+        why = "for a kernel, which each core holds whole"
+        remedy = "Use a smaller kernel, or fewer channels before it."
     return Violation(
         f"population {p.name}",
         "pool of axon-in, synapses, axon map and axon memory" if name == "pool" else name.replace("_", "-"),
-        f"{alone[name]:,} words on a core with a single neuron, for {inputs:,} inputs",
+        f"{alone[name]:,} words on a core with a single neuron, {why}",
         f"{rules.limit(name):,}",
-        f"A layer of single weights can have at most about {pool // 2:,} inputs, however it is split: let "
-        f"relays sum them in parts, at the price of one more step (pumice.lower for the chip does, from images and "
-        f"from up to {pool:,} inputs of one dimension; planner.fit_cores for a graph), or pool before it.",
+        remedy,
     )

@@ -38,6 +38,16 @@ def rounded(value: float, digits: int = DIGITS) -> str:
     return f"{round(value, place):,.{max(place, 0)}f}"
 
 
+def rounded_count(n: int) -> str:
+    """A number of operations: few are shown as they are, many with as many digits as mean something.
+
+    Example:
+        >>> rounded_count(0), rounded_count(3), rounded_count(128), rounded_count(141_138)
+        ('0', '3', '128', '141,000')
+    """
+    return f"{round(n, min(0, SHOWN_OPERATIONS - len(str(n)))):,}"
+
+
 def spread(of: Range, unit: str) -> str:
     """A range and its nominal value, in a unit that suits it.
 
@@ -118,7 +128,7 @@ def _row(plan: Plan, row: LayerRow) -> list[str]:
     for name in TITLES:
         share = 100 * row.largest[name] / plan.constants[BUDGETS[name]].value
         percents.append(("<=" if name == "axon_mem" and share else "") + f"{share:.2f}%")
-    operations = "-" if row.operations is None else rounded(row.operations, SHOWN_OPERATIONS)
+    operations = "-" if row.operations is None else rounded_count(row.operations)
     tile = "x".join(map(str, row.tile))
     return ["", *percents, str(row.cores), tile, operations, f"{row.updates:,}", row.marks, row.population]
 
@@ -133,7 +143,7 @@ def _costs(plan: Plan) -> Iterator[str]:
     yield f"time per step: {spread(time.mean, 'us')}; the busiest step {spread(time.busiest, 'us')}"
     yield (
         f"    set by {time.term} on core {time.core} ({time.population}): "
-        f"{rounded(time.amount, SHOWN_OPERATIONS)} in the busiest step"
+        f"{rounded_count(time.amount)} in the busiest step"
     )
     yield f"input and output: {plan.io.title}" + (
         f"; {counted(plan.io.values, 'value')} a step, {spread(plan.io.time, 'us')} on top"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from pumice.ir import latencies
 from pumice.names import counted
 from pumice.planner.text import spread
 from pumice.reporting.findings import Findings
@@ -36,7 +37,7 @@ def _figures(first: Findings, second: Findings) -> Iterator[tuple[str, str, str]
         "samples": lambda f: f"{f.n_samples:,} ({f.source.data})",
         "integers that differ": lambda f: f"{f.differing:,} of {f.compared:,}",
         "steps of a sample": lambda f: str(f.source.graph.timing.sample_steps if f.source.graph.timing else "–"),
-        "latency in steps": lambda f: str(f.source.graph.latency),
+        "latency in steps": _latencies,
         "neurons": lambda f: f"{sum(p.neurons for p in f.populations):,}",
         "weights": lambda f: f"{sum(s.count for s in f.synapses):,}",
         "weights other than 0": lambda f: f"{sum(s.count - s.zeros for s in f.synapses):,}",
@@ -47,8 +48,8 @@ def _figures(first: Findings, second: Findings) -> Iterator[tuple[str, str, str]
         ),
         "neurons that never fired": lambda f: f"{sum(p.dead for p in f.populations):,}",
         "cores": lambda f: str(f.plan.cores) + ("" if f.plan.fits else " (does not fit)"),
-        "time of a step": lambda f: "–" if f.plan.time is None else spread(f.plan.time.mean, "us"),
-        "energy of a step": lambda f: "–" if f.plan.energy is None else spread(f.plan.energy.chip, "uJ"),
+        "time of a step (shown)": lambda f: "–" if f.plan.time is None else spread(f.plan.time.mean, "us"),
+        "energy of a step (shown)": lambda f: "–" if f.plan.energy is None else spread(f.plan.energy.chip, "uJ"),
     }
     yield from ((name, of(first), of(second)) for name, of in rows.items())
 
@@ -59,6 +60,12 @@ def _score(found: Findings) -> str:
     if found.evaluation.has_targets:
         return f"root mean squared error {found.evaluation.error:.4g}"
     return f"{percent(found.evaluation.accuracy)} right"
+
+
+def _latencies(found: Findings) -> str:
+    """Of all outputs, where they differ."""
+    steps, graph = latencies(found.source.graph), found.source.graph
+    return ", ".join(dict.fromkeys(str(steps[name]) for name in graph.outputs))
 
 
 def _mean_bits(found: Findings) -> str:

@@ -184,6 +184,7 @@ class Findings:
         certificate: What came of holding the graph to its certificate; None without one.
         certificate_holds: Whether it held.
         plan: Of a chip.
+        beside: What the report says of the network that is laid beside this one; None without one.
     """
 
     source: Source
@@ -195,6 +196,7 @@ class Findings:
     certificate: str | None
     certificate_holds: bool
     plan: Plan
+    beside: Findings | None = None
 
     @property
     def is_exact(self) -> bool:

@@ -88,7 +88,7 @@ def measure(
         comparisons=(*source.comparisons, *compared_backends(graph, samples, check)),
         certificate=certificate,
         certificate_holds=holds,
-        plan=plan(graph, _stream(graph, samples)),
+        plan=plan(graph.replace(info={**graph.info, "name": source.title}), _stream(graph, samples)),
     )
 
 

@@ -279,7 +279,8 @@ def chip(found: Findings) -> Section:
     detail = tag("details", tag("summary", "The whole plan as text"), tag("pre", str(made), tabindex=0))
     drawn = Html("".join([*pictures(made, level=3)]))
     listed = tag("div", Html("".join(legend(made))), class_="scroll", tabindex=0, role="region", aria_label="cores")
-    estimate = "An estimate, made without a chip. Activity: the samples above."
+    activity = f"the {counted(len(found.shown), 'sample')} that can be looked at above"
+    estimate = f"An estimate, made without a chip. Activity: {activity}."
     content = joined(tag("p", as_line(made), ". ", estimate), drawn, listed, detail)
     return Section("chip", "Chip", "On the chip", content)
 

@@ -54,7 +54,7 @@ def report(
         trust: Modules outside the current folder that a file may name; see `pumice.train.restore`.
 
     Returns:
-        What the page says; `is_exact` is the verdict.
+        What the page says; `is_exact` is the verdict, `beside` what it says of the other network.
 
     Raises:
         InputError: The source, an argument or a sample does not fit, or the page cannot be written.
@@ -91,7 +91,7 @@ def report(
     other = found_of(compare, kept)
     found, other = _told_apart(found, other)
     write_page(target, found, other, same_samples=_same_samples(found, other, kept is not None))
-    return found
+    return replace(found, beside=other)
 
 
 def _told_apart(found: Findings, other: Findings) -> tuple[Findings, Findings]:

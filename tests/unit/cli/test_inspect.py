@@ -48,6 +48,19 @@ def test_json(command, net, graph):
     assert [p["name"] for p in found["populations"]] == ["dense0", "dense1"]
 
 
+def test_outputs_of_other_latency_are_told_apart(command, graph, tmp_path):
+    save(graph.replace(outputs=("dense0", "dense1"), certificate=None), tmp_path / "a.net")
+    assert "outputs: dense0, dense1; latency 1, 2 steps\n" in command("inspect a.net")[1]
+
+
+@pytest.mark.parametrize("use", ["inspect", "plan"])
+def test_a_shape_beside_the_one_that_the_file_states_is_refused(command, refused, net, use):
+    assert "a.net: states its input's shape, 4, so it cannot be 2,2,1; leave out --input-shape" in refused(
+        f"{use} a.net --input-shape 2,2,1"
+    )
+    assert command(f"{use} a.net --input-shape 4")[0] == 0
+
+
 def test_names_are_not_markup(command, graph, tmp_path):
     save(graph.replace(info={"[red]note": "[/red]"}), tmp_path / "a.net")
     assert "[red]note: [/red]" in command("inspect a.net")[1]

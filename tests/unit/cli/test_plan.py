@@ -29,6 +29,15 @@ def test_a_plan_is_printed(command):
     assert "activity: the given input, 20 steps" in out
 
 
+def test_a_network_without_timing_takes_the_length_of_the_samples(command, planned):
+    """As `evaluate`, `metrics` and `report` do."""
+    pumice.save(chain((784,), [10], seed=0), planned / "untimed.net")
+    code, out, err = command("plan untimed.net --data x.npz")
+    assert (code, err) == (0, "")
+    assert "activity: the given input, 11 steps" in out
+    assert "one every 5 steps" in out
+
+
 @pytest.mark.usefixtures("planned")
 def test_what_does_not_fit_is_exit_code_1(command):
     code, out, err = command("plan large.net")
@@ -75,6 +84,7 @@ def test_a_report_is_written(command, planned):
         "plan none.net",
         "plan fits.net --board moon",
         "plan fits.net --io usb",
+        "plan fits.net --io=",
         "plan fits.net --compiler gcc",
         "plan fits.net --constants none.json",
         "plan fits.net --input x.npy --data x.npz",

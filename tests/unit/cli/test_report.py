@@ -38,8 +38,19 @@ def test_a_certificate_that_does_not_hold_is_exit_code_1(command, net, graph, tm
     pumice.save(graph.replace(populations=(replace(first, vth_mant=first.vth_mant + 1), *others)), tmp_path / "b.net")
     code, _, err = command("report b.net")
     assert code == 1
-    assert "its certificate fails; see report.html" in err
+    assert "b.net: its certificate does not hold; see report.html" in err
     assert "does not hold" in (tmp_path / "report.html").read_text()
+
+
+def test_the_network_beside_is_checked_too(command, net, graph, tmp_path):
+    first, *others = graph.populations
+    pumice.save(graph.replace(populations=(replace(first, vth_mant=first.vth_mant + 1), *others)), tmp_path / "b.net")
+    code, out, err = command("report a.net --compare b.net")
+    assert code == 1
+    assert "integers of a.net compared, 0 differ" in out
+    assert "integers of b.net compared, 0 differ" in out
+    assert out.count("There are no labels") == 2
+    assert err == "pumice: error: b.net: its certificate does not hold; see report.html\n"
 
 
 @pytest.mark.parametrize(

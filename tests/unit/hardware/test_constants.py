@@ -47,6 +47,12 @@ def test_a_value_alone_is_certain_and_a_bound_alone_is_a_bound(own):
 def test_boards_of_ones_own(own):
     board = own({"boards": {"mine": {"chips": 3}}}).board("mine")
     assert (board.name, board.chips) == ("mine", 3)
+    assert own({"boards": {"vpx16": {"title": "ours"}}}).board("vpx16").chips == 16
+
+
+def test_what_costs_nothing_and_fractions_of_a_word_are_taken(own):
+    found = own({"constants": {"t_message": {"value": 0}, "axon_mem_words_per_pixel": {"value": 0.5}}})
+    assert (found["t_message"].value, found["axon_mem_words_per_pixel"].value) == (0, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -55,18 +61,29 @@ def test_boards_of_ones_own(own):
         ({"constants": {"t_synapes": {"value": 1}}}, "unknown constant 't_synapes'; did you mean 't_synapse'"),
         ({"constants": {"t_sync": {"value": -1}}}, "t_sync must have 0 <= low <= value <= high"),
         ({"constants": {"t_sync": {"value": 1, "low": 2}}}, "t_sync must have 0 <= low <= value <= high"),
-        ({"constants": {"t_sync": {"value": "1"}}}, "t_sync.value must be a finite number, got '1'"),
-        ({"constants": {"t_sync": {"value": True}}}, "t_sync.value must be a finite number, got True"),
+        ({"constants": {"t_sync": {"value": "1"}}}, "number, 0 or 1e-09 to 1e+09, got '1'"),
+        ({"constants": {"t_sync": {"value": True}}}, "number, 0 or 1e-09 to 1e+09, got True"),
         ('{"constants": {"t_sync": {"value": NaN}}}', "t_sync.value must be a finite number"),
         ({"constants": {"t_sync": {"unit": "ms"}}}, "t_sync is in 'us per step', got 'ms'"),
         ({"constants": {"t_sync": {"vlaue": 1}}}, "unknown field 'vlaue'"),
         ({"constants": [1]}, "constants must map each name to an object"),
-        ({"boards": {"mine": {"chips": 0}}}, "chips must be an integer >= 1, got 0"),
+        ({"boards": {"mine": {"chips": 0}}}, "chips must be an integer >= 1 and <= 1e+09, got 0"),
         ({"constant": {}}, "must be an object with the keys constants and boards"),
         ("[", "is not JSON, or is damaged"),
         ("[" * 100_000, "is not JSON"),
+        ({"constants": {"t_synapse": {"value": 1e308}}}, "t_synapse.value must be a finite number, 0 or 1e-09 to"),
+        ({"constants": {"t_synapse": {"value": 10**400}}}, "t_synapse.value must be a finite number, 0 or 1e-09 to"),
+        ({"constants": {"t_synapse": {"value": 1e-320}}}, "t_synapse.value must be a finite number, 0 or 1e-09 to"),
+        ({"constants": {"cores_per_chip": {"value": 0}}}, "cores_per_chip must be a whole number >= 1, got 0, 0, 0"),
+        ({"constants": {"cores_per_chip": {"value": 1.5}}}, "cores_per_chip must be a whole number >= 1, got 1.5"),
+        ({"constants": {"axon_mem_words": {"low": 0}}}, "axon_mem_words must be a whole number >= 1, got 0, 16000"),
+        ({"constants": {"t_sync": {"value": 0}}}, "t_sync must be > 0: no step takes no time"),
+        ({"constants": {"t_sync": {"source": [1]}}}, "t_sync: source must be text, got [1]"),
+        ({"boards": {"mine": {"chips": 10**400}}}, "chips must be an integer >= 1 and <= 1e+09, got 1000"),
+        ({"boards": {"mine": {"chips": 3, "chip": 4}}}, "board mine: unknown field 'chip'; allowed: chips, title, s"),
+        ({"boards": {"mine": {"chips": 3, "title": 5}}}, "board mine: title must be text, got 5"),
     ],
-    ids=range(13),
+    ids=range(24),
 )
 def test_what_is_wrong_is_named(own, content, message):
     with pytest.raises(InputError, match=r"own\.json") as caught:

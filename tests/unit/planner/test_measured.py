@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pumice.errors import InputError
 from pumice.hardware.profile import CoreRow, Profile
 from pumice.ir.builder import chain
 from pumice.planner import compare, plan
@@ -65,6 +66,20 @@ def test_time_and_energy_are_laid_beside(made):
     assert not found["static"].within
     assert "OUTSIDE" in str(compare(made, profile))
     json.dumps(compare(made, profile).as_dict())
+
+
+def test_all_digits_of_a_number_of_cores_are_shown():
+    many = plan(chain((784,), [5300], seed=0))
+    found = compare(many, Profile("net", 6, core_table=table(many)))
+    assert many.cores == 171
+    assert "cores: planned 171; measured 171; ratio 1.00, within" in str(found)
+    more = compare(many, Profile("net", 6, core_table=(table(many)[0]._replace(cores=1234),)))
+    assert "cores: planned 171; measured 1,234; ratio 0.14, OUTSIDE" in str(more)
+
+
+def test_a_path_is_no_profile(made):
+    with pytest.raises(InputError, match="a Plan and a Profile are needed, got Plan and str"):
+        compare(made, "P.json")
 
 
 def test_what_reads_0_has_no_ratio(made):

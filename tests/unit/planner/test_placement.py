@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,18 +9,20 @@ from pumice.ir import (
     Conv,
     Cuba,
     Dense,
+    Direct,
     Graph,
     Input,
     OneToOne,
     Reset,
     Sigma,
     SigmaDelta,
+    Sparse,
     TokenMixing,
     with_reset_schedule,
 )
 from pumice.ir.builder import chain, diamond, loop
 from pumice.planner.placement import latency_steps, place, unplaceable
-from pumice.planner.split import Rules
+from pumice.planner.split import Compiler, Rules
 from pumice.testing.strategies import example, graphs
 
 CONSTANTS = load_constants()
@@ -202,10 +206,25 @@ def test_no_adapter_reaches_a_dense_layer_on_two_chips():
     assert not placed(crossing.replace(outputs=("dense0",)), CONSTANTS.board("kapoho-point")).violations
 
 
+def test_adapters_reach_images_by_convolutions_whatever_stands_between():
+    """A direct input of an image passes an identity convolution; relays of a delayed one are fed one by one."""
+    shape, board = (250, 250, 10), CONSTANTS.board("kapoho-point")
+    conv = Conv("in", "b", weight=np.ones((1, 3, 3, 10), int), padding=(1, 1))
+    late = Graph(Input("in", shape), (Cuba("b", (250, 250, 1), vth_mant=9),), (replace(conv, delay_steps=3),), ("b",))
+    populations = (Cuba("a", shape, vth_mant=9), *late.populations)
+    direct = late.replace(populations=populations, synapses=(Direct("in", "a", True), replace(conv, source="a")))
+    assert [placed(graph, board).cores for graph in (direct, late)] == [266, 266]
+    assert not placed(direct, board).violations
+    assert [str(v).split(":")[0] for v in placed(late, board).violations] == ["population relay_in_b"]
+
+
 def test_wide_convolutions_are_warned_of():
     wide = image(Conv("a", "b", weight=np.ones((1, 1, 1, 1), int)), shape=(257, 2, 1))
     assert "257 wide" in placed(wide).warnings[0]
     assert not placed(image(Conv("a", "b", weight=np.ones((1, 1, 1, 1), int)), shape=(256, 2, 1))).warnings
+    populations = (Cuba("a", (257, 2, 1), vth_mant=9),)
+    direct = Graph(Input("in", (257, 2, 1)), populations, (Direct("in", "a", True),), ("a",))
+    assert "synapse in -> a: the input of the convolution is 257 wide" in placed(direct).warnings[0]
 
 
 def test_what_fits_no_core_is_known_without_a_board():
@@ -213,6 +232,41 @@ def test_what_fits_no_core_is_known_without_a_board():
     assert unplaceable(chain((784,), [4000, 4000], seed=0), rules) == ()
     assert unplaceable(with_reset_schedule(chain((4,), [3], seed=0), 6), rules) == ()
     assert [v.where for v in unplaceable(chain((9000,), [4], seed=0), rules)] == ["population dense0"]
+
+
+def heavy(shape, n=9000):
+    """Neuron 5 has n inputs, all others together have ten."""
+    columns = np.concatenate([np.arange(10), np.arange(n)])
+    rows = np.repeat([0, 5], [10, n])
+    sparse = Sparse("in", "a", rows=rows, columns=columns, values=np.ones_like(rows))
+    return Graph(Input("in", (10_000,)), (Cuba("a", shape, vth_mant=9),), (sparse,), ("a",))
+
+
+@pytest.mark.parametrize("compiler", Compiler)
+@pytest.mark.parametrize("shape", [(6,), (3000,), (6, 1, 1)])
+def test_a_neuron_with_too_many_inputs_is_found_among_others(shape, compiler):
+    (refused,) = place(heavy(shape), Rules(CONSTANTS, compiler), CONSTANTS.board("hala-point")).violations
+    assert refused.needed == "19,001 words on a core with a single neuron, for 10,000 inputs"
+    assert not place(heavy(shape, n=10), Rules(CONSTANTS, compiler), CONSTANTS.board("hala-point")).violations
+
+
+def test_a_kernel_that_no_core_holds_is_named():
+    conv = Conv("a", "b", weight=np.ones((1, 100, 100, 2), int))
+    populations = (Cuba("a", (100, 100, 2), vth_mant=9), Cuba("b", (1, 1, 1), vth_mant=9))
+    graph = Graph(Input("in", (100, 100, 2)), populations, (OneToOne("in", "a", weight=1), conv), ("b",))
+    (refused,) = placed(graph).violations
+    assert "for a kernel, which each core holds whole" in refused.needed
+    assert refused.remedy == "Use a smaller kernel, or fewer channels before it."
+
+
+def test_a_population_that_too_many_read_is_named():
+    names = [f"b{i}" for i in range(1800)]
+    unit = np.ones((1, 1, 1, 1), int)
+    populations = tuple(Cuba(name, (1, 1, 1), vth_mant=9) for name in ("a", *names))
+    synapses = (OneToOne("in", "a", weight=1), *(Conv("a", name, weight=unit) for name in names))
+    (refused,) = unplaceable(Graph(Input("in", (1, 1, 1)), populations, synapses, ("b0",)), Rules(CONSTANTS))
+    assert "16,202 words on a core with a single neuron, which 1,800 convolutions read" in refused.needed
+    assert refused.remedy == "Let fewer populations read it."
 
 
 def test_unknown_kinds_are_refused():

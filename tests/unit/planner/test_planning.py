@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -112,6 +113,10 @@ def test_bad_arguments_are_named(graph):
         pumice.plan(graph, io="usb")
     with pytest.raises(InputError, match=r"input must have shape \(T, 784\)"):
         pumice.plan(graph, np.ones((4, 3), int))
+    for option in ("board", "io"):
+        for value in (3, None, []):
+            with pytest.raises(InputError, match=rf"unknown .* {re.escape(repr(value))}; .*here are: "):
+                pumice.plan(graph, **{option: value})
     broken = replace(graph.synapses[0], target="nobody")
     with pytest.raises(GraphError, match="nobody"):
         pumice.plan(graph.replace(synapses=(broken, *graph.synapses[1:])))

@@ -5,7 +5,7 @@ import pytest
 
 import pumice
 from pumice.backends import run
-from pumice.errors import GraphError
+from pumice.errors import GraphError, InputError
 from pumice.ir import Accumulator, Cuba, Dense, Graph, Input, OneToOne
 from pumice.ir.builder import chain
 from pumice.passes.order import run_passes
@@ -48,6 +48,11 @@ def test_inputs_of_one_dimension_are_read_in_shares():
 def test_what_fits_stays():
     graph = run_passes(chain((4,), [3], seed=0), 5)
     assert fit_cores(graph) is graph
+
+
+def test_a_path_is_no_graph():
+    with pytest.raises(InputError, match=r"got the path 'a\.net'; pumice\.load reads"):
+        fit_cores("a.net")
 
 
 def test_what_relays_do_not_help_is_refused():

@@ -6,7 +6,7 @@ import pytest
 import pumice
 from pumice.hardware import Range
 from pumice.ir.builder import chain
-from pumice.planner.text import TITLES, as_line, as_table_of_constants, rounded, spread
+from pumice.planner.text import TITLES, as_line, as_table_of_constants, rounded, rounded_count, spread
 
 ROW = re.compile(r"^\|.*\|")
 
@@ -26,6 +26,19 @@ def cells(line):
 )
 def test_two_digits(value, text):
     assert rounded(value) == text
+
+
+@pytest.mark.parametrize(
+    ("n", "text"), [(0, "0"), (25, "25"), (128, "128"), (1234, "1,230"), (39_200, "39,200"), (99_960, "100,000")]
+)
+def test_operations_are_counted_in_whole_numbers(n, text):
+    assert rounded_count(n) == text
+
+
+def test_few_operations_have_no_fraction():
+    text = str(pumice.plan(chain((4,), [3], seed=0), np.ones((2, 4), int)))
+    assert " 12 in the busiest step" in text
+    assert cells(next(line for line in text.splitlines() if line.endswith("dense0")))[9] == "12"
 
 
 def test_units_follow_the_size():

@@ -22,6 +22,13 @@ def test_figures_of_both_stand_in_one_row(image_findings, plain_findings):
     assert re.search(r"weights</th><td>90</td><td>45</td>", drawn)
 
 
+def test_outputs_of_other_latency_are_told_apart(plain_findings):
+    both = plain_findings.source.graph.replace(outputs=("dense0", "dense1"))
+    other = replace(plain_findings, source=replace(plain_findings.source, graph=both))
+    drawn = beside(plain_findings, other, same_samples=True).content
+    assert "latency in steps</th><td>2</td><td>1, 2</td>" in drawn
+
+
 def test_numbers_that_differ(numbers_findings):
     evaluation = numbers_findings.evaluation
     predictions = evaluation.predictions.copy()

@@ -25,6 +25,14 @@ def test_networks_of_one_name_get_letters_and_the_given_samples_are_compared(tmp
     assert re.search(r"Answered differently: [01] of 1 sample\W", text)
 
 
+def test_the_plan_is_of_the_network_by_its_name_and_of_the_samples_that_are_shown(tmp_path):
+    pumice.save(GRAPH, tmp_path / "a.net")
+    found = pumice.report(tmp_path / "a.net", tmp_path / "a.html", data=pairs([0] * 9), shown=3)
+    assert (found.plan.network, found.plan.activity[1]) == ("a.net", 3 * 5 + 2)
+    assert "Activity: the 3 samples that can be looked at above." in (tmp_path / "a.html").read_text()
+    assert "name" not in found.source.graph.info
+
+
 def test_random_samples_of_two_networks_are_not_taken_for_the_same(tmp_path):
     pumice.report(GRAPH, tmp_path / "a.html", compare=OTHER.replace(info={"name": "other"}))
     text = (tmp_path / "a.html").read_text()

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.errors import BackendError
-from pumice.fixedpoint.formats import STATE_EXP
+from pumice.fixedpoint.formats import DELAY_STEPS, STATE_EXP
 from pumice.ir import Conv, Direct, Graph, OneToOne, Population, Reset, Synapse
 from pumice.ir.relays import relay
+from pumice.ir.verify import checked_graph
 from pumice.names import free_name
 
 
@@ -41,6 +42,7 @@ def for_chip(graph: Graph) -> ChipGraph:
         graph: A valid graph.
 
     Raises:
+        InputError: It is no graph.
         BackendError: No such form is exact: says what stands against it, and what to do.
 
     Example:
@@ -48,9 +50,11 @@ def for_chip(graph: Graph) -> ChipGraph:
         >>> for_chip(chain((4,), [3, 2], seed=0)).extra_steps
         0
     """
-    if any(isinstance(s, Direct) for s in graph.synapses):
+    if any(isinstance(s, Direct) for s in checked_graph(graph).synapses):
         _check_at_rest(graph)
-        return ChipGraph(_relayed(_later(graph)), 1)
+        placed = _relayed(_later(graph))
+        _check_delays(placed)
+        return ChipGraph(placed, 1)
     return ChipGraph(_relayed(graph), 0)
 
 
@@ -74,6 +78,17 @@ def _is_at_rest(p: Population) -> bool:
     vth = getattr(p, "vth_mant", None)
     bias = np.asarray(getattr(p, "bias_mant", 0), np.int64) << int(getattr(p, "bias_exp", 0))
     return vth is None or bool(np.all(bias <= int(vth) << STATE_EXP))
+
+
+def _check_delays(graph: Graph) -> None:
+    """What was delayed with the direct input may have had the longest delay already."""
+    for s in graph.synapses:
+        if s.max_delay_steps + s.balance_steps > DELAY_STEPS.high:
+            raise BackendError(
+                f"synapse {s.source} -> {s.target}: on Loihi 2 a direct input arrives one step later, and so must "
+                f"what else the input feeds, but its delay is {DELAY_STEPS.high} steps already, the longest; shorten "
+                "it, or feed the graph through a synapse (a OneToOne of weight 1) instead of a Direct one"
+            )
 
 
 def _later(graph: Graph) -> Graph:
@@ -128,6 +143,9 @@ def _relayed(graph: Graph) -> Graph:
             "the image goes to convolutions, and straight to a synapse of another kind",
             "delay that one by a step (balance_steps=1), or ",
         )
+    if len({s.graded for s in others}) > 1:
+        what = "some synapses take the image's values and others count its spikes, beside a convolution"
+        _refuse(next(s for s in others if not s.graded), what, "")
     weight, hub = relay(
         free_name(f"{graph.input.name}_relay", graph.names), graph.input.shape, graded=others[0].graded
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pumice.errors import BackendError
-from pumice.hardware import load_constants, reset_violations, violations
+from pumice.hardware import load_constants, reset_violations, violations, wide_images
 from pumice.ir import Conv, Dense, Graph, Resonator
+from pumice.ir.verify import checked_graph
 
 MOST_SHOWN = 5
 
@@ -24,6 +25,7 @@ def refusals(graph: Graph) -> list[str]:
         One line each: where, what is needed, what is allowed; empty if nothing does.
 
     Raises:
+        InputError: It is no graph.
         GraphError: A kind of population or synapse that is not known.
 
     Example:
@@ -34,6 +36,7 @@ def refusals(graph: Graph) -> list[str]:
         >>> refusals(with_reset_schedule(chain((4,), [3], seed=0), 6))
         ['population dense0: reset interval: needs 6 steps, limit powers of two. Lower with period_steps=8.']
     """
+    checked_graph(graph)
     return [*violations(graph), *map(str, reset_violations(graph)), *_wide_inputs(graph), *_mixed_input(graph)]
 
 
@@ -57,7 +60,8 @@ def unseen(graph: Graph) -> list[str]:
         found.append("resonate-and-fire neurons")
     if any(isinstance(s, Conv) and (s.groups != 1 or set(s.dilation) != {1}) for s in graph.synapses):
         found.append("convolutions with groups or dilation")
-    if any(s.is_recurrent for s in graph.synapses):
+    place = {name: i for i, name in enumerate(graph.names)}
+    if any(place[s.source] >= place[s.target] for s in graph.synapses):  # a loop has one against the order
         found.append("recurrent synapses")
     targets = [(s.target, s.part) for s in graph.synapses]
     if len(set(targets)) < len(targets):
@@ -69,14 +73,11 @@ def unseen(graph: Graph) -> list[str]:
 
 def _wide_inputs(graph: Graph) -> Iterator[str]:
     widest = load_constants().words("conv_input_width")
-    for s in graph.synapses:
-        width = graph.shape_of(s.source)[0]
-        if isinstance(s, Conv) and width > widest:
-            yield (
-                f"synapse {s.source} -> {s.target}: the input of a convolution may be {widest} wide, got {width}: "
-                f"the compiler warns that spikes at multiples of {widest} may be dropped; use a smaller or "
-                "transposed image"
-            )
+    for where, width in wide_images(graph, widest):
+        yield (
+            f"{where}: the input of a convolution may be {widest} wide, got {width}: the compiler warns that spikes "
+            f"at multiples of {widest} may be dropped; use a smaller or transposed image"
+        )
 
 
 def _mixed_input(graph: Graph) -> Iterator[str]:

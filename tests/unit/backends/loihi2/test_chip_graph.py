@@ -9,7 +9,7 @@ import pytest
 import pumice
 from pumice.backends.loihi2.chip_graph import for_chip
 from pumice.errors import BackendError
-from pumice.ir import Conv, Cuba, Dense, Direct, Graph, Input, OneToOne, Reset, SigmaDelta
+from pumice.ir import Conv, Cuba, Dense, Direct, Graph, Input, OneToOne, Reset, SigmaDelta, verify_graph
 from pumice.ir.builder import chain
 
 EXPORTS = Path(__file__).parents[4] / "netx_exports"
@@ -102,6 +102,31 @@ def test_without_a_step_for_the_relay_it_is_refused():
 def test_a_convolution_of_an_image_of_which_some_channels_are_late_is_refused():
     with pytest.raises(BackendError, match="some channels of the image are delayed"):
         for_chip(image(delay=np.array([0, 2])))
+
+
+def test_values_and_spikes_of_an_image_need_two_relays_and_are_refused():
+    graph = image()
+    spikes = OneToOne("input", "out", weight=6, balance_steps=1)
+    with pytest.raises(BackendError, match=r"synapse input -> out: some synapses take the image's values and others"):
+        for_chip(graph.replace(synapses=(*graph.synapses, spikes)))
+
+
+@pytest.mark.parametrize(("shape", "fits"), [((4,), False), ((2, 2, 1), True)])
+def test_the_longest_delay_beside_a_direct_input(shape, fits):
+    """Of an image a relay has the further step, which comes out of the delay again."""
+    late = Dense("input", "second", True, weight=np.full((2, 4), 8), delay_steps=62)
+    graph = direct(bias=0, shape=shape, others=(late,))
+    graph = graph.replace(populations=(*graph.populations, Cuba("second", (2,), vth_mant=3)))
+    if fits:
+        late = replace(late, delay_steps=0, balance_steps=62)
+        graph = graph.replace(synapses=(graph.synapses[0], late))
+        assert departures(verify_graph(graph), for_chip(graph), steps=70) == 0
+        return
+    with pytest.raises(BackendError, match=r"synapse input -> second: .* its delay is 62 steps already"):
+        for_chip(graph)
+    shorter = graph.replace(synapses=(graph.synapses[0], replace(late, delay_steps=61)))
+    verify_graph(for_chip(shorter).graph)
+    assert departures(shorter, for_chip(shorter), steps=70) == 0
 
 
 def test_a_whole_network_is_the_same():

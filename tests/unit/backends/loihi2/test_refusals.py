@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from pumice.backends.loihi2.chip_graph import for_chip
 from pumice.backends.loihi2.refusals import check_for_chip, refusals, unseen
-from pumice.errors import BackendError, GraphError
-from pumice.ir import Conv, Cuba, Dense, Graph, Input, OneToOne, verify_graph, with_reset_schedule
+from pumice.errors import BackendError, GraphError, InputError
+from pumice.ir import Conv, Cuba, Dense, Direct, Graph, Input, OneToOne, verify_graph, with_reset_schedule
 from pumice.ir.builder import chain
 
 
@@ -21,6 +22,12 @@ def test_all_reasons_come_at_once():
         check_for_chip(graph)
 
 
+@pytest.mark.parametrize("use", [refusals, for_chip])
+def test_a_path_is_no_graph(use):
+    with pytest.raises(InputError, match=r"got the path 'a\.net'; pumice\.load reads"):
+        use("a.net")
+
+
 @pytest.mark.parametrize("interval", [1, 2, 64])
 def test_powers_of_two_are_fine(interval):
     assert refusals(with_reset_schedule(chain((4,), [3, 2], seed=0), interval)) == []
@@ -29,6 +36,12 @@ def test_powers_of_two_are_fine(interval):
 def test_wide_images_are_refused_where_the_compiler_may_drop_spikes():
     assert refusals(wide(256)) == []
     assert "may be 256 wide, got 257" in refusals(wide(257))[0]
+
+
+@pytest.mark.parametrize(("shape", "n"), [((256, 2, 1), 0), ((257, 2, 1), 1), ((257,), 0)])
+def test_a_direct_input_passes_a_convolution_if_it_is_an_image(shape, n):
+    graph = Graph(Input("input", shape), (Cuba("a", shape, vth_mant=1),), (Direct("input", "a", True),), ("a",))
+    assert len(refusals(graph)) == len(refusals(for_chip(graph).graph)) == n
 
 
 def test_an_input_of_values_and_spikes_is_refused():
@@ -50,3 +63,6 @@ def test_what_no_printed_run_shows_is_named():
     again = OneToOne("a", "a", weight=2)
     graph = Graph(Input("input", (3, 3, 2)), (Cuba("a", (3, 3, 2), vth_mant=1),), (conv, again), ("a",))
     assert [found.split()[0] for found in unseen(graph)] == ["convolutions", "recurrent", "several", "delayed"]
+    pair = chain((4,), [3, 2], seed=0)
+    back = Dense("dense1", "dense0", weight=np.full((3, 2), 2))
+    assert "recurrent synapses" in unseen(pair.replace(synapses=(*pair.synapses, back)))

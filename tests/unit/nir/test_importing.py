@@ -161,6 +161,14 @@ def test_recurrence_is_one_step_late_and_does_not_leak_between_samples(
     assert np.any(got != simulate(path, x, dt=DT, **SOFT))
 
 
+@pytest.mark.parametrize("seed", [5, 7, 58, 63])
+def test_rounded_weights_keep_what_exact_ones_keep_of_24_bits(seed, slow_loop, simulate, run_graph, spikes):
+    path, n = slow_loop(seed)
+    x = spikes(N, T, n)
+    got = run_graph(from_nir(path, dt=DT, sample_steps=T), x)
+    assert np.mean(got != simulate(path, x, dt=DT)) < 0.05
+
+
 def test_a_residual_edge_adds_up_what_is_of_one_step(write_nir, simulate, run_graph, spikes):
     ends = {"input": {"type": "Input", "shape": [6]}, "output": {"type": "Output", "shape": [5]}}
     inner = {

@@ -136,6 +136,8 @@ class NirNetwork(torch.nn.Module):
             if len(layer.shape) > 1:
                 raise _refused(layer, "is an image that a matrix enters")
             return self._flat(term.source), _dense(linear, scale)
+        if np.any(layer.neurons.i_decay < 1):
+            raise _refused(layer, "has a tau_syn, and is entered one to one, by no matrix")
         name = term.source if source == layer.shape else self._flat(term.source)
         return name, _one_to_one(layer, linear)
 

@@ -213,6 +213,7 @@ REFUSED = {
         [linear(5, 6), neurons("CubaLIF", 5, v_leak=0.5)],
         "a v_leak other than its v_reset behind a tau_syn",
     ),
+    "one to one into a current's memory": ((6,), [neurons("CubaLIF", 6)], "has a tau_syn, and is entered one to one"),
     "an integrator as read-out": ((6,), [linear(5, 6), {"type": "I", "r": np.ones(5)}], "is a read-out of other"),
 }
 

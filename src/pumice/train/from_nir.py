@@ -74,9 +74,10 @@ def from_nir(
         pumice.errors.InputError: reset must be 'hard', got 'subtract': the chip's neurons are set to 0 when they ...
     """
     check_arguments(dt, decay, reset)
+    dt = float(dt)
     entering = input_scale_of(input_range, input_scale)
     network = read_network(read_nir(source), dt, decay)
-    low, high = input_range
+    low, high = entering.low, entering.high
     if calibrate is None:
         shape = (2, EXAMPLE_STEPS, *network.input_shape)
         integers = np.random.default_rng(0).integers(low, high + 1, shape)
@@ -88,5 +89,5 @@ def from_nir(
     model = NirNetwork(network, entering, v_low, surrogate)
     example = torch.tensor(integers.reshape(*integers.shape[:2], *image_shape(network.input_shape)))
     # Not quantize_, which compares with SLAYER's arithmetic: these weights were never trained in it.
-    apply(model, plan(model, example.movedim(1, -1).float(), input_range=(int(low), int(high))))
+    apply(model, plan(model, example.movedim(1, -1).float(), input_range=(low, high)))
     return model

@@ -255,6 +255,7 @@ def test_arguments_are_checked(chain_nir):
     for change, match in (
         ({"dt": 0}, "dt must be"),
         ({"input_range": (1, 2)}, "low <= 0"),
+        ({"input_range": 2}, "input_range must be integers"),
         ({"calibrate": np.zeros((3, 7))}, "calibrate must have shape"),
         ({"surrogate": "square"}, "square"),
     ):

@@ -188,8 +188,9 @@ def _on_chip(graph: Graph, sample_steps: int | None, path: Any) -> Graph:
 
 
 def _checked_labels(labels: Any, data: FloatArray | None) -> IntArray:
-    found = np.asarray(labels)
-    n = 0 if data is None else len(data)
+    if data is None:
+        raise InputError("labels are of the samples of calibrate, got labels alone; give calibrate, too")
+    found, n = np.asarray(labels), len(data)
     if found.shape != (n,) or not np.issubdtype(found.dtype, np.integer):
         raise InputError(
             f"labels must be {n} integers, one for each sample of calibrate, got {found.dtype} of shape {found.shape}"

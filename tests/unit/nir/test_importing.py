@@ -300,6 +300,7 @@ def test_the_report_says_how_many_are_right(chain_nir, simulate, run_graph, spik
         ({"calibrate": "x.npy"}, "calibrate must be an array of real numbers, got str"),
         ({"calibrate": np.zeros((4, 6), complex)}, "calibrate must be an array of real numbers"),
         ({"calibrate": np.zeros((1, 4, 6)), "labels": [5]}, r"labels must lie in 0\.\.4, .* 'n1', got 5 to 5"),
+        ({"labels": [0]}, "got labels alone; give calibrate, too"),
         ({"calibrate": np.zeros((1, 4, 6)), "labels": [-1]}, r"labels must lie in 0\.\.4"),
         ({"calibrate": np.zeros((4, 7))}, r"calibrate must have shape \(T"),
         ({"calibrate": np.full((4, 6), 3)}, "must lie in input_range"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from pumice.frameworks.network import ConvertedNetwork
 from pumice.frameworks.outputs import last_layers
 from pumice.frameworks.recording import Made, Recording
 from pumice.names import counted
+from pumice.nn.altered import refuse_altering_hooks
 
 STEPS = 8
 """Steps for which a network that computes one step a call is compared."""
@@ -60,7 +61,7 @@ def convert(module: Any, example: Any, framework: Framework, *, approximate: boo
     network = ConvertedNetwork(builder.blocks, builder.steps, tuple(builder.names[n] for n in outputs), "")
     compared = _compared(network, facts, calls, {n: recording.calls[n] for n in readouts}, builder, entered)
     at_threshold = any(found.fires_at_threshold for found in facts.values())
-    network.report = _report(framework, builder, compared, outputs, at_threshold=at_threshold)
+    network.report = _report(framework, builder, compared, outputs, reader.outside, at_threshold=at_threshold)
     return network.train(module.training)
 
 
@@ -137,12 +138,22 @@ def _run(
         return recording.enter(tuple(x.clone() if isinstance(x, torch.Tensor) else x for x in args))
 
     recording = Recording(module, is_layer)
-    with recording.watching():
+    with _hooks_only_look(module), recording.watching():
         returned = last = module(*fresh())
         one_step = all(f.time == "calls" and len(recording.calls.get(name, ())) <= 1 for name, f in facts.items())
         for _ in range(STEPS - 1 if one_step else 0):
             last = framework.again(module, fresh(), last)
     return recording, returned
+
+
+@contextmanager
+def _hooks_only_look(module: torch.nn.Module) -> Iterator[None]:
+    handles = refuse_altering_hooks(module, "the module", InputError)
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _checked_calls(name: str, calls: _Calls, recording: Recording, facts: Mapping[str, NeuronFacts]) -> _Calls:
@@ -252,10 +263,16 @@ def _report(
     builder: Builder,
     compared: Sequence[Compared],
     outputs: Sequence[str],
+    outside: Collection[str],
     *,
     at_threshold: bool,
 ) -> str:
     lines = [f"Read from {framework.name}; outputs: {', '.join(outputs)}."]
+    if outside:
+        lines.append(
+            "Not in this network: what the module computes of its input before its first layer "
+            f"({', '.join(outside)}); give this network what enters that layer."
+        )
     if builder.nearly:
         lines += ["Only nearly the same:", *(f"  {line}" for line in builder.nearly)]
     if builder.notes:

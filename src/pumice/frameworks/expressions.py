@@ -13,11 +13,13 @@ from torch import nn
 from pumice.errors import InputError
 from pumice.frameworks.facts import Framework, kind_of, refusal
 from pumice.frameworks.kinds import KNOWN, as_image, axes_in, function_as_module, geometry, kind_and_values, passes_on
-from pumice.frameworks.recording import Made, tensors_of
+from pumice.frameworks.recording import Made, functions_behind, only_of_input, tensors_of
 
 INPUT = "input"
 _SAME = {"clone", "contiguous", "to", "float", "double", "detach", "dropout", "requires_grad_", "type", "identity"}
 _RESHAPES = {"flatten", "reshape", "view", "squeeze", "unsqueeze", "unflatten"}
+_ARRANGES = {"__getitem__", "select", "unbind", "split", "chunk", "transpose", "permute", "movedim", "swapaxes"}
+_ARRANGES |= _SAME | _RESHAPES
 _ADDS = {"add", "__add__", "__radd__", "__iadd__", "add_"}
 _PRODUCTS = {"mul", "__mul__", "__rmul__", "multiply", "logical_and", "__and__", "bitwise_and"}
 _QUOTIENTS = {"div", "__truediv__", "true_divide"}
@@ -76,10 +78,14 @@ class Reader:
         framework: Whose modules these are.
         neurons: Names of the modules that are neurons.
         lead: Axes of the network's input before its features.
+
+    Attributes:
+        outside: Functions of the network's input alone, in front of its layers.
     """
 
     def __init__(self, framework: Framework, neurons: Collection[str], lead: int) -> None:
         self._framework, self._neurons, self._lead = framework, neurons, lead
+        self.outside: dict[str, None] = {}
 
     def terms(self, made: Made | None, where: str) -> list[Term]:
         """The sum that a tensor is.
@@ -233,7 +239,8 @@ class Reader:
 
     def _of_function(self, made: Made, where: str) -> list[Term]:
         name = getattr(made.function, "__name__", str(made.function))
-        if _only_of_input(made.inputs) and name not in _ADDS:
+        if only_of_input(made.inputs) and name not in _ADDS:
+            self.outside |= dict.fromkeys(name for name in functions_behind(made) if name not in _ARRANGES)
             return [Term(INPUT, made.tensor)]
         if name in _CONCATENATIONS:
             return self._side_by_side(made, where)
@@ -328,11 +335,3 @@ def _is_complement(term: Term) -> bool:
 
 def _first(module: Any) -> Any:
     return module.start_dim if isinstance(module, nn.Flatten) else module.dim
-
-
-def _only_of_input(inputs: Sequence[Made | None]) -> bool:
-    """Whether tensors are the network's input, or made of it alone by functions."""
-    return bool(inputs) and all(
-        made is not None and (made.by == INPUT or (made.module is None and _only_of_input(made.inputs)))
-        for made in inputs
-    )

@@ -154,3 +154,39 @@ def plain(value: Any) -> Any:
 def learns(*values: Any) -> bool:
     """Whether one of these is trained."""
     return any(isinstance(value, torch.Tensor) and value.requires_grad for value in values)
+
+
+def is_one(value: Any) -> bool:
+    """Whether a parameter is 1 for all neurons.
+
+    Example:
+        >>> is_one(1.0), is_one(torch.tensor([1.0, 0.5]))
+        (True, False)
+    """
+    return bool((torch.as_tensor(value) == 1).all())
+
+
+def fires_at_zero(path: str, name: str, function: Callable[[torch.Tensor], torch.Tensor]) -> bool:
+    """Whether a neuron's step function is 1 at 0; refuses a function that is no step from 0 to 1.
+
+    Args:
+        path: The module's name in its network.
+        name: What the framework calls the function.
+        function: Of the distance to the threshold.
+
+    Example:
+        >>> fires_at_zero("lif", "spike_grad", lambda x: (x > 0).float())
+        False
+    """
+    x = torch.cat([torch.linspace(-20, 20, 41), torch.tensor([-1e-3, 1e-3])])
+    with torch.no_grad():
+        sent = function(x).to(x.dtype)
+    at_zero = float(sent[20])
+    if not torch.equal(sent, torch.where(x == 0, at_zero, (x > 0).to(x.dtype))) or at_zero not in {0.0, 1.0}:
+        raise refusal(
+            path,
+            f"{name} must give 0 below the threshold and 1 above it (a chip's spikes are all alike), got "
+            f"{float(sent[18]):.3g} at -2, {float(sent[22]):.3g} at 2",
+            "give it a surrogate whose forward is a step",
+        )
+    return at_zero == 1

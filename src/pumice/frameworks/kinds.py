@@ -16,6 +16,7 @@ _BATCH_NORMS = {"BatchNorm1d", "BatchNorm2d", "ThresholdDependentBatchNorm1d", "
 _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout, nn.Identity)
 _AVERAGES, _MAXIMA = (nn.AvgPool1d, nn.AvgPool2d), (nn.MaxPool1d, nn.MaxPool2d)
 _ROWS = (nn.Conv1d, nn.AvgPool1d, nn.MaxPool1d)
+_PACKAGES = {"torch", "snntorch", "spikingjelly", "norse", "sinabs", "pumice"}
 Pair = tuple[int, int]
 
 
@@ -103,6 +104,8 @@ def kind_and_values(module: Any) -> tuple[str | None, tuple[Any, ...]]:
         >>> kind_and_values(nn.AvgPool1d(2))
         ('avg_pool', ((1, 2), (1, 2), (0, 0), 2))
     """
+    if not _computes_as_its_class(module):
+        return None, ()
     if isinstance(module, (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)) and module.output_size in (1, (1,), (1, 1)):
         return "avg_pool", (None, None, None, None)
     if isinstance(module, (*_AVERAGES, *_MAXIMA)) or type(module).__name__ == "SumPool2d":
@@ -119,6 +122,12 @@ def _weighted(module: Any) -> str | None:
         return "conv" if module.padding_mode == "zeros" and not isinstance(module.padding, str) else None
     is_norm = type(module).__name__ in _BATCH_NORMS and isinstance(module, nn.modules.batchnorm._BatchNorm)
     return "norm" if is_norm and module.running_mean is not None else None
+
+
+def _computes_as_its_class(module: Any) -> bool:
+    """Whether its forward is torch's or a framework's: one of the user's own may do anything."""
+    definer = next(kind for kind in type(module).__mro__ if "forward" in vars(kind))
+    return "forward" not in vars(module) and definer.__module__.partition(".")[0] in _PACKAGES
 
 
 def _pool(module: Any) -> tuple[str | None, tuple[Any, ...]]:

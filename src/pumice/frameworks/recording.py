@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -165,6 +165,31 @@ class _Entered:
     def is_written(self) -> bool:
         """Whether something was written into it since."""
         return version_of(self.tensor) != self.version
+
+
+def only_of_input(inputs: Sequence[Made | None]) -> bool:
+    """Whether tensors are the network's input, or made of it alone by functions.
+
+    Example:
+        >>> only_of_input([Made(torch.ones(1), "input")]), only_of_input([None])
+        (True, False)
+    """
+    return bool(inputs) and all(
+        made is not None and (made.by == "input" or (made.module is None and only_of_input(made.inputs)))
+        for made in inputs
+    )
+
+
+def functions_behind(made: Made) -> list[str]:
+    """The names of the functions by which a tensor was made of a network's input, the first ones first.
+
+    Example:
+        >>> x = Made(torch.ones(1), "input")
+        >>> functions_behind(Made(torch.ones(1), "", function=torch.exp, inputs=(x,)))
+        ['exp']
+    """
+    before = [name for x in made.inputs if x is not None for name in functions_behind(x)]
+    return [*before, getattr(made.function, "__name__", str(made.function))] if made.function is not None else before
 
 
 def version_of(tensor: torch.Tensor) -> int:

@@ -7,7 +7,17 @@ from typing import Any
 import torch
 
 from pumice.frameworks.converting import convert
-from pumice.frameworks.facts import GAIN_STAYS, Feedback, Framework, NeuronFacts, Time, kind_of, plain, refusal
+from pumice.frameworks.facts import (
+    GAIN_STAYS,
+    Feedback,
+    Framework,
+    NeuronFacts,
+    Time,
+    is_one,
+    kind_of,
+    plain,
+    refusal,
+)
 from pumice.frameworks.kinds import in_order
 from pumice.frameworks.network import ConvertedNetwork
 
@@ -85,8 +95,8 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
         batch_size=batch_size,
         n_steps=n_steps,
         reads_out=reads_out,
-        nearly=() if reads_out else tuple(_nearly(path, layer)),
-        notes=(GAIN_STAYS,) if learned and gain != 1 else (),
+        nearly=(*(() if reads_out else _nearly(path, layer)), *_floor(layer)),
+        notes=(GAIN_STAYS,) if learned and not is_one(gain) else (),
         feedback=Feedback(in_order(layer.rec_connect), starts_late=True) if recurs else None,
     )
 
@@ -112,9 +122,13 @@ def _nearly(path: str, layer: Any) -> list[str]:
         found.append(
             f"adapt_scale must be 0 (the chip's thresholds do not adapt), got {plain(layer.adapt_scale)}; train LIF"
         )
-    if layer.min_v_mem is not None:
-        found.append(f"min_v_mem must be None, got {plain(layer.min_v_mem)}; train without it")
     return found
+
+
+def _floor(layer: Any) -> tuple[str, ...]:
+    if layer.min_v_mem is None:
+        return ()
+    return (f"min_v_mem must be None, got {plain(layer.min_v_mem)}; train without it",)
 
 
 def _to_rest(module: torch.nn.Module) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from pumice.frameworks.converting import convert
-from pumice.frameworks.facts import Feedback, Framework, NeuronFacts, kind_of, learns, plain, refusal
+from pumice.frameworks.facts import Feedback, Framework, NeuronFacts, fires_at_zero, kind_of, learns, plain, refusal
 from pumice.frameworks.kinds import OneToOne
 from pumice.frameworks.network import ConvertedNetwork
 
@@ -79,6 +79,7 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
         current_decay=1 - alpha,
         voltage_decay=decay,
         gain=gain,
+        fires_at_threshold=fires_at_zero(path, "spike_grad", found.spike_grad),
         learns_decays=learns(found.beta, getattr(found, "alpha", None)),
         reads_out=reset == "none",
         voltage_place=len([name for name in ("syn", "mem") if hasattr(found, name)]),

@@ -11,7 +11,17 @@ import torch
 from torch import nn
 
 from pumice.frameworks.converting import convert
-from pumice.frameworks.facts import GAIN_STAYS, Feedback, Framework, NeuronFacts, kind_of, plain, refusal
+from pumice.frameworks.facts import (
+    GAIN_STAYS,
+    Feedback,
+    Framework,
+    NeuronFacts,
+    fires_at_zero,
+    is_one,
+    kind_of,
+    plain,
+    refusal,
+)
 from pumice.frameworks.kinds import OneToOne, in_order, linear_of
 from pumice.frameworks.network import ConvertedNetwork
 from pumice.nn.surrogate import Arctan
@@ -89,14 +99,14 @@ def _neuron(path: str, module: torch.nn.Module) -> NeuronFacts | None:
         voltage_decay=voltage_decay,
         gain=gain,
         drive=drive,
-        fires_at_threshold=True,
+        fires_at_threshold=reads_out or fires_at_zero(path, "surrogate_function", surrogate),
         learns_decays=learns_decay,
         surrogate=Arctan(slope),
         time="time first" if node.step_mode == "m" else "calls",
         reads_out=reads_out,
         voltage_place=1,
         nearly=(_SOFT,) if soft and not reads_out else (),
-        notes=(GAIN_STAYS,) if learns_decay and gain != 1 else (),
+        notes=(GAIN_STAYS,) if learns_decay and not is_one(gain) else (),
     )
 
 

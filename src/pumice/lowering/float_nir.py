@@ -183,9 +183,27 @@ class _Writer:
         }
         kernel, groups = weight[..., 0], int(owner.groups)
         if isinstance(owner, slayer_synapse.Pool):
+            tiles = np.all(kernel == kernel.flat[0]) and np.all(pairs["dilation"] == 1)
+            if tiles and np.all(2 * pairs["padding"] <= kernel.shape[2:]):  # simulators refuse more padding
+                return self._pool(node, name, kernel, pairs, shape)
             kernel, groups = np.repeat(kernel, shape[-1], axis=0), shape[-1]
         fields = {"input_shape": np.array(shape[1::-1]), "weight": kernel, "bias": np.zeros(len(kernel))}
         return self.drawing.add(node, name, "Conv2d", **fields, **pairs, groups=groups)
+
+    def _pool(
+        self,
+        node: str,
+        name: str,
+        kernel: FloatArray,
+        pairs: dict[str, npt.NDArray[np.int64]],
+        shape: tuple[int, ...],
+    ) -> str:
+        """A sum over windows, times its one weight: the nir package refuses files of convolutions with groups."""
+        size, stride, padding = np.array(kernel.shape[2:]), pairs["stride"], pairs["padding"]
+        image = (np.array(shape[1::-1]) + 2 * padding - size) // stride + 1
+        pooled = self.drawing.add(node, name, "SumPool2d", kernel_size=size, stride=stride, padding=padding)
+        scale = np.full((shape[-1], *image), float(kernel.flat[0]))
+        return self.drawing.add(pooled, f"{name}_scale", "Scale", scale=scale)
 
     def _dense(self, node: str, source: str, shape: tuple[int, ...], entry: str, weight: FloatArray) -> None:
         name = f"{node}_{entry}"

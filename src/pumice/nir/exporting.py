@@ -20,6 +20,7 @@ from pumice.nir.clocks import clocks, constant_entries
 from pumice.nir.drawing import Drawing, FloatArray, nir_shape
 from pumice.nir.metadata import file_tree
 from pumice.nir.neuron_nodes import Drive, channel_bias, check_kind, draw_neurons, is_filtered, voltage_bias
+from pumice.nir.neurons import is_number
 from pumice.nir.reader import NirFile
 from pumice.nir.synapse_nodes import Ends, carries_bias, constant_of, draw_synapse, needs_matrix
 
@@ -76,8 +77,9 @@ def to_nir(graph: Any, path: str | os.PathLike[str], example_input: Any = None, 
         True
     """
     file_path = nir_path(path)
-    if not isinstance(dt, (int, float)) or not 0 < dt < np.inf:
+    if not is_number(dt) or not 0 < dt < np.inf:
         raise InputError(f"dt must be a time > 0, in seconds, got {dt!r}")
+    dt = float(dt)
     if hasattr(graph, "named_modules"):  # a model; torch need not be here
         if example_input is None:
             raise InputError(f"to_nir needs an example of what a model takes: to_nir(model, {str(path)!r}, x)")

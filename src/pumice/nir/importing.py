@@ -16,7 +16,7 @@ from pumice.nir.integers import InputScale, graph_order, to_graph
 from pumice.nir.layers import Network, read_network
 from pumice.nir.maps import FloatArray
 from pumice.nir.metadata import read_exported
-from pumice.nir.neurons import Decay, check_arguments
+from pumice.nir.neurons import Decay, check_arguments, is_number
 from pumice.nir.reader import read_nir
 from pumice.nir.report import Answers, Deviation, Heading, report_text
 from pumice.nir.scales import Weights
@@ -91,6 +91,7 @@ def from_nir(
         pumice.errors.InputError: reset must be 'hard', got 'subtract': the chip's neurons are set to 0 when they ...
     """
     check_arguments(dt, decay, reset)
+    dt = float(dt)
     entering = input_scale_of(input_range, input_scale)
     if weights not in get_args(Weights):
         raise InputError(f"weights must be one of {', '.join(get_args(Weights))}, got {weights!r}")
@@ -105,6 +106,7 @@ def from_nir(
         sample_steps = data.shape[1]
     path = source_name(source)
     _check_steps(sample_steps, network, path)
+    sample_steps = None if sample_steps is None else int(sample_steps)
     activity = {} if data is None else simulate(network, np.rint(data * entering.scale) / entering.scale)
     v_low = {name: found.v_low for name, found in activity.items()}
     graph, layers = to_graph(network, weights, entering, v_low, streams=sample_steps is not None)
@@ -123,17 +125,19 @@ def input_scale_of(input_range: tuple[int, int], input_scale: float) -> InputSca
     Raises:
         InputError: They do not.
     """
-    whole = all(isinstance(n, (int, np.integer)) for n in input_range)
-    if len(input_range) != 2 or not whole or not input_range[0] <= 0 < input_range[1]:
+    ends = input_range if isinstance(input_range, (tuple, list, np.ndarray)) else ()
+    whole = all(isinstance(n, (int, np.integer)) for n in ends)
+    if len(ends) != 2 or not whole or not ends[0] <= 0 < ends[1]:
         raise InputError(f"input_range must be integers (low <= 0, high > 0), got {input_range!r}")
-    if not 0 < input_scale < np.inf:
+    if not is_number(input_scale) or not 0 < input_scale < np.inf:
         raise InputError(f"input_scale must be integers per unit, > 0, got {input_scale!r}")
-    return InputScale(int(input_range[0]), int(input_range[1]), float(input_scale))
+    return InputScale(int(ends[0]), int(ends[1]), float(input_scale))
 
 
 def _check_steps(sample_steps: int | None, network: Network, path: Any) -> None:
-    if sample_steps is not None and sample_steps < 1:
-        raise InputError(f"sample_steps must be >= 1, got {sample_steps}")
+    whole = isinstance(sample_steps, (int, np.integer)) and not isinstance(sample_steps, bool)
+    if sample_steps is not None and not (whole and sample_steps >= 1):
+        raise InputError(f"sample_steps must be a whole number >= 1, got {sample_steps!r}")
     biased = [c.name for c in network.layers if np.any(c.neurons.bias) or np.any(c.constant)]
     if sample_steps is None and biased:
         raise InputError(
@@ -149,7 +153,13 @@ def checked_data(calibrate: Any, network: Network, entering: InputScale) -> Floa
     Raises:
         InputError: Its shape or values do not fit.
     """
-    data = np.asarray(calibrate, np.float64)
+    try:
+        given = np.asarray(calibrate)
+        if given.dtype.kind not in "biuf":
+            raise TypeError
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"calibrate must be an array of real numbers, got {type(calibrate).__name__}") from None
+    data = given.astype(np.float64)
     shape = network.input_shape
     if data.shape[1:] == shape:
         data = data[None]
@@ -178,8 +188,9 @@ def _on_chip(graph: Graph, sample_steps: int | None, path: Any) -> Graph:
 
 
 def _checked_labels(labels: Any, data: FloatArray | None) -> IntArray:
-    found = np.asarray(labels)
-    n = 0 if data is None else len(data)
+    if data is None:
+        raise InputError("labels are of the samples of calibrate, got labels alone; give calibrate, too")
+    found, n = np.asarray(labels), len(data)
     if found.shape != (n,) or not np.issubdtype(found.dtype, np.integer):
         raise InputError(
             f"labels must be {n} integers, one for each sample of calibrate, got {found.dtype} of shape {found.shape}"
@@ -228,6 +239,12 @@ def _answers(
     output = next((layer for layer in network.layers if layer.name == graph.outputs[0]), None)
     if output is None or output.name not in sent:
         raise InputError(f"labels: the output {graph.outputs[0]!r} is no layer of the file's; leave them out")
+    n_classes = int(np.prod(output.shape))
+    if classes.min() < 0 or classes.max() >= n_classes:
+        raise InputError(
+            f"labels must lie in 0..{n_classes - 1}, a class for each neuron of {output.name!r}, got "
+            f"{classes.min()} to {classes.max()}"
+        )
     both = graph_order(activity[output.name].sent, output.shape, lead=2), sent[output.name]
     right = [int(np.sum(x.reshape(*x.shape[:2], -1).sum(1).argmax(1) == classes)) for x in both]
     return Answers(len(classes), *right)

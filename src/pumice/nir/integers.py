@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from pumice.errors import FileFormatError
-from pumice.fixedpoint.formats import DECAY_ONE, STATE_EXP
+from pumice.fixedpoint.formats import DECAY_ONE, STATE_EXP, SUM_LIMIT
 from pumice.ir import Accumulator, Conv, Cuba, Dense, Graph, Input, OneToOne, Population, Sparse, Synapse
 from pumice.names import counted, free_name
-from pumice.nir.layers import Layer, Network, Term
+from pumice.nir.layers import Layer, Network, Term, blanked
 from pumice.nir.maps import (
     Diagonal,
     FloatArray,
@@ -23,6 +24,7 @@ from pumice.nir.maps import (
     compose,
     image_shape,
 )
+from pumice.nir.report import LayerReport
 from pumice.nir.scales import (
     DEEP,
     IntArray,
@@ -34,6 +36,7 @@ from pumice.nir.scales import (
     round_decay,
     round_weights,
     row_sums,
+    total_of,
 )
 
 CLOCK = "bias_clock"
@@ -59,29 +62,6 @@ class InputScale:
     def graded(self) -> bool:
         """Whether values count, not only whether there is one."""
         return (self.low, self.high) != (0, 1)
-
-
-@dataclass(frozen=True)
-class LayerReport:
-    """What became of one layer.
-
-    Attributes:
-        name: Of the NIR node.
-        kind: Population.
-        neurons: Number of them.
-        scale: Integers per threshold (per unit where nothing fires).
-        weight_error: Largest difference of a weight from the file's, as a share of the layer's largest weight.
-        decay_error: Largest difference of a decay, per step.
-        notes: What else was decided.
-    """
-
-    name: str
-    kind: str
-    neurons: int
-    scale: int
-    weight_error: float
-    decay_error: float
-    notes: tuple[str, ...]
 
 
 def graph_shape(shape: Shape) -> tuple[int, ...]:
@@ -130,13 +110,6 @@ def to_graph(
         scale = next(r.scale for r in reports if r.name == network.outputs[0])
         info["unit"] = repr(1 / (scale << STATE_EXP))
     return Graph(source, tuple(populations), tuple(synapses), network.outputs, info=info), reports
-
-
-def blanked(network: Network) -> set[str]:
-    """Layers whose spikes would reach the next sample, if nothing held them below threshold between samples."""
-    return {
-        t.source for layer in network.layers for t in layer.terms if t.source == layer.name or np.any(t.delay_steps)
-    }
 
 
 def clock_name(network: Network) -> str:
@@ -208,8 +181,7 @@ class Quantizer:
         for term in self.terms:
             values = term.linear.weight * scale
             parts = round_weights(values, self.weights, exponents=not isinstance(term.linear, Kernel))
-            total = sum((part.values << part.weight_exp for part in parts), np.zeros(values.shape, np.int64))
-            error = max(error, float(np.abs(total - values).max(initial=0)) / scale / largest)
+            error = max(error, float(np.abs(total_of(parts) - values).max(initial=0)) / scale / largest)
             synapses += [self._synapse(term, part) for part in parts]
         drift = max(
             float(np.abs(q / DECAY_ONE - real).max(initial=0))
@@ -235,13 +207,36 @@ class Quantizer:
         """
         maps = [term.linear for term in self.terms]
         scale = choose_scale(maps, self._reach(v_low, blanked), self.weights, self._natural())
+        while scale > 1 and not self.holds(scale, blanked):
+            scale -= max(scale // 64, 1)
         if scale < 1:
+            outlive = " (it is held down between samples, as its spikes arrive late or at itself)" if blanked else ""
             raise FileFormatError(
-                f"layer {self.layer.name!r}: what may arrive in one step is so large against its threshold "
-                "that the current would leave its 24 bits at any scale; use a smaller input_range, smaller weights "
-                "or a larger threshold"
+                f"layer {self.layer.name!r}: what may arrive in one step{outlive} is so large against its threshold "
+                "that the current would leave its 24 bits at any scale; use a smaller input_range, smaller weights, "
+                "a larger threshold or a shorter tau_syn"
             )
         return scale
+
+    def holds(self, scale: int, blanked: bool, *, even: bool = False) -> bool:
+        """Whether the current keeps its 24 bits at a scale, and the clock's inhibition too, with weights as rounded.
+
+        Args:
+            scale: Integers per threshold.
+            blanked: Whether a clock must hold the layer below threshold between samples.
+            even: Whether all weights become even numbers, as those that train.
+        """
+        maps = []
+        for term in self.terms:
+            kernel = isinstance(term.linear, Kernel)
+            parts = round_weights(term.linear.weight * scale, self.weights, exponents=not kernel, even=even)
+            maps.append(replace(term.linear, weight=np.asarray(total_of(parts), np.float64)))
+        low, high = (float(np.abs(sums).max(initial=0)) for sums in self._sums(maps))
+        memory = DECAY_ONE / int(round_decay(self.layer.neurons.i_decay).min())
+        most = max(low, high)
+        if blanked:  # as passes.schedule_resets reckons, which rounds up
+            most = max(most, high * memory + float(self.bias.max(initial=0)) * scale + low + 2)
+        return most * memory < SUM_LIMIT
 
     def _natural(self) -> float:
         rows = self.layer.neurons.gain / self.layer.neurons.threshold
@@ -249,13 +244,7 @@ class Quantizer:
 
     def _reach(self, v_low: float | None, blanked: bool) -> Reach:
         cell = self.layer.neurons
-        low, high = np.zeros(self.layer.shape), np.zeros(self.layer.shape)
-        for term in self.terms:
-            least, most = (self.entering.low, self.entering.high) if term.source == self.input else (0, 1)
-            least, most = min(least, 0), max(most, 0)
-            negative, positive = row_sums(term.linear, self.layer.shape)
-            low = low + negative * most + positive * least
-            high = high + positive * most + negative * least
+        low, high = self._sums([term.linear for term in self.terms])
         memory, bias = float(1 / cell.i_decay.min()), float(np.abs(self.bias).max(initial=0))
         worst = float(max(-low.min(initial=0), 0 if cell.spiking else high.max(initial=0))) * memory + bias
         depth = worst / max(float(cell.v_decay.min()), 1e-9)
@@ -272,6 +261,17 @@ class Quantizer:
             blanked=blanked,
             truncates=bool(np.any(cell.i_decay < 1) or np.any((cell.v_decay > 0) & (cell.v_decay < 1))),
         )
+
+    def _sums(self, maps: Sequence[LinearMap]) -> tuple[FloatArray, FloatArray]:
+        """The least and the most that may arrive at each neuron in one step."""
+        low, high = np.zeros(self.layer.shape), np.zeros(self.layer.shape)
+        for term, linear in zip(self.terms, maps, strict=True):
+            least, most = (self.entering.low, self.entering.high) if term.source == self.input else (0, 1)
+            least, most = min(least, 0), max(most, 0)
+            negative, positive = row_sums(linear, self.layer.shape)
+            low = low + negative * most + positive * least
+            high = high + positive * most + negative * least
+        return low, high
 
     def _compact(self, values: IntArray) -> int | IntArray:
         if np.all(values == values.flat[0]):

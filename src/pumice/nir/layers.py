@@ -210,6 +210,13 @@ def read_network(file: NirFile, dt: float, decay: Decay) -> Network:
     return Network(builder.input, builder.shapes[builder.input], tuple(layers), tuple(dict.fromkeys(outputs)))
 
 
+def blanked(network: Network) -> set[str]:
+    """Layers whose spikes would reach the next sample, if nothing held them below threshold between samples."""
+    return {
+        t.source for layer in network.layers for t in layer.terms if t.source == layer.name or np.any(t.delay_steps)
+    }
+
+
 def _layer(builder: _Builder, node: NirNode, neurons: Neurons) -> Layer:
     whole = builder.arriving(node.name)
     shape = builder.shapes[node.name]

@@ -50,13 +50,23 @@ class Neurons:
     notes: tuple[str, ...] = ()
 
 
+def is_number(value: object) -> bool:
+    """Whether an argument is one real number.
+
+    Example:
+        >>> is_number(np.float32(0.5)), is_number(True), is_number("1")
+        (True, False, False)
+    """
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
 def check_arguments(dt: float, decay: str, reset: str) -> None:
     """Refuse what no file can be read with.
 
     Raises:
         InputError: The argument, what is allowed, and the remedy.
     """
-    if not isinstance(dt, (int, float)) or not 0 < dt < np.inf:
+    if not is_number(dt) or not 0 < dt < np.inf:
         raise InputError(f"dt must be a time > 0 in the unit of the file's tau (most write seconds), got {dt!r}")
     if decay not in get_args(Decay):
         raise InputError(f"decay must be one of {', '.join(get_args(Decay))}, got {decay!r}")

@@ -142,6 +142,11 @@ def read_nir(source: NirSource) -> NirFile:
                 raise file.error(
                     f"the edge {edge[0]!r} -> {edge[1]!r} names {name!r}, which is no node; there are {known}"
                 )
+        source, target = (nodes[name] for name in edge)
+        if source.type == "Output":
+            raise source.error(f"an edge leads from it to {target.name!r}; let it start at what enters the Output")
+        if target.type == "Input":
+            raise target.error(f"an edge leads to it from {source.name!r}; nothing but the network's input enters it")
     return file
 
 
@@ -156,7 +161,10 @@ def _read_graph(group: Node, prefix: str, nodes: dict[str, NirNode], depth: int)
     for name, node in _entries(group.child("nodes"), "", 0):
         kind, full = node.text("type"), prefix + name
         if full in nodes or full in ends:
-            raise node.error(f"the name {full!r} is used twice, here and in a nested graph")
+            raise node.error(
+                f"the name {full!r} is used twice (a nested graph's nodes are called outer.inner, and / becomes _); "
+                "rename one"
+            )
         if kind == GRAPH:
             before = set(nodes)
             edges += _read_graph(node, full + ".", nodes, depth + 1)
@@ -237,6 +245,8 @@ def _read_node(node: Node, name: str, kind: str, depth: int) -> NirNode:
         fields[field] = node.text(field) if node.is_text(field) else node.numbers(field)
         if isinstance(fields[field], str) and field != "padding":
             raise node.error("must hold numbers, got a text", field)
+        if field in required and not np.size(fields[field]):
+            raise node.error("must hold at least one number, got none", field)
     if depth and kind in ("Input", "Output"):
         return NirNode(name, INNER, {"end": kind}, node.where)
     return NirNode(name, kind, fields, node.where)

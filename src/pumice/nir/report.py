@@ -6,7 +6,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pumice.names import counted
-from pumice.nir.integers import LayerReport
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """What became of one layer.
+
+    Attributes:
+        name: Of the NIR node.
+        kind: Population.
+        neurons: Number of them.
+        scale: Integers per threshold (per unit where nothing fires).
+        weight_error: Largest difference of a weight from the file's, as a share of the layer's largest weight.
+        decay_error: Largest difference of a decay, per step.
+        notes: What else was decided.
+    """
+
+    name: str
+    kind: str
+    neurons: int
+    scale: int
+    weight_error: float
+    decay_error: float
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)

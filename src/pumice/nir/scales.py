@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -157,13 +158,16 @@ def _exact(integers: IntArray) -> Rounded | None:
     return None
 
 
-def round_weights(values: FloatArray, weights: Weights, *, exponents: bool = True) -> list[Rounded]:
+def round_weights(
+    values: FloatArray, weights: Weights, *, exponents: bool = True, even: bool = False
+) -> list[Rounded]:
     """Integer weights of one synapse, or of two that add up.
 
     Args:
         values: Weights times scale.
         weights: How they are stored.
         exponents: Whether the synapse has an exponent (a convolution has none).
+        even: Whether one synapse of 8 bits holds even numbers only, also where all weights have one sign.
     """
     whole = np.rint(values).astype(np.int64)
     if weights == "split":
@@ -172,10 +176,10 @@ def round_weights(values: FloatArray, weights: Weights, *, exponents: bool = Tru
         parts = [Rounded(high, SPLIT_BITS), Rounded(low, 0)]
         return [part for part in parts if np.any(part.values)] or parts[1:]
     exact = _exact(whole) if np.allclose(values, whole, rtol=0, atol=1e-9) else None
-    if exact is not None and (exponents or exact.weight_exp == 0):
+    if exact is not None and not even and (exponents or exact.weight_exp == 0):
         return [exact]
     low_end, high_end = float(values.min(initial=0)), float(values.max(initial=0))
-    mixed = low_end < 0 < high_end
+    mixed = even or low_end < 0 < high_end
     top = MIXED_WEIGHT.high if mixed else WEIGHT.high
     weight_exp = 0
     while exponents and max(high_end, -low_end) > (top << weight_exp) * (1 + 1e-9):
@@ -183,6 +187,11 @@ def round_weights(values: FloatArray, weights: Weights, *, exponents: bool = Tru
     step = 2 if mixed else 1
     rounded = step * np.rint(values / (step << weight_exp)).astype(np.int64)
     return [Rounded(np.clip(rounded, MIXED_WEIGHT.low if mixed else -top, top), weight_exp)]
+
+
+def total_of(parts: Sequence[Rounded]) -> IntArray:
+    """The integers that synapses hold together."""
+    return sum((part.values << part.weight_exp for part in parts[1:]), parts[0].values << parts[0].weight_exp)
 
 
 def round_bias(bias: FloatArray, scale: int, name: str) -> tuple[IntArray, int]:

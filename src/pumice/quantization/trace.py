@@ -14,6 +14,7 @@ from lava.lib.dl.slayer.block import sigma_delta as slayer_sd
 from torch.utils.hooks import RemovableHandle
 
 from pumice.errors import InputError, LoweringError, PumiceError, PumiceWarning
+from pumice.nn.altered import refuse_altering_hooks
 from pumice.nn.blocks import sigma_delta as sd
 from pumice.nn.blocks.activation import Neurons
 from pumice.nn.blocks.current import Current, Term
@@ -21,7 +22,6 @@ from pumice.nn.blocks.linear_readout import LinearReadout
 from pumice.nn.blocks.merge import Merge
 from pumice.nn.neurons.carried_state import at_rest
 from pumice.nn.neurons.srm import SRMNeuron
-from pumice.quantization.altered import refuse_altering_hooks
 from pumice.quantization.compiled import eager, original, original_name
 from pumice.quantization.slayer_changes import SLAYERS
 
@@ -183,7 +183,7 @@ class _Watcher:
         """Begin to watch."""
         handles = [other.register_forward_hook(self._leave_other) for other in self._others]
         for block, name in self.names.items():
-            handles += refuse_altering_hooks(block, name)  # before ours
+            handles += refuse_altering_hooks(block, f"block {name!r}")  # before ours
         for block in self.names:
             handles += [block.register_forward_pre_hook(self._enter), block.register_forward_hook(self._leave)]
             delay: Any = getattr(block, "delay", None)

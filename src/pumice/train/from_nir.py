@@ -39,9 +39,10 @@ def from_nir(
     the gradient passes straight through the rounding (`pumice.quantize_`). Training wins back what rounding lost;
     `pumice.lower` gives the graph.
 
-    Before training the graph has the integers of ``pumice.from_nir(source, ...)`` with two exceptions: blocks have no
-    exponent of the weight, so that where that graph needs one, or odd weights, this one's scale S is another, by
-    powers of 2; and biases are whole numbers of 1 / S thresholds here, of 1 / (64 S) there. Filtered biases (of a
+    Before training the graph has the integers of ``pumice.from_nir(source, ...)`` with three exceptions: where that
+    graph needs an exponent that a block lacks, whole weights that are odd, or a bias of more than 4095 integers, this
+    one's scale S is another, by powers of 2; other odd weights are rounded to even; and biases are whole numbers of
+    1 / S thresholds here, of 1 / (64 S) there. Filtered biases (of a
     CubaLIF) are weights of a neuron that fires in each step, which train, too.
 
     Args:
@@ -62,7 +63,7 @@ def from_nir(
     Raises:
         FileFormatError: As `pumice.from_nir`; or a layer has no block that trains: matrices into images, delays of
             the input or of different length into different layers, decays and biases that differ within a channel,
-            read-outs whose current has a memory.
+            a v_leak other than v_reset behind a tau_syn, read-outs whose current has a memory.
         InputError: An argument does not fit.
         LoweringError: A bias or threshold does not fit the chip.
 
@@ -73,9 +74,10 @@ def from_nir(
         pumice.errors.InputError: reset must be 'hard', got 'subtract': the chip's neurons are set to 0 when they ...
     """
     check_arguments(dt, decay, reset)
+    dt = float(dt)
     entering = input_scale_of(input_range, input_scale)
     network = read_network(read_nir(source), dt, decay)
-    low, high = input_range
+    low, high = entering.low, entering.high
     if calibrate is None:
         shape = (2, EXAMPLE_STEPS, *network.input_shape)
         integers = np.random.default_rng(0).integers(low, high + 1, shape)
@@ -87,5 +89,5 @@ def from_nir(
     model = NirNetwork(network, entering, v_low, surrogate)
     example = torch.tensor(integers.reshape(*integers.shape[:2], *image_shape(network.input_shape)))
     # Not quantize_, which compares with SLAYER's arithmetic: these weights were never trained in it.
-    apply(model, plan(model, example.movedim(1, -1).float(), input_range=(int(low), int(high))))
+    apply(model, plan(model, example.movedim(1, -1).float(), input_range=(low, high)))
     return model

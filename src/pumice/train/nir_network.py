@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from pumice.errors import FileFormatError
-from pumice.fixedpoint.formats import MIXED_WEIGHT, VTH_MANT, WEIGHT_EXP
+from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT, VTH_MANT, WEIGHT_EXP
 from pumice.names import free_name
-from pumice.nir.integers import InputScale, Quantizer, blanked, clock_name
-from pumice.nir.layers import Layer, Network, Term
+from pumice.nir.integers import InputScale, Quantizer, clock_name
+from pumice.nir.layers import Layer, Network, Term, blanked
 from pumice.nir.maps import Diagonal, FloatArray, Kernel, Matrix, Shape, image_shape
 from pumice.nir.scales import round_decay
 from pumice.nn.blocks.layers import Flatten
@@ -64,7 +64,8 @@ class NirNetwork(torch.nn.Module):
             if any(term.source == clock for term in made.terms) and clock not in self._shapes:
                 self._shapes[clock] = (1,)
                 self._add(clock, _clock(network.input_shape), (self._input,))
-            scale = _training_scale(made, made.scale(v_low.get(layer.name), layer.name in held))
+            outlives = layer.name in held
+            scale = _training_scale(made, made.scale(v_low.get(layer.name), outlives), outlives)
             self._add_layer(layer, made, scale, delays.get(layer.name))
 
     def forward(self, x: torch.Tensor) -> Any:
@@ -110,6 +111,8 @@ class NirNetwork(torch.nn.Module):
         if not synapses:
             raise _refused(layer, "receives its own spikes only")
         if np.any(made.bias):
+            if np.any(layer.neurons.i_decay < 1):
+                raise _refused(layer, "has a v_leak other than its v_reset behind a tau_syn")
             _add_bias(synapses[0], _per_channel(layer, made.bias, "biases"))
         params = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.5, "surrogate": self._surrogate}
         block = Merge(params, *synapses, recurrent=recurrent, vth_mant=scale, delay=delay is not None)
@@ -133,6 +136,8 @@ class NirNetwork(torch.nn.Module):
             if len(layer.shape) > 1:
                 raise _refused(layer, "is an image that a matrix enters")
             return self._flat(term.source), _dense(linear, scale)
+        if np.any(layer.neurons.i_decay < 1):
+            raise _refused(layer, "has a tau_syn, and is entered one to one, by no matrix")
         name = term.source if source == layer.shape else self._flat(term.source)
         return name, _one_to_one(layer, linear)
 
@@ -178,16 +183,22 @@ def _delays(network: Network) -> dict[str, FloatArray]:
     return late
 
 
-def _training_scale(made: Quantizer, scale: int) -> int:
-    """A scale at which what has no exponent fits 8 bits, and weights that are whole are even, as those that train."""
+def _training_scale(made: Quantizer, scale: int, blanked: bool) -> int:
+    """A scale at which what has no exponent fits its bits, and whole weights are even, as those that train."""
     weights: Sequence[FloatArray] = [term.linear.weight for term in made.terms]
     fixed = [float(np.abs(t.linear.weight).max(initial=0)) for t in made.terms if not isinstance(t.linear, Matrix)]
-    while scale > 1 and max(fixed, default=0) * scale > MIXED_WEIGHT.high + 1:
+    bias = float(np.abs(made.bias).max(initial=0))
+    while scale > 1 and (max(fixed, default=0) * scale > MIXED_WEIGHT.high + 1 or bias * scale > BIAS_MANT.high):
         scale //= 2
     whole = all(np.allclose(w * scale, np.rint(w * scale), rtol=0, atol=1e-9) for w in weights)
     odd = any(np.any(np.rint(w * scale) % 2) for w in weights)
     fits = 2 * scale * max(fixed, default=0) <= MIXED_WEIGHT.high and 2 * scale <= VTH_MANT.high
-    return 2 * scale if whole and odd and fits else scale
+    fits = fits and 2 * scale * bias <= BIAS_MANT.high and made.holds(2 * scale, blanked, even=True)
+    if whole and odd and fits:
+        return 2 * scale
+    while scale > 1 and not made.holds(scale, blanked, even=True):
+        scale -= max(scale // 64, 1)
+    return scale
 
 
 def _exponent(linear: Matrix, scale: int) -> int:

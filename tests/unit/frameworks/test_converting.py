@@ -251,6 +251,49 @@ def test_arguments_are_checked(toy, spikes):
         convert(nn.Sequential(toy.Lif()), "x", toy.framework, approximate=False)
 
 
+class Halved(nn.Module):
+    """Its input is scaled in front of its first layer."""
+
+    def __init__(self, lif):
+        super().__init__()
+        self.fc, self.lif = nn.Linear(6, 4), lif
+
+    def forward(self, x):
+        return self.lif(self.fc(x.float().flatten(1) / 2))
+
+
+def test_what_is_computed_of_the_input_stays_outside_and_is_said(toy, spikes):
+    report = convert(Halved(toy.Lif()), spikes(5, 6), toy.framework, approximate=False).report
+    assert "Not in this network: what the module computes of its input before its first layer (div)" in report
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(6, 4), toy.Lif())
+    assert "Not in this network" not in convert(plain, spikes(5, 6), toy.framework, approximate=False).report
+
+
+class Clamped(nn.Linear):
+    """A forward of its own."""
+
+    def forward(self, x):
+        return super().forward(x).clamp(max=1.0)
+
+
+def test_layers_with_a_forward_of_their_own_are_looked_into(toy):
+    network = nn.Sequential(Clamped(6, 4), toy.Lif())  # zeros do not show it
+    with pytest.raises(InputError, match="got linear of 3 tensors in the forward of '0'"):
+        convert(network, torch.zeros(1, 6), toy.framework, approximate=False)
+
+
+@pytest.mark.parametrize("kind", ["forward_hook", "forward_pre_hook"])
+def test_hooks_that_change_a_tensor_are_refused_and_others_may_stay(toy, kind):
+    network = nn.Sequential(nn.Linear(6, 4), toy.Lif())
+    seen = []
+    getattr(network[0], f"register_{kind}")(lambda module, *values: seen.append(values))
+    convert(network, torch.zeros(1, 6), toy.framework, approximate=False)
+    assert seen
+    getattr(network[0], f"register_{kind}")(lambda module, *values: torch.zeros_like(values[-1][0]))
+    with pytest.raises(InputError, match="its part '0' changes what"):
+        convert(network, torch.zeros(1, 6), toy.framework, approximate=False)
+
+
 def test_spikes_of_an_earlier_step_are_refused(toy, spikes):
     class Feedback(nn.Module):
         def __init__(self):

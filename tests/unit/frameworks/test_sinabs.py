@@ -56,6 +56,20 @@ def test_layers_over_time_and_a_read_out():
     torch.testing.assert_close(found(x.movedim(1, -1)), expected, rtol=2e-3, atol=2e-3)  # its decay is rounded
 
 
+@pytest.mark.parametrize("tau_syn", [None, torch.linspace(3, 9, 8)])
+def test_time_constants_of_each_neuron(tau_syn):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(6, 8), sl.LIF(tau_mem=torch.linspace(2, 20, 8), tau_syn=tau_syn, **HARD))
+    with torch.no_grad():
+        network[0].weight *= 10
+    x = (torch.rand(3, 12, 6) < 0.4).float()
+    found = from_sinabs(network, x)
+    with torch.no_grad():
+        expected = network(x).movedim(1, -1)
+    assert expected.any()
+    assert torch.equal(found(x.movedim(1, -1)), expected)
+
+
 RECURRENT = {
     "LIF": lambda back, **how: sl.LIFRecurrent(10.0, back, norm_input=False, **how),
     "normed LIF": lambda back, **how: sl.LIFRecurrent(4.0, back, **how),
@@ -107,6 +121,7 @@ def test_a_convolution_of_own_spikes():
     [
         (sl.IAF, r"module '1': spike_fn must be SingleSpike .*; reset_fn must be MembraneReset\(\)"),
         (lambda: sl.IAF(**HARD, min_v_mem=-1.0), "min_v_mem must be None, got -1"),
+        (lambda: sl.ExpLeak(10.0, min_v_mem=-1.0), "min_v_mem must be None, got -1"),
         (lambda: sl.IAF(spike_fn=SingleSpike, reset_fn=MembraneReset(0.5)), "reset_value must be 0, got 0.5"),
         (lambda: sl.ALIF(10.0, 10.0, **HARD), r"adapt_scale must be 0 .*, got 1.8; train LIF"),
     ],

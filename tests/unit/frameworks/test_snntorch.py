@@ -176,6 +176,14 @@ def test_neurons_without_reset_are_read_out():
         (lambda: snn.RLeaky(0.9, linear_features=4, reset_mechanism="none"), "recurrent neurons must be reset"),
         (lambda: snn.Leaky(0.9, graded_spikes_factor=2.0), "graded_spikes_factor must be 1, got 2"),
         (lambda: snn.Leaky(0.9, state_quant=lambda x: x), "state_quant must be False"),
+        (
+            lambda: snn.Leaky(0.9, spike_grad=torch.sigmoid, **ZERO),
+            "module '1': spike_grad must give 0 below .* 0.881 at 2",
+        ),
+        (
+            lambda: snn.Leaky(0.9, spike_grad=lambda x: (x > 0).float() + (x > 1), **ZERO),
+            "spike_grad must give .*, got 0 at -2, 2 at 2",
+        ),
     ],
 )
 def test_what_has_no_equal_is_refused_by_name(neuron, message):

@@ -10,7 +10,7 @@ from pumice.frameworks import from_spikingjelly
 from pumice.nn import TDBN
 
 pytest.importorskip("spikingjelly")
-from spikingjelly.activation_based import functional, layer, neuron
+from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from spikingjelly.activation_based.model import sew_resnet, spiking_resnet
 
 NODES = [
@@ -220,6 +220,10 @@ def test_it_lowers():
         (
             lambda: neuron.LIFNode(v_reset=None),
             r"module '1': v_reset must be a number .*got None; train with v_reset=0.0",
+        ),
+        (
+            lambda: neuron.LIFNode(surrogate_function=surrogate.Sigmoid(spiking=False)),
+            "surrogate_function must give 0 below the threshold and 1 above it",
         ),
         (neuron.QIFNode, "neurons must be IFNode, .*, got QIFNode"),
         (lambda: neuron.CUBALIFNode(v_reset=-1.0), "a leak that is not to the reset voltage"),

@@ -56,6 +56,28 @@ def chain_nir(write_nir):
     return write
 
 
+@pytest.fixture
+def slow_loop(write_nir):
+    """Function: a random layer that feeds itself, with a current of so long a memory that 24 bits are nearly full."""
+
+    def write(seed, dt=1e-4):
+        r = np.random.default_rng(seed)
+        m, n, tau_syn = int(r.integers(1, 5)), int(r.integers(1, 9)), float(np.exp(r.uniform(2, 4.4)))
+        full = {"tau_syn": tau_syn * dt, "tau_mem": 4 * dt, "r": 4.0, "w_in": 1.0, "v_leak": 0.0}
+        full |= {"v_threshold": 1.0, "v_reset": 0.0}
+        nodes = {
+            "input": {"type": "Input", "shape": [n]},
+            "fc": {"type": "Linear", "weight": r.uniform(-0.5 * (seed % 2), 0.7, (m, n))},
+            "lif": {"type": "CubaLIF", **{key: np.full(m, value) for key, value in full.items()}},
+            "back": {"type": "Linear", "weight": r.uniform(-0.5, 0.5, (m, m))},
+            "output": {"type": "Output", "shape": [m]},
+        }
+        edges = [("input", "fc"), ("fc", "lif"), ("lif", "back"), ("back", "lif"), ("lif", "output")]
+        return write_nir(nodes, edges), n
+
+    return write
+
+
 class Simulator:
     """Forward Euler (or exponential decays), `>`, hard reset, recurrence one step late; options are defects."""
 

@@ -184,3 +184,13 @@ def test_what_is_no_float_model_is_refused(tmp_path):
     with pytest.raises(PumiceError, match="a convolution of 2 groups is no part of a larger one"):
         pumice.to_nir(Twice(grouped), tmp_path / "a.nir", torch.ones(1, 2, 2, 3, 4))
     assert not [*tmp_path.iterdir()]
+
+
+def test_the_nir_package_reads_images_with_biases_and_pools(tmp_path):
+    nir = pytest.importorskip("nir")
+    layer = nn.Merge(KEEPS, nn.ConvSynapse(2, 3, 3, padding=1, norm=nn.TDBN(3)))
+    with torch.no_grad():
+        layer.synapses[0].norm.shift.fill_(0.25)
+    model = torch.nn.Sequential(layer, nn.Pool(KEEPS, 2), nn.Flatten(), nn.Dense(KEEPS, 12, 5)).eval()
+    read = nir.read(pumice.to_nir(model, tmp_path / "model.nir", torch.ones(1, 2, 4, 4, 5)))
+    assert {"Conv2d", "SumPool2d"} <= {type(node).__name__ for node in read.nodes.values()}

@@ -161,6 +161,14 @@ def test_recurrence_is_one_step_late_and_does_not_leak_between_samples(
     assert np.any(got != simulate(path, x, dt=DT, **SOFT))
 
 
+@pytest.mark.parametrize("seed", [5, 7, 58, 63])
+def test_rounded_weights_keep_what_exact_ones_keep_of_24_bits(seed, slow_loop, simulate, run_graph, spikes):
+    path, n = slow_loop(seed)
+    x = spikes(N, T, n)
+    got = run_graph(from_nir(path, dt=DT, sample_steps=T), x)
+    assert np.mean(got != simulate(path, x, dt=DT)) < 0.05
+
+
 def test_a_residual_edge_adds_up_what_is_of_one_step(write_nir, simulate, run_graph, spikes):
     ends = {"input": {"type": "Input", "shape": [6]}, "output": {"type": "Output", "shape": [5]}}
     inner = {
@@ -281,9 +289,19 @@ def test_the_report_says_how_many_are_right(chain_nir, simulate, run_graph, spik
         ({"dt": 0.0}, "dt must be a time > 0"),
         ({"decay": "linear"}, "euler, exponential"),
         ({"weights": "4bit"}, "8bit, split"),
-        ({"sample_steps": 0}, "sample_steps must be >= 1"),
+        ({"dt": True}, "dt must be a time > 0"),
+        ({"sample_steps": 0}, "sample_steps must be a whole number >= 1, got 0"),
+        ({"sample_steps": 2.5}, "sample_steps must be a whole number >= 1, got 2.5"),
+        ({"sample_steps": "9"}, "sample_steps must be a whole number >= 1, got '9'"),
         ({"input_range": (1, 2)}, "low <= 0"),
+        ({"input_range": None}, "input_range must be integers"),
         ({"input_scale": 0}, "input_scale must be"),
+        ({"input_scale": "1"}, "input_scale must be"),
+        ({"calibrate": "x.npy"}, "calibrate must be an array of real numbers, got str"),
+        ({"calibrate": np.zeros((4, 6), complex)}, "calibrate must be an array of real numbers"),
+        ({"calibrate": np.zeros((1, 4, 6)), "labels": [5]}, r"labels must lie in 0\.\.4, .* 'n1', got 5 to 5"),
+        ({"labels": [0]}, "got labels alone; give calibrate, too"),
+        ({"calibrate": np.zeros((1, 4, 6)), "labels": [-1]}, r"labels must lie in 0\.\.4"),
         ({"calibrate": np.zeros((4, 7))}, r"calibrate must have shape \(T"),
         ({"calibrate": np.full((4, 6), 3)}, "must lie in input_range"),
         ({"dt": 1.0}, "shorter than dt"),
@@ -294,6 +312,13 @@ def test_what_cannot_be_is_refused_with_the_remedy(change, match, chain_nir):
     path = chain_nir((6,), linear(5, 6), lif(5))
     with pytest.raises(PumiceError, match=match):
         from_nir(path, **{"dt": DT, **change})
+
+
+def test_arguments_may_be_numpys(chain_nir):
+    path = chain_nir((6,), linear(5, 6), lif(5))
+    graph = from_nir(path, dt=np.float64(DT), sample_steps=np.int64(T), input_range=np.array([0, 1]))
+    assert graph.timing == from_nir(path, dt=DT, sample_steps=T).timing
+    from_nir(path, dt=np.float32(DT))
 
 
 def test_biases_need_the_steps_of_a_sample(chain_nir):

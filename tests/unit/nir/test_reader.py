@@ -80,6 +80,18 @@ REFUSED = {
     "something unreached": (changed(lone=FC), [*EDGES, ("lone", "if")], "nothing from the input arrives"),
     "a matrix that does not fit": (changed(fc={**FC, "weight": np.ones((2, 4))}), EDGES, r"takes \(4,\)"),
     "a batched matrix": (changed(fc={**FC, "weight": np.ones((1, 2, 3))}), EDGES, "batched"),
+    "an edge out of the output": (
+        changed(b=IF),
+        [*EDGES, ("output", "b")],
+        "Output 'output': an edge leads from it to 'b'",
+    ),
+    "an edge into the input": (
+        changed(b={"type": "Linear", "weight": np.ones((3, 2))}),
+        [*EDGES, ("if", "b"), ("b", "input")],
+        "Input 'input': an edge leads to it from 'b'",
+    ),
+    "a matrix of no rows": (changed(fc={**FC, "weight": np.ones((0, 3))}), EDGES, "must hold at least one number"),
+    "a kernel of no taps": (changed(**conv(weight=np.ones((2, 3, 0, 2)))), EDGES, "must hold at least one number"),
     "unequal shapes in a sum": (NODES, [*EDGES, ("input", "if")], "unequal shapes"),
     "parameters of another shape": (changed(**{"if": {**IF, "r": np.ones(3)}}), EDGES, "r must be one number or"),
     "an r that is neither": (changed(**{"if": {**IF, "r": np.full(2, 7.0)}}), EDGES, "1 / dt = 10000"),

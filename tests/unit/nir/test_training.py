@@ -138,6 +138,23 @@ def test_a_bias_is_whole_in_units_of_the_threshold(chain_nir, run_graph, spikes)
     assert np.mean(spikes_of(model, x) != run_graph(imported, x)) < 0.02
 
 
+def test_a_bias_of_many_thresholds_lowers_the_scale(chain_nir, run_graph, spikes):
+    path, x = chain_nir((6,), {**BIAS, "bias": np.full(5, -40.0)}, neurons("LIF", 5)), spikes(2, T, 6)
+    model = nn.from_nir(path, dt=DT)
+    graph = pumice.lower(model, as_torch(x, (6,)))
+    assert graph.population("n1").bias_mant.min() < -4000
+    np.testing.assert_array_equal(run_graph(graph, x), spikes_of(model, x))
+
+
+@pytest.mark.filterwarnings("ignore:.*the voltage v could reach")
+@pytest.mark.parametrize("seed", [5, 12, 76, 90])
+def test_even_weights_keep_what_exact_ones_keep_of_24_bits(seed, slow_loop, run_graph, spikes):
+    path, n = slow_loop(seed)
+    x, model = spikes(2, T, n), nn.from_nir(path, dt=DT)
+    graph = pumice.lower(model, as_torch(x, (n,)))
+    np.testing.assert_array_equal(run_graph(graph, x), spikes_of(model, x))
+
+
 def test_a_leaky_read_out(chain_nir, run_graph, spikes):
     read_out = {"type": "LI", "tau": np.full(3, 4 * DT), "r": np.full(3, 4.0), "v_leak": np.zeros(3)}
     path, x = chain_nir((6,), linear(5, 6), neurons("IF", 5), linear(3, 5), read_out), spikes(2, T, 6)
@@ -191,6 +208,12 @@ REFUSED = {
         [POOL, {**POOL, "kernel_size": 1, "stride": 1, "padding": 1}, neurons("IF", 2, 4, 4)],
         "an image that a matrix enters",
     ),
+    "a leak behind a current's memory": (
+        (6,),
+        [linear(5, 6), neurons("CubaLIF", 5, v_leak=0.5)],
+        "a v_leak other than its v_reset behind a tau_syn",
+    ),
+    "one to one into a current's memory": ((6,), [neurons("CubaLIF", 6)], "has a tau_syn, and is entered one to one"),
     "an integrator as read-out": ((6,), [linear(5, 6), {"type": "I", "r": np.ones(5)}], "is a read-out of other"),
 }
 
@@ -232,6 +255,7 @@ def test_arguments_are_checked(chain_nir):
     for change, match in (
         ({"dt": 0}, "dt must be"),
         ({"input_range": (1, 2)}, "low <= 0"),
+        ({"input_range": 2}, "input_range must be integers"),
         ({"calibrate": np.zeros((3, 7))}, "calibrate must have shape"),
         ({"surrogate": "square"}, "square"),
     ):

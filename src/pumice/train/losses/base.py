@@ -30,6 +30,11 @@ class AbstractLoss(torch.nn.Module, ABC):
     reads: ClassVar[Reads] = "spikes"
 
     @property
+    def needs_spikes(self) -> bool:
+        """Whether it is defined for spikes only, and not for a read-out's numbers, which may be below 0."""
+        return False
+
+    @property
     def changes(self) -> bool:
         """Whether the loss is another one from batch to batch; such a one cannot be replayed as a CUDA graph."""
         return type(self).at is not AbstractLoss.at

@@ -35,7 +35,7 @@ def watch_answer(model: torch.nn.Module, loss_of: AbstractLoss) -> Iterator[Read
     """
     if loss_of.needs_spikes and answers_in_numbers(model):
         raise InputError(
-            f"{type(loss_of).__name__} is defined for spikes, and this network answers numbers, which may be below 0; "
+            f"{type(loss_of).__name__} is defined for spikes, and the network answers numbers, maybe below 0; "
             'choose another training.loss, or, of spike_max, training.loss_args.mode = "softmax"'
         )
     reads = loss_of.reads

@@ -31,6 +31,7 @@ SETTINGS = [
     "training.lr=1e-3",
     "training.sample_boosting=0.5",
     "training.ema=0.8",
+    "training.class_weights=[1, 5, 0.2, 2, 1, 1, 0.5, 3, 1, 1]",
     'training.regularizers={"synaptic_events": {}}',
 ]
 SCRIPT = Path(__file__).with_name("two_processes.py")

@@ -81,8 +81,9 @@ def train(
     The same recipe on the same machine gives bit-identical weights and logs, also when a run was interrupted,
     wherever that was, and resumed from its last checkpoint. With several processes (see `make_fabric`) the
     weights are those of one process up to rounding: a batch is the same samples, `TDBN` normalises over all of
-    them, and gradients are averaged. There are three exceptions: dropout is drawn anew in each process, and the
-    regulariser `activity` looks at the rates of each process's share, within which mixup and CutMix find their pairs.
+    them, and gradients are averaged. There are three exceptions: dropout is drawn anew in each process; the
+    regularizers `activity` and `planned_cost`, and `synaptic_events` of samples of unequal length, look at the rates
+    of each process's share, within which mixup and CutMix find their pairs.
     On a GPU, sums may differ in the last bits from run to run, unless `torch.backends.cudnn.deterministic` is set
     before.
 

@@ -158,6 +158,12 @@ class WeightedLoss(AbstractLoss):
             self._weights = torch.tensor(self.class_weights, dtype=answer.dtype, device=answer.device)
         return self._weights
 
+    def weight_of(self, labels: torch.Tensor) -> torch.Tensor | None:
+        """How much these samples count together; None where all count alike."""
+        if self.class_weights is None:
+            return None
+        return torch.tensor(self.class_weights, dtype=torch.float64, device=labels.device)[labels].sum()
+
     def mean(self, per_sample: torch.Tensor, answer: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """The weighted mean of a loss of each sample, shape (batch,)."""
         weights = self.weights_for(answer)

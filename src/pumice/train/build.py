@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from pumice import names, nn
-from pumice.data import Dataset, EventBinner, EventSamples
+from pumice.data import Dataset, EventBinner, EventDataset, EventSamples, ImageDataset
 from pumice.data.image_files import in_memory
 from pumice.data.recipe import build_encoder
 from pumice.errors import InputError, LoweringError, PumiceWarning
@@ -126,6 +126,29 @@ def _check_times(samples: EventSamples, binner: EventBinner) -> None:
             f"{binner.window:g} microseconds; times in another unit must be multiplied",
             PumiceWarning,
             stacklevel=2,
+        )
+
+
+def check_data_keys(recipe: Recipe, dataset: Dataset) -> None:
+    """Refuse, before the first epoch, what a recipe says of data of another kind than it has: nothing would read it.
+
+    Raises:
+        InputError: The message names the keys.
+    """
+    data = recipe.data
+    idle: set[str] = set() if data.folds is not None else {"fold", "fold_seed"}
+    if not isinstance(dataset, ImageDataset):
+        idle |= {"gray_levels", "noise"}
+    if not isinstance(dataset, EventDataset) or names.is_own(data.encoding):
+        idle |= {"window", "max_count", "downsample"}
+    elif data.encoding != "time":
+        idle |= {"window"}
+    said = [f"data.{key}={value}" for key, value in data.model_dump(exclude_defaults=True).items() if key in idle]
+    if said:
+        folds = "" if data.folds else ", without data.folds"
+        raise InputError(
+            f"{', '.join(said)} would do nothing: {dataset.name} is of the kind {type(dataset).__name__}, with "
+            f"data.encoding={data.encoding}{folds}; leave it out"
         )
 
 

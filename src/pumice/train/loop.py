@@ -22,7 +22,7 @@ from pumice.nn.blocks.surrogate_module import freeze_surrogates_
 from pumice.train.averaging import WeightAverage
 from pumice.train.batches import batch_sizes
 from pumice.train.batches_on_device import batches_on
-from pumice.train.build import check_phases, deploy, example_input
+from pumice.train.build import check_data_keys, check_phases, deploy, example_input
 from pumice.train.checkpoint import Checkpoint, Learning, excerpt, kept_kind, save_checkpoint
 from pumice.train.epoch import batches_per_epoch, train_epoch
 from pumice.train.history import FINETUNE, FLOAT, EpochRecord
@@ -121,6 +121,7 @@ def train(
     recipe = with_given_network(recipe, model)
     if resume_from is None:
         trained = start(recipe, dataset, model)
+        check_data_keys(recipe, dataset)
         check_phases(trained.model, recipe, trained.dataset)
     else:
         trained = _resumed(recipe, dataset, model, resume_from, extend=extend)

@@ -94,7 +94,7 @@ def _random_stream(run: Run, stream: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(_seed_of(run.trained.recipe.seed, stream, rank))
         if saved is not None:
-            mine = saved[min(rank, len(saved) - 1)].cpu()
+            mine = saved[min(rank, len(saved) - 1)].cpu().clone()  # torch reads a view from its storage's beginning
             if device.type == "cuda":
                 torch.cuda.set_rng_state(mine, device)
             else:

@@ -31,6 +31,7 @@ SETTINGS = [
     "training.lr=1e-3",
     "training.sample_boosting=0.5",
     "training.ema=0.8",
+    "training.class_weights=[1, 5, 0.2, 2, 1, 1, 0.5, 3, 1, 1]",
     'training.regularizers={"synaptic_events": {}}',
 ]
 SCRIPT = Path(__file__).with_name("two_processes.py")
@@ -95,7 +96,8 @@ def two(tmp_path_factory, run_warm):
     """The folder of the training of two processes, and what the two did: all tests ask this one launch."""
     folder = tmp_path_factory.mktemp("two")
     again = training(folder / "again" / "checkpoint.pt", settings=[*SETTINGS, "compute.checkpointing=true"])
-    tasks = (training(folder / "checkpoint.pt"), ("norms", "none"), ("loop", "none"), again)
+    resumed = ("resume", *training(folder / "resumed" / "checkpoint.pt")[1:])
+    tasks = (training(folder / "checkpoint.pt"), ("norms", "none"), ("loop", "none"), again, resumed)
     return folder, fork_two(run_warm, folder, *tasks)
 
 
@@ -135,6 +137,15 @@ def test_so_they_do_where_activations_are_computed_again(one, two):
     again = load_checkpoint(two[0] / "again" / "checkpoint.pt")
     assert largest_difference(one, again) < TOLERANCE
     assert again.history[0].firing_rates == pytest.approx(one.history[0].firing_rates, rel=TOLERANCE)
+
+
+def test_two_processes_that_stopped_within_an_epoch_go_on_bit_for_bit(two):
+    folder, done = two
+    assert_both_did("resume", done)
+    whole, resumed = (load_checkpoint(folder / name / "checkpoint.pt") for name in (".", "resumed"))
+    assert largest_difference(whole, resumed) == 0
+    assert resumed.history == whole.history
+    assert (folder / "resumed" / "steps.csv").read_bytes() == (folder / "steps.csv").read_bytes()
 
 
 @pytest.mark.slow  # what differs is how processes find each other, which is torch's

@@ -18,7 +18,7 @@ from pumice import nn
 from pumice.data import load_digits
 from pumice.errors import InputError
 from pumice.nn import synchronize_norms_
-from pumice.train import PRESETS, loop, train
+from pumice.train import PRESETS, load_checkpoint, loop, train
 
 
 class Own(nn.TDBN):
@@ -30,6 +30,27 @@ def train_network(defect, path, settings):
         if defect == "own statistics":
             patch.setattr(loop, "synchronize_norms_", lambda model: None)
         train(PRESETS["digits"].overridden(settings), load_digits(), checkpoint_path=Path(path))
+
+
+class StopError(Exception):
+    pass
+
+
+def stop_and_resume(_defect, path, settings):
+    batches = []
+
+    def stop():
+        batches.append(None)
+        if len(batches) == 3:
+            raise StopError
+
+    recipe = PRESETS["digits"].overridden([*settings, "training.checkpoint_every_steps=1"])
+    with pytest.raises(StopError):
+        train(recipe, load_digits(), checkpoint_path=Path(path), on_batch=stop)
+    distributed.barrier()  # the first process has written it
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.position.batches == 2
+    train(recipe, load_digits(), checkpoint_path=Path(path), resume_from=checkpoint)
 
 
 def are_those_of_one():
@@ -111,7 +132,12 @@ def train_both(shared, alone):
             optimizer.step()
 
 
-TASKS: dict[str, Callable[..., None]] = {"train": train_network, "norms": compare_norms, "loop": own_loop}
+TASKS: dict[str, Callable[..., None]] = {
+    "train": train_network,
+    "resume": stop_and_resume,
+    "norms": compare_norms,
+    "loop": own_loop,
+}
 
 if __name__ == "__main__":
     distributed.init_process_group("gloo")

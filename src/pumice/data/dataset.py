@@ -15,6 +15,7 @@ from pumice.data.events import EventSamples
 from pumice.data.image_files import ImageFiles
 from pumice.data.levels import check_levels, to_levels
 from pumice.errors import InputError
+from pumice.fixedpoint.formats import STATE
 
 IntArray = npt.NDArray[np.integer[Any]]
 AnyDataset = TypeVar("AnyDataset", bound="Dataset")
@@ -165,7 +166,10 @@ def value_bounds(name: str, value_range: Any) -> tuple[int, int]:
     """
     is_pair = isinstance(value_range, (tuple, list)) and len(value_range) == 2
     if is_pair and all(isinstance(n, int | np.integer) for n in value_range) and value_range[0] <= value_range[1]:
-        return int(value_range[0]), int(value_range[1])
+        low, high = map(int, value_range)
+        if low < STATE.low or high > STATE.high:
+            raise InputError(f"dataset {name}: values must fit 24 bits with sign, got {low} to {high}; scale them")
+        return low, high
     raise InputError(
         f"dataset {name}: value_range must be two whole numbers, (smallest, largest), got {value_range!r}"
     )

@@ -22,6 +22,7 @@ from pumice.data.whole import whole_numbers
 from pumice.errors import InputError
 from pumice.files.arrays import names_in_npz, read_npz
 from pumice.files.paths import possible_path
+from pumice.files.text import name_problem
 
 Kind = Literal["images", "events", "sequences"]
 SEQUENCE_SUFFIXES = (".npy", ".csv")
@@ -31,6 +32,8 @@ ARRAYS: dict[Kind, tuple[str, ...]] = {
     "sequences": ("values", "offsets", "labels"),
 }
 PARTS = ("train", "test")
+MOST_CLASSES = 1_000_000
+"""Each has a name and a neuron: one wrong label would ask for all the memory there is."""
 _WANTED = (
     "a folder of your own holds train/CLASS/FILE and test/CLASS/FILE, or train.npz and test.npz; images are image "
     "files, or arrays `images` (N, height, width) or (N, channel, height, width) and `labels` (N,); recordings of "
@@ -149,6 +152,10 @@ def _arrays(folder: Path, class_names: tuple[str, ...]) -> tuple[dict[str, Split
     if is_target(first):
         return parts, tuple(class_names) or tuple(map(str, range(first.shape[1])))
     highest = max(int(split.labels.max(initial=0)) for split in parts.values())
+    if highest >= MOST_CLASSES:
+        raise InputError(
+            f"{folder}: labels are classes, 0, 1 and so on, below {MOST_CLASSES:,}, got {highest}; number them anew"
+        )
     return parts, tuple(class_names) or tuple(map(str, range(highest + 1)))
 
 
@@ -194,6 +201,9 @@ def _classes(folder: Path) -> tuple[dict[str, Split], tuple[str, ...]]:
     names = tuple(sorted(p.name for p in (folder / "train").iterdir() if p.is_dir() and not p.name.startswith(".")))
     if not names:
         raise InputError(f"{folder / 'train'}: holds no sub-folders; {_WANTED}")
+    for name in names:
+        if (problem := name_problem(name)) is not None:
+            raise InputError(f"{folder / 'train'}: a class's name {problem}")
     parts: dict[str, Split] = {}
     kinds: dict[Kind, Path] = {}
     for part in (part for part in PARTS if (folder / part).is_dir()):
@@ -219,7 +229,12 @@ def _classes(folder: Path) -> tuple[dict[str, Split], tuple[str, ...]]:
 def _files(folder: Path) -> list[Path]:
     """Files of a class, also in folders below it; what is hidden is left out."""
     found = folder.rglob("*") if folder.is_dir() else ()
-    return sorted(p for p in found if p.is_file() and not any(n.startswith(".") for n in p.relative_to(folder).parts))
+    shown = [p for p in found if not any(n.startswith(".") for n in p.relative_to(folder).parts)]
+    files = sorted(p for p in shown if not p.is_dir())
+    for path in files:
+        if not path.is_file():
+            raise InputError(f"{path}: is no file, or a link to one that is not there; put it there, or remove it")
+    return files
 
 
 def _kind(path: Path) -> Kind:

@@ -47,11 +47,7 @@ def plan_calls(model: torch.nn.Module, calls: Sequence[Call], input_range: tuple
     new = [call for call in layers if not has_integers(call.block)]
     peaks = _peaks(calls, max(map(abs, input_range)))
     names = {id(module): name for name, module in modules_by_name(model).items()}
-    _check_own_neurons(all_layers)
-    for call in all_layers:
-        check_known(call)  # of quantized ones, too: something may have been changed since
-        if not has_integers(call.block):
-            check_can_quantize(call, is_rescaled=is_rescaled(call))
+    check_layers(all_layers)
     with torch.no_grad():
         planned = plan_changes(names, calls, input_range)
         vth_mants = _vth_mants(layers, new, peaks)
@@ -60,6 +56,22 @@ def plan_calls(model: torch.nn.Module, calls: Sequence[Call], input_range: tuple
             planned[call.name] = _layer(call, vth_mants.get(call.name), synapses[call.name], peaks[call.name])
     in_order = tuple(planned[call.name] for call in all_layers)
     return Plan(input_range, in_order, tuple((call.name, call.sources) for call in calls))
+
+
+def check_layers(layers: Sequence[Call]) -> None:
+    """Refuse layers that have no integers, whatever their weights are.
+
+    Args:
+        layers: The calls of blocks with synapses.
+
+    Raises:
+        LoweringError: The message names the block, and the remedy.
+    """
+    _check_own_neurons(layers)
+    for call in layers:
+        check_known(call)  # of quantized ones, too: something may have been changed since
+        if not has_integers(call.block):
+            check_can_quantize(call, is_rescaled=is_rescaled(call))
 
 
 def _check_own_neurons(layers: Sequence[Call]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from numbers import Integral
@@ -17,10 +18,10 @@ from pumice.nn.neurons.sigma_delta import SigmaDeltaNeuron
 from pumice.quantization.changes import warn_of_changes
 from pumice.quantization.compiled import original
 from pumice.quantization.known import check_finite
-from pumice.quantization.planner import plan_calls
+from pumice.quantization.planner import check_layers, plan_calls
 from pumice.quantization.plans import Plan
 from pumice.quantization.switch import apply
-from pumice.quantization.trace import Call, trace
+from pumice.quantization.trace import SYNAPTIC, Call, trace
 from pumice.quantization.untouched import unchanged_on_error
 
 
@@ -97,6 +98,22 @@ def plan(model: torch.nn.Module, example_input: torch.Tensor, *, input_range: tu
     found = value_range(example_input, input_range)
     with undisturbed(network, example_input) as example:
         return _decide(network, example, found)[1]
+
+
+def check_can_be_quantized(model: torch.nn.Module, example_input: torch.Tensor) -> None:
+    """Refuse, before it is trained, a network that `quantize_` would refuse whatever its weights become.
+
+    Args:
+        model: As for `quantize_`; it stays as it is.
+        example_input: The same.
+
+    Raises:
+        LoweringError: A block cannot be quantized exactly; the message names it.
+    """
+    network = original(model)
+    with undisturbed(network, example_input) as example, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they come when it is quantized
+        check_layers([call for call in trace(network, example) if isinstance(call.block, SYNAPTIC)])
 
 
 def _decide(

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from pumice.errors import InputError
 from pumice.nn import LinearReadout, sigma_delta
 from pumice.nn.probes.membrane import watch_membrane
 from pumice.nn.probes.surrogates import watch_surrogates
@@ -23,12 +24,20 @@ def watch_answer(model: torch.nn.Module, loss_of: AbstractLoss) -> Iterator[Read
 
     The loss's `reads` says what it is, see `AbstractLoss`; the potential of a `LinearReadout` is its answer.
 
+    Raises:
+        InputError: The loss is defined for spikes only, and the network answers numbers.
+
     Example:
         >>> from pumice.train.losses import SpikeRateLoss
         >>> with watch_answer(torch.nn.Identity(), SpikeRateLoss()) as answer_of:
         ...     answer_of(torch.ones(1))
         tensor([1.])
     """
+    if loss_of.needs_spikes and answers_in_numbers(model):
+        raise InputError(
+            f"{type(loss_of).__name__} is defined for spikes, and the network answers numbers, maybe below 0; "
+            'choose another training.loss, or, of spike_max, training.loss_args.mode = "softmax"'
+        )
     reads = loss_of.reads
     if reads == "surrogates":
         with watch_surrogates(model) as surrogates:

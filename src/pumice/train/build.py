@@ -8,15 +8,16 @@ import numpy as np
 import torch
 
 from pumice import names, nn
-from pumice.data import Dataset, EventBinner, EventSamples
+from pumice.data import Dataset, EventBinner, EventDataset, EventSamples, ImageDataset
 from pumice.data.image_files import in_memory
 from pumice.data.recipe import build_encoder
-from pumice.errors import InputError, PumiceWarning
+from pumice.errors import InputError, LoweringError, PumiceWarning
 from pumice.models import build_model
 from pumice.names import counted
 from pumice.nn.neurons.gradients import GRADIENTS
 from pumice.nn.surrogate import SURROGATES, Surrogate
-from pumice.quantization import quantize_
+from pumice.quantization import check_can_be_quantized, quantize_
+from pumice.quantization.trace import SYNAPTIC
 from pumice.train.losses import AbstractLoss, make_loss
 from pumice.train.predict import to_tensor
 from pumice.train.recipe import NeuronSection, Recipe
@@ -126,6 +127,51 @@ def _check_times(samples: EventSamples, binner: EventBinner) -> None:
             PumiceWarning,
             stacklevel=2,
         )
+
+
+def check_data_keys(recipe: Recipe, dataset: Dataset) -> None:
+    """Refuse, before the first epoch, what a recipe says of data of another kind than it has: nothing would read it.
+
+    Raises:
+        InputError: The message names the keys.
+    """
+    data = recipe.data
+    idle: set[str] = set() if data.folds is not None else {"fold", "fold_seed"}
+    if not isinstance(dataset, ImageDataset):
+        idle |= {"gray_levels", "noise"}
+    if not isinstance(dataset, EventDataset) or names.is_own(data.encoding):
+        idle |= {"window", "max_count", "downsample"}
+    elif data.encoding != "time":
+        idle |= {"window"}
+    said = [f"data.{key}={value}" for key, value in data.model_dump(exclude_defaults=True).items() if key in idle]
+    if said:
+        folds = "" if data.folds else ", without data.folds"
+        raise InputError(
+            f"{', '.join(said)} would do nothing: {dataset.name} is of the kind {type(dataset).__name__}, with "
+            f"data.encoding={data.encoding}{folds}; leave it out"
+        )
+
+
+def check_phases(model: torch.nn.Module, recipe: Recipe, dataset: Dataset) -> None:
+    """Refuse, before the first epoch and not behind the last, to fine-tune the integers of what has none.
+
+    Raises:
+        InputError: It is no spiking network.
+        LoweringError: It has no exact form on the chip; the message names the block.
+    """
+    epochs = recipe.training.finetune_epochs
+    if not epochs:
+        return
+    where = f"training.finetune_epochs={epochs}: "
+    if not any(isinstance(module, SYNAPTIC) for module in model.modules()):
+        raise InputError(
+            f"{where}{recipe.network.name} is no spiking network, so that it has no integers to be fine-tuned; set "
+            "training.finetune_epochs=0"
+        )
+    try:
+        check_can_be_quantized(model, example_input(recipe, dataset))
+    except LoweringError as error:
+        raise LoweringError(f"{where}{error}; or set it to 0, and train in real numbers alone") from error
 
 
 def deploy(model: torch.nn.Module, recipe: Recipe, dataset: Dataset) -> torch.nn.Module:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 from pumice.data import Dataset
@@ -91,14 +92,19 @@ def _random_stream(run: Run, stream: int) -> Iterator[None]:
     """Torch's generators (dropout) as the recipe's seed and the epoch give them, or as they were when interrupted."""
     rank, saved, device = run.fabric.global_rank, run.position.torch_rng, run.fabric.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(run.trained.recipe.seed + (stream << 32) + (rank << 48))
+        torch.manual_seed(_seed_of(run.trained.recipe.seed, stream, rank))
         if saved is not None:
-            mine = saved[min(rank, len(saved) - 1)].cpu()
+            mine = saved[min(rank, len(saved) - 1)].cpu().clone()  # torch reads a view from its storage's beginning
             if device.type == "cuda":
                 torch.cuda.set_rng_state(mine, device)
             else:
                 torch.set_rng_state(mine)
         yield
+
+
+def _seed_of(seed: int, stream: int, rank: int) -> int:
+    """One of 32 bits: torch's generator on the CPU draws alike for seeds that differ above them."""
+    return int(np.random.SeedSequence([seed, stream, rank]).generate_state(1)[0])
 
 
 def _rng_state(run: Run) -> torch.Tensor:

@@ -18,6 +18,8 @@ from pumice.train.loggers import log_function
 from pumice.train.recipe import LoggingSection
 
 STEP_FIELDS = ("step", "phase", "epoch", "batch", "lr", "loss", "accuracy")
+LONGEST_ROW = 1024
+"""Bytes of `steps.csv`, and more than any row has."""
 EPOCH_FIELDS = ("phase", "epoch", "loss", "train_accuracy", "test_accuracy", "validation_loss", "validation_accuracy")
 
 ERROR_FIELDS = ("train_error", "test_error", "validation_error")
@@ -74,7 +76,7 @@ class RunLogs:
         self._has_begun = True
 
     def _begin_steps(self, path: Path) -> None:
-        if self._bytes and (not path.exists() or path.stat().st_size < self._bytes):
+        if self._bytes and not self._is_own(path):
             warnings.warn(
                 f"{path}: is not the log that the checkpoint was written with; it begins anew with this step",
                 PumiceWarning,
@@ -88,6 +90,18 @@ class RunLogs:
             raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
         if not self._bytes:
             self._pending.append(_row(STEP_FIELDS))
+
+    def _is_own(self, path: Path) -> bool:
+        """Whether the row of the checkpoint's last step ends where the checkpoint says."""
+        n = min(self._bytes, LONGEST_ROW)
+        try:
+            with path.open("rb") as file:
+                file.seek(self._bytes - n)
+                end = file.read(n)
+        except OSError:
+            return False
+        *_, last, rest = [b"", *end.split(b"\n")]
+        return len(end) == n and not rest and last.startswith(b"%d," % (self._purge_step - 1))
 
     def step(
         self, step: int, phase: str, epoch: int, batch: int, *, lr: float, loss: float, accuracy: float | None

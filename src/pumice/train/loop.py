@@ -19,11 +19,10 @@ from pumice.files.write import remove_left_over
 from pumice.names import counted
 from pumice.nn import synchronize_norms_
 from pumice.nn.blocks.surrogate_module import freeze_surrogates_
-from pumice.quantization.trace import SYNAPTIC
 from pumice.train.averaging import WeightAverage
 from pumice.train.batches import batch_sizes
 from pumice.train.batches_on_device import batches_on
-from pumice.train.build import deploy, example_input
+from pumice.train.build import check_data_keys, check_phases, deploy, example_input
 from pumice.train.checkpoint import Checkpoint, Learning, excerpt, kept_kind, save_checkpoint
 from pumice.train.epoch import batches_per_epoch, train_epoch
 from pumice.train.history import FINETUNE, FLOAT, EpochRecord
@@ -82,8 +81,9 @@ def train(
     The same recipe on the same machine gives bit-identical weights and logs, also when a run was interrupted,
     wherever that was, and resumed from its last checkpoint. With several processes (see `make_fabric`) the
     weights are those of one process up to rounding: a batch is the same samples, `TDBN` normalises over all of
-    them, and gradients are averaged. There are three exceptions: dropout is drawn anew in each process, and the
-    regulariser `activity` looks at the rates of each process's share, within which mixup and CutMix find their pairs.
+    them, and gradients are averaged. There are three exceptions: dropout is drawn anew in each process; the
+    regularizers `activity` and `planned_cost`, and `synaptic_events` of samples of unequal length, look at the rates
+    of each process's share, within which mixup and CutMix find their pairs.
     On a GPU, sums may differ in the last bits from run to run, unless `torch.backends.cudnn.deterministic` is set
     before.
 
@@ -121,7 +121,8 @@ def train(
     recipe = with_given_network(recipe, model)
     if resume_from is None:
         trained = start(recipe, dataset, model)
-        _check_phases(recipe, trained.model)
+        check_data_keys(recipe, dataset)
+        check_phases(trained.model, recipe, trained.dataset)
     else:
         trained = _resumed(recipe, dataset, model, resume_from, extend=extend)
     position = Position() if resume_from is None else resume_from.position.copy()
@@ -178,16 +179,6 @@ def _initialize_(trained: Trained) -> None:
         lengths = trained.steps_of(trained.dataset.train)
         own = None if lengths is None else torch.from_numpy(lengths[: len(batch)])
         initialize_by_data_(trained.model, batch, training.initial_rate, own)
-
-
-def _check_phases(recipe: Recipe, model: torch.nn.Module) -> None:
-    """Refuse, before the first epoch and not behind the last, to fine-tune the integers of what has none."""
-    epochs = recipe.training.finetune_epochs
-    if epochs and not any(isinstance(module, SYNAPTIC) for module in model.modules()):
-        raise InputError(
-            f"training.finetune_epochs={epochs}: {recipe.network.name} is no spiking network, so that it has no "
-            "integers to be fine-tuned; set training.finetune_epochs=0"
-        )
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -21,7 +22,7 @@ from pumice.train.build import build_loss
 from pumice.train.finite import LARGEST, FiniteCheck
 from pumice.train.history import FLOAT
 from pumice.train.learning_rate import learning_rate
-from pumice.train.losses.base import one_number
+from pumice.train.losses.base import WeightedLoss, one_number
 from pumice.train.mixing import Partners
 from pumice.train.outputs import first_output
 from pumice.train.regularizers import make_regularizers
@@ -164,9 +165,10 @@ class Step:
             if self.boosting is not None:
                 self.boosting.note(output, labels, lengths, samples)
                 answer = self.boosting.scaled(answer, samples)
-            loss = self.loss_of.of_batch(answer, labels, lengths)
+            loss = self._loss(answer, labels, lengths, self._sizes[batch.index])
             if partners is not None:
-                loss = partners.shared(loss, self.loss_of.of_batch(answer, partners.labels, lengths))
+                other = self._loss(answer, partners.labels, lengths, self._sizes[batch.index])
+                loss = partners.shared(loss, other)
             for penalty in self._penalties:
                 spikes = {name: layer.float() for name, layer in self._firing.latest.items()}
                 loss = loss + one_number(penalty(spikes), "a regularizer of training.regularizers")
@@ -186,6 +188,18 @@ class Step:
                 sums = summed(fabric, [*map(float, figures), *map(float, batch.sizes.values())])
                 self._count(batch, sums, lambda: bool(torch.isfinite(x).all()))
             fabric.backward(loss * (len(labels) * fabric.world_size / n_together))
+
+    def _loss(self, answer: Any, labels: torch.Tensor, lengths: torch.Tensor | None, n_together: int) -> torch.Tensor:
+        """The loss of this process's share of a batch of `n_together` samples; their mean is that of the batch."""
+        loss = self.loss_of.of_batch(answer, labels, lengths)
+        fabric = self._run.fabric
+        if fabric.world_size == 1 or not isinstance(self.loss_of, WeightedLoss):
+            return loss
+        if (weight := self.loss_of.weight_of(labels)) is None:
+            return loss
+        # A mean weighted by classes is one over the whole batch's weights.
+        mine = float(weight)
+        return loss * (mine / summed(fabric, [mine])[0] * n_together / len(labels))
 
     def _recorded_passes(
         self, x: torch.Tensor, labels: torch.Tensor, *partners: torch.Tensor

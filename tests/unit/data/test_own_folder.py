@@ -187,6 +187,26 @@ def test_the_same_samples_are_held_back_for_a_seed(tmp_path):
         (lambda f: put_sequence(f / "train/a/0.npy", np.zeros((2, 3, 4))), {}, r"0\.npy: sequence 0: expected shape"),
         (lambda f: put_sequence(f / "train/a/0.npy", np.array([1.5])), {}, r"0\.npy: sequence 0: holds fractions"),
         (lambda f: put_sequence(f / "train/a/0.csv", np.array([1.5])), {}, r"0\.csv: is not an array"),
+        (
+            lambda f: put(f / "train.npz", images=np.zeros((2, 3, 4), int), labels=[0, 2_000_000]),
+            {},
+            r"labels are classes, .* below 1,000,000, got 2000000; number them anew",
+        ),
+        (
+            lambda f: put(f / "train.npz", images=np.full((4, 3, 4), 2**24), labels=[0, 0, 1, 1]),
+            {},
+            "values must fit 24 bits with sign, got 0 to 16777216",
+        ),
+        (
+            lambda f: (image_folder(f), (f / "train/cat/9.png").symlink_to(f / "nowhere.png")),
+            {},
+            r"9\.png: is no file, or a link to one that is not there",
+        ),
+        (
+            lambda f: (image_folder(f), put_image(f / "train/c\x07t/0.png", np.zeros((6, 5), np.uint8))),
+            {},
+            "train: a class's name must consist of printable characters",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path, make, options, message):

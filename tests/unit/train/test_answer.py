@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from pumice import nn
+from pumice.errors import InputError
 from pumice.models import build_model
 from pumice.train.answer import answers_in_numbers, watch_answer
 from pumice.train.losses import make_loss
@@ -44,3 +45,14 @@ def test_other_losses_read_the_output_itself(x):
     with watch_answer(model, make_loss("spike_count_cross_entropy")) as answer_of:
         output = model(x)
         assert answer_of(output) is output
+
+
+def test_a_loss_of_shares_of_spikes_is_refused_where_numbers_are_answered(x):
+    model = build_model("stmixer", LIF, (1, 8, 8), 5, embed_dim=16, depth=1, heads=2)
+    with (
+        pytest.raises(InputError, match=r'SpikeMaxLoss is defined for spikes, .*loss_args.mode = "softmax"'),
+        watch_answer(model, make_loss("spike_max")),
+    ):
+        pass
+    with watch_answer(model, make_loss("spike_max", mode="softmax")) as answer_of:
+        assert make_loss("spike_max", mode="softmax")(answer_of(model(x)), torch.arange(4)).isfinite()

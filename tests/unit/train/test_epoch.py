@@ -1,8 +1,12 @@
 """An epoch: what its samples are."""
 
 import pytest
+import torch
 
+from pumice.data import load_digits
 from pumice.train import Recipe, train
+from pumice.train.build import build_network
+from pumice.train.epoch import _seed_of
 
 
 def test_the_last_epochs_of_both_phases_together(small_recipe, digits):
@@ -31,3 +35,21 @@ def test_of_a_run_of_few_epochs_none_changes_samples(small_recipe, digits):
 def test_a_negative_number_is_refused():
     with pytest.raises(ValueError, match="no_augment_epochs"):
         Recipe(training={"no_augment_epochs": -1})
+
+
+def test_dropout_is_drawn_anew_in_each_epoch(small_recipe, digits):
+    recipe = small_recipe("training.epochs=2", "training.finetune_epochs=2", "training.batch_size=60")
+    model, draws = build_network(recipe, load_digits()), []
+    model.register_forward_pre_hook(lambda *_: draws.append(torch.rand(()).item()) if model.training else None)
+    train(recipe, digits, model=model)
+    assert len(draws) >= 4
+    assert len({*draws}) == len(draws)
+
+
+def test_dropout_is_drawn_anew_in_each_process():
+    """Torch's generator on the CPU takes the lower 32 bits of a seed."""
+    draws = [
+        torch.rand((), generator=torch.Generator().manual_seed(_seed_of(*given))).item()
+        for given in [(0, 1, 0), (0, 1, 1), (0, 2, 0), (1, 1, 0)]
+    ]
+    assert len({*draws}) == 4

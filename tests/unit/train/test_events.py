@@ -107,3 +107,21 @@ def test_an_encoding_of_the_other_kind(data, digits):
         train(RECIPE.overridden(["data.encoding=direct"]), data)
     with pytest.raises(InputError, match=r"data\.encoding=time is not for images, which digits holds"):
         train(RECIPE, digits)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["data.noise=1.5", "data.gray_levels=4"], r"data\.gray_levels=4, data\.noise=1\.5 would do nothing: halves"),
+        (["data.encoding=count", "data.window=100"], r"data\.window=100\.0 would do nothing: .*encoding=count"),
+        (["data.fold=1"], r"data\.fold=1 would do nothing: .*without data\.folds; leave it out"),
+    ],
+)
+def test_keys_of_other_data_are_refused(data, settings, message):
+    with pytest.raises(InputError, match=message):
+        train(RECIPE.overridden(settings), data)
+
+
+def test_keys_of_events_are_refused_of_images(digits):
+    with pytest.raises(InputError, match=r"data\.max_count=3, data\.downsample=2 would do nothing: digits"):
+        train(Recipe(data={"max_count": 3, "downsample": 2}), digits)

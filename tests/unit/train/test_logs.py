@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from pumice.errors import InputError, MissingExtraError
+from pumice.errors import InputError, MissingExtraError, PumiceWarning
 from pumice.train import EpochRecord
 from pumice.train.logs import RunLogs
 from pumice.train.recipe import LoggingSection
@@ -60,6 +60,21 @@ def test_what_was_noted_after_the_checkpoint_is_cut_off(tmp_path):
     second.close()
     assert [row["step"] for row in rows(tmp_path / "steps.csv")] == ["1", "2", "3", "4"]
     assert [step for step, _ in scalars(tmp_path / "tensorboard")["step/loss"]] == [1, 2, 3, 4]
+
+
+def test_the_log_of_another_run_is_not_gone_on_with(tmp_path):
+    """Two checkpoints in one folder: rows of both had stood in one file, the last of one cut off."""
+    first = RunLogs(tmp_path, LoggingSection())
+    note(first, 1, 2)
+    size = first.flush()
+    other = RunLogs(tmp_path, LoggingSection())
+    note(other, *range(1, 30))
+    other.flush()
+    first = RunLogs(tmp_path, LoggingSection(), log_bytes=size + 3, steps=2)
+    with pytest.warns(PumiceWarning, match=r"steps\.csv: is not the log that the checkpoint was written with"):
+        note(first, 3)
+    first.flush()
+    assert [row["step"] for row in rows(tmp_path / "steps.csv")] == ["3"]
 
 
 def test_nothing_is_written_before_it_is_asked_for(tmp_path):

@@ -7,7 +7,7 @@ import torch
 
 import pumice
 from pumice.data import load_digits
-from pumice.errors import FileFormatError, InputError
+from pumice.errors import FileFormatError, InputError, LoweringError
 from pumice.quantization import is_quantized
 from pumice.train import Recipe, load_checkpoint, restore, total_batches, train
 
@@ -318,3 +318,12 @@ def test_what_a_killed_run_left_is_removed(small_recipe, digits, tmp_path):
     train(small_recipe("training.finetune_epochs=0"), digits, checkpoint_path=tmp_path / "c.pt")
     assert other.exists()
     assert not left.exists()
+
+
+def test_what_cannot_be_fine_tuned_is_refused_before_the_first_epoch(tiny_recipe, digits, tmp_path):
+    mixer = ["network.name=stmixer", 'network.args={"embed_dim": 8, "depth": 1, "heads": 2}']
+    recipe, path, epochs = tiny_recipe.overridden([*mixer, "neuron.current_decay=0.5"]), tmp_path / "run/a.pt", []
+    with pytest.raises(LoweringError, match=r"^training.finetune_epochs=\d: block '.*; or set it to 0"):
+        train(recipe, digits, checkpoint_path=path, on_epoch=epochs.append)
+    assert not epochs
+    assert not path.parent.exists()

@@ -30,6 +30,11 @@ class AbstractLoss(torch.nn.Module, ABC):
     reads: ClassVar[Reads] = "spikes"
 
     @property
+    def needs_spikes(self) -> bool:
+        """Whether it is defined for spikes only, and not for a read-out's numbers, which may be below 0."""
+        return False
+
+    @property
     def changes(self) -> bool:
         """Whether the loss is another one from batch to batch; such a one cannot be replayed as a CUDA graph."""
         return type(self).at is not AbstractLoss.at
@@ -152,6 +157,12 @@ class WeightedLoss(AbstractLoss):
         if self._weights.numel() == 0 or (self._weights.dtype, self._weights.device) != (answer.dtype, answer.device):
             self._weights = torch.tensor(self.class_weights, dtype=answer.dtype, device=answer.device)
         return self._weights
+
+    def weight_of(self, labels: torch.Tensor) -> torch.Tensor | None:
+        """How much these samples count together; None where all count alike."""
+        if self.class_weights is None:
+            return None
+        return torch.tensor(self.class_weights, dtype=torch.float64, device=labels.device)[labels].sum()
 
     def mean(self, per_sample: torch.Tensor, answer: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """The weighted mean of a loss of each sample, shape (batch,)."""

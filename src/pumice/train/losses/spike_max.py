@@ -57,6 +57,11 @@ class SpikeMaxLoss(WeightedLoss):
         self.mode = mode
         self.epsilon = epsilon
 
+    @property
+    def needs_spikes(self) -> bool:
+        """For shares of them."""
+        return self.mode == "probability"
+
     def forward(
         self, spikes: torch.Tensor, labels: torch.Tensor, lengths: torch.Tensor | None = None
     ) -> torch.Tensor:

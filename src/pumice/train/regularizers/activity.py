@@ -41,6 +41,8 @@ class Activity:
 
     def __call__(self, spikes: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """R of one forward pass: block -> spikes (batch, ..., time)."""
+        if not spikes:
+            raise InputError("activity: the network has no block that spikes; leave it out")
         rates = torch.stack([layer.mean(dtype=torch.float32) for layer in spikes.values()])
         excess, lack = torch.relu(rates - self.max_rate), torch.relu(self.min_rate - rates)
         return self.weight * (excess.square() + lack.square()).sum()

@@ -56,15 +56,22 @@ class ExponentialWeights:
                 f"got {weight}, {beta} and {largest}"
             )
         blocks: dict[str, Any] = dict(model.named_modules())
-        self._synapse = getattr(blocks.get(layer), "synapse", None)
-        if self._synapse is None:
-            layers = ", ".join(name for name, block in blocks.items() if hasattr(block, "synapse")) or "none"
+        self._synapse: Any = getattr(blocks.get(layer), "synapse", None)
+        if not _has_weights(self._synapse):
+            found = (name for name, block in blocks.items() if _has_weights(getattr(block, "synapse", None)))
+            layers = ", ".join(found) or "none"
             raise InputError(f"exponential_weights: layer {layer!r} has no synapse; layers that have one: {layers}")
         self.weight, self.beta, self.largest = weight, beta, largest
 
     def __call__(self, spikes: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """R; it does not depend on the spikes."""
-        rows = self._synapse.weight.flatten(1) / self.largest  # type: ignore[union-attr]
+        rows = self._synapse.weight.flatten(1) / self.largest
         penalty: torch.Tensor = (self.beta * (rows.square().mean(1) - 1)).exp().sum()
         # Its slope in w has 2 beta / (n largest) from the mean of squares.
         return penalty * (self.weight * rows.shape[1] * self.largest / 2)
+
+
+def _has_weights(synapse: Any) -> bool:
+    """Whether it has a matrix of them; what passes spikes on as they are has not."""
+    weight = getattr(synapse, "weight", None)
+    return isinstance(weight, torch.Tensor) and weight.ndim > 1

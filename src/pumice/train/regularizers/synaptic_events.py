@@ -41,6 +41,8 @@ class SynapticEvents:
 
     def __call__(self, spikes: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """R of one forward pass: block -> spikes (batch, ..., time)."""
+        if not spikes:
+            raise InputError("synaptic_events: the network has no block that spikes; leave it out")
         events = []
         for name, layer in spikes.items():
             cost = self._fan_out[name] = self._fan_out[name].to(layer.device)

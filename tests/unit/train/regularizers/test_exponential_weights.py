@@ -3,6 +3,7 @@ import torch
 
 from pumice import nn
 from pumice.errors import InputError
+from pumice.models import build_model
 from pumice.train.regularizers import ExponentialWeights, make_regularizers
 
 
@@ -35,3 +36,10 @@ def test_bad_values(network):
         for value in (float("nan"), float("inf"), -1.0):
             with pytest.raises(InputError, match="exponential_weights: weight must be >= 0"):
                 ExponentialWeights(network, layer="1", **{name: value})
+
+
+def test_a_readout_that_passes_spikes_on_is_refused():
+    params = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}
+    model = build_model("resnet", params, (1, 8, 8), 4, layers="18", width=1 / 16, readout="membrane")
+    with pytest.raises(InputError, match=r"layer 'output' has no synapse; layers that have one: none"):
+        ExponentialWeights(model)

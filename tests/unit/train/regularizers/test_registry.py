@@ -178,3 +178,9 @@ def test_bad_choices():
         for weight in (-1, float("nan"), float("inf")):
             with pytest.raises(InputError, match=r"weight must be >= 0.* finite, .*got"):
                 make_regularizers({name: {"weight": weight}}, model, x)
+
+
+@pytest.mark.parametrize("cost", [Activity(), SynapticEvents({"input": torch.ones(2)})])
+def test_a_network_without_spikes_is_refused(cost):
+    with pytest.raises(InputError, match="the network has no block that spikes; leave it out"):
+        cost({})

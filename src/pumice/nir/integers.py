@@ -32,6 +32,7 @@ from pumice.nir.scales import (
     Rounded,
     Weights,
     choose_scale,
+    next_smaller,
     round_bias,
     round_decay,
     round_weights,
@@ -208,7 +209,7 @@ class Quantizer:
         maps = [term.linear for term in self.terms]
         scale = choose_scale(maps, self._reach(v_low, blanked), self.weights, self._natural())
         while scale > 1 and not self.holds(scale, blanked):
-            scale -= max(scale // 64, 1)
+            scale = next_smaller(scale)
         if scale < 1:
             outlive = " (it is held down between samples, as its spikes arrive late or at itself)" if blanked else ""
             raise FileFormatError(

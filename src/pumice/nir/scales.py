@@ -35,6 +35,8 @@ DEEP = 256
 """Thresholds below 0 at which the voltage may clip if neither a leak nor the user's data bound it before."""
 MARGIN = 0.98
 """Of the 24 bits: rounded weights may add up to a little more than the weights do."""
+PARTS = 64
+"""Of a scale that does not fit: the next one to be tried is so many parts less one."""
 
 
 class Rounded(NamedTuple):
@@ -187,6 +189,16 @@ def round_weights(
     step = 2 if mixed else 1
     rounded = step * np.rint(values / (step << weight_exp)).astype(np.int64)
     return [Rounded(np.clip(rounded, MIXED_WEIGHT.low if mixed else -top, top), weight_exp)]
+
+
+def next_smaller(scale: int) -> int:
+    """The scale to try when one does not fit: a sixty-fourth less.
+
+    Example:
+        >>> next_smaller(128), next_smaller(3)
+        (126, 2)
+    """
+    return scale - max(scale // PARTS, 1)
 
 
 def total_of(parts: Sequence[Rounded]) -> IntArray:

@@ -14,7 +14,7 @@ from pumice.names import free_name
 from pumice.nir.integers import InputScale, Quantizer, clock_name
 from pumice.nir.layers import Layer, Network, Term, blanked
 from pumice.nir.maps import Diagonal, FloatArray, Kernel, Matrix, Shape, image_shape
-from pumice.nir.scales import round_decay
+from pumice.nir.scales import next_smaller, round_decay
 from pumice.nn.blocks.layers import Flatten
 from pumice.nn.blocks.leaky_readout import LeakyReadout
 from pumice.nn.blocks.merge import Merge
@@ -197,7 +197,7 @@ def _training_scale(made: Quantizer, scale: int, blanked: bool) -> int:
     if whole and odd and fits:
         return 2 * scale
     while scale > 1 and not made.holds(scale, blanked, even=True):
-        scale -= max(scale // 64, 1)
+        scale = next_smaller(scale)
     return scale
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,5 +74,7 @@ def without_equal_lengths(parts: dict[str, Split]) -> dict[str, Split]:
 def _sequence(path: Path) -> npt.NDArray[Any]:
     if path.suffix.lower() == ".npy":
         return read_npy(path)
-    with reading(path, "an array of numbers", InputError):
-        return np.loadtxt(path, delimiter=",", ndmin=2)
+    with reading(path, "an array of numbers", InputError), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # an empty file is refused as too short
+        # Spreadsheets write a byte-order mark, which "utf-8-sig" passes over.
+        return np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8-sig")

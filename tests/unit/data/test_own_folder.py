@@ -28,6 +28,11 @@ def put_sequence(path, values):
         np.save(file, values)
 
 
+def put_text(path, text, encoding="utf-8"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding=encoding)
+
+
 def image_folder(folder, parts=("train", "test"), n=3, side=(6, 5)):
     rng = np.random.default_rng(0)
     for part in parts:
@@ -118,6 +123,13 @@ def test_sequences_of_unequal_length(tmp_path):
     assert load_folder(tmp_path / "packed").train.samples.tolist() == data.train.samples[::-1].tolist()
 
 
+def test_tables_of_spreadsheets_begin_with_a_mark(tmp_path):
+    for part in ("train", "test"):
+        put_text(tmp_path / part / "a" / "0.csv", "1,2\n3,4\n", "utf-8-sig")
+        put_text(tmp_path / part / "b" / "0.csv", "5,6\n7,8\n")
+    assert load_folder(tmp_path).train.samples.tolist() == [[[1, 3], [2, 4]], [[5, 7], [6, 8]]]
+
+
 def test_the_same_samples_are_held_back_for_a_seed(tmp_path):
     image_folder(tmp_path, ("train",), n=10)
     first, again, other = (load_folder(tmp_path, seed=seed) for seed in (0, 0, 1))
@@ -187,6 +199,7 @@ def test_the_same_samples_are_held_back_for_a_seed(tmp_path):
         (lambda f: put_sequence(f / "train/a/0.npy", np.zeros((2, 3, 4))), {}, r"0\.npy: sequence 0: expected shape"),
         (lambda f: put_sequence(f / "train/a/0.npy", np.array([1.5])), {}, r"0\.npy: sequence 0: holds fractions"),
         (lambda f: put_sequence(f / "train/a/0.csv", np.array([1.5])), {}, r"0\.csv: is not an array"),
+        (lambda f: put_text(f / "train/a/0.csv", ""), {}, r"0\.csv: sequence 0: expected shape .* got \(0, 1\)"),
         (
             lambda f: put(f / "train.npz", images=np.zeros((2, 3, 4), int), labels=[0, 2_000_000]),
             {},

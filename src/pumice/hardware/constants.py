@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from pumice.errors import InputError
 from pumice.files.paths import possible_path
 from pumice.files.reading import file_size, reading
+from pumice.hardware.moderate import is_moderate
 from pumice.names import unknown
 
 LARGEST_FILE = 1 << 20
@@ -203,12 +204,9 @@ def _text(path: Any, where: str, fields: dict[str, Any], name: str, default: str
 
 
 def _number(path: Any, where: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_moderate(value):
+    if not is_moderate(value, SMALLEST, LARGEST):
         raise InputError(
             f"{path}: {where} must be a finite number, 0 or {SMALLEST:g} to {LARGEST:g}, got {value!r:.40}"
         )
-    return value
-
-
-def _is_moderate(value: float) -> bool:
-    return value == 0 or SMALLEST <= abs(value) <= LARGEST
+    number: float = value
+    return number

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from pumice.errors import InputError
 from pumice.files.reading import file_size, reading
+from pumice.hardware.moderate import is_moderate
 
 LARGEST_FILE = 64 << 20
 SMALLEST, LARGEST = 1e-30, 1e15
@@ -165,5 +166,4 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and (value == 0 or SMALLEST <= abs(value) <= LARGEST)
+    return is_moderate(value, SMALLEST, LARGEST)

@@ -33,18 +33,21 @@ def test_given_samples_and_another_network(command, net, tmp_path):
     assert "Answered differently: " in text
 
 
-def test_a_certificate_that_does_not_hold_is_exit_code_1(command, net, graph, tmp_path):
+@pytest.fixture
+def other_than_certified(graph, tmp_path):
+    """b.net: one threshold is not that of its certificate."""
     first, *others = graph.populations
     pumice.save(graph.replace(populations=(replace(first, vth_mant=first.vth_mant + 1), *others)), tmp_path / "b.net")
+
+
+def test_a_certificate_that_does_not_hold_is_exit_code_1(command, other_than_certified, tmp_path):
     code, _, err = command("report b.net")
     assert code == 1
     assert "b.net: its certificate does not hold; see report.html" in err
     assert "does not hold" in (tmp_path / "report.html").read_text()
 
 
-def test_the_network_beside_is_checked_too(command, net, graph, tmp_path):
-    first, *others = graph.populations
-    pumice.save(graph.replace(populations=(replace(first, vth_mant=first.vth_mant + 1), *others)), tmp_path / "b.net")
+def test_the_network_beside_is_checked_too(command, net, other_than_certified):
     code, out, err = command("report a.net --compare b.net")
     assert code == 1
     assert "integers of a.net compared, 0 differ" in out

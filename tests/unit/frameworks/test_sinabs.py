@@ -15,6 +15,13 @@ from sinabs.activation import MembraneReset, SingleSpike
 HARD = {"spike_fn": SingleSpike, "reset_fn": MembraneReset()}
 
 
+def converted(network, x):
+    """pumice's network, and what sinabs' answers, time last."""
+    found = from_sinabs(network, x)
+    with torch.no_grad():
+        return found, network(x).movedim(1, -1)
+
+
 @pytest.mark.parametrize(
     "neuron",
     [
@@ -50,9 +57,7 @@ def test_layers_over_time_and_a_read_out():
     with torch.no_grad():
         network[0].weight *= 20
     x = (torch.rand(3, 12, 6) < 0.4).float()
-    found = from_sinabs(network, x)
-    with torch.no_grad():
-        expected = network(x).movedim(1, -1)
+    found, expected = converted(network, x)
     torch.testing.assert_close(found(x.movedim(1, -1)), expected, rtol=2e-3, atol=2e-3)  # its decay is rounded
 
 
@@ -63,9 +68,7 @@ def test_time_constants_of_each_neuron(tau_syn):
     with torch.no_grad():
         network[0].weight *= 10
     x = (torch.rand(3, 12, 6) < 0.4).float()
-    found = from_sinabs(network, x)
-    with torch.no_grad():
-        expected = network(x).movedim(1, -1)
+    found, expected = converted(network, x)
     assert expected.any()
     assert torch.equal(found(x.movedim(1, -1)), expected)
 
@@ -92,9 +95,7 @@ def test_recurrent_layers(kind, tau_syn, bias):
         if bias:
             back.bias.normal_(0.5, 0.5)
     x = (torch.rand(3, 12, 6) < 0.4).float()
-    found = from_sinabs(network, x)
-    with torch.no_grad():
-        expected = network(x).movedim(1, -1)
+    found, expected = converted(network, x)
     assert 0.05 < expected.mean() < 0.95
     assert torch.equal(found(x.movedim(1, -1)), expected)
     if kind == "LIF":
@@ -109,9 +110,7 @@ def test_a_convolution_of_own_spikes():
     with torch.no_grad():
         network[1].weight.normal_(0.1, 1)
     x = (torch.rand(3, 12, 1, 6, 6) < 0.4).float()
-    found = from_sinabs(network, x)
-    with torch.no_grad():
-        expected = network(x).movedim(1, -1)
+    found, expected = converted(network, x)
     assert 0.05 < expected.mean() < 0.95
     assert torch.equal(found(x.movedim(1, -1)), expected)
 

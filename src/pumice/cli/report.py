@@ -78,7 +78,7 @@ def report(
     both = [(source, found), *([] if compare is None or found.beside is None else [(compare, found.beside)])]
     for path, one in both:
         for note in one.source.notes:
-            print(note)
+            print(note if compare is None else f"{path}: {note}")
         of = f" of {path}" if compare is not None else ""
         print(f"{output}: {one.compared:,} integers{of} compared, {one.differing:,} differ; {_answered(one)}")
     for path, one in both:

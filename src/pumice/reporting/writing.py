@@ -81,7 +81,10 @@ def report(
 
     def found_of(source: Any, samples_of: Iterable[tuple[Any, ...]] | None) -> Findings:
         opened = open_source(source, data=samples_of, data_root=data_root, limit=samples, trust=trust)
-        return measure(opened, limit=samples, shown=shown, check=backends, readout=readout)
+        try:
+            return measure(opened, limit=samples, shown=shown, check=backends, readout=readout)
+        except InputError as error:
+            raise InputError(f"{opened.origin}: {error}") from error
 
     kept = data if data is None or compare is None else list(data)
     found = found_of(source, kept)

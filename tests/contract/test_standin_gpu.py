@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -167,16 +168,20 @@ def test_recipes_train_as_on_the_cpu(name):
 
 @pytest.mark.slow
 def test_what_gpu_py_measures_on_a_gpu_runs_to_its_end(monkeypatch, capsys):
-    """But for CUDA graphs; its figures are none."""
+    """But for CUDA graphs and autocast; its figures are none."""
     monkeypatch.syspath_prepend("benchmarks")
-    gpu = importlib.import_module("gpu")
+    gpu = importlib.import_module("gpu_kernels")
     monkeypatch.setattr(gpu, "check_graphs", lambda: None)
     monkeypatch.setattr(gpu, "median_ms", lambda call, *_args, **_options: (call(), 1.0)[1])
+    simulation = importlib.import_module("gpu_simulation")
+    monkeypatch.setattr(simulation, "lower_precision", nullcontext)
     with standin_gpu():
         gpu.kernels(SimpleNamespace(batch=1), GPU)
+        simulation.simulation(SimpleNamespace(toy=True), GPU)
     printed = capsys.readouterr().out
     assert "18 blocks beside the CPU's: spikes equal" in printed
     assert "credit equals the CPU's" in printed
+    assert "every state of 2 equal" in printed
     assert printed.count("100%") + printed.count("125%") + printed.count("175%") == 4
 
 

@@ -30,7 +30,7 @@ def build_chain(
     """Join layers into a graph.
 
     Args:
-        layers: As the file has them, in order.
+        layers: As the file has them, in order; at least one has neurons.
         as_stock: Reproduce stock netx where it departs from what was trained.
         input_shape: Used where the file does not state the input's shape.
         graded_input: Whether the first synapse multiplies by the input's value.
@@ -184,9 +184,8 @@ class _Chain:
             )
 
     def finish(self) -> Graph:
-        """The graph, if there is one."""
-        if not self.populations or self.input is None:
-            raise FileFormatError("the file holds no layer with neurons")
+        """The graph."""
+        assert self.input is not None
         if self.pending is not None:
             raise FileFormatError(
                 f"{self.pending_from}/delay: the trained delays of the last layer's outputs cannot be represented "
@@ -267,7 +266,7 @@ class _Chain:
 
 
 def _text(value: float) -> str:
-    return f"{value:g}"
+    return f"{value:.9g}"  # a 32-bit number comes back as it was
 
 
 def _note(message: str) -> None:

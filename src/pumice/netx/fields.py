@@ -134,7 +134,7 @@ class Node:
         found: list[bytes] = []
         total = 0
         is_list = dataset.ndim == 1 and h5py.check_string_dtype(dataset.dtype).length is None
-        at_once = max(1, MAX_TEXT_BYTES // max(1, self._budget.file_bytes)) if is_list else dataset.size
+        at_once = max(1, MAX_TEXT_BYTES // max(1, self._budget.file_bytes) if is_list else dataset.size)
         for start in range(0, dataset.size, at_once):
             part = dataset[start : start + at_once] if is_list else dataset[()]
             values = np.atleast_1d(np.asarray(part, dtype=object)).reshape(-1)

@@ -49,7 +49,8 @@ def load(
             to the file (names, resets, certificate) is not looked at.
         input_shape: (x, y, channel) or (features,), used only where the file does not state it.
         input_message_bits: 0: every non-zero input counts as one spike; more: input values are multiplied.
-            Default: what the file states, else 0. Without effect where the file has input neurons.
+            Default: what the file states, else 0. Without effect where the file has input neurons, or neurons of
+            which `skip_layers` leaves out the last: these send spikes or values.
         num_layers: Read only the first layers of a stock chain.
         skip_layers: Of those, leave out so many at the start: the stream is what the last of these would send.
         spike_exp: Fraction bits of what sigma-delta neurons of a stock chain send, 0 to 7; stock netx's default is 6.
@@ -64,17 +65,18 @@ def load(
     with open_file(possible_path(path)) as root:
         if as_stock or "pumice" not in root:
             rules = Rules(as_stock) if spike_exp is None else Rules(as_stock, spike_exp)
-            graph = _read_stock(root, rules, input_shape, num_layers, skip_layers)
+            graph = _read_stock(root, rules, input_shape, num_layers, skip_layers, graded=bool(input_message_bits))
         elif num_layers is not None or skip_layers or spike_exp is not None:
             raise InputError(f"{path}: num_layers, skip_layers and spike_exp are for files of stock lava-dl only")
         else:
             graph = _read_own(root)
+            graph = graph if input_message_bits is None else _with_graded_input(graph, input_message_bits > 0)
     try:
         verify_graph(graph)
     except GraphError as error:
         raise FileFormatError(f"{path}: {error}") from error
     check_run_bytes(str(path), sample_bytes(graph))
-    return graph if input_message_bits is None else _with_graded_input(graph, input_message_bits > 0)
+    return graph
 
 
 def _check_arguments(
@@ -96,6 +98,8 @@ def _read_stock(
     input_shape: tuple[int, ...] | None = None,
     num_layers: int | None = None,
     skip_layers: int = 0,
+    *,
+    graded: bool = False,
 ) -> Graph:
     """The chain in /layer."""
     if "layer" not in root and "node" in root:
@@ -109,9 +113,10 @@ def _read_stock(
     for layer in skipped:
         input_shape = layer.shape or input_shape
     senders = [layer.neuron.kind.sends_values for layer in skipped if layer.neuron is not None]
-    return build_chain(
-        layers, as_stock=rules.as_stock, input_shape=input_shape, graded_input=bool(senders and senders[-1])
-    )
+    graded = senders[-1] if senders else graded
+    if all(layer.neuron is None for layer in layers):
+        raise root.error("holds no layer with neurons" + " behind those that are left out" * bool(skipped))
+    return build_chain(layers, as_stock=rules.as_stock, input_shape=input_shape, graded_input=graded)
 
 
 def _read_own(root: Node) -> Graph:

@@ -2,6 +2,7 @@
 
 import warnings
 
+import h5py
 import numpy as np
 import pytest
 
@@ -49,6 +50,15 @@ def test_input_neurons_are_fed_directly(write, dense):
     assert graph.synapses[0].graded
     assert (graph.input.shape, graph.latency) == ((3, 2, 2), 1)
     assert graph.info == {"netx_input_weight": "36", "netx_input_bias": "34"}
+
+
+def test_what_the_data_loader_is_told_comes_back_to_its_last_bit(write, dense, tmp_path):
+    neuron = {"type": "CUBA", "iDecay": 1024, "vDecay": 128, "vThMant": 40}
+    numbers = {"weight": np.float32([61.728394]), "bias": np.float32([-0.1])}
+    entry = {"type": "input", "shape": [4], "neuron": neuron, **numbers}
+    pumice.save(load(write(entry, dense(3, 4))), tmp_path / "b.net")
+    with h5py.File(tmp_path / "b.net") as file:
+        assert {name: file["layer/0"][name][()] for name in numbers} == numbers
 
 
 def test_delays_without_bias_stay_on_the_neurons_own_inputs(write, dense):
@@ -238,6 +248,26 @@ def test_graded_input(write, dense):
     assert [s.graded for s in load(path, input_message_bits=8).synapses] == [True, False]
     with pytest.raises(InputError, match="input_message_bits must lie in"):
         load(path, input_message_bits=-1)
+
+
+def test_what_left_out_layers_send_decides_whether_it_is_multiplied(write, dense):
+    """Stock netx, too, takes the message bits of the last layer that it made, and not the argument."""
+    sdnn = {"type": "SDNN", "activation": "relu", "vThMant": 3}
+    for more, graded in (({}, False), ({"neuron": sdnn}, True)):
+        path = write(dense(3, 4, **more), dense(2, 3))
+        for bits in (None, 0, 8):
+            for options in ({}, {"as_stock": True}):
+                graph = load(path, skip_layers=1, input_message_bits=bits, **options)
+                assert graph.synapses[0].graded == graded
+    path = write({"type": "input", "shape": [4]}, dense(3, 4), dense(2, 3))
+    assert load(path, skip_layers=1, input_message_bits=8).synapses[0].graded
+
+
+def test_nothing_is_left_to_read(write, dense):
+    path = write({"type": "input", "shape": [4]}, dense(3, 4))
+    for options in ({"num_layers": 1}, {"skip_layers": 2}):
+        with pytest.raises(FileFormatError, match=r"^\S*network\.net: holds no layer with neurons"):
+            load(path, **options)
 
 
 def test_num_layers(write, dense):

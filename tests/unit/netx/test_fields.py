@@ -55,6 +55,7 @@ def test_pairs(field, value, pair):
         (data("text"), lambda n: n.numbers("x"), "must hold numbers"),
         (data(5), lambda n: n.text("x"), "must be a string"),
         (data(np.array([b"a", b"b"])), lambda n: n.text("x"), "must be one string"),
+        (data(np.zeros(0, "S3")), lambda n: n.text("x"), "must be one string, got 0"),
         (data(np.bytes_(b"\xff\xfe")), lambda n: n.text("x"), "is not UTF-8"),
         (data(np.zeros((1,) * 6)), lambda n: n.numbers("x"), "has 6 dimensions"),
         (data(np.zeros(0, complex)), lambda n: n.numbers("x"), "must hold numbers"),

@@ -31,8 +31,6 @@ MAX_COMPRESSION = 200
 MAX_TEXT_BYTES = 1 << 20
 MAX_TEXTS = 100_000
 LARGE = 2**31 - 1
-MAX_GEOMETRY = 2**15
-"""Largest stride, padding or dilation that is read."""
 MAX_VALUES = 1 << 28
 """Values of one population or input."""
 

@@ -30,8 +30,9 @@ from pumice.ir import (
     TokenMixing,
 )
 from pumice.ir.kinds import rule_for
+from pumice.ir.limits import MAX_GEOMETRY
 from pumice.ir.own_kinds import is_flag, own_fields, own_kinds
-from pumice.netx.fields import LARGE, MAX_GEOMETRY, Node
+from pumice.netx.fields import LARGE, Node
 from pumice.netx.header import known_only, put_packed, put_text
 
 Reader = Callable[[Node, str], Any]

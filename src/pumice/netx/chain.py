@@ -141,9 +141,11 @@ class _Chain:
         if self.flattened:
             raise FileFormatError(f"{layer.where}: a {layer.kind} layer cannot follow a flatten layer")
         source, shape, graded = self._source(layer, None)
+        if len(shape) != 3:
+            raise FileFormatError(f"{layer.where}: a {layer.kind} layer needs an image (x, y, channel), got {shape}")
         kind = ConvTranspose if layer.kind in {"convT", "unpool"} else Conv
         if layer.kind in _ON_CHANNELS:
-            found = _ON_CHANNELS[layer.kind](layer, shape) if len(shape) == 3 else f"its source has shape {shape}"
+            found = _ON_CHANNELS[layer.kind](layer, shape)
             if isinstance(found, str):
                 raise FileFormatError(f"{layer.where}: {found}")
             layer = found
@@ -215,6 +217,8 @@ class _Chain:
                 f"{layer.where}: the file does not state the input's shape and starts with a convolution; "
                 "pass input_shape=(x, y, channel)"
             )
+        if n_in is None and not stated and len(shape) != 3:
+            raise InputError(f"{layer.where}: takes an image (x, y, channel), got an input of shape {shape}")
         if n_in is not None and (int(np.prod(shape)) != n_in or len(shape) not in (1, 3)):
             if not stated:
                 raise InputError(f"{layer.where}: takes {counted(n_in, 'value')}, got an input of shape {shape}")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from pumice.errors import FileFormatError, GraphError, InputError, PumiceWarning
 from pumice.files.limits import check_run_bytes
@@ -79,17 +82,18 @@ def load(
     return graph
 
 
-def _check_arguments(
-    input_message_bits: int | None, num_layers: int | None, skip_layers: int, spike_exp: int | None
-) -> None:
-    if input_message_bits is not None and not 0 <= input_message_bits <= 24:
-        raise InputError(f"input_message_bits must lie in 0..24, got {input_message_bits}")
-    if num_layers is not None and num_layers < 1:
-        raise InputError(f"num_layers must be at least 1, got {num_layers}")
-    if skip_layers < 0:
-        raise InputError(f"skip_layers must be at least 0, got {skip_layers}")
-    if spike_exp is not None and not 0 <= spike_exp <= 7:
-        raise InputError(f"spike_exp must lie in 0..7, got {spike_exp}")
+def _check_arguments(input_message_bits: Any, num_layers: Any, skip_layers: Any, spike_exp: Any) -> None:
+    for name, value, low, high in (
+        ("input_message_bits", input_message_bits, 0, 24),
+        ("num_layers", num_layers, 1, None),
+        ("skip_layers", skip_layers, 0, None),
+        ("spike_exp", spike_exp, 0, 7),
+    ):
+        whole = isinstance(value, int | np.integer)
+        if (value is None and name != "skip_layers") or (whole and low <= value and (high is None or value <= high)):
+            continue
+        allowed = f"be at least {low}" if high is None else f"lie in {low}..{high}"
+        raise InputError(f"{name} must {allowed}, got {value!r}")
 
 
 def _read_stock(

@@ -196,6 +196,9 @@ def test_input_shape_is_used_where_the_file_states_none(write, dense, conv):
         load(write(dense(3, 12)), input_shape=(5,))
     with pytest.raises(FileFormatError, match="pass input_shape"):
         load(write(conv([2, 4, 4], 1, (3, 3))))
+    for shape in ((16,), (4, 4)):
+        with pytest.raises(InputError, match=r"/layer/0: takes an image \(x, y, channel\), got an input of shape"):
+            load(write(conv([2, 4, 4], 1, (3, 3))), input_shape=shape)
 
 
 @pytest.mark.parametrize(
@@ -205,6 +208,15 @@ def test_input_shape_is_used_where_the_file_states_none(write, dense, conv):
         (lambda d, c: [d(3, 4), {"type": "input", "shape": [3]}], "/layer/1: only the first layer"),
         (lambda d, c: [{"type": "input", "shape": [3]}], "holds no layer with neurons"),
         (lambda d, c: [c([2, 4, 4], 2, (3, 3)), d(3, 32)], "/layer/1: a dense layer after shape"),
+        (lambda d, c: [d(3, 4), c([2, 4, 4], 2, (3, 3))], r"/layer/1: a conv layer needs an image .*, got \(3,\)"),
+        (
+            lambda d, c: [d(3, 4), c([2, 4, 4], 1, (2, 2), type="pool", weight=[[[[2]]]])],
+            "/layer/1: a pool layer needs an image",
+        ),
+        (
+            lambda d, c: [{"type": "input", "shape": [3]}, c([2, 4, 4], 2, (3, 3))],
+            "/layer/1: a conv layer needs an image",
+        ),
         (lambda d, c: [{"type": "flatten"}, c([2, 4, 4], 2, (3, 3))], "/layer/1: a conv layer cannot follow"),
         (
             lambda d, c: [c([2, 4, 5], 2, (3, 3))],
@@ -227,7 +239,7 @@ def test_input_shape_is_used_where_the_file_states_none(write, dense, conv):
 )
 def test_layers_that_do_not_fit(write, dense, conv, build, text):
     layers = build(dense, conv)
-    input_shape = (6, 6, 2) if any("stride" in layer for layer in layers) else None
+    input_shape = (6, 6, 2) if "stride" in layers[0] or layers[0]["type"] == "flatten" else None
     path = write(*layers)
     with pytest.raises(FileFormatError, match=text):
         load(path, input_shape=input_shape)
@@ -273,8 +285,14 @@ def test_nothing_is_left_to_read(write, dense):
 def test_num_layers(write, dense):
     path = write(dense(3, 4), dense(2, 3), {"type": "average"})
     assert load(path, num_layers=2).outputs == ("layer1",)
-    with pytest.raises(InputError, match="num_layers must be at least 1"):
-        load(path, num_layers=0)
+    for options, message in (
+        ({"num_layers": 0}, "num_layers must be at least 1, got 0"),
+        ({"skip_layers": None}, "skip_layers must be at least 0, got None"),
+        ({"spike_exp": 6.5}, r"spike_exp must lie in 0\.\.7, got 6.5"),
+        ({"input_message_bits": "8"}, r"input_message_bits must lie in 0\.\.24, got '8'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            load(path, **options)
 
 
 def test_unknown_fields_are_ignored_with_a_warning(write, dense):

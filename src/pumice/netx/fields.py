@@ -50,6 +50,8 @@ def _hdf5(where: str) -> Iterator[None]:
         raise
     except MemoryError as error:
         raise ResourceError(f"{where}: there is not enough memory to read it") from error
+    except BlockingIOError as error:
+        raise FileFormatError(f"{where}: another program is writing to it; close it there, then read it") from error
     except Exception as error:  # h5py raises whatever the C library's error stack maps to
         raise FileFormatError(f"{where} cannot be read, the file is damaged ({first_line(error)})") from error
 

@@ -1,3 +1,5 @@
+import os
+
 import h5py
 import numpy as np
 import pytest
@@ -165,6 +167,18 @@ def test_what_is_no_hdf5_file(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(FileFormatError, match=r"a\.net"), open_file(path):
         pass
+
+
+@pytest.mark.skipif("HDF5_USE_FILE_LOCKING" in os.environ, reason="HDF5 is told how to lock files")
+def test_a_file_that_another_program_writes_to_is_not_called_damaged(tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    h5py.File(tmp_path / "a.h5", "w").close()
+    with (tmp_path / "a.h5").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(FileFormatError, match=r"a\.h5: another program is writing to it; close it there"):
+            open_file(tmp_path / "a.h5").__enter__()
+    with open_file(tmp_path / "a.h5") as node:
+        assert node.names() == []
 
 
 def test_missing_files_and_folders(tmp_path):

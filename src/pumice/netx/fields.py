@@ -157,7 +157,7 @@ class Node:
         where = f"{self.where}/{name}"
         dataset = self._dataset(name)
         with _hdf5(where):
-            if dataset.dtype.kind not in "iufb":
+            if dataset.dtype.kind not in "iufb" or dataset.dtype.itemsize > 8:  # wider ones would be rounded
                 raise self.error(f"must hold numbers, got {dataset.dtype}", name)
             self._budget.take(8 * dataset.size, name)
             values = np.asarray(dataset[()])

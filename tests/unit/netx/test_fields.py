@@ -29,6 +29,12 @@ def data(value, **options):
     return lambda file: file.create_dataset("x", data=value, **options)
 
 
+@pytest.mark.skipif(np.dtype(np.longdouble).itemsize <= 8, reason="no floating-point number is wider here")
+def test_numbers_that_a_cast_would_round_are_refused(field):
+    wide = np.longdouble(1) + np.longdouble(2) ** -60
+    assert "must hold numbers, got float" in field(data(wide), lambda n: n.numbers("x"))
+
+
 @pytest.mark.parametrize("value", [7, 7.0, np.float32(7), np.array([7], np.uint8), np.array([[7]]), True + 6])
 def test_one_integer_in_any_type(field, value):
     assert field(data(value), lambda n: n.integer("x", 0, 9)) == 7

@@ -105,7 +105,10 @@ def _write_certificate(group: h5py.Group, graph: Graph, certificate: Certificate
     if (
         {*certificate.spikes} != {*graph.outputs}
         or {*certificate.spike_counts} != {*names}
+        or {*certificate.state_digests} != {*names}
         or {*(certificate.graph_digests or parts)} != parts
+        or certificate.x.shape[1:] != graph.input.shape
+        or any(spikes.shape[1:] != graph.shape_of(name) for name, spikes in certificate.spikes.items())
     ):
         raise InputError(
             "the certificate is of a graph with other populations or outputs; certify this one (pumice.certify), or "

@@ -120,6 +120,11 @@ def test_resonators(compare, tmp_path, write_net):
             AS_STOCK,
         ),
     }
+    per_neuron = {"sinDecay": rng.integers(500, 2800, 5), "cosDecay": rng.integers(500, 2800, 5), "vThMant": 20}
+    for kind in (PLAIN, FIRING):
+        files[f"decays of each neuron, {kind['type']}"] = (
+            [complex_dense(rng, 5, 6, {**kind, **per_neuron})], x, {}, AS_STOCK,
+        )  # fmt: skip
     for index in range(2):
         sin, cos = ([int(n)] for n in rng.integers(-2896, 2896, 2))
         neuron = {**(PLAIN if index % 2 else FIRING), "sinDecay": sin, "cosDecay": cos, "vThMant": 20}

@@ -80,11 +80,14 @@ def check_result_path(path: Path) -> None:
 
 
 def write_result(path: Path, result: RunResult) -> None:
-    """Write a run as .npz: `spikes`, and `<population>/s`, `/u`, `/v` (or other states) of what was recorded.
+    """Write a run as .npz: `spikes` of the first output, and `<population>/s`, `/u`, `/v` of what was recorded.
+
+    Of a network with several outputs, each is there as `<population>/s`, recorded or not.
 
     Args:
         path: The file; it appears whole or not at all.
         result: What a backend returned.
     """
     arrays = {f"{name}/{key}": v for name, record in result.records.items() for key, v in record.values().items()}
-    write_npz(path, {"spikes": result.spikes, **arrays})
+    several = {f"{name}/s": v for name, v in result.outputs.items()} if len(result.outputs) > 1 else {}
+    write_npz(path, {"spikes": result.spikes, **several, **arrays})

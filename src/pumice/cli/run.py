@@ -25,7 +25,12 @@ def run(
     *,
     file: Annotated[Path, typer.Argument(metavar="FILE.net", help="The network.")],
     input_: Annotated[Path, typer.Option("--input", metavar="X.npy", help="Integers, shape (T, *input shape).")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="Y.npz", help="Where the spikes go.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", metavar="Y.npz", help="Where the spikes go; of several outputs, also each as NAME/s."
+        ),
+    ],
     steps: Annotated[int | None, typer.Option(help="Steps to run; by default all of X.npy.")] = None,
     backend: Annotated[str, typer.Option(help=f"One of: {BACKENDS_HELP}.")] = DEFAULT,
     reset_interval: Annotated[int | None, typer.Option(help="Reset the neurons every so many steps.")] = None,
@@ -62,7 +67,8 @@ def run(
     _warn_about_values(graph, x)
     result = chosen.run(graph, x, record=record)
     write_result(output, result)
-    print(f"{output}: {counted(len(x), 'step')}, {counted(int(result.spikes.sum()), 'output spike')} ({chosen.name})")
+    spikes = sum(int(sent.sum()) for sent in result.outputs.values())
+    print(f"{output}: {counted(len(x), 'step')}, {counted(spikes, 'output spike')} ({chosen.name})")
     if profile is not None and result.profile is not None:
         from pumice.planner import compare, plan
 

@@ -11,6 +11,8 @@ from pumice.fixedpoint.formats import WORD_LIMIT
 
 SIGNED_16 = (-(1 << 15), (1 << 15) - 1)
 SIGNED_32 = (-WORD_LIMIT, WORD_LIMIT - 1)
+MAX_GEOMETRY = 1 << 15
+"""Largest stride, padding or dilation."""
 
 
 class Limit(NamedTuple):
@@ -27,6 +29,10 @@ class Limit(NamedTuple):
     high: int
     per_neuron: bool = False
     register: str | None = None
+
+
+STEPS = Limit(1, SIGNED_32[1])
+"""Of an interval or a period."""
 
 
 def out_of_range(label: str, value: Any, low: int, high: int) -> Iterator[str]:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 from pumice.errors import GraphError, InputError
 from pumice.files.text import name_problem
-from pumice.ir.graph import Graph
+from pumice.ir.certificate import Certificate
+from pumice.ir.field_types import type_problems
+from pumice.ir.graph import Graph, Timing
+from pumice.ir.input import Input
+from pumice.ir.limits import SIGNED_32, STEPS, out_of_range
 from pumice.ir.own_kinds import population_kinds, synapse_kinds
 from pumice.ir.populations import Population
+from pumice.ir.reset import Reset
 from pumice.ir.schedule import latencies
 from pumice.ir.synapses import Synapse
 
@@ -31,8 +37,9 @@ def verify_graph(graph: Graph) -> Graph:
         InputError: It is no graph, but a path or a model, say.
         GraphError: One message that lists every violation with its place.
     """
-    problems = [*_names(checked_graph(graph))]
+    problems = [*_types(checked_graph(graph))] or [*_names(graph)]
     if not problems:
+        problems += _value_range(graph)
         for population in graph.populations:
             problems += [f"population {population.name}: {p}" for p in _population(population)]
         for synapse in graph.synapses:
@@ -60,6 +67,35 @@ def checked_graph(value: object) -> Graph:
     raise InputError(f"a Graph is needed, got {got}; pumice.load and pumice.lower give one")
 
 
+def _types(graph: Any) -> Iterator[str]:
+    """What is no number, array, name or part where one has to be: all else is computed with them."""
+    yield from type_problems(graph)
+    parts: list[tuple[str, Any, type[Any], bool]] = [
+        ("the input", graph.input, Input, False),
+        ("timing", graph.timing, Timing, True),
+        ("certificate", graph.certificate, Certificate, True),
+    ]
+    groups: list[tuple[str, Any, type[Any]]] = [("populations", graph.populations, Population)]
+    groups += [("synapses", graph.synapses, Synapse)]
+    for label, group, kind in groups:
+        if not isinstance(group, tuple | list):
+            yield f"{label} must be a tuple, got {group!r:.60}"
+            continue
+        parts += [(_place(part, f"{label}[{k}]"), part, kind, False) for k, part in enumerate(group)]
+    parts += [(f"{where}: reset", p.reset, Reset, True) for where, p, *_ in parts if isinstance(p, Population)]
+    for where, part, kind, may_be_none in parts:
+        if isinstance(part, kind):
+            yield from (f"{where}: {problem}" for problem in type_problems(part))
+        elif part is not None or not may_be_none:
+            yield f"{where} must be of the kind {kind.__name__}, got {part!r:.60}"
+
+
+def _place(part: Any, otherwise: str) -> str:
+    if isinstance(part, Population):
+        return f"population {part.name!r:.60}"
+    return f"synapse {part.source!r:.60} -> {part.target!r:.60}" if isinstance(part, Synapse) else otherwise
+
+
 def _names(graph: Graph) -> Iterator[str]:
     names = Counter(graph.names)
     targets = {p.name for p in graph.populations}
@@ -84,6 +120,13 @@ def _names(graph: Graph) -> Iterator[str]:
     ]:
         if len(shape) not in (1, 3) or any(n < 1 for n in shape):
             yield f"{name}: shape must be (x, y, channel) or (features,) with sizes >= 1, got {shape}"
+
+
+def _value_range(graph: Graph) -> Iterator[str]:
+    if (found := graph.input.value_range) is not None:
+        yield from out_of_range("the input's value_range", found, *SIGNED_32)
+        if found[0] > found[1]:
+            yield f"the input's value_range must be the smallest and the largest value, got {found}"
 
 
 def _population(p: Population) -> Iterator[str]:
@@ -123,7 +166,8 @@ def _timing(graph: Graph) -> Iterator[str]:
     timing = graph.timing
     if timing is None:
         return
-    if not all(isinstance(n, int) for n in (timing.sample_steps, timing.period_steps, timing.lead_steps)):
-        yield f"timing: all steps must be integers, got {timing}"
+    steps = timing.sample_steps, timing.period_steps, timing.lead_steps
+    if not all(isinstance(n, int) and n <= STEPS.high for n in steps):
+        yield f"timing: all steps must be integers of at most {STEPS.high}, got {timing}"
     elif not 1 <= timing.sample_steps <= timing.period_steps or timing.lead_steps < 0:
         yield f"timing: 1 <= sample_steps <= period_steps and lead_steps >= 0 are broken by {timing}"

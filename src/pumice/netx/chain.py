@@ -30,7 +30,7 @@ def build_chain(
     """Join layers into a graph.
 
     Args:
-        layers: As the file has them, in order.
+        layers: As the file has them, in order; at least one has neurons.
         as_stock: Reproduce stock netx where it departs from what was trained.
         input_shape: Used where the file does not state the input's shape.
         graded_input: Whether the first synapse multiplies by the input's value.
@@ -141,9 +141,11 @@ class _Chain:
         if self.flattened:
             raise FileFormatError(f"{layer.where}: a {layer.kind} layer cannot follow a flatten layer")
         source, shape, graded = self._source(layer, None)
+        if len(shape) != 3:
+            raise FileFormatError(f"{layer.where}: a {layer.kind} layer needs an image (x, y, channel), got {shape}")
         kind = ConvTranspose if layer.kind in {"convT", "unpool"} else Conv
         if layer.kind in _ON_CHANNELS:
-            found = _ON_CHANNELS[layer.kind](layer, shape) if len(shape) == 3 else f"its source has shape {shape}"
+            found = _ON_CHANNELS[layer.kind](layer, shape)
             if isinstance(found, str):
                 raise FileFormatError(f"{layer.where}: {found}")
             layer = found
@@ -184,9 +186,8 @@ class _Chain:
             )
 
     def finish(self) -> Graph:
-        """The graph, if there is one."""
-        if not self.populations or self.input is None:
-            raise FileFormatError("the file holds no layer with neurons")
+        """The graph."""
+        assert self.input is not None
         if self.pending is not None:
             raise FileFormatError(
                 f"{self.pending_from}/delay: the trained delays of the last layer's outputs cannot be represented "
@@ -216,6 +217,8 @@ class _Chain:
                 f"{layer.where}: the file does not state the input's shape and starts with a convolution; "
                 "pass input_shape=(x, y, channel)"
             )
+        if n_in is None and not stated and len(shape) != 3:
+            raise InputError(f"{layer.where}: takes an image (x, y, channel), got an input of shape {shape}")
         if n_in is not None and (int(np.prod(shape)) != n_in or len(shape) not in (1, 3)):
             if not stated:
                 raise InputError(f"{layer.where}: takes {counted(n_in, 'value')}, got an input of shape {shape}")
@@ -267,7 +270,7 @@ class _Chain:
 
 
 def _text(value: float) -> str:
-    return f"{value:g}"
+    return f"{value:.9g}"  # a 32-bit number comes back as it was
 
 
 def _note(message: str) -> None:

@@ -149,7 +149,7 @@ def _write_input(group: h5py.Group, graph: Graph, neurons: Cuba | None) -> None:
                 value = float(graph.info.get(f"netx_input_{key}", "nan"))
             except ValueError:
                 continue
-            if np.isfinite(value):
+            if abs(value) <= np.finfo(np.float32).max:
                 group.create_dataset(key, data=np.array([value], np.float32))
         _write_neuron(group, neurons)
 

@@ -31,8 +31,6 @@ MAX_COMPRESSION = 200
 MAX_TEXT_BYTES = 1 << 20
 MAX_TEXTS = 100_000
 LARGE = 2**31 - 1
-MAX_GEOMETRY = 2**15
-"""Largest stride, padding or dilation that is read."""
 MAX_VALUES = 1 << 28
 """Values of one population or input."""
 
@@ -52,6 +50,8 @@ def _hdf5(where: str) -> Iterator[None]:
         raise
     except MemoryError as error:
         raise ResourceError(f"{where}: there is not enough memory to read it") from error
+    except BlockingIOError as error:
+        raise FileFormatError(f"{where}: another program is writing to it; close it there, then read it") from error
     except Exception as error:  # h5py raises whatever the C library's error stack maps to
         raise FileFormatError(f"{where} cannot be read, the file is damaged ({first_line(error)})") from error
 
@@ -134,7 +134,7 @@ class Node:
         found: list[bytes] = []
         total = 0
         is_list = dataset.ndim == 1 and h5py.check_string_dtype(dataset.dtype).length is None
-        at_once = max(1, MAX_TEXT_BYTES // max(1, self._budget.file_bytes)) if is_list else dataset.size
+        at_once = max(1, MAX_TEXT_BYTES // max(1, self._budget.file_bytes) if is_list else dataset.size)
         for start in range(0, dataset.size, at_once):
             part = dataset[start : start + at_once] if is_list else dataset[()]
             values = np.atleast_1d(np.asarray(part, dtype=object)).reshape(-1)
@@ -157,7 +157,7 @@ class Node:
         where = f"{self.where}/{name}"
         dataset = self._dataset(name)
         with _hdf5(where):
-            if dataset.dtype.kind not in "iufb":
+            if dataset.dtype.kind not in "iufb" or dataset.dtype.itemsize > 8:  # wider ones would be rounded
                 raise self.error(f"must hold numbers, got {dataset.dtype}", name)
             self._budget.take(8 * dataset.size, name)
             values = np.asarray(dataset[()])

@@ -16,6 +16,7 @@ from pumice.files.text import name_problem, text_problem
 from pumice.fixedpoint.formats import STATE
 from pumice.ir import Certificate, Graph, Input, Population, Reset, Timing
 from pumice.ir.digest import part_names
+from pumice.ir.limits import SIGNED_32
 from pumice.names import counted
 from pumice.netx.fields import LARGE, MAX_TEXT_BYTES, Node
 
@@ -82,6 +83,8 @@ def put_header(head: h5py.Group, graph: Graph, form: str) -> h5py.Group:
             group.create_dataset(
                 "reset", data=np.array([population.reset.interval, population.reset.offset], np.int64)
             )
+    if len(graph.outputs) > MAX_OUTPUTS:
+        raise InputError(f"a file names at most {MAX_OUTPUTS} outputs, got {len(graph.outputs)}")
     names = [p.name for p in graph.populations]
     head.create_dataset("outputs", data=np.array([names.index(name) for name in graph.outputs], np.int64))
     if graph.timing is not None:
@@ -102,7 +105,10 @@ def _write_certificate(group: h5py.Group, graph: Graph, certificate: Certificate
     if (
         {*certificate.spikes} != {*graph.outputs}
         or {*certificate.spike_counts} != {*names}
+        or {*certificate.state_digests} != {*names}
         or {*(certificate.graph_digests or parts)} != parts
+        or certificate.x.shape[1:] != graph.input.shape
+        or any(spikes.shape[1:] != graph.shape_of(name) for name, spikes in certificate.spikes.items())
     ):
         raise InputError(
             "the certificate is of a graph with other populations or outputs; certify this one (pumice.certify), or "
@@ -160,7 +166,7 @@ def read_input(head: Node) -> Input:
     known_only(node, ("name", "shape", "value_range"))
     value_range = None
     if "value_range" in node:
-        values = node.integers("value_range", -LARGE, LARGE)
+        values = node.integers("value_range", *SIGNED_32)
         if values.shape != (2,) or values[0] > values[1]:
             raise node.error("must be the smallest and the largest value", "value_range")
         value_range = int(values[0]), int(values[1])

@@ -9,7 +9,8 @@ import numpy as np
 
 from pumice.fixedpoint.formats import DELAY_STEPS
 from pumice.ir import Resonator
-from pumice.netx.fields import LARGE, MAX_GEOMETRY, Int64Array, Node
+from pumice.ir.limits import MAX_GEOMETRY
+from pumice.netx.fields import LARGE, Int64Array, Node
 from pumice.netx.neurons import DEFAULT_NEURON, KNOWN, Neuron, Rules, read_neuron
 
 REFUSED = {

@@ -139,8 +139,6 @@ def _resonator(node: Node, shape: tuple[int, ...], rules: Rules, is_input: bool)
         raise node.error("input neurons cannot be resonators (stock netx fails on them, too)", "type")
     trained = [_broadcast(node, name, shape, -DECAY_ONE, DECAY_ONE) for name in ("sinDecay", "cosDecay")]
     stock = stock_rotation(*trained)
-    if rules.as_stock and any(np.ndim(values) for values in trained):
-        raise node.error("stock netx takes one decay for all neurons", "sinDecay")
     if not rules.as_stock and not all(map(np.array_equal, trained, stock)):
         warn_of_stock(node.where, "changes sinDecay and cosDecay by one, on their way through floating point,")
     sin, cos = stock if rules.as_stock else trained

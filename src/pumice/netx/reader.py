@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from pumice.errors import FileFormatError, GraphError, InputError, PumiceWarning
 from pumice.files.limits import check_run_bytes
@@ -49,7 +52,8 @@ def load(
             to the file (names, resets, certificate) is not looked at.
         input_shape: (x, y, channel) or (features,), used only where the file does not state it.
         input_message_bits: 0: every non-zero input counts as one spike; more: input values are multiplied.
-            Default: what the file states, else 0. Without effect where the file has input neurons.
+            Default: what the file states, else 0. Without effect where the file has input neurons, or neurons of
+            which `skip_layers` leaves out the last: these send spikes or values.
         num_layers: Read only the first layers of a stock chain.
         skip_layers: Of those, leave out so many at the start: the stream is what the last of these would send.
         spike_exp: Fraction bits of what sigma-delta neurons of a stock chain send, 0 to 7; stock netx's default is 6.
@@ -64,30 +68,32 @@ def load(
     with open_file(possible_path(path)) as root:
         if as_stock or "pumice" not in root:
             rules = Rules(as_stock) if spike_exp is None else Rules(as_stock, spike_exp)
-            graph = _read_stock(root, rules, input_shape, num_layers, skip_layers)
+            graph = _read_stock(root, rules, input_shape, num_layers, skip_layers, graded=bool(input_message_bits))
         elif num_layers is not None or skip_layers or spike_exp is not None:
             raise InputError(f"{path}: num_layers, skip_layers and spike_exp are for files of stock lava-dl only")
         else:
             graph = _read_own(root)
+            graph = graph if input_message_bits is None else _with_graded_input(graph, input_message_bits > 0)
     try:
         verify_graph(graph)
     except GraphError as error:
         raise FileFormatError(f"{path}: {error}") from error
     check_run_bytes(str(path), sample_bytes(graph))
-    return graph if input_message_bits is None else _with_graded_input(graph, input_message_bits > 0)
+    return graph
 
 
-def _check_arguments(
-    input_message_bits: int | None, num_layers: int | None, skip_layers: int, spike_exp: int | None
-) -> None:
-    if input_message_bits is not None and not 0 <= input_message_bits <= 24:
-        raise InputError(f"input_message_bits must lie in 0..24, got {input_message_bits}")
-    if num_layers is not None and num_layers < 1:
-        raise InputError(f"num_layers must be at least 1, got {num_layers}")
-    if skip_layers < 0:
-        raise InputError(f"skip_layers must be at least 0, got {skip_layers}")
-    if spike_exp is not None and not 0 <= spike_exp <= 7:
-        raise InputError(f"spike_exp must lie in 0..7, got {spike_exp}")
+def _check_arguments(input_message_bits: Any, num_layers: Any, skip_layers: Any, spike_exp: Any) -> None:
+    for name, value, low, high in (
+        ("input_message_bits", input_message_bits, 0, 24),
+        ("num_layers", num_layers, 1, None),
+        ("skip_layers", skip_layers, 0, None),
+        ("spike_exp", spike_exp, 0, 7),
+    ):
+        whole = isinstance(value, int | np.integer)
+        if (value is None and name != "skip_layers") or (whole and low <= value and (high is None or value <= high)):
+            continue
+        allowed = f"be at least {low}" if high is None else f"lie in {low}..{high}"
+        raise InputError(f"{name} must {allowed}, got {value!r}")
 
 
 def _read_stock(
@@ -96,6 +102,8 @@ def _read_stock(
     input_shape: tuple[int, ...] | None = None,
     num_layers: int | None = None,
     skip_layers: int = 0,
+    *,
+    graded: bool = False,
 ) -> Graph:
     """The chain in /layer."""
     if "layer" not in root and "node" in root:
@@ -109,9 +117,10 @@ def _read_stock(
     for layer in skipped:
         input_shape = layer.shape or input_shape
     senders = [layer.neuron.kind.sends_values for layer in skipped if layer.neuron is not None]
-    return build_chain(
-        layers, as_stock=rules.as_stock, input_shape=input_shape, graded_input=bool(senders and senders[-1])
-    )
+    graded = senders[-1] if senders else graded
+    if all(layer.neuron is None for layer in layers):
+        raise root.error("holds no layer with neurons" + " behind those that are left out" * bool(skipped))
+    return build_chain(layers, as_stock=rules.as_stock, input_shape=input_shape, graded_input=graded)
 
 
 def _read_own(root: Node) -> Graph:

@@ -5,6 +5,7 @@ The defaults are part of the format: they hold whatever the dataclasses of `pumi
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -30,8 +31,9 @@ from pumice.ir import (
     TokenMixing,
 )
 from pumice.ir.kinds import rule_for
+from pumice.ir.limits import MAX_GEOMETRY
 from pumice.ir.own_kinds import is_flag, own_fields, own_kinds
-from pumice.netx.fields import LARGE, MAX_GEOMETRY, Node
+from pumice.netx.fields import LARGE, Node
 from pumice.netx.header import known_only, put_packed, put_text
 
 Reader = Callable[[Node, str], Any]
@@ -201,10 +203,17 @@ def synapse_rows() -> dict[str, Kind]:
 
 def _own_row(kind: type[Any]) -> Kind:
     """Every field by its own name, and none left out: what the defaults of somebody else's class are may change."""
-    return Kind(
-        kind,
-        tuple(Field(f.name, f.name, read=_flag if is_flag(f) else _numbers(-LARGE, LARGE)) for f in own_fields(kind)),
-    )
+    return Kind(kind, tuple(Field(f.name, f.name, read=_own_reader(kind, f)) for f in own_fields(kind)))
+
+
+def _own_reader(kind: type[Any], field: dataclasses.Field[Any]) -> Reader:
+    """As far as the kind's own limits reach, and a tuple where it has one."""
+    if is_flag(field):
+        return _flag
+    limit = kind.limits[field.name]
+    read = _numbers(limit.low, limit.high)
+    is_tuple = str(field.type).startswith("tuple")
+    return (lambda node, name: tuple(np.ravel(read(node, name)).tolist())) if is_tuple else read
 
 
 def write_fields(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pumice.ir import Direct, Graph, Synapse, check_known
+from pumice.ir.schedule import is_autonomous
 from pumice.passes.base import PassResult
 
 
@@ -30,7 +31,8 @@ def prune_dead(graph: Graph) -> PassResult:
     """
     check_known(graph)
     without_zeros = graph.replace(synapses=tuple(s.without_zeros() for s in graph.synapses))
-    alive = [s for s in without_zeros.synapses if not _is_zero(s) or _states_latency(without_zeros, s)]
+    stating = _stating_latency(without_zeros)
+    alive = [s for s in without_zeros.synapses if not _is_zero(s) or id(s) in stating]
     kept_graph = graph.replace(synapses=tuple(alive))
     heard, waiting = set(graph.outputs), list(graph.outputs)
     while waiting:
@@ -47,7 +49,13 @@ def _is_zero(synapse: Synapse) -> bool:
     return not isinstance(synapse, Direct) and not np.any(synapse.weights)
 
 
-def _states_latency(graph: Graph, synapse: Synapse) -> bool:
-    """Where nothing that feeds a population carries anything, the first synapse still states its latency."""
-    forward = [s for s in graph.into(synapse.target) if not s.is_recurrent]
-    return synapse in forward[:1] and all(map(_is_zero, forward))
+def _stating_latency(graph: Graph) -> set[int]:
+    """Of each population that zeros alone lead to, the first synapse: it still states the latency."""
+    place = {name: k for k, name in enumerate(graph.names)}
+    clocks = {p.name for p in graph.populations if is_autonomous(graph, p)}
+    stating: set[int] = set()
+    for p in graph.populations:
+        forward = [s for s in graph.into(p.name) if place[s.source] < place[p.name] and s.source not in clocks]
+        if all(map(_is_zero, forward)):
+            stating |= {id(s) for s in forward[:1]}
+    return stating

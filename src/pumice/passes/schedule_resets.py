@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -21,6 +23,7 @@ from pumice.ir import (
     latencies,
     with_reset_schedule,
 )
+from pumice.ir.limits import STEPS
 from pumice.names import counted, free_name
 from pumice.passes.base import PassResult, check_unscheduled
 from pumice.passes.current_bounds import current_bounds
@@ -49,7 +52,8 @@ def schedule_resets(graph: Graph, sample_steps: int, period_steps: int | None = 
         The graph with resets, clocks and timing. Running the pass again with the same arguments changes nothing.
 
     Raises:
-        GraphError: The period is too short, a population cannot be held below its threshold, or a kind is not known.
+        GraphError: A number of steps is none, the period is too short, a population cannot be held below its
+            threshold, or a kind is not known.
 
     Example:
         >>> from pumice.ir.builder import chain
@@ -58,6 +62,8 @@ def schedule_resets(graph: Graph, sample_steps: int, period_steps: int | None = 
         (8, [2, 3])
     """
     check_known(graph)
+    sample_steps = _steps("sample_steps", sample_steps)
+    period_steps = None if period_steps is None else _steps("period_steps", period_steps)
     if graph.timing is not None:
         if graph.timing.sample_steps == sample_steps and period_steps in (None, graph.timing.period_steps):
             return PassResult(graph, False)
@@ -79,6 +85,12 @@ def schedule_resets(graph: Graph, sample_steps: int, period_steps: int | None = 
         graph.replace(populations=(*clocks, *graph.populations), synapses=(*graph.synapses, *gates), timing=timing),
         True,
     )
+
+
+def _steps(name: str, value: Any) -> int:
+    if not isinstance(value, int | np.integer) or not 1 <= value <= STEPS.high:
+        raise GraphError(f"{name} must be an integer in 1..{STEPS.high}, got {value!r}")
+    return int(value)
 
 
 def _reach(graph: Graph) -> dict[str, int]:

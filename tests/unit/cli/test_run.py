@@ -23,6 +23,19 @@ def test_spikes(command, graph, net, x, tmp_path):
     np.testing.assert_array_equal(found["spikes"], pumice.run(graph, x).spikes)
 
 
+def test_of_several_outputs_none_is_left_out(command, graph, net, x, tmp_path):
+    every = graph.replace(outputs=tuple(p.name for p in reversed(graph.populations)), certificate=None)
+    save(every, tmp_path / "a.net")
+    code, out, _ = command(RUN)
+    found, expected = result(tmp_path), pumice.run(every, x).outputs
+    assert (code, len(expected) > 1) == (0, True)
+    assert set(found) == {"spikes", *(f"{name}/s" for name in expected)}
+    np.testing.assert_array_equal(found["spikes"], expected[every.outputs[0]])
+    for name, spikes in expected.items():
+        np.testing.assert_array_equal(found[f"{name}/s"], spikes)
+    assert f"{sum(spikes.sum() for spikes in expected.values())} output spikes" in out
+
+
 def test_record(command, graph, net, x, tmp_path):
     assert command(RUN + " --record --steps 5")[0] == 0
     found = result(tmp_path)

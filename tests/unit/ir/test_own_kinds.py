@@ -167,6 +167,40 @@ def test_files_hold_them_where_they_are_registered(tmp_path):
         pumice.load(tmp_path / "a.net")
 
 
+@dataclass(frozen=True, eq=False)
+class Wide(SoftReset):
+    """With numbers of more than 32 bits."""
+
+    limits: ClassVar = {**SoftReset.limits, "offset": Limit(-(2**31), 2**40, per_neuron=True)}
+
+    offset: int | ir.populations.base.IntArray = 0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Tapped(RankOne):
+    """With a tuple."""
+
+    limits: ClassVar = {**RankOne.limits, "taps": Limit(0, 2**40)}
+
+    taps: tuple[int, ...]
+
+
+@pytest.mark.parametrize(("offset", "taps"), [(-(2**31), (2**40,)), (2**40, (3, 4)), (np.array([0, 2**33, 1]), (5,))])
+def test_whatever_a_kind_allows_comes_back_from_a_file(tmp_path, offset, taps):
+    for kind in (Wide, Tapped):
+        ir.register_kind(kind)
+    try:
+        made = Wide("a", (3,), vth=5, offset=offset)
+        synapse = Tapped("in", "a", rows=np.arange(3), columns=np.arange(2), taps=taps)
+        pumice.save(Graph(Input("in", (2,)), (made,), (synapse,), ("a",)), tmp_path / "a.net")
+        back = pumice.load(tmp_path / "a.net")
+    finally:
+        for kind in (Wide, Tapped):
+            ir.unregister_kind(kind)
+    np.testing.assert_array_equal(back.populations[0].offset, offset)
+    assert (type(back.populations[0].offset), back.synapses[0].taps) == (type(made.offset), taps)
+
+
 @pytest.mark.parametrize("use", [verify_graph, lambda g: get_backend("fast").run(g, stream()), graph_cost])
 @pytest.mark.parametrize("kind", [SoftReset, RankOne])
 def test_they_are_refused_where_they_are_not(tmp_path, use, kind):

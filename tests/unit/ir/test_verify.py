@@ -38,7 +38,7 @@ def test_a_good_graph_passes(image):
         ({"v_decay_q12": np.zeros(3, int)}, r"v_decay_q12 of shape \(3,\) does not fit"),
         ({"bias_mant": 2**15}, r"bias_mant must lie in -32768\.\.32767"),
         ({"bias_exp": 8}, r"bias_exp must lie in 0\.\.7"),
-        ({"reset": Reset(0)}, "reset interval must be >= 1"),
+        ({"reset": Reset(0)}, r"reset interval must lie in 1\.\.2147483647, got 0"),
         ({"shape": (4, 3)}, r"shape must be \(x, y, channel\)"),
         ({"name": "other"}, "output 'conv' is no population"),
     ],
@@ -94,6 +94,44 @@ def test_direct_comes_from_the_input_only():
     graph = chain((3,), [3, 3], seed=0)
     with pytest.raises(GraphError, match="only the network's input may feed"):
         verify_graph(graph.replace(synapses=(graph.synapses[0], Direct("dense0", "dense1"))))
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "message"),
+    [
+        ("synapse", {"weight": [[1, 2]]}, "synapse 'input' -> 'conv': weight must be an array of integers"),
+        ("synapse", {"weight": np.array(3)}, "weight must be an array of integers, got 3"),
+        ("synapse", {"weight": np.zeros((4, 0, 3, 2), int)}, r"4 dimensions .*, got shape \(4, 0, 3, 2\)"),
+        ("synapse", {"delay_steps": float("nan")}, "delay_steps must be integers, got float64"),
+        ("synapse", {"delay_steps": "3"}, "delay_steps must be one number or an array of integers, got '3'"),
+        ("synapse", {"balance_steps": np.array([3])}, r"balance_steps must be one number, got array\(\[3\]\)"),
+        ("synapse", {"stride": (1, "1")}, r"stride must be two integers, got \(1, '1'\)"),
+        ("synapse", {"stride": (2**15 + 1, 1)}, r"stride must be two integers \(x, y\) in 1\.\.32768, got"),
+        ("synapse", {"groups": 1.0}, "groups = 1.0 must divide"),
+        ("synapse", {"graded": 2}, "graded must be True or False, got 2"),
+        ("synapse", {"target_channels": 3}, "target_channels must be two integers, got 3"),
+        ("population", {"shape": None}, "population 'conv': shape must be a tuple of integers, got None"),
+        ("population", {"name": 5}, "population 5: name must be a text, got 5"),
+        ("population", {"bias_mant": np.array(["1"])}, "bias_mant must be one number or an array of integers"),
+        ("population", {"reset": 8}, "population 'conv': reset must be of the kind Reset, got 8"),
+        ("population", {"reset": Reset("8")}, "population 'conv': reset: interval must be one number, got '8'"),
+        ("population", {"reset": Reset(2**31)}, r"reset interval must lie in 1\.\.2147483647, got 2147483648"),
+        ("graph", {"populations": None}, "populations must be a tuple, got None"),
+        ("graph", {"synapses": (3,)}, r"synapses\[0\] must be of the kind Synapse, got 3"),
+        ("graph", {"outputs": ("conv", 3)}, "outputs must be a tuple of names"),
+        ("graph", {"timing": (5, 8)}, r"timing must be of the kind Timing, got \(5, 8\)"),
+        ("graph", {"timing": Timing(5, 2**31)}, "all steps must be integers of at most 2147483647"),
+        ("graph", {"info": {"accuracy": 0.93}}, "info must be texts by name, got {'accuracy': 0.93}"),
+        ("graph", {"input": Input("input", (6, 5, 2), (1, 0))}, "value_range must be the smallest and the largest"),
+        ("graph", {"input": Input("input", (6, 5, 2), (0, 2**31))}, "value_range must lie in -2147483648"),
+        ("graph", {"input": Input("input", (6, 5, 2), 255)}, "the input: value_range must be two integers, got 255"),
+    ],
+)
+def test_what_stands_in_the_wrong_place_is_named(image, part, changes, message):
+    """One error for each: some had ended in a traceback, others in a file that could not be read back."""
+    change = {"synapse": with_synapse, "population": with_population, "graph": Graph.replace}[part]
+    with pytest.raises(GraphError, match=message):
+        verify_graph(change(image, **changes))
 
 
 def test_names_are_unique_and_time_is_positive():

@@ -92,6 +92,8 @@ HARM = {
     "large shape": (put("pumice/population/0/shape", [1 << 28]), "weight must have shape"),
     "NaN": (put("pumice/synapse/0/weight", np.full((3, 4), np.nan)), "weight: holds NaN"),
     "fraction": (put("pumice/synapse/0/weight", np.full((3, 4), 0.5)), "weight: must hold integers"),
+    "a number": (put("pumice/synapse/0/weight", 3), "'dense0': weight must be an array of integers, got 3"),
+    "no column": (put("pumice/synapse/0/weight", np.zeros((3, 0))), "weight must have shape"),
     "too large for the weights": (
         put("pumice/synapse/0/weight", np.full((3, 4), 700)),
         "weight must lie in -256..255",

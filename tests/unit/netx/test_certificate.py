@@ -125,6 +125,15 @@ def test_a_certificate_of_another_graph_is_not_saved(tmp_path, changes):
     save(graph.replace(**changes, certificate=None), tmp_path / "a.net")
 
 
+@pytest.mark.parametrize("other", [chain((5,), [3, 2], seed=0), chain((4,), [3, 6], seed=0)])
+def test_a_certificate_of_other_sizes_is_not_saved(tmp_path, other):
+    """Its file could not be read back."""
+    certificate = pumice.certify(chain((4,), [3, 2], seed=0), np.ones((5, 4), int)).certificate
+    with pytest.raises(InputError, match="of a graph with other populations or outputs; certify this one"):
+        save(other.replace(certificate=certificate), tmp_path / "a.net")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_spoiled_digest(tmp_path, quiet):
     path = tmp_path / "a.net"
     save(quiet, path)

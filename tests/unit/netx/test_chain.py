@@ -2,6 +2,7 @@
 
 import warnings
 
+import h5py
 import numpy as np
 import pytest
 
@@ -49,6 +50,15 @@ def test_input_neurons_are_fed_directly(write, dense):
     assert graph.synapses[0].graded
     assert (graph.input.shape, graph.latency) == ((3, 2, 2), 1)
     assert graph.info == {"netx_input_weight": "36", "netx_input_bias": "34"}
+
+
+def test_what_the_data_loader_is_told_comes_back_to_its_last_bit(write, dense, tmp_path):
+    neuron = {"type": "CUBA", "iDecay": 1024, "vDecay": 128, "vThMant": 40}
+    numbers = {"weight": np.float32([61.728394]), "bias": np.float32([-0.1])}
+    entry = {"type": "input", "shape": [4], "neuron": neuron, **numbers}
+    pumice.save(load(write(entry, dense(3, 4))), tmp_path / "b.net")
+    with h5py.File(tmp_path / "b.net") as file:
+        assert {name: file["layer/0"][name][()] for name in numbers} == numbers
 
 
 def test_delays_without_bias_stay_on_the_neurons_own_inputs(write, dense):
@@ -186,6 +196,9 @@ def test_input_shape_is_used_where_the_file_states_none(write, dense, conv):
         load(write(dense(3, 12)), input_shape=(5,))
     with pytest.raises(FileFormatError, match="pass input_shape"):
         load(write(conv([2, 4, 4], 1, (3, 3))))
+    for shape in ((16,), (4, 4)):
+        with pytest.raises(InputError, match=r"/layer/0: takes an image \(x, y, channel\), got an input of shape"):
+            load(write(conv([2, 4, 4], 1, (3, 3))), input_shape=shape)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +208,15 @@ def test_input_shape_is_used_where_the_file_states_none(write, dense, conv):
         (lambda d, c: [d(3, 4), {"type": "input", "shape": [3]}], "/layer/1: only the first layer"),
         (lambda d, c: [{"type": "input", "shape": [3]}], "holds no layer with neurons"),
         (lambda d, c: [c([2, 4, 4], 2, (3, 3)), d(3, 32)], "/layer/1: a dense layer after shape"),
+        (lambda d, c: [d(3, 4), c([2, 4, 4], 2, (3, 3))], r"/layer/1: a conv layer needs an image .*, got \(3,\)"),
+        (
+            lambda d, c: [d(3, 4), c([2, 4, 4], 1, (2, 2), type="pool", weight=[[[[2]]]])],
+            "/layer/1: a pool layer needs an image",
+        ),
+        (
+            lambda d, c: [{"type": "input", "shape": [3]}, c([2, 4, 4], 2, (3, 3))],
+            "/layer/1: a conv layer needs an image",
+        ),
         (lambda d, c: [{"type": "flatten"}, c([2, 4, 4], 2, (3, 3))], "/layer/1: a conv layer cannot follow"),
         (
             lambda d, c: [c([2, 4, 5], 2, (3, 3))],
@@ -217,7 +239,7 @@ def test_input_shape_is_used_where_the_file_states_none(write, dense, conv):
 )
 def test_layers_that_do_not_fit(write, dense, conv, build, text):
     layers = build(dense, conv)
-    input_shape = (6, 6, 2) if any("stride" in layer for layer in layers) else None
+    input_shape = (6, 6, 2) if "stride" in layers[0] or layers[0]["type"] == "flatten" else None
     path = write(*layers)
     with pytest.raises(FileFormatError, match=text):
         load(path, input_shape=input_shape)
@@ -240,11 +262,37 @@ def test_graded_input(write, dense):
         load(path, input_message_bits=-1)
 
 
+def test_what_left_out_layers_send_decides_whether_it_is_multiplied(write, dense):
+    """Stock netx, too, takes the message bits of the last layer that it made, and not the argument."""
+    sdnn = {"type": "SDNN", "activation": "relu", "vThMant": 3}
+    for more, graded in (({}, False), ({"neuron": sdnn}, True)):
+        path = write(dense(3, 4, **more), dense(2, 3))
+        for bits in (None, 0, 8):
+            for options in ({}, {"as_stock": True}):
+                graph = load(path, skip_layers=1, input_message_bits=bits, **options)
+                assert graph.synapses[0].graded == graded
+    path = write({"type": "input", "shape": [4]}, dense(3, 4), dense(2, 3))
+    assert load(path, skip_layers=1, input_message_bits=8).synapses[0].graded
+
+
+def test_nothing_is_left_to_read(write, dense):
+    path = write({"type": "input", "shape": [4]}, dense(3, 4))
+    for options in ({"num_layers": 1}, {"skip_layers": 2}):
+        with pytest.raises(FileFormatError, match=r"^\S*network\.net: holds no layer with neurons"):
+            load(path, **options)
+
+
 def test_num_layers(write, dense):
     path = write(dense(3, 4), dense(2, 3), {"type": "average"})
     assert load(path, num_layers=2).outputs == ("layer1",)
-    with pytest.raises(InputError, match="num_layers must be at least 1"):
-        load(path, num_layers=0)
+    for options, message in (
+        ({"num_layers": 0}, "num_layers must be at least 1, got 0"),
+        ({"skip_layers": None}, "skip_layers must be at least 0, got None"),
+        ({"spike_exp": 6.5}, r"spike_exp must lie in 0\.\.7, got 6.5"),
+        ({"input_message_bits": "8"}, r"input_message_bits must lie in 0\.\.24, got '8'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            load(path, **options)
 
 
 def test_unknown_fields_are_ignored_with_a_warning(write, dense):

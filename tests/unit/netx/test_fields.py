@@ -1,3 +1,5 @@
+import os
+
 import h5py
 import numpy as np
 import pytest
@@ -25,6 +27,12 @@ def field(tmp_path):
 
 def data(value, **options):
     return lambda file: file.create_dataset("x", data=value, **options)
+
+
+@pytest.mark.skipif(np.dtype(np.longdouble).itemsize <= 8, reason="no floating-point number is wider here")
+def test_numbers_that_a_cast_would_round_are_refused(field):
+    wide = np.longdouble(1) + np.longdouble(2) ** -60
+    assert "must hold numbers, got float" in field(data(wide), lambda n: n.numbers("x"))
 
 
 @pytest.mark.parametrize("value", [7, 7.0, np.float32(7), np.array([7], np.uint8), np.array([[7]]), True + 6])
@@ -55,6 +63,7 @@ def test_pairs(field, value, pair):
         (data("text"), lambda n: n.numbers("x"), "must hold numbers"),
         (data(5), lambda n: n.text("x"), "must be a string"),
         (data(np.array([b"a", b"b"])), lambda n: n.text("x"), "must be one string"),
+        (data(np.zeros(0, "S3")), lambda n: n.text("x"), "must be one string, got 0"),
         (data(np.bytes_(b"\xff\xfe")), lambda n: n.text("x"), "is not UTF-8"),
         (data(np.zeros((1,) * 6)), lambda n: n.numbers("x"), "has 6 dimensions"),
         (data(np.zeros(0, complex)), lambda n: n.numbers("x"), "must hold numbers"),
@@ -164,6 +173,18 @@ def test_what_is_no_hdf5_file(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(FileFormatError, match=r"a\.net"), open_file(path):
         pass
+
+
+@pytest.mark.skipif("HDF5_USE_FILE_LOCKING" in os.environ, reason="HDF5 is told how to lock files")
+def test_a_file_that_another_program_writes_to_is_not_called_damaged(tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    h5py.File(tmp_path / "a.h5", "w").close()
+    with (tmp_path / "a.h5").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(FileFormatError, match=r"a\.h5: another program is writing to it; close it there"):
+            open_file(tmp_path / "a.h5").__enter__()
+    with open_file(tmp_path / "a.h5") as node:
+        assert node.names() == []
 
 
 def test_missing_files_and_folders(tmp_path):

@@ -221,6 +221,31 @@ def test_what_stock_would_misread_is_written_as_a_graph(tmp_path, graph, why):
         assert file["layer/0/type"][0] == b"concat"
 
 
+def test_what_is_valid_at_the_limits_comes_back(tmp_path):
+    widest = SMALL.replace(input=replace(SMALL.input, value_range=(-(2**31), 2**31 - 1)))
+    rarest = tuple(replace(p, reset=Reset(2**31 - 1, 2**31 - 1)) for p in widest.populations)
+    graph = widest.replace(populations=rarest)
+    save(graph, tmp_path / "a.net")
+    back = load(tmp_path / "a.net")
+    assert (back.input, back.populations[0].reset) == (graph.input, rarest[0].reset)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_no_number_for_the_data_loader_is_kept_as_text_alone(tmp_path):
+    graph = Graph(Input("in", (3,)), (Cuba("a", (3,), 5),), (Direct("in", "a", graded=True),), ("a",))
+    graph = graph.replace(info={"netx_input_weight": "1e39", "netx_input_bias": "nan"})
+    save(graph, tmp_path / "a.net")
+    assert load(tmp_path / "a.net").info == graph.info
+    with h5py.File(tmp_path / "a.net") as file:
+        assert not {"weight", "bias"} & {*file["layer/0"]}
+
+
+def test_more_outputs_than_a_file_may_name_are_not_written(tmp_path):
+    with pytest.raises(InputError, match="at most 10000 outputs, got 10001"):
+        save(SMALL.replace(outputs=SMALL.outputs * 10_001), tmp_path / "a.net")
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_invalid_graph_is_not_written(tmp_path):
     with pytest.raises(GraphError, match="no output is named"):
         save(SMALL.replace(outputs=()), tmp_path / "a.net")

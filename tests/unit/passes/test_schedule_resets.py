@@ -13,7 +13,7 @@ from pumice.ir import (
     latencies,
     to_stream,
 )
-from pumice.ir.builder import loop
+from pumice.ir.builder import chain, loop
 from pumice.passes.schedule_resets import schedule_resets
 
 
@@ -55,6 +55,20 @@ def test_a_period_without_room_for_the_gap_is_refused():
         schedule_resets(loop(), 6, period_steps=8)
     with pytest.raises(GraphError, match="scheduled already"):
         schedule_resets(schedule_resets(loop(), 6).graph, 7)
+
+
+@pytest.mark.parametrize("steps", [0, -3, 2.5, "5", None, 2**31])
+def test_what_is_no_number_of_steps_is_refused(steps):
+    with pytest.raises(GraphError, match=r"sample_steps must be an integer in 1\.\.2147483647, got"):
+        schedule_resets(chain((4,), [3], seed=0), steps)
+    if steps is not None:
+        with pytest.raises(GraphError, match=r"period_steps must be an integer in 1\.\.2147483647, got"):
+            schedule_resets(chain((4,), [3], seed=0), 5, period_steps=steps)
+
+
+def test_steps_may_be_numpys():
+    timing = schedule_resets(chain((4,), [3], seed=0), np.int64(5), np.int8(6)).graph.timing
+    assert (timing.sample_steps, timing.period_steps, type(timing.period_steps)) == (5, 6, int)
 
 
 def test_what_cannot_be_held_back_is_refused():

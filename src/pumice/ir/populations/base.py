@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pumice.ir.integers import PlainIntegers
-from pumice.ir.limits import SIGNED_32, Limit, misfits
+from pumice.ir.limits import SIGNED_32, STEPS, Limit, misfits, out_of_range
 from pumice.ir.reset import Reset
 
 IntArray: TypeAlias = npt.NDArray[np.integer[Any]]
@@ -85,7 +85,8 @@ class Population(PlainIntegers, ABC):
         """What is not valid about these neurons taken by themselves, a line each."""
         if self.reset is not None and not self.can_reset:
             yield f"a {type(self).__name__} cannot be reset"
-        if self.reset is not None and (self.reset.interval < 1 or self.reset.offset < 0):
-            yield f"reset interval must be >= 1 and offset >= 0, got {self.reset}"
+        if self.reset is not None:
+            yield from out_of_range("reset interval", self.reset.interval, STEPS.low, STEPS.high)
+            yield from out_of_range("reset offset", self.reset.offset, 0, STEPS.high)
         for label, limit in self.limits.items():
             yield from misfits(label, getattr(self, label), limit, self.shape)

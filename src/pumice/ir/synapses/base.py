@@ -195,12 +195,11 @@ class Synapse(PlainIntegers, ABC):
 
     def all_problems(self, source: Shape, target: Shape) -> Iterator[str]:
         """`problems`, and the numbers that lie outside `limits`."""
-        yield from out_of_range("balance_steps", self.balance_steps, *DELAY_STEPS)
-        yield from self.problems(source, target)
+        found = [*out_of_range("balance_steps", self.balance_steps, *DELAY_STEPS), *self.problems(source, target)]
         for label, limit in self.limits.items():
-            yield from out_of_range(label, getattr(self, label), limit.low, limit.high)
-        longest = self.max_delay_steps + self.balance_steps
-        if longest > DELAY_STEPS.high and self.max_delay_steps <= DELAY_STEPS.high:
+            found += out_of_range(label, getattr(self, label), limit.low, limit.high)
+        yield from found
+        if not found and (longest := self.max_delay_steps + self.balance_steps) > DELAY_STEPS.high:
             yield f"delay_steps and balance_steps together must not exceed {DELAY_STEPS.high}, got {longest}"
 
 

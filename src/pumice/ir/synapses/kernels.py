@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pumice.ir.limits import MAX_GEOMETRY
 from pumice.ir.synapses.base import Entries, IntArray, Shape, channel_delay_problems, non_zero
 from pumice.names import counted
 
@@ -24,15 +25,15 @@ def geometry_problems(what: str, s: Any, source: Shape, target: Shape, pairs: di
     if len(source) != 3 or len(target) != 3:
         yield f"a {what} joins shapes (x, y, channel), got {source} and {target}"
         return
-    if s.weight.ndim != 4:
+    if s.weight.ndim != 4 or not s.weight.size:
         yield f"weight must have 4 dimensions (out, kernel_x, kernel_y, in / groups), got shape {s.weight.shape}"
         return
     for label, low in pairs.items():
         pair = getattr(s, label)
-        if len(pair) != 2 or any(n < low for n in pair):
-            yield f"{label} must be two integers (x, y) >= {low}, got {pair}"
+        if any(not low <= n <= MAX_GEOMETRY for n in pair):
+            yield f"{label} must be two integers (x, y) in {low}..{MAX_GEOMETRY}, got {pair}"
             return
-    if s.groups < 1 or source[2] % s.groups or s.weight.shape[0] % s.groups:
+    if not isinstance(s.groups, int) or s.groups < 1 or source[2] % s.groups or s.weight.shape[0] % s.groups:
         yield f"groups = {s.groups} must divide the channels in ({source[2]}) and out ({s.weight.shape[0]})"
     elif s.weight.shape[3] * s.groups != source[2]:
         yield (

@@ -59,7 +59,7 @@ class TokenMixing(Synapse):
             yield f"token mixing keeps an image's shape (x, y, channel), got {source} and {target}"
             return
         tokens = source[0] * source[1]
-        if self.weight.ndim != 3 or self.weight.shape[1:] != (tokens, tokens):
+        if self.weight.ndim != 3 or self.weight.shape[1:] != (tokens, tokens) or not len(self.weight):
             yield f"weight must have shape (heads, {tokens}, {tokens}), got {self.weight.shape}"
         elif source[2] % len(self.weight):
             yield f"{len(self.weight)} heads do not divide {counted(source[2], 'channel')}"

@@ -100,6 +100,21 @@ def test_bad_input_is_refused(x, message):
         run(graph, x)
 
 
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ([[1, 0, 0, 1], [1]], "input must be an array of integers, got list"),
+        (np.zeros((3, 4), "m8[s]"), r"input must be integers \(or bool\), got timedelta64"),
+    ],
+)
+def test_what_is_no_array_of_numbers_is_refused(x, message):
+    backend = get_backend("fast")
+    with pytest.raises(InputError, match=message):
+        backend.run(chain((4,), [3], seed=0), x)
+    with pytest.raises(InputError, match=message):
+        backend.run_batch(chain((4,), [3], seed=0), x if isinstance(x, list) else x[None])
+
+
 def test_unknown_backends_are_named():
     with pytest.raises(InputError, match="unknown backend 'gpu'; there are: reference, fast, lava"):
         get_backend("gpu")

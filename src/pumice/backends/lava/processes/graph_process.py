@@ -27,7 +27,7 @@ class GraphProcess(AbstractProcess):
     """A graph made only of Lava processes that Loihi 2 runs on neuro cores.
 
     These are LIF, LIFReset, Sigma, Delta, SigmaDelta, RF and RF_IZ; Dense, Sparse, Conv, DelayDense, DelaySparse.
-    Run it under ``Loihi2SimCfg(select_tag="fixed_pt")``: without the tag Lava takes float models, which this process's
+    Run it under ``Loihi2SimCfg(select_tag="fixed_pt")``: without the tag Lava takes float models, which the process's
     `run` and `supervised_run` refuse. Where neurons that send values feed a convolution, run it inside
     ``numpy.errstate(invalid="raise")``, too: what Lava makes of a convolution's sum beyond 32 bits is undefined, and
     with it the model raises. (Sums of the graph's input are bounded here, from its `value_range`.)

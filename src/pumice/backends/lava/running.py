@@ -11,7 +11,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import RunConfig
 
 from pumice.backends.lava.execute import execute
-from pumice.backends.lava.supervise import Deadline, supervise
+from pumice.backends.lava.supervise import Deadline, check_seconds, supervise
 from pumice.errors import InputError
 
 Result = TypeVar("Result")
@@ -74,6 +74,6 @@ def supervised_run(
         raise InputError(f'run_cfg must be like Loihi2SimCfg(select_tag="fixed_pt"), or None, got {run_cfg!r}')
     if read is not None and not callable(read):
         raise InputError(f"read must be a function without arguments, such as sink.data.get, or None, got {read!r}")
-    if timeout_s is not None and not (isinstance(timeout_s, int | float | np.number) and timeout_s > 0):
-        raise InputError(f"timeout_s must be a number above 0 (or None: no limit), got {timeout_s!r}")
+    if timeout_s is not None:
+        check_seconds("timeout_s (None: no limit)", timeout_s)
     return supervise(partial(execute, process, int(steps), run_cfg, read), Deadline(timeout_s))

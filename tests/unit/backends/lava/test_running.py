@@ -223,7 +223,7 @@ def test_a_nested_run_ends_with_the_outer_one(sensor):
         ({"steps": 0}, r"steps must be a whole number of at least 1, got 0"),
         ({"steps": 2.5}, r"got 2\.5"),
         ({"steps": True}, r"got True"),
-        ({"steps": 1, "timeout_s": 0}, r"timeout_s must be a number above 0 .*got 0"),
+        ({"steps": 1, "timeout_s": 0}, r"timeout_s .*must be a number of seconds above 0, got 0"),
         ({"steps": 1, "timeout_s": float("nan")}, r"got nan"),
         ({"steps": 1, "timeout_s": "5"}, r"got '5'"),
         ({"steps": 1, "run_cfg": "fixed_pt"}, r"run_cfg must be like Loihi2SimCfg.*got 'fixed_pt'"),

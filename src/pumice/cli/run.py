@@ -62,7 +62,9 @@ def run(
     _warn_about_values(graph, x)
     result = chosen.run(graph, x, record=record)
     write_result(output, result)
-    print(f"{output}: {counted(len(x), 'step')}, {counted(int(result.spikes.sum()), 'output spike')} ({chosen.name})")
+    what = "non-zero output value" if graph.output.sends_values else "output spike"
+    sent = counted(int(np.count_nonzero(result.spikes)), what)
+    print(f"{output}: {counted(len(x), 'step')}, {sent} ({chosen.name})")
     if profile is not None and result.profile is not None:
         from pumice.planner import compare, plan
 

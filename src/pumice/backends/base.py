@@ -272,10 +272,15 @@ def as_array(x: npt.ArrayLike) -> npt.NDArray[Any]:
 
 
 def check_values(graph: Graph, array: npt.NDArray[Any]) -> None:
-    """Refuse values that the input cannot hold, or was not made for: what is proved of sums relies on it."""
+    """Refuse values that the input cannot hold, or was not made for: what is proved of sums relies on it.
+
+    0 may always enter: between samples nothing comes.
+    """
     low, high = int(array.min()), int(array.max())
     if low < STATE.low or high > STATE.high:
         raise InputError(f"input values must fit 24 bits signed, got {low} to {high}")
     allowed = graph.input.value_range
-    if allowed is not None and (low < allowed[0] or high > allowed[1]):
+    if allowed is not None and (
+        low < min(0, allowed[0]) or high > max(0, allowed[1])
+    ):  # between samples nothing comes
         raise InputError(f"the network was made for input values {allowed[0]}..{allowed[1]}, got {low} to {high}")

@@ -94,7 +94,7 @@ def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]
     """
 
     def compiled(function: Callable[..., Any]) -> Any:
-        if numba.config.DISABLE_JIT:
+        if getattr(numba.config, "DISABLE_JIT", 0):
             raise InputError(
                 "numba's compiler is switched off, and these loops are right as compiled code only: unset "
                 "NUMBA_DISABLE_JIT"

@@ -265,6 +265,8 @@ def checked_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.int32]:
 
 def as_array(x: npt.ArrayLike) -> npt.NDArray[Any]:
     """What was given as an array of NumPy, or say that it is none."""
+    if np.ma.is_masked(x):
+        raise InputError("input has masked values, and a step needs a value in each place; fill them first")
     try:
         return np.asarray(x)
     except (ValueError, TypeError) as error:

@@ -119,7 +119,7 @@ def test_what_is_no_array_of_numbers_is_refused(x, message):
 @pytest.mark.parametrize("x", [[[[1, 0], [1]]], np.ma.masked_array(np.ones((1, 4, 5)), np.ones((1, 4, 5)))])
 def test_samples_that_are_no_array_are_refused(x):
     graph = chain((4,), [3], seed=0).replace(timing=Timing(5, 5))
-    with pytest.raises(InputError, match="must be an array of integers|masked values"):
+    with pytest.raises(InputError, match=r"must be an array of integers|masked values"):
         run(graph, x, layout="torch")
 
 

@@ -120,6 +120,6 @@ def _extremes(low: int, high: int, shape: tuple[int, ...] = SHAPE) -> IntArray:
 PROMISES: dict[str, tuple[Callable[[], Cases], Callable[[], IntArray]]] = {
     "spikes": (lambda: promised_cases(0, 1), lambda: _extremes(0, 1)),
     "values": (lambda: promised_cases(-128, 127), lambda: _extremes(-128, 127)),
-    "values of one dimension": (lambda: _promised(flat_cases(), -9, 300), lambda: _extremes(-9, 300, (N,))),
+    "bytes of one dimension": (lambda: _promised(flat_cases(), 0, 255), lambda: _extremes(0, 255, (N,))),
 }
 """What the input promises: name -> (cases, stream)."""

@@ -101,6 +101,11 @@ class TrustsSevenBits(Wrapped):
         return super()._run(graph, x, record)
 
 
+class TakesBytesForSigned(Wrapped):
+    def _run(self, graph, x, record):
+        return super()._run(graph, x.astype(np.int8) if graph.input.value_range == (0, 255) else x, record)
+
+
 class ReadsRowsBackwards(Wrapped):
     def _run(self, graph, x, record):
         return super()._run(graph, x[:, ::-1] if x.ndim == 2 else x, record)
@@ -146,7 +151,8 @@ class LeaksSamples(Wrapped):
         (ReusesItsResults, "test_a_backend_keeps_nothing_between_runs"),
         (ForgetsAfter512Steps, "test_a_long_stream"),
         (TrustsSevenBits, "test_what_the_input_promises values"),
-        (ReadsRowsBackwards, "test_what_the_input_promises values of one dimension"),
+        (TakesBytesForSigned, "test_what_the_input_promises bytes of one dimension"),
+        (ReadsRowsBackwards, "test_what_the_input_promises bytes of one dimension"),
     ],
 )
 def test_faults_around_the_arithmetic_are_found(make, test):

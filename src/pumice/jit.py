@@ -20,6 +20,8 @@ import numba
 from numba.core.caching import FunctionCache
 from numba.core.runtime.nrt import rtsys
 
+from pumice.errors import InputError
+
 
 class ForgivingCache(FunctionCache):
     """A cache of compiled code that has nothing, rather than an error.
@@ -80,6 +82,9 @@ def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]
         cache: Keep compiled code on disk, where that is possible.
         **options: numba's.
 
+    Raises:
+        InputError: The compiler is switched off. As Python the loops would mix NumPy's types, and wrap otherwise.
+
     Example:
         >>> @njit(nogil=True)
         ... def doubled(n):
@@ -89,6 +94,11 @@ def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]
     """
 
     def compiled(function: Callable[..., Any]) -> Any:
+        if getattr(numba.config, "DISABLE_JIT", 0):
+            raise InputError(
+                "numba's compiler is switched off, and these loops are right as compiled code only: unset "
+                "NUMBA_DISABLE_JIT"
+            )
         every: dict[str, Any] = {"no_cfunc_wrapper": True, **options}  # C never calls it: compiled for nothing
         dispatcher = numba.njit(**every)(function)
         if cache:

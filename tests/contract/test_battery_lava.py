@@ -11,7 +11,8 @@ import pytest
 from pumice.backends.lava import GraphProcess, LavaBackend
 from pumice.backends.lava.compiling import connected
 from pumice.testing import BackendBattery
-from pumice.testing.battery import EDGES, GROUPS, STEPS, _edge, _group, _small_cases
+from pumice.testing.battery import _edge, _group
+from pumice.testing.battery_groups import EDGES, GROUPS, PROMISES, STEPS, small_cases
 
 
 def kinds(graph, x):
@@ -63,10 +64,23 @@ class TestLava(TestLavaInThreads):
         super().test_equals_the_reference(group)
 
     def test_a_single_step(self):
-        cases, (x, truth) = _small_cases(), _edge("one step")[1:]
+        cases, (x, truth) = small_cases(), _edge("one step")[1:]
         self._compare(cases, x, truth)
 
     @pytest.mark.slow
     @pytest.mark.parametrize("edge", EDGES)
     def test_edges_of_the_input(self, edge):
         super().test_edges_of_the_input(edge)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("promise", PROMISES)
+    def test_what_the_input_promises(self, promise):
+        super().test_what_the_input_promises(promise)
+
+    @pytest.mark.slow
+    def test_a_long_stream(self):
+        super().test_a_long_stream()
+
+    @pytest.mark.slow
+    def test_a_batch(self):
+        super().test_a_batch()

@@ -56,6 +56,7 @@ TOPICS = {
     "nn/test_state.py": "copies and checkpoints of every block",
     "passes/test_names.py": "names of what passes add",
     "pipeline/test_readout.py": "answers by numbers",
+    "testing/test_battery_interface.py": "what the battery finds around a backend's arithmetic",
     "testing/test_documentation.py": "the battery as its documentation says",
     "reporting/test_browser.py": "the page in a browser",
     "test_scripts.py": "scripts/",

@@ -9,6 +9,7 @@ import numba
 import pytest
 
 from pumice import jit
+from pumice.errors import InputError
 
 PROGRAM = """
 from pumice.jit import njit
@@ -128,3 +129,10 @@ def test_nowhere_to_write(monkeypatch):
         return 2 * n
 
     assert doubled(21) == 42
+
+
+def test_without_a_compiler_there_is_one_clear_error(run, monkeypatch):
+    """As Python the loops would mix NumPy's types; it was an AttributeError of ours."""
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    with pytest.raises(InputError, match="unset NUMBA_DISABLE_JIT"):
+        run()

@@ -132,7 +132,7 @@ class AbstractBackend(ABC):
         """
         verify_graph(graph)
         _check_record(record)
-        array = np.asarray(x)
+        array = as_array(x)
         if array.ndim < 2 or len(array) < 1:
             raise InputError(f"a batch must have shape (n, T, *input shape) with n >= 1, got {array.shape}")
         n, n_steps, *shape = array.shape
@@ -244,9 +244,9 @@ def first_sample(result: RunResult) -> RunResult:
 
 def checked_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.int32]:
     """Give the stream its full shape and type, or say what is wrong with it."""
-    array = np.asarray(x)
+    array = as_array(x)
     shape = graph.input.shape
-    if not (np.issubdtype(array.dtype, np.integer) or array.dtype == np.bool_):
+    if array.dtype.kind not in "biu":
         raise InputError(f"input must be integers (or bool), got {array.dtype}; encode or round it first")
     if len(shape) == 3 and array.ndim == 2 and array.shape[1] == graph.input.size:
         array = array.reshape(-1, *shape[::-1]).transpose(0, 3, 2, 1)
@@ -259,11 +259,30 @@ def checked_input(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.int32]:
         raise InputError(f"input must have shape (T, {', '.join(map(str, shape))}), got {array.shape}{fix}")
     if len(array) < 1:
         raise InputError("input has no time step; at least one is needed")
-    if array.size and (int(array.min()) < STATE.low or int(array.max()) > STATE.high):
-        raise InputError(f"input values must fit 24 bits signed, got {array.min()} to {array.max()}")
-    allowed = graph.input.value_range
-    if allowed is not None and array.size and (int(array.min()) < allowed[0] or int(array.max()) > allowed[1]):
-        raise InputError(
-            f"the network was made for input values {allowed[0]}..{allowed[1]}, got {array.min()} to {array.max()}"
-        )
+    check_values(graph, array)
     return array.astype(np.int32)
+
+
+def as_array(x: npt.ArrayLike) -> npt.NDArray[Any]:
+    """What was given as an array of NumPy, or say that it is none."""
+    if np.ma.is_masked(x):
+        raise InputError("input has masked values, and a step needs a value in each place; fill them first")
+    try:
+        return np.asarray(x)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"input must be an array of integers, got {type(x).__name__}: {error}") from error
+
+
+def check_values(graph: Graph, array: npt.NDArray[Any]) -> None:
+    """Refuse values that the input cannot hold, or was not made for: what is proved of sums relies on it.
+
+    0 may always enter: between samples nothing comes.
+    """
+    low, high = int(array.min()), int(array.max())
+    if low < STATE.low or high > STATE.high:
+        raise InputError(f"input values must fit 24 bits signed, got {low} to {high}")
+    allowed = graph.input.value_range
+    if allowed is not None and (
+        low < min(0, allowed[0]) or high > max(0, allowed[1])
+    ):  # between samples nothing comes
+        raise InputError(f"the network was made for input values {allowed[0]}..{allowed[1]}, got {low} to {high}")

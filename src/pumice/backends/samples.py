@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from pumice.backends.base import AbstractBackend, Record, RunResult
+from pumice.backends.base import AbstractBackend, Record, RunResult, as_array
 from pumice.errors import InputError
 from pumice.ir import Graph, from_stream, latencies, lava_to_torch, remembers, to_stream, torch_to_lava
 from pumice.ir.stream import timing_of
@@ -56,7 +56,7 @@ def samples_to_stream(graph: Graph, x: Any) -> Array:
         >>> samples_to_stream(graph, np.ones((3, 4, 5))).shape
         (25, 4)
     """
-    array = _as_array(x) if is_tensor(x) else np.asarray(x)
+    array = _as_array(x) if is_tensor(x) else as_array(x)
     if array.ndim not in {3, 5}:
         raise InputError(
             "samples in PyTorch's layout have shape (batch, channel, height, width, time) or (batch, n, time), got "

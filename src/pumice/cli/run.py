@@ -67,8 +67,13 @@ def run(
     _warn_about_values(graph, x)
     result = chosen.run(graph, x, record=record)
     write_result(output, result)
-    spikes = sum(int(sent.sum()) for sent in result.outputs.values())
-    print(f"{output}: {counted(len(x), 'step')}, {counted(spikes, 'output spike')} ({chosen.name})")
+    what = (
+        "non-zero output value"
+        if any(graph.population(name).sends_values for name in result.outputs)
+        else "output spike"
+    )
+    sent = counted(sum(int(np.count_nonzero(values)) for values in result.outputs.values()), what)
+    print(f"{output}: {counted(len(x), 'step')}, {sent} ({chosen.name})")
     if profile is not None and result.profile is not None:
         from pumice.planner import compare, plan
 

@@ -32,9 +32,10 @@ def verify(
         raise InputError(f"{file}: holds no certificate to verify against; `pumice.certify` makes one")
     compared = verify_graph(graph, chosen)
     steps = len(graph.certificate.x)
+    what = ", ".join(dict.fromkeys(["s", *(state for p in graph.populations for state in p.states)]))
     for name, count in compared.items():
         print(
-            f"{name}: equal ({counted(count, 'value')}: s, u, v of "
+            f"{name}: equal ({counted(count, 'value')}: {what} of "
             f"{counted(len(graph.populations), 'population')} in {counted(steps, 'step')})"
         )
 

@@ -16,7 +16,8 @@ class Input(PlainIntegers):
     Attributes:
         name: Unique in the graph.
         shape: (x, y, channel) or (features,).
-        value_range: Smallest and largest value that the network was made for, or None if nothing was promised.
+        value_range: Smallest and largest value that the network was made for, or None if nothing was promised. 0 may
+            always enter: it is what comes between samples.
     """
 
     name: str

@@ -106,9 +106,11 @@ def _names(graph: Graph) -> Iterator[str]:
             yield f"a name {problem}"
     if not graph.outputs:
         yield "no output is named"
-    for name in graph.outputs:
+    for name, times in Counter(graph.outputs).items():
         if name not in targets:
             yield f"output {name!r} is no population"
+        elif times > 1:
+            yield f"output {name!r} is named {times} times; what leaves it leaves once"
     for synapse in graph.synapses:
         if synapse.source not in names:
             yield f"synapse {synapse.source} -> {synapse.target}: there is no source {synapse.source!r}"

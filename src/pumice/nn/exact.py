@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import torch
 
-from pumice.backends.torch.exact import exact_arithmetic
+from pumice.backends.torch.exact import WhileAnyComputes, exact_arithmetic
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -49,12 +49,32 @@ def direct_convolution() -> Iterator[None]:
         ...     torch.nn.functional.conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 3, 3)).item()
         9.0
     """
-    nnpack: Any = torch.backends.nnpack
     if torch.compiler.is_compiling() or (torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled):
         yield
         return
-    with nnpack.flags(enabled=False):
+    _NNPACK_OFF.enter()
+    try:
         yield
+    finally:
+        _NNPACK_OFF.leave()
+
+
+class _Nnpack:
+    """Its switch as an attribute."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether torch may take it."""
+        return bool(torch._C._get_nnpack_enabled())
+
+    @enabled.setter
+    def enabled(self, value: bool) -> None:
+        nnpack: Any = torch.backends.nnpack
+        nnpack.set_flags(value)
+
+
+_NNPACK = _Nnpack()
+_NNPACK_OFF = WhileAnyComputes(lambda: [(_NNPACK, "enabled", False)] if _NNPACK.enabled else [])
 
 
 def exactly_if_deployed(forward: Callable[_P, _R]) -> Callable[_P, _R]:

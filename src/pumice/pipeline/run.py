@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pumice.backends import run
+import numpy as np
+
+from pumice.backends import get_backend, run
 from pumice.backends.compare import LayerComparison, compare_records
 from pumice.data import Dataset
 from pumice.errors import InputError
@@ -60,9 +62,11 @@ def run_pipeline(
     Raises:
         PumiceError: Whatever the stages raise.
     """
-    if lava_samples < 0:
-        raise InputError(f"lava_samples must be >= 0, got {lava_samples}")
-    network_path(path)  # before the work
+    if not isinstance(lava_samples, int | np.integer) or lava_samples < 0:
+        raise InputError(f"lava_samples must be >= 0, got {lava_samples!r}")
+    network_path(path)  # before the work, as the others
+    for name in (backend, *["lava"] * (lava_samples > 0)):
+        get_backend(name)
     began = time.perf_counter()
 
     on_stage(f"train on {counted(len(dataset.train), 'sample')} of {dataset.name}")

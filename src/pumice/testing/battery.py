@@ -16,7 +16,7 @@ What a backend should do is recorded from the reference backend, at every neuron
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar
@@ -25,93 +25,26 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pumice.backends import AbstractBackend, Record, get_backend
+from pumice.backends import AbstractBackend, Record, RunResult, get_backend
+from pumice.backends.counting import Wanted
 from pumice.backends.verify import first_difference
 from pumice.errors import BackendError, GraphError, InputError
-from pumice.ir import Graph, Input, Population, Synapse, verify_graph
-from pumice.testing.battery_cases import (
-    IN,
-    SHAPE,
-    Cases,
-    binary_cases,
-    population_cases,
-    synapse_cases,
-    threshold_cases,
-    weight_cases,
+from pumice.ir import Graph, Population, Synapse, Timing, verify_graph
+from pumice.testing.battery_cases import IN, SHAPE, Cases
+from pumice.testing.battery_groups import (
+    EDGES,
+    GROUPS,
+    MANY,
+    PROMISES,
+    STEPS,
+    batch_cases,
+    edge_cases,
+    small_cases,
+    spikes,
 )
-from pumice.testing.battery_shapes import (
-    PERIOD_STEPS,
-    SAMPLE_STEPS,
-    sample_graph,
-    topology_cases,
-    value_cases,
-)
+from pumice.testing.battery_shapes import PERIOD_STEPS, SAMPLE_STEPS, flat_cases, long_graph, sample_graph
 
 IntArray = npt.NDArray[np.integer[Any]]
-
-STEPS = 24
-LONG = 70
-"""Longer than the longest delay."""
-GRADED = ("plain", "_delays_and_balance", "weight_exp")
-"""Delays do not depend on what is delayed, so values go through fewer of them than spikes."""
-
-
-def _spikes(n_steps: int) -> IntArray:
-    return (np.random.default_rng(0).random((n_steps, *SHAPE)) < 0.3).astype(np.int64)
-
-
-def _values(limit: int, n_steps: int = STEPS) -> IntArray:
-    rng = np.random.default_rng(1)
-    shape = (n_steps, *SHAPE)
-    return np.where(rng.random(shape) < 0.4, rng.integers(-limit, limit, size=shape), 0)
-
-
-def _plain_cases() -> Cases:
-    return _with_endings(synapse_cases(graded=False), ("plain",))
-
-
-def _with_endings(cases: Cases, endings: tuple[str, ...]) -> Cases:
-    return {name: graph for name, graph in cases.items() if name.endswith(endings)}
-
-
-def _large_inputs() -> Cases:
-    """24-bit values, for what is defined on them: on Lava a sum is 32 bits wide, a convolution's 24."""
-    plain = {"dense_plain", "sparse_plain", "one_to_one_plain", "token_mixing_plain", "conv_plain", "dense_delays"}
-    cases = {name: graph for name, graph in synapse_cases(graded=True).items() if name in plain}
-    kinds = ("cuba_decays", "cuba_per_channel", "accumulator", "sigma", "resonator")
-    return cases | {name: graph for name, graph in population_cases().items() if name.startswith(kinds)}
-
-
-GROUPS: dict[str, tuple[Callable[[], Cases], Callable[[], IntArray]]] = {
-    "synapses on spikes": (lambda: synapse_cases(graded=False), lambda: _spikes(LONG)),
-    "synapses on values": (lambda: _with_endings(synapse_cases(graded=True), GRADED), lambda: _values(128)),
-    "values that count as spikes": (_plain_cases, lambda: _values(128)),
-    "weights and kernels": (weight_cases, lambda: _values(128)),
-    "spikes only": (lambda: binary_cases() | threshold_cases(), lambda: _spikes(STEPS)),
-    "populations": (population_cases, lambda: _values(128)),
-    "wraps and clips": (_large_inputs, lambda: _values(2**17)),
-    "24-bit input": (lambda: {"direct": weight_cases()["direct"]}, lambda: _values(2**23)),
-    "topology": (topology_cases, lambda: _spikes(STEPS)),
-    "values between populations": (value_cases, lambda: _values(128)),
-}
-"""What is packed into one graph: name -> (cases, stream)."""
-
-EDGES: dict[str, IntArray] = {
-    "silence": np.zeros((8, *SHAPE), np.int64),
-    "all neurons spike": np.ones((12, *SHAPE), np.int64),
-    "one step": np.ones((1, *SHAPE), np.int64),
-}
-
-
-def _edge_cases() -> Cases:
-    kinds = ("cuba_reset_5_3", "accumulator_bias", "sigma", "delta_3_5", "sigma_delta_3_5", "resonator")
-    populations = {name: graph for name, graph in population_cases().items() if name in kinds}
-    return _plain_cases() | binary_cases() | populations | _small_cases()
-
-
-def _small_cases() -> Cases:
-    """What runs of any kind can be tried with."""
-    return {name: topology_cases()[name] for name in ("two_outputs", "loop_of_two")}
 
 
 class BackendBattery:
@@ -144,12 +77,42 @@ class BackendBattery:
         """Nothing, everything, and a single step."""
         self._compare(*_edge(edge))
 
+    @pytest.mark.parametrize("promise", PROMISES)
+    def test_what_the_input_promises(self, promise: str) -> None:
+        """Sums may be held in what the range of the input says is enough; here they reach its ends."""
+        self._compare(*_promise(promise))
+
+    def test_a_long_stream(self) -> None:
+        """More steps than are computed at a time: what is remembered from one piece to the next."""
+        self._compare(*_long())
+
+    def test_a_batch(self) -> None:
+        """Each sample in its place, as if it came alone; with records, without, and as `pumice.evaluate` counts."""
+        cases = batch_cases()
+        graph = self._supported(cases)
+        wanted = Wanted.of(graph, Timing(8, 10), state="v")
+        x = spikes(3 * wanted.n_steps).reshape(3, wanted.n_steps, *SHAPE)
+        x[0], x[1] = 1, 0  # much, then nothing: what is left of one sample shows in the next
+        backend = self.make_backend()
+        recorded, plain = (backend.run_batch(graph, x.copy(), record=record) for record in (True, False))
+        for i, sample in enumerate(x):
+            expected = _truth(graph, sample)
+            self._expect(cases, _sample(recorded, i), expected)
+            for name in graph.outputs:
+                np.testing.assert_array_equal(plain.outputs[name][i], expected[name].s, f"sample {i}, output {name}")
+        counters = (b.counter(graph, wanted) for b in (backend, get_backend("reference")))
+        found, expected_counts = (count(x.astype(np.int32)) for count in counters)
+        for name, counts in expected_counts.events.items():
+            np.testing.assert_array_equal(found.events[name], counts, f"events of {name}")
+        np.testing.assert_array_equal(found.sent, expected_counts.sent, "counter: what the first output sent")
+        np.testing.assert_array_equal(found.held, expected_counts.held, "counter: the first output's state")  # type: ignore[arg-type]
+
     def test_samples_back_to_back(self) -> None:
         """Each population is reset when its next sample arrives; every sample is as if it came alone."""
         graph = sample_graph()
         if self._is_refused("samples", graph):
             return  # test_what_is_unsupported_is_refused runs it
-        samples = _spikes(5 * PERIOD_STEPS).reshape(5, PERIOD_STEPS, *SHAPE)
+        samples = spikes(5 * PERIOD_STEPS).reshape(5, PERIOD_STEPS, *SHAPE)
         samples[:, SAMPLE_STEPS:] = 0
         stream = np.concatenate([*samples, np.zeros((graph.latency, *SHAPE), np.int64)])
         result = self.make_backend().run(graph, stream.copy(), record=True)
@@ -160,19 +123,23 @@ class BackendBattery:
         np.testing.assert_array_equal(streamed, alone)
 
     def test_a_backend_keeps_nothing_between_runs(self) -> None:
-        """The second run of one backend object is like the first; neither changes its arguments."""
-        graph = self._supported(_small_cases())
-        x = _spikes(STEPS)
-        before = x.copy()
+        """A run of one backend object does not depend on those before, nor change their results or its arguments."""
+        graph = self._supported(small_cases())
+        x = spikes(STEPS)
+        streams = x, 1 - x, x
         backend = self.make_backend()
-        for _ in range(2):
-            self._expect(_small_cases(), backend.run(graph, x, record=True).records, _truth(graph, x))
-        np.testing.assert_array_equal(x, before)
+        results = [backend.run(graph, stream, record=True) for stream in streams]
+        np.testing.assert_array_equal(x, spikes(STEPS))
+        for stream, result in zip(streams, results, strict=True):
+            expected = _truth(graph, stream)
+            self._expect(small_cases(), result.records, expected)
+            for name in graph.outputs:
+                np.testing.assert_array_equal(result.outputs[name], expected[name].s, f"output {name}")
 
     def test_what_a_run_returns(self) -> None:
         """Outputs in the graph's order, int32, whole; records only if asked for."""
-        graph = self._supported(_small_cases())
-        x = _spikes(5)
+        graph = self._supported(small_cases())
+        x = spikes(5)
         expected = get_backend("reference").run(graph, x)
         for record in (False, True):
             result = self.make_backend().run(graph, x, record=record)
@@ -185,10 +152,10 @@ class BackendBattery:
 
     def test_bad_input_is_refused(self) -> None:
         """One clear error, before anything runs."""
-        graph = self._supported(_small_cases())
+        graph = self._supported(small_cases())
         bad: tuple[tuple[str, Graph, Any, type[Exception]], ...]
         promised = graph.replace(input=replace(graph.input, value_range=(0, 1)))
-        good = _spikes(3)
+        good = spikes(3)
         backend = self.make_backend()
         bad = (
             ("another shape", graph, good[:, 1:], InputError),
@@ -214,7 +181,7 @@ class BackendBattery:
         for name, graph in cases.items():
             if self._is_refused(name, graph):
                 try:
-                    self.make_backend().run(graph, _spikes(2))
+                    self.make_backend().run(graph, np.ones((2, *graph.input.shape), np.int64))
                 except BackendError:
                     continue
                 pytest.fail(f"{name}: must raise BackendError, because it is unsupported")
@@ -261,7 +228,8 @@ def packed(cases: Cases) -> Graph:
         populations += [replace(p, name=renamed[p.name]) for p in graph.populations]
         synapses += [replace(s, source=renamed[s.source], target=renamed[s.target]) for s in graph.synapses]
         outputs += [renamed[name] for name in graph.outputs]
-    return verify_graph(Graph(Input(IN, SHAPE), tuple(populations), tuple(synapses), tuple(outputs)))
+    source = next(iter(cases.values())).input
+    return verify_graph(Graph(source, tuple(populations), tuple(synapses), tuple(outputs)))
 
 
 def digests() -> dict[str, str]:
@@ -279,8 +247,28 @@ def _group(name: str) -> tuple[Cases, IntArray, dict[str, Record]]:
 
 @cache
 def _edge(name: str) -> tuple[Cases, IntArray, dict[str, Record]]:
-    cases = _edge_cases()
+    cases = edge_cases()
     return cases, EDGES[name], _truth(packed(cases), EDGES[name])
+
+
+@cache
+def _promise(name: str) -> tuple[Cases, IntArray, dict[str, Record]]:
+    make_cases, make_stream = PROMISES[name]
+    cases, x = make_cases(), make_stream()
+    return cases, x, _truth(packed(cases), x)
+
+
+@cache
+def _long() -> tuple[Cases, IntArray, dict[str, Record]]:
+    cases, x = {"long": long_graph()}, spikes(MANY)
+    return cases, x, _truth(packed(cases), x)
+
+
+def _sample(result: RunResult, i: int) -> dict[str, Record]:
+    return {
+        name: Record(record.s[i], {state: values[i] for state, values in record.states.items()})
+        for name, record in result.records.items()
+    }
 
 
 def _truth(graph: Graph, x: IntArray) -> dict[str, Record]:
@@ -292,7 +280,7 @@ def _first_steps(record: Record, n: int) -> Record:
 
 
 def _longest_delay(graph: Graph) -> int:
-    return max((synapse.max_delay_steps for synapse in graph.synapses), default=0)
+    return max((synapse.max_delay_steps + synapse.balance_steps for synapse in graph.synapses), default=0)
 
 
 def _kinds(graph: Graph) -> set[type]:
@@ -300,7 +288,7 @@ def _kinds(graph: Graph) -> set[type]:
 
 
 def _all_cases() -> Cases:
-    found: Cases = {"samples": sample_graph()}
+    found: Cases = {"samples": sample_graph(), "long": long_graph(), **flat_cases()}
     for group in GROUPS:
         found |= _group(group)[0]
     return found

@@ -14,6 +14,7 @@ import numpy as np
 from pumice.ir import (
     Accumulator,
     Conv,
+    ConvTranspose,
     Cuba,
     Delta,
     Dense,
@@ -90,6 +91,9 @@ def _options(kind: str) -> dict[str, dict[str, Any]]:
     }
     if kind == "dense":
         options["delay_per_weight"] = {"delay_steps": rng.integers(0, 6, (5, N))}
+        options["delay_per_target"] = {"delay_steps": np.broadcast_to(np.arange(5)[:, None], (5, N))}
+    if kind == "sparse":
+        options["longest_with_balance"] = {"delay_steps": 40, "balance_steps": 22}
     if kind != "conv":
         options["weight_exp"] = {"weight_exp": 3}
     return options
@@ -113,6 +117,15 @@ def _conv(name: str, rng: np.random.Generator, into: tuple[int, int] | None) -> 
     return conv, (4, 2, 3)
 
 
+def _conv_transpose(
+    name: str, rng: np.random.Generator, into: tuple[int, int] | None
+) -> tuple[Synapse, tuple[int, ...]]:
+    n = 3 if into is None else into[1] - into[0]
+    geometry: Any = {"stride": (1, 2), "padding": (1, 1), "output_padding": (0, 1)}
+    weight = even_weights(rng, (n, 2, 3, 2))
+    return ConvTranspose(IN, name, weight=weight, **geometry, target_channels=into), (3, 6, 3)
+
+
 def _one_to_one(name: str, rng: np.random.Generator, into: tuple[int, int] | None) -> tuple[Synapse, tuple[int, ...]]:
     weight = even_weights(rng, SHAPE)
     return OneToOne(IN, name, weight=weight, target_channels=into), (4, 3, 4 if into else 2)
@@ -129,9 +142,24 @@ _MAKERS: dict[str, Callable[..., tuple[Synapse, tuple[int, ...]]]] = {
     "dense": _dense,
     "sparse": _sparse,
     "conv": _conv,
+    "conv_transpose": _conv_transpose,
     "one_to_one": _one_to_one,
     "token_mixing": _token_mixing,
 }
+
+
+_WIDE = [-(2**15), -257, -1, 0, 256, 2**15 - 1]
+"""Kernels hold more than 8 bits in the arithmetic, though not on a chip."""
+
+
+def _twice() -> dict[str, Any]:
+    """Weights at one place add up, each after its own delay."""
+    return {
+        "rows": np.array([0, 0, 0, 1, 2]),
+        "columns": np.array([3, 3, 3, 5, 7]),
+        "values": np.array([100, -40, 250, 200, 180]),
+        "delay_steps": np.array([0, 0, 2, 1, 0]),
+    }
 
 
 def weight_cases() -> Cases:
@@ -161,7 +189,15 @@ def weight_cases() -> Cases:
         (OneToOne(IN, "one_to_one_channel", graded=True, weight=np.array([4, -254])), SHAPE),
         (TokenMixing(IN, "one_head", graded=True, weight=even_weights(rng, (1, TOKENS, TOKENS))), SHAPE),
         (Direct(IN, "direct", graded=True), SHAPE),
+        (Conv(IN, "conv_16_bits", graded=True, weight=rng.choice(_WIDE, (4, 3, 2, 2))), (2, 2, 4)),
+        (Dense(IN, "dense_weight_exp_7", graded=True, weight=even_weights(rng, (5, N)), weight_exp=7), (5,)),
+        (Sparse(IN, "sparse_twice_at_one_place", graded=True, **_twice()), (3,)),
     ]
+    geometry: Any = {"stride": (2, 2), "padding": (2, 1), "output_padding": (1, 0), "dilation": (2, 1)}
+    transposed = ConvTranspose(
+        IN, "conv_transpose_groups", graded=True, weight=even_weights(rng, (4, 2, 2, 1)), groups=2, **geometry
+    )
+    found.append((transposed, (6, 4, 4)))
     return {synapse.target: _seen(synapse, shape) for synapse, shape in found}
 
 
@@ -200,6 +236,8 @@ def _populations() -> Iterator[Population]:
     yield Cuba("cuba_bias_of_one_neuron", SHAPE, 300, bias_mant=np.arange(N).reshape(SHAPE) - 9, **LEAKY)
     for bias_exp in (0, 7):
         yield Cuba(f"cuba_bias_exp_{bias_exp}", six, 300, bias_mant=-4096 + 4500, bias_exp=bias_exp, **LEAKY)
+    widest = np.array([-(2**15), -4097, 4096, 2**15 - 1, -1, 0])
+    yield Cuba("cuba_bias_16_bits", six, 2**16, bias_mant=widest, bias_exp=4, **LEAKY)
     yield Cuba("cuba_threshold_zero", six, 0, **LEAKY)
     yield Cuba("cuba_at_the_threshold", six, 2, v_decay_q12=4096)
     yield Cuba("cuba_unreachable", six, 2**17, v_decay_q12=300)

@@ -13,7 +13,9 @@ from pumice.ir import (
     Delta,
     Dense,
     Graph,
+    Input,
     OneToOne,
+    Reset,
     Sigma,
     SigmaDelta,
     Sparse,
@@ -39,6 +41,7 @@ def topology_cases() -> Cases:
         "concat": _concat(),
         "two_synapses_of_one_source": _two_synapses(),
         "two_outputs": _two_outputs(),
+        "wide": _wide(),
     }
 
 
@@ -64,6 +67,37 @@ def value_cases() -> Cases:
         changes, *(OneToOne(a, b, graded=True, weight=2) for a, b in ((IN, "a"), ("a", "b"), ("b", "c")))
     )
     return found
+
+
+def long_graph() -> Graph:
+    """What is to be remembered for many steps: states without a reset and with a seldom one, spikes under way."""
+    rng = np.random.default_rng(10)
+    populations = (
+        Cuba("a", (6,), 900, i_decay_q12=20, v_decay_q12=3, reset=Reset(64, 2)),
+        Cuba("b", (3,), 700, i_decay_q12=4096, bias_mant=1, bias_exp=0),
+        Accumulator("c", (3,)),
+    )
+    synapses = (
+        Dense(IN, "a", graded=True, weight=even_weights(rng, (6, N), 40), delay_steps=np.arange(N) % 2 * 62),
+        Dense("a", "a", weight=even_weights(rng, (6, 6), 90), delay_steps=7),
+        Dense("a", "b", weight=even_weights(rng, (3, 6), 200) + 20, delay_steps=62),
+        OneToOne("b", "c", weight=np.array([1, -3, 5])),
+    )
+    return graph_of(populations, *synapses, outputs=("b", "c"))
+
+
+def flat_cases() -> Cases:
+    """An input of one dimension."""
+    rng = np.random.default_rng(11)
+    places: Any = {"rows": rng.integers(0, 7, 60), "columns": rng.integers(0, N, 60)}
+    weights = even_weights(rng, (60,))
+    synapses: tuple[tuple[Synapse, int], ...] = (
+        (Dense(IN, "flat_dense", graded=True, weight=even_weights(rng, (7, N))), 7),
+        (Dense(IN, "flat_delays", graded=True, weight=even_weights(rng, (7, N)), delay_steps=np.arange(N) % 5), 7),
+        (Sparse(IN, "flat_sparse", graded=True, **places, values=weights, delay_steps=rng.integers(0, 4, 60)), 7),
+        (OneToOne(IN, "flat_one_to_one", graded=True, weight=even_weights(rng, (N,))), N),
+    )
+    return {s.target: Graph(Input(IN, (N,)), (_cuba(s.target, (n,), 3000),), (s,), (s.target,)) for s, n in synapses}
 
 
 def sample_graph() -> Graph:
@@ -161,3 +195,18 @@ def _two_synapses() -> Graph:
 
 def _two_outputs() -> Graph:
     return graph_of((_cuba("a"), _cuba("b")), _conv(IN, "a", 1), _conv("a", "b", 2), outputs=("b", "a"))
+
+
+def _wide() -> Graph:
+    """More neurons than are computed at a time, each with parameters of its own."""
+    n = 2100
+    rng = np.random.default_rng(12)
+    populations = (
+        Cuba("a", (n,), 150, i_decay_q12=1800, v_decay_q12=rng.integers(0, 4097, n), bias_mant=np.arange(n) % 50),
+        _cuba("b", (5,), 4000),
+    )
+    synapses = (
+        Dense(IN, "a", weight=even_weights(rng, (n, N), 200) + 20),
+        Dense("a", "b", weight=even_weights(rng, (5, n), 200) + 2, delay_steps=np.arange(n) % 4),
+    )
+    return graph_of(populations, *synapses, outputs=("a", "b"))

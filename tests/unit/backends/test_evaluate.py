@@ -153,6 +153,20 @@ def test_other_backends_are_compared_on_a_stream():
     assert result.checked == {"reference": 3 * (3 * STEPS + 2) * 8}
 
 
+@pytest.mark.parametrize("value_range", [(1, 3), (-3, -1)])
+def test_between_samples_nothing_comes_whatever_range_was_promised(value_range):
+    graph = small()
+    graph = graph.replace(input=replace(graph.input, value_range=value_range))
+    low, high = value_range
+    x = np.random.default_rng(0).integers(low, high + 1, (3, STEPS, 4))
+    found = [evaluate(graph, zip(x, [0, 0, 0], strict=True), backend=name) for name in ("fast", "reference")]
+    np.testing.assert_array_equal(*(one.spikes["dense1"] for one in found))
+    assert evaluate(graph, zip(x, [0, 0, 0], strict=True), check={"reference": 2}).checked["reference"] > 0
+    assert pumice.run(graph, np.stack([sample.T for sample in x]), layout="torch").spikes.shape == (3, 3, STEPS)
+    with pytest.raises(InputError, match="made for input values"):
+        evaluate(graph, [(4 * x[0], 0)])
+
+
 def test_a_defect_is_found(monkeypatch):
     graph = small()
     x = samples(graph, 3)

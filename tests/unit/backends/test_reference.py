@@ -6,7 +6,7 @@ from numpy.testing import assert_array_equal
 
 from pumice.backends import get_backend, run
 from pumice.errors import InputError
-from pumice.ir import Conv, Cuba, Dense, Direct, Graph, Input, Reset
+from pumice.ir import Conv, Cuba, Dense, Direct, Graph, Input, Reset, Timing
 from pumice.ir.builder import chain
 
 pytestmark = pytest.mark.usefixtures("on_reference_and_fast")
@@ -98,6 +98,29 @@ def test_bad_input_is_refused(x, message):
     graph = graph.replace(input=replace(graph.input, value_range=(0, 8) if x.max(initial=0) < 2**20 else None))
     with pytest.raises(InputError, match=message):
         run(graph, x)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ([[1, 0, 0, 1], [1]], "input must be an array of integers, got list"),
+        (np.zeros((3, 4), "m8[s]"), r"input must be integers \(or bool\), got timedelta64"),
+        (np.ma.masked_array(np.ones((3, 4), int), np.eye(3, 4)), "input has masked values"),
+    ],
+)
+def test_what_is_no_array_of_numbers_is_refused(x, message):
+    backend = get_backend("fast")
+    with pytest.raises(InputError, match=message):
+        backend.run(chain((4,), [3], seed=0), x)
+    with pytest.raises(InputError, match=message):
+        backend.run_batch(chain((4,), [3], seed=0), x if isinstance(x, list) else x[None])
+
+
+@pytest.mark.parametrize("x", [[[[1, 0], [1]]], np.ma.masked_array(np.ones((1, 4, 5)), np.ones((1, 4, 5)))])
+def test_samples_that_are_no_array_are_refused(x):
+    graph = chain((4,), [3], seed=0).replace(timing=Timing(5, 5))
+    with pytest.raises(InputError, match=r"must be an array of integers|masked values"):
+        run(graph, x, layout="torch")
 
 
 def test_unknown_backends_are_named():

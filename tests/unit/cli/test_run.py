@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import pumice
-from pumice.ir import Direct, with_reset_schedule
+from pumice.ir import Accumulator, Direct, with_reset_schedule
 from pumice.netx import load, save
 
 RUN = "run a.net --input x.npy -o y.npz"
@@ -34,6 +34,18 @@ def test_of_several_outputs_none_is_left_out(command, graph, net, x, tmp_path):
     for name, spikes in expected.items():
         np.testing.assert_array_equal(found[f"{name}/s"], spikes)
     assert f"{sum(spikes.sum() for spikes in expected.values())} output spikes" in out
+
+
+def test_values_are_not_called_spikes(command, graph, x, tmp_path):
+    """A read-out's voltages, which may be negative, are no spikes to add up."""
+    last = graph.output
+    read = Accumulator(last.name, last.shape, bias_mant=-7)
+    save(graph.replace(populations=(*graph.populations[:-1], read), certificate=None), tmp_path / "a.net")
+    code, out, _ = command(RUN)
+    values = result(tmp_path)["spikes"]
+    assert code == 0
+    assert values.min() < 0
+    assert out == f"y.npz: 9 steps, {np.count_nonzero(values)} non-zero output values (fast)\n"
 
 
 def test_record(command, graph, net, x, tmp_path):

@@ -3,7 +3,9 @@ from dataclasses import replace
 
 import pytest
 
+import pumice
 from pumice.errors import MissingExtraError
+from pumice.ir import Sigma
 from pumice.netx import save
 
 
@@ -11,6 +13,13 @@ def test_equal(command, net):
     code, out, err = command("verify a.net --backend reference")
     assert (code, err) == (0, "")
     assert out == "reference: equal (90 values: s, u, v of 2 populations in 6 steps)\n"
+
+
+def test_what_was_compared_is_named(command, graph, tmp_path):
+    last = graph.output
+    sums = graph.replace(populations=(*graph.populations[:-1], Sigma(last.name, last.shape)), certificate=None)
+    save(pumice.certify(sums, graph.certificate.x), tmp_path / "a.net")
+    assert ": s, u, v, sigma of 2 populations in 6 steps)" in command("verify a.net --backend fast")[1]
 
 
 def test_the_first_difference_is_a_failed_check(command, graph, tmp_path):

@@ -29,6 +29,12 @@ def test_a_good_graph_passes(image):
     verify_graph(chain((4,), [3, 2], seed=0))
 
 
+def test_an_output_is_named_once(image):
+    """Each output is one port, and one entry of a result."""
+    with pytest.raises(GraphError, match="output 'conv' is named 2 times"):
+        verify_graph(image.replace(outputs=("conv", "conv")))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

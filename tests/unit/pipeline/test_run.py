@@ -48,7 +48,18 @@ def test_the_summary_counts_everything(tiny_result):
     assert summary["seconds"] > 0
 
 
-def test_no_lava_sample_is_refused(tiny_recipe, digits, tmp_path):
-    with pytest.raises(InputError, match="lava_samples must be >= 0"):
-        run_pipeline(tiny_recipe, digits, tmp_path / "a.net", lava_samples=-1)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lava_samples": -1}, "lava_samples must be >= 0, got -1"),
+        ({"lava_samples": 2.5}, r"lava_samples must be >= 0, got 2\.5"),
+        ({"lava_samples": None}, "lava_samples must be >= 0, got None"),
+        ({"backend": "lavva"}, "unknown backend 'lavva'; did you mean 'lava'"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_the_training(tiny_recipe, digits, tmp_path, options, message):
+    began = []
+    with pytest.raises(InputError, match=message):
+        run_pipeline(tiny_recipe, digits, tmp_path / "a.net", on_stage=began.append, **options)
+    assert began == []
     assert not list(tmp_path.iterdir())

@@ -7,44 +7,13 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from pumice.backends.base import AbstractBackend, RunResult
 from pumice.backends.reference import ReferenceBackend, neurons, synapses
-from pumice.errors import BackendError
 from pumice.fixedpoint import CubaState, clip24, cuba, synapse, to_int32
-from pumice.ir import Conv, Dense, Resonator, Sparse, TokenMixing
+from pumice.ir import Conv, ConvTranspose, Cuba, Dense, Sparse, TokenMixing
 from pumice.ir.populations import SigmaDelta, leaky, resonator, sigma_delta
 from pumice.ir.reset import Reset
 from pumice.ir.synapses import conv, dense
-from pumice.testing import BackendBattery
-from pumice.testing.battery import EDGES, GROUPS, _group
-
-
-def failures(battery, only="test_", about=""):
-    """The tests that fail, with their messages: what pytest would report, without running pytest in pytest.
-
-    `about` limits the groups to those with a case whose name starts so.
-    """
-    groups = {group for group in GROUPS if any(case.startswith(about) for case in _group(group)[0])}
-    found = {}
-    for name in dir(battery):
-        if name.startswith(only):
-            method = getattr(battery, name)
-            marks = [m.args[1] for m in getattr(method, "pytestmark", ()) if m.name == "parametrize"]
-            for arguments in [(v,) for v in marks[0] if v in groups or v in EDGES] if marks else [()]:
-                try:
-                    method(*arguments)
-                except (AssertionError, BackendError, pytest.fail.Exception) as error:
-                    found[" ".join((name, *arguments))] = str(error)
-    return found
-
-
-def battery_of(make, unsupported=()):
-    class Battery(BackendBattery):
-        def make_backend(self):
-            return make()
-
-    Battery.unsupported = frozenset(unsupported)
-    return Battery()
+from tests.unit.testing.planted import battery_of, failures
 
 
 class Defective(ReferenceBackend):
@@ -85,8 +54,20 @@ def only(kind, change):
     return lambda s: change(s) if isinstance(s, kind) else s
 
 
+def reaches_all(state, activation, *, vth_mant, **parameters):
+    return cuba.cuba_step(state, activation, vth_mant=min(vth_mant, 2**17 - 1), **parameters)
+
+
+def first_block(self, states, activation):
+    """Computes 2,048 neurons at a time, and no rest."""
+    sent, after = CUBA(self, states, activation)
+    rest = np.arange(self.size).reshape(self.shape) >= 2048
+    return np.where(rest, 0, sent).astype(np.int32), after
+
+
 APPLIES, RESONATE = Reset.applies, resonator.resonator_step
 DELTA, SIGMA = sigma_delta.delta_step, sigma_delta.sigma_step
+CUBA, BIAS = Cuba.step, leaky.effective_bias
 FLATTEN, CONV = dense.flatten_whc, conv.conv_accumulate
 
 
@@ -113,6 +94,18 @@ def turns_backwards(*arguments, sin_decay, **parameters):
 
 def linear_sigma_delta(self, states, activation):
     return SIGMA_DELTA(replace(self, relu=False), states, activation)
+
+
+def last_wins(s):
+    """Of two weights at one place, as in a matrix that is filled entry by entry."""
+    places = {place: i for i, place in enumerate(zip(s.rows.tolist(), s.columns.tolist(), strict=True))}
+    kept = sorted(places.values())
+    delays = np.broadcast_to(s.delay_steps, s.rows.shape)[kept]
+    return replace(s, rows=s.rows[kept], columns=s.columns[kept], values=s.values[kept], delay_steps=delays)
+
+
+def narrow(field, low, high):
+    return lambda s: replace(s, **{field: np.clip(getattr(s, field), low, high)})
 
 
 DEFECTS = {
@@ -183,6 +176,32 @@ DEFECTS = {
         changed(only(Dense, lambda s: replace(s, weight=np.maximum(s.weight, -255)))),
         "weights_extreme",
     ),
+    "kernels of 9 bits": (changed(only(Conv, narrow("weight", -256, 255))), "conv_16_bits"),
+    "biases of 13 bits": (
+        replaced(leaky, "effective_bias", lambda mant, exp: BIAS(np.clip(mant, -4096, 4095), exp)),
+        "cuba_bias_16_bits",
+    ),
+    "exponents of 2 bits": (
+        changed(lambda s: replace(s, weight_exp=s.weight_exp & 3) if hasattr(s, "weight_exp") else s),
+        "dense_weight_exp_7",
+    ),
+    "a threshold out of reach is reached": (replaced(leaky, "cuba_step", reaches_all), "cuba_unreachable"),
+    "transposed kernel flipped": (
+        changed(only(ConvTranspose, lambda s: replace(s, weight=s.weight[:, ::-1, ::-1]))),
+        "conv_transpose_plain",
+    ),
+    "no delay on transposed convolutions": (
+        changed(only(ConvTranspose, lambda s: replace(s, delay_steps=0))),
+        "conv_transpose_delays",
+    ),
+    "last weight of a place wins": (changed(only(Sparse, last_wins)), "sparse_twice_at_one_place"),
+    "balance ends at 61 steps": (
+        changed(
+            lambda s: replace(s, balance_steps=max(0, s.balance_steps - (s.max_delay_steps + s.balance_steps == 62)))
+        ),
+        "sparse_longest_with_balance",
+    ),
+    "neurons beyond the last block": (replaced(Cuba, "step", first_block), "wide"),
     "first row missing": (changed(only(Sparse, lambda s: replace(s, values=s.values * (s.rows > 0)))), "sparse"),
     "no relu": (
         replaced(SigmaDelta, "step", linear_sigma_delta),
@@ -223,102 +242,3 @@ def test_a_planted_defect_is_found(defect):
 
 def test_the_battery_passes_without_a_defect():
     assert failures(battery_of(Defective)) == {}
-
-
-class Wrapped(AbstractBackend):
-    """The reference behind an interface that has a fault."""
-
-    name = "wrapped"
-
-    def _run(self, graph, x, record):
-        return ReferenceBackend()._run(graph, x, record)
-
-
-class KeepsState(Wrapped):
-    def __init__(self):
-        self.runs = 0
-
-    def _run(self, graph, x, record):
-        self.runs += 1
-        return super()._run(graph, np.roll(x, self.runs - 1, axis=0), record)
-
-
-class AlwaysRecords(Wrapped):
-    def _run(self, graph, x, record):
-        return super()._run(graph, x, True)
-
-
-class OnlyTheFirstOutput(Wrapped):
-    def _run(self, graph, x, record):
-        result = super()._run(graph, x, record)
-        return RunResult({graph.outputs[0]: result.spikes}, result.records)
-
-
-class TakesAnything(Wrapped):
-    def run(self, graph, x, *, record=False):
-        try:
-            return super().run(graph, x, record=record)
-        except ValueError:
-            return RunResult({})
-
-
-class ChangesItsInput(Wrapped):
-    def run(self, graph, x, *, record=False):
-        result = super().run(graph, x, record=record)
-        x[:] = 0
-        return result
-
-
-class LeaksSamples(Wrapped):
-    """The spikes of one sample move into the next one's first step."""
-
-    def _run(self, graph, x, record):
-        result = super()._run(graph, x, record)
-        if graph.timing is not None:
-            result.outputs[graph.outputs[0]][graph.timing.period_steps :] += 1
-        return result
-
-
-@pytest.mark.parametrize(
-    ("make", "test"),
-    [
-        (KeepsState, "test_a_backend_keeps_nothing_between_runs"),
-        (AlwaysRecords, "test_what_a_run_returns"),
-        (OnlyTheFirstOutput, "test_what_a_run_returns"),
-        (TakesAnything, "test_bad_input_is_refused"),
-        (ChangesItsInput, "test_a_backend_keeps_nothing_between_runs"),
-        (LeaksSamples, "test_samples_back_to_back"),
-    ],
-)
-def test_faults_around_the_arithmetic_are_found(make, test):
-    assert test in failures(battery_of(make), test)
-
-
-class NoResonators(Wrapped):
-    def _run(self, graph, x, record):
-        if any(isinstance(p, Resonator) for p in graph.populations):
-            raise BackendError("no resonators here")
-        return super()._run(graph, x, record)
-
-
-def test_a_kind_that_is_unsupported_must_be_refused():
-    assert failures(battery_of(NoResonators, {Resonator})) == {}
-    assert set(failures(battery_of(NoResonators))) >= {"test_equals_the_reference populations"}
-    quiet = failures(battery_of(Wrapped, {Resonator}))
-    assert list(quiet) == ["test_what_is_unsupported_is_refused"]
-    assert "must raise BackendError" in quiet["test_what_is_unsupported_is_refused"]
-
-
-def test_what_no_case_needs_cannot_be_opted_out_of():
-    found = failures(battery_of(Wrapped, {"no such case"}))
-    assert "no such case" in found["test_what_is_unsupported_is_refused"]
-
-
-def test_a_single_case_can_be_opted_out_of():
-    class NoLongDelays(Wrapped):
-        def _run(self, graph, x, record):
-            if any(s.max_delay_steps == 62 and isinstance(s, Conv) for s in graph.synapses):
-                raise BackendError("too long")
-            return super()._run(graph, x, record)
-
-    assert failures(battery_of(NoLongDelays, {"conv_longest_delay"})) == {}

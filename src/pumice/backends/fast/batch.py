@@ -58,7 +58,7 @@ def simulate(
             simulator.clear()
             for start in range(0, n_steps, chunk_steps):
                 stop = min(start + chunk_steps, n_steps)
-                simulator.advance(x[samples, start:stop].swapaxes(0, 1))
+                simulator.advance_checked(x[samples, start:stop].swapaxes(0, 1))
                 collect(samples, start, stop, simulator)
 
     if threads == 1:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pumice.backends.base import as_array, check_values
 from pumice.backends.fast.bounds import sends_values
 from pumice.backends.fast.frames import Frames
 from pumice.backends.fast.links import Link
@@ -48,10 +49,11 @@ class Simulator:
     def __init__(
         self, program: Program, batch: int, chunk_steps: int, *, record: bool = False, steps: Steps | None = None
     ) -> None:
-        if not (isinstance(program, Program) and batch >= 1 and chunk_steps >= 1):
+        numbers = all(isinstance(n, int | np.integer) and n >= 1 for n in (batch, chunk_steps))
+        if not (isinstance(program, Program) and numbers):
             raise InputError(
                 "a Simulator needs a Program(graph), a batch >= 1 and chunk_steps >= 1, got "
-                f"a {type(program).__name__}, {batch} and {chunk_steps}"
+                f"a {type(program).__name__}, {batch!r} and {chunk_steps!r}"
             )
         self.batch = batch
         self._steps = steps or {}
@@ -94,18 +96,23 @@ class Simulator:
 
         Args:
             x: Values of the input, shape (steps, batch, *input shape), 1 <= steps <= chunk_steps: integers of at most
-                32 bits, within the input's range (what is proved of sums relies on it; `checked_input` checks).
+                24 bits, within the input's range.
 
         Raises:
-            InputError: They are of another shape, or no integers.
+            InputError: They are of another shape, no integers, or out of range.
         """
-        x = np.asarray(x)
+        x = as_array(x)
         shape = (self.batch, *self._graph.input.shape)
         if x.shape[1:] != shape or not 1 <= len(x) <= self._chunk_steps or x.dtype.kind not in "biu":
             raise InputError(
                 f"the next steps must be integers (or bool) of shape (steps, {', '.join(map(str, shape))}) with 1 to "
                 f"{self._chunk_steps} steps, got {x.dtype} of shape {x.shape}"
             )
+        check_values(self._graph, x)
+        self.advance_checked(x)
+
+    def advance_checked(self, x: Array) -> None:
+        """As `advance`, of values that were checked before."""
         self._move(len(x))
         self._write_input(x.reshape(*x.shape[:2], -1))
         self._run_all(self._program.stages)

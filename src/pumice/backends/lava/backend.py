@@ -20,7 +20,7 @@ from pumice.backends.lava.memory import shared_array
 from pumice.backends.lava.one_process import OneProcessCfg
 from pumice.backends.lava.processes.graph_process import GraphProcess
 from pumice.backends.lava.processes.stream import Source, StateRecorder, record_spikes
-from pumice.backends.lava.supervise import Stall, supervise
+from pumice.backends.lava.supervise import Stall, check_seconds, supervise
 from pumice.backends.lava.synapses import needs_binary_input
 from pumice.backends.lava.threads import execute_in_threads
 from pumice.errors import BackendError, InputError
@@ -44,7 +44,7 @@ class LavaBackend(AbstractBackend):
             process for each: the same models with the same messages, faster for many small populations.
 
     Raises:
-        InputError: `one_process` and `in_threads` are both asked for.
+        InputError: `one_process` and `in_threads` are both asked for, or `stall_timeout_s` is no time.
 
     Example:
         ::
@@ -59,6 +59,7 @@ class LavaBackend(AbstractBackend):
     ) -> None:
         if one_process and in_threads:
             raise InputError("LavaBackend: one_process and in_threads are two ways to run a graph; choose one")
+        check_seconds("LavaBackend: stall_timeout_s", stall_timeout_s)
         self._stall_timeout_s = stall_timeout_s
         self._one_process = one_process
         self._in_threads = in_threads

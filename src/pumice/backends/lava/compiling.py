@@ -12,6 +12,8 @@ from lava.magma.compiler.executable import Executable
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import RunConfig
 
+from pumice.backends.lava.processes.graph_process import refuse_floating_point
+
 Models: TypeAlias = dict[type[AbstractProcess], list[type]]
 
 _known: Models = {}
@@ -76,6 +78,9 @@ def compiled(process: AbstractProcess, run_cfg: RunConfig) -> Executable:
     Args:
         process: Any process of the network.
         run_cfg: Selects the models.
+
+    Raises:
+        BackendError: It selects floating-point models for a graph.
     """
     find_models, find_processes = ProcGroupDiGraphs._find_proc_models, compiler_graphs.find_processes
     of_others: Models = {}
@@ -90,7 +95,9 @@ def compiled(process: AbstractProcess, run_cfg: RunConfig) -> Executable:
     ProcGroupDiGraphs._find_proc_models = staticmethod(find_once)
     compiler_graphs.find_processes = connected
     try:
-        return process.compile(run_cfg)
+        executable = process.compile(run_cfg)
     finally:
         ProcGroupDiGraphs._find_proc_models = staticmethod(find_models)
         compiler_graphs.find_processes = find_processes
+    refuse_floating_point(executable)
+    return executable

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
+import numpy as np
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import RunConfig
 
 from pumice.backends.lava.execute import execute
-from pumice.backends.lava.supervise import Deadline, supervise
+from pumice.backends.lava.supervise import Deadline, check_seconds, supervise
 from pumice.errors import InputError
 
 Result = TypeVar("Result")
@@ -46,9 +47,10 @@ def supervised_run(
         What `read` returned.
 
     Raises:
-        InputError: `steps` or `timeout_s` is not positive.
+        InputError: An argument is of another type, or `steps` or `timeout_s` is not positive.
         BackendError: A model raised or died (names the process, with its traceback), the network does not compile,
-            or time is up. What was printed last is part of the message.
+            `run_cfg` selects floating-point models for a graph, or time is up. What was printed last is part of the
+            message.
 
     Example:
         >>> import numpy as np
@@ -62,8 +64,16 @@ def supervised_run(
         >>> supervised_run(process, 6, read=out.data.get, timeout_s=600).shape
         (3, 6)
     """
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+    if not isinstance(process, AbstractProcess):
+        raise InputError(
+            f"process must be one of Lava's processes, got {type(process).__name__}; of a graph, GraphProcess(graph)"
+        )
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
         raise InputError(f"steps must be a whole number of at least 1, got {steps!r}")
-    if timeout_s is not None and not timeout_s > 0:
-        raise InputError(f"timeout_s must be above 0 (or None: no limit), got {timeout_s!r}")
-    return supervise(partial(execute, process, steps, run_cfg, read), Deadline(timeout_s))
+    if run_cfg is not None and not isinstance(run_cfg, RunConfig):
+        raise InputError(f'run_cfg must be like Loihi2SimCfg(select_tag="fixed_pt"), or None, got {run_cfg!r}')
+    if read is not None and not callable(read):
+        raise InputError(f"read must be a function without arguments, such as sink.data.get, or None, got {read!r}")
+    if timeout_s is not None:
+        check_seconds("timeout_s (None: no limit)", timeout_s)
+    return supervise(partial(execute, process, int(steps), run_cfg, read), Deadline(timeout_s))

@@ -29,7 +29,7 @@ import numpy.typing as npt
 from numba.core.compiler_lock import global_compiler_lock
 
 from pumice.backends.lava.exit_codes import manner_of_death
-from pumice.errors import BackendError, PumiceError
+from pumice.errors import BackendError, InputError, PumiceError
 
 if sys.platform != "win32":
     import fcntl
@@ -46,6 +46,16 @@ Result = TypeVar("Result")
 
 def _now() -> float:
     return time.monotonic()
+
+
+def check_seconds(name: str, seconds: object) -> None:
+    """Refuse what is no time to wait.
+
+    Raises:
+        InputError: It is no number above 0.
+    """
+    if not (isinstance(seconds, int | float | np.number) and seconds > 0):
+        raise InputError(f"{name} must be a number of seconds above 0, got {seconds!r}")
 
 
 class Patience(Protocol):

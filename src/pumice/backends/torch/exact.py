@@ -5,14 +5,53 @@ The only place that knows them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
+Modes: TypeAlias = list[tuple[Any, str, Any]]
+"""Where torch keeps a mode: place, name, and the value to give it."""
+
 _DEVICES = ("cpu", "cuda", "xpu", "mps")
 _IEEE = ("ieee", "none")
+
+
+class WhileAnyComputes:
+    """Modes of the whole process: set while any thread asks for them, and given back by the last one.
+
+    Args:
+        wrong: Which of them are to be changed, and to what.
+    """
+
+    def __init__(self, wrong: Callable[[], Modes]) -> None:
+        self._wrong = wrong
+        self._forget()
+        if hasattr(os, "register_at_fork"):  # of the threads that compute, a forked child has at most one
+            os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._computing = 0
+        self._before: Modes = []
+
+    def enter(self) -> None:
+        """Set the modes; `leave` must follow."""
+        with self._lock:
+            for place, name, value in self._wrong():
+                self._before.append((place, name, getattr(place, name)))
+                setattr(place, name, value)
+            self._computing += 1
+
+    def leave(self) -> None:
+        """Give them back, if no other thread computes."""
+        with self._lock:
+            self._computing = max(0, self._computing - 1)
+            while self._before and not self._computing:
+                setattr(*self._before.pop())
 
 
 @contextmanager
@@ -28,26 +67,23 @@ def exact_arithmetic() -> Iterator[None]:
         ...     torch.nn.functional.linear(x, torch.ones(1, 2)).item()
         510.0
     """
-    if torch.compiler.is_compiling() or (changed := _changed_modes()) is None:
+    if torch.compiler.is_compiling():
         yield
         return
     with ExitStack() as stack:
         for device in filter(torch.is_autocast_enabled, _DEVICES):
             stack.enter_context(torch.autocast(device, enabled=False))
-        for place, name, value in changed:
-            stack.callback(setattr, place, name, getattr(place, name))
-            setattr(place, name, value)
+        _PRECISIONS.enter()
+        stack.callback(_PRECISIONS.leave)
         yield
 
 
-def _changed_modes() -> list[tuple[Any, str, Any]] | None:
-    """What must be set to what; None if everything is exact already."""
-    changed = [
+def _wrong_precisions() -> Modes:
+    return [
         (place, name, value)
         for place, name, value, fine in _precisions()
         if (found := getattr(place, name, None)) is not None and found not in fine
     ]
-    return changed if changed or any(map(torch.is_autocast_enabled, _DEVICES)) else None
 
 
 def _precisions() -> Iterator[tuple[Any, str, Any, tuple[Any, ...]]]:
@@ -61,3 +97,6 @@ def _precisions() -> Iterator[tuple[Any, str, Any, tuple[Any, ...]]]:
     fine = _IEEE if backends.fp32_precision in _IEEE else _IEEE[:1]
     for place in places:
         yield place, "fp32_precision", "ieee", fine
+
+
+_PRECISIONS = WhileAnyComputes(_wrong_precisions)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
+import numpy as np
+
 from pumice.errors import InputError
 from pumice.files.folders import make_folder
 from pumice.files.write import write_bytes
@@ -57,7 +59,7 @@ def audit(
         on_case: Called with each network's number and outcome.
 
     Raises:
-        InputError: Neither minutes nor networks are given, or one of the numbers is too small.
+        InputError: Neither minutes nor networks are given, or one of the numbers is none or too small.
 
     Example:
         ::
@@ -66,7 +68,7 @@ def audit(
             print(report)
             assert not report.failures
     """
-    _check(minutes, networks, jobs)
+    _check(minutes, networks, seed, jobs)
     report = AuditReport(secrets.randbits(31) if seed is None else seed)
     began = time.perf_counter()
     indices = iter(range(networks)) if networks is not None else itertools.count()
@@ -81,12 +83,14 @@ def audit(
     return report
 
 
-def _check(minutes: float | None, networks: int | None, jobs: int) -> None:
+def _check(minutes: object, networks: object, seed: object, jobs: object) -> None:
     if minutes is None and networks is None:
         raise InputError("audit: say how long (minutes) or how many networks")
-    for name, value in (("minutes", minutes), ("networks", networks), ("jobs", jobs)):
-        if value is not None and not value > 0:
-            raise InputError(f"audit: {name} must be above 0, got {value}")
+    if minutes is not None and not (isinstance(minutes, int | float) and minutes > 0):
+        raise InputError(f"audit: minutes must be above 0, got {minutes!r}")
+    for name, value, least in (("networks", networks, 1), ("seed", seed, 0), ("jobs", jobs, 1)):
+        if value is not None and not (isinstance(value, int | np.integer) and value >= least):
+            raise InputError(f"audit: {name} must be a whole number of at least {least}, got {value!r}")
 
 
 @contextlib.contextmanager

@@ -1,4 +1,5 @@
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -155,12 +156,33 @@ def test_steps_of_another_shape_or_type_are_refused(x, got):
     simulator.advance(np.ones((5, 2, 4), bool))
 
 
+@pytest.mark.parametrize(
+    ("value_range", "value", "message"),
+    [
+        ((0, 1), 300, r"made for input values 0\.\.1, got 300 to 300"),
+        ((-3, 3), -4, r"made for input values -3\.\.3, got -4 to -4"),
+        (None, 2**40, "fit 24 bits"),
+        (None, -(2**23) - 1, "fit 24 bits"),
+    ],
+)
+def test_values_that_no_proof_covers_are_refused(value_range, value, message):
+    """Sums are held in as few bits as the promised range needs."""
+    graph = chain((4,), [2], seed=0)
+    graph = graph.replace(input=replace(graph.input, value_range=value_range))
+    simulator = Simulator(Program(graph), batch=2, chunk_steps=5)
+    with pytest.raises(InputError, match=message):
+        simulator.advance(np.full((5, 2, 4), value))
+
+
 def test_what_cannot_be_simulated_is_refused():
     graph = chain((4,), [2], seed=0)
     for made in (
         lambda: Simulator(graph, 1, 1),
         lambda: Simulator(Program(graph), 0, 1),
         lambda: Simulator(Program(graph), 1, 0),
+        lambda: Simulator(Program(graph), 1.5, 1),
+        lambda: Simulator(Program(graph), 1, "8"),
+        lambda: Simulator(Program(graph), None, 1),
     ):
         with pytest.raises(InputError, match=r"needs a Program\(graph\), a batch >= 1 and chunk_steps >= 1, got"):
             made()

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from pumice.backends import get_backend
-from pumice.backends.lava import LavaBackend, execute
+from pumice.backends.lava import LavaBackend, LavaInThreadsBackend, LavaOneProcessBackend, execute
 from pumice.backends.lava.processes import stream
 from pumice.backends.verify import first_difference
 from pumice.errors import BackendError, InputError
@@ -57,6 +57,13 @@ def nothing_stays_behind():
 def test_one_process_or_threads():
     with pytest.raises(InputError, match="two ways to run a graph; choose one"):
         LavaBackend(one_process=True, in_threads=True)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, "9", float("nan"), None])
+def test_a_time_without_progress_is_a_number_above_0(timeout):
+    for make in (LavaBackend, LavaOneProcessBackend, LavaInThreadsBackend):
+        with pytest.raises(InputError, match=r"stall_timeout_s must be a number of seconds above 0, got"):
+            make(timeout)
 
 
 def test_run_equals_reference_and_records_every_population():

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi1SimCfg, Loihi2SimCfg
 from lava.proc.dense.process import Dense
 from lava.proc.io import sink, source
 from lava.proc.lif.process import LIF
@@ -221,10 +223,35 @@ def test_a_nested_run_ends_with_the_outer_one(sensor):
         ({"steps": 0}, r"steps must be a whole number of at least 1, got 0"),
         ({"steps": 2.5}, r"got 2\.5"),
         ({"steps": True}, r"got True"),
-        ({"steps": 1, "timeout_s": 0}, r"timeout_s must be above 0 .*got 0"),
+        ({"steps": 1, "timeout_s": 0}, r"timeout_s .*must be a number of seconds above 0, got 0"),
         ({"steps": 1, "timeout_s": float("nan")}, r"got nan"),
+        ({"steps": 1, "timeout_s": "5"}, r"got '5'"),
+        ({"steps": 1, "run_cfg": "fixed_pt"}, r"run_cfg must be like Loihi2SimCfg.*got 'fixed_pt'"),
+        ({"steps": 1, "read": 5}, r"read must be a function .*got 5"),
+        (
+            {"steps": 1, "process": GRAPH},
+            r"process must be one of Lava's processes, got Graph; of a graph, GraphProcess",
+        ),
+        ({"steps": 1, "process": None}, r"process must be one of Lava's processes, got NoneType"),
     ],
 )
 def test_bad_arguments(arguments, message):
     with pytest.raises(InputError, match=message):
-        supervised_run(Dense(weights=np.ones((1, 1))), **arguments)
+        supervised_run(**{"process": Dense(weights=np.ones((1, 1))), **arguments})
+
+
+def test_steps_may_be_a_number_of_numpys():
+    process, out = wired(source.RingBuffer(data=X.T))
+    np.testing.assert_array_equal(supervised_run(process, np.int64(len(X)), read=out.data.get).T, EXPECTED.spikes)
+
+
+@pytest.mark.parametrize("run_cfg", [Loihi2SimCfg(), Loihi1SimCfg()])
+def test_floating_point_models_of_a_graph_are_refused(run_cfg):
+    """Lava takes them without a word where no tag is asked for."""
+    feed = source.RingBuffer(data=X.T)
+    process, _ = wired(feed)
+    expected = r"LIF 'dense0' .* PyLifModelFloat, .*select_tag=\"fixed_pt\""
+    with pytest.raises(BackendError, match=expected):
+        supervised_run(feed, len(X), run_cfg)
+    with pytest.raises(BackendError, match=expected):
+        process.run(condition=RunSteps(len(X)), run_cfg=run_cfg)

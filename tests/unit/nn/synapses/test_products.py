@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
 from typing import Any
@@ -15,6 +16,7 @@ from lava.lib.dl.slayer import synapse as slayer
 from pumice import nn
 from pumice.backends.torch.exact import exact_arithmetic
 from pumice.errors import InputError
+from pumice.nn.exact import direct_convolution
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.synapses import slayer as synapse
 from pumice.quantization import quantize_
@@ -318,7 +320,7 @@ def test_integers_do_not_depend_on_the_batch(deployed):
 
 def test_without_the_guard_autocast_is_noticed(deployed, monkeypatch):
     model, x = deployed
-    monkeypatch.setattr("pumice.backends.torch.exact._changed_modes", lambda: None)
+    monkeypatch.setattr("pumice.backends.torch.exact._DEVICES", ())
     with torch.autocast("cpu", torch.bfloat16), pytest.raises(InputError, match="float32 or float64"):
         model(x)
 
@@ -345,4 +347,38 @@ def test_the_guard_leaves_the_modes_as_they_were():
             assert torch.is_autocast_enabled("cpu")
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.parametrize(
+    ("guard", "mode"),
+    [
+        (exact_arithmetic, lambda: torch.backends.mkldnn.matmul.fp32_precision == "ieee"),
+        (direct_convolution, lambda: not torch._C._get_nnpack_enabled()),
+    ],
+)
+def test_a_guard_holds_until_the_last_thread_has_computed(guard, mode):
+    """Modes belong to the process: a thread that is done must not give them back while another computes."""
+    inside, other_is_inside = threading.Event(), threading.Event()
+
+    def computes():
+        with guard():
+            inside.set()
+            other_is_inside.wait(60)
+
+    before = torch.get_float32_matmul_precision()
+    thread = threading.Thread(target=computes)
+    try:
+        torch.set_float32_matmul_precision("medium")
+        torch._C._set_mkldnn_enabled(guard is exact_arithmetic)
+        thread.start()
+        inside.wait(60)
+        with guard():
+            other_is_inside.set()
+            thread.join()
+            assert mode()
+        assert not mode()
+    finally:
+        other_is_inside.set()
+        torch._C._set_mkldnn_enabled(True)
         torch.set_float32_matmul_precision(before)

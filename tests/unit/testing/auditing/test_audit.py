@@ -258,9 +258,21 @@ def test_the_report_says_what_was_found():
     assert str(report).startswith("2 networks (seed 1): 2 equal, 0 refused, 0 failed; ")
 
 
-@pytest.mark.parametrize("bad", [{}, {"minutes": 0}, {"networks": 0}, {"networks": 1, "jobs": 0}])
-def test_bad_use(bad):
-    with pytest.raises(InputError):
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({}, "say how long"),
+        ({"minutes": 0}, "minutes must be above 0, got 0"),
+        ({"minutes": "1"}, "minutes must be above 0, got '1'"),
+        ({"networks": 0}, "networks must be a whole number of at least 1, got 0"),
+        ({"networks": 2.5}, r"networks .*, got 2\.5"),
+        ({"networks": 1, "seed": -1}, "seed must be a whole number of at least 0, got -1"),
+        ({"networks": 1, "seed": "a"}, "seed .*, got 'a'"),
+        ({"networks": 1, "jobs": 0}, "jobs must be a whole number of at least 1, got 0"),
+    ],
+)
+def test_bad_use(bad, message):
+    with pytest.raises(InputError, match=message):
         audit(**bad)
 
 

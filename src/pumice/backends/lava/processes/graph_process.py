@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
+from weakref import WeakSet
 
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess, ProcessServer
 from lava.magma.core.resources import CPU
+from lava.magma.core.run_configs import RunConfig
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from pumice.backends.lava.neurons import current_port, neuron_process
 from pumice.backends.lava.synapses import connect
+from pumice.errors import BackendError
 from pumice.ir import Accumulator, Graph, verify_graph
+
+_OF_GRAPHS: WeakSet[AbstractProcess] = WeakSet()
+"""The inner processes of all graphs."""
 
 
 class GraphProcess(AbstractProcess):
     """A graph made only of Lava processes that Loihi 2 runs on neuro cores.
 
     These are LIF, LIFReset, Sigma, Delta, SigmaDelta, RF and RF_IZ; Dense, Sparse, Conv, DelayDense, DelaySparse.
-    Run it under ``Loihi2SimCfg(select_tag="fixed_pt")``; without the tag Lava silently takes float models. Where
-    neurons that send values feed a convolution, run it inside ``numpy.errstate(invalid="raise")``, too: what Lava
-    makes of a convolution's sum beyond 32 bits is undefined, and with it the model raises. (Sums of the graph's input
-    are bounded here, from its `value_range`.)
+    Run it under ``Loihi2SimCfg(select_tag="fixed_pt")``: without the tag Lava takes float models, which the process's
+    `run` and `supervised_run` refuse. Where neurons that send values feed a convolution, run it inside
+    ``numpy.errstate(invalid="raise")``, too: what Lava makes of a convolution's sum beyond 32 bits is undefined, and
+    with it the model raises. (Sums of the graph's input are bounded here, from its `value_range`.)
 
     Attributes:
         inp: In-port of the graph's input shape, (x, y, channel) or (features,).
@@ -63,6 +70,34 @@ class GraphProcess(AbstractProcess):
                 self.outs[name] = port
 
         self.populations = Populations(self, graph)
+
+    def compile(self, run_cfg: RunConfig, compile_config: dict[str, Any] | None = None) -> Any:
+        """As any process of Lava's is compiled, for its `run`.
+
+        Raises:
+            BackendError: A floating-point model was selected.
+        """
+        executable = super().compile(run_cfg, compile_config)
+        refuse_floating_point(executable)
+        return executable
+
+
+def refuse_floating_point(executable: Any) -> None:
+    """Refuse Lava's floating-point models of the processes of any graph: they give other spikes, without a word.
+
+    Args:
+        executable: What Lava compiled.
+
+    Raises:
+        BackendError: There is one.
+    """
+    for process, builder in executable.proc_builders.items():
+        model: Any = getattr(builder, "proc_model", None)
+        if process in _OF_GRAPHS and "floating_pt" in getattr(model, "tags", ()):
+            raise BackendError(
+                f"{type(process).__name__} {process.name!r} of a graph would run as Lava's floating-point model "
+                f'{model.__name__}, which gives other spikes; use run_cfg=Loihi2SimCfg(select_tag="fixed_pt")'
+            )
 
 
 class Populations(Mapping[str, AbstractProcess]):
@@ -107,6 +142,7 @@ class Populations(Mapping[str, AbstractProcess]):
         for name, port in self._process.outs.items():
             self._built[name].s_out.connect(port)
         built: list[AbstractProcess] = ProcessServer().processes[n_before:]
+        _OF_GRAPHS.update(built)
         return built
 
 

@@ -37,6 +37,7 @@ class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
     faster. Afterwards its input are integer synaptic sums, and its spikes are those of `pumice.fixedpoint.cuba_step`,
     with 24-bit wrap and clip, while the gradient stays SLAYER's (adjoint of both leaky integrators, exponential
     surrogate; Shrestha and Orchard, NeurIPS 2018): a network is fine-tuned through its rounding, with fixed decays.
+    Of decays that learn (`requires_grad`) lava-dl's gradient, and so this one's, has the derivative's sign wrong.
 
     Args:
         *args: Those of `lava.lib.dl.slayer.neuron.cuba.Neuron`, and

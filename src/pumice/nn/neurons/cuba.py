@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 from lava.lib.dl.slayer.neuron import cuba as slayer_cuba
-from lava.lib.dl.slayer.utils.quantize import quantize
 
 from pumice.errors import InputError
 from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT, STATE_EXP
 from pumice.nn.checks import check_deployed_alike, check_holds_integers, check_samples
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons import carried_state, normed, slayer_loops, slayer_state
+from pumice.nn.neurons.decay import rounded
 from pumice.nn.neurons.folding import offset_of
 from pumice.nn.neurons.gradient import Gradient, Slayer
 from pumice.nn.neurons.gradients import find_gradient
@@ -37,7 +37,7 @@ class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
     faster. Afterwards its input are integer synaptic sums, and its spikes are those of `pumice.fixedpoint.cuba_step`,
     with 24-bit wrap and clip, while the gradient stays SLAYER's (adjoint of both leaky integrators, exponential
     surrogate; Shrestha and Orchard, NeurIPS 2018): a network is fine-tuned through its rounding, with fixed decays.
-    Of decays that learn (`requires_grad`) lava-dl's gradient, and so this one's, has the derivative's sign wrong.
+    Decays that learn (`requires_grad`) have their derivative, see `rounded` in `decay`; lava-dl's has the other sign.
 
     Args:
         *args: Those of `lava.lib.dl.slayer.neuron.cuba.Neuron`, and
@@ -226,7 +226,7 @@ class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
         """Current (empty if not wanted), voltage and spikes in SLAYER's shape."""
         self.settle(input)
         x, steps = time_major(input), input.shape[-1]
-        decays: list[torch.Tensor | None] = [quantize(self.current_decay), quantize(self.voltage_decay)]
+        decays: list[torch.Tensor | None] = [rounded(self.current_decay), rounded(self.voltage_decay)]
         names = ("current_state", "voltage_state")
         states: list[torch.Tensor | None] = [carried_state.start(self, name, x) for name in names]
         if self.norm is not None:

@@ -98,7 +98,7 @@ class STBP(Gradient):
 
 def _voltage_factor(neuron: CubaNeuron) -> torch.Tensor:
     """What a step leaves of the voltage, tau: one number, in float64."""
-    return 1 - quantize(neuron.voltage_decay.detach()).to(torch.float64) / DECAY_ONE
+    return 1 - decays_q12(neuron)[1] / DECAY_ONE
 
 
 def _voltage(neuron: CubaNeuron, current: torch.Tensor, slowly: bool) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError
-from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.nn.recompute import is_recomputing
 
 
@@ -44,15 +43,16 @@ class FreeMembrane:
                 "membrane to read; use a loss of spikes, or another gradient"
             )
         received = torch.cat(self._received, -1)
+        decay_u, decay_v = (d.detach() / neuron.p_scale for d in (neuron.current_decay, neuron.voltage_decay))
         if getattr(neuron, "is_deployed", False):
             shape = (1, -1, *[1] * (received.ndim - 2))
-            current = _leak(received / neuron.integer_scale, neuron.current_decay)
+            current = _leak(received / neuron.integer_scale, decay_u)
             current = current + neuron.offset().reshape(shape)
         elif self._normalized:
             current = torch.cat(self._normalized, -1)
         else:
-            current = _leak(received, neuron.current_decay)
-        return _leak(current, neuron.voltage_decay).flatten(1, -2) / float(neuron.threshold)
+            current = _leak(received, decay_u)
+        return _leak(current, decay_v).flatten(1, -2) / float(neuron.threshold)
 
 
 @contextmanager
@@ -102,8 +102,8 @@ def watch_membrane(model: torch.nn.Module) -> Iterator[FreeMembrane]:
             handle.remove()
 
 
-def _leak(x: torch.Tensor, decay_q12: torch.Tensor) -> torch.Tensor:
-    keep = (1 - decay_q12.detach() / DECAY_ONE).reshape(-1, *[1] * (x.ndim - 3))
+def _leak(x: torch.Tensor, decay: torch.Tensor) -> torch.Tensor:
+    keep = (1 - decay).reshape(-1, *[1] * (x.ndim - 3))
     state, states = torch.zeros_like(x[..., 0]), []
     for t in range(x.shape[-1]):
         state = keep * state + x[..., t]

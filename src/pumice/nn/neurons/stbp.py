@@ -59,7 +59,12 @@ class STBP(Gradient):
     detaches_reset: bool = False
 
     def check(self, neuron: CubaNeuron) -> None:
-        """A current without memory, fixed decays that all channels share, no graded spikes."""
+        """A current without memory, fixed decays that all channels share, no graded spikes, a reset."""
+        if neuron.threshold < 0:
+            raise InputError(
+                f'the gradient "stbp" needs a threshold of 0 or more, got {neuron.threshold}: SLAYER resets no '
+                'neuron below; or use the gradient "slayer"'
+            )
         plain = neuron.shared_param and not neuron.requires_grad and not neuron.graded_spike
         if not plain or float(decays_q12(neuron)[0]) != DECAY_ONE:
             raise InputError(

@@ -252,6 +252,8 @@ def test_without_voltage_memory_all_gradients_agree(x, weights):
 def test_what_has_no_such_gradient_is_refused():
     with pytest.raises(InputError, match="current_decay=1"):
         CubaNeuron(threshold=1.0, current_decay=0.5, voltage_decay=0.5, gradient="stbp")
+    with pytest.raises(InputError, match=r"a threshold of 0 or more, got -1\.0"):
+        CubaNeuron(threshold=-1.0, current_decay=1.0, voltage_decay=0.5, gradient="stbp")
     with pytest.raises(InputError, match="no graded spikes"):
         CubaNeuron(threshold=1.0, current_decay=1.0, voltage_decay=0.5, graded_spike=True, gradient=STBP())
     with pytest.raises(InputError, match="unknown gradient 'bptt'; there are: slayer, stbp"):

@@ -227,7 +227,7 @@ def _decays(neuron: Any) -> list[torch.Tensor]:
     """Current's and voltage's, of 4096; those of a neuron in floating point are not rounded."""
     if isinstance(neuron, FloatCubaNeuron):
         both = neuron.current_decay, neuron.voltage_decay
-        return [decay.detach().clamp(0, DECAY_ONE).double().view(-1) for decay in both]
+        return [DECAY_ONE * decay.detach().clamp(0, 1).double().view(-1) for decay in both]
     return [*decays_q12(neuron)]
 
 

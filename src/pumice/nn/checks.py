@@ -113,6 +113,21 @@ def check_samples(x: torch.Tensor) -> None:
         raise InputError(f"samples have at least one step, along the last axis, got input of shape {tuple(x.shape)}")
 
 
+def check_holds_integers(x: torch.Tensor) -> None:
+    """Refuse what a deployed neuron cannot compute with.
+
+    Example:
+        >>> check_holds_integers(torch.ones(1, dtype=torch.bfloat16))
+        Traceback (most recent call last):
+        pumice.errors.InputError: a deployed CubaNeuron computes with float32 or float64, which hold its integers, \
+got torch.bfloat16
+    """
+    if x.dtype not in {torch.float32, torch.float64}:
+        raise InputError(
+            f"a deployed CubaNeuron computes with float32 or float64, which hold its integers, got {x.dtype}"
+        )
+
+
 def check_same_shape(where: str, currents: Sequence[torch.Tensor], *, concat: bool = False) -> None:
     """Refuse currents that torch could only add by broadcasting; a chip cannot. With `concat`, channels are free.
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
+from pumice.nn.precision import type_of_sum
+
 
 class ReadsPadding:
     """Of a module whose result, or gradient, mixes the steps of a batch, so that it has to know which of them count.
@@ -88,20 +90,26 @@ def without_padding(x: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tens
 
 
 def sum_over_steps(x: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
-    """Sum of x (batch, ..., time) over each sample's own steps, shape (batch, ...)."""
-    return without_padding(x, lengths).sum(-1)
+    """Sum of x (batch, ..., time) over each sample's own steps, shape (batch, ...); of half precision in float32.
+
+    Example:
+        >>> sum_over_steps(torch.ones(1, 1, 257, dtype=torch.bfloat16)).item()  # which bfloat16 does not hold
+        257.0
+    """
+    return without_padding(x, lengths).sum(-1, dtype=type_of_sum(x))
 
 
 def mean_over_steps(x: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
-    """Mean of x (batch, ..., time) over each sample's own steps, shape (batch, ...).
+    """Mean of x (batch, ..., time) over each sample's own steps, shape (batch, ...); of half precision in float32.
 
     Example:
         >>> mean_over_steps(torch.tensor([[[1.0, 0.0, 9.0]]]), torch.tensor([2])).tolist()
         [[0.5]]
     """
     if lengths is None:
-        return x.mean(-1)
-    return sum_over_steps(x, lengths) / lengths.to(x.dtype).reshape(-1, *[1] * (x.ndim - 2))
+        return x.mean(-1, dtype=type_of_sum(x))
+    sums = sum_over_steps(x, lengths)
+    return sums / lengths.to(sums.dtype).reshape(-1, *[1] * (x.ndim - 2))
 
 
 def end_to_end(x: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:

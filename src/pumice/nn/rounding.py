@@ -77,7 +77,6 @@ class _Rounded(torch.autograd.Function):
         return rounded.addcmul_(x, x.new_zeros(()))  # 0 but for what is not finite
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (x,), (low, high) = ctx.saved_tensors, ctx.bounds
         return torch.where((x >= low) & (x <= high), grads[0], 0), None, None, None

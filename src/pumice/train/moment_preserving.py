@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError
-from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.nn import Conv, Dense
 from pumice.nn.neurons.moments import SpikeMoments, leak, spike_moments
 from pumice.quantization.trace import INPUT, SYNAPTIC, Call, trace
@@ -162,12 +161,16 @@ class _Layer:
     @property
     def current_decay(self) -> float:
         """The mean of the neurons'."""
-        return float(self.block.neuron.current_decay.detach().mean()) / DECAY_ONE
+        return self._mean_decay("current_decay")
 
     @property
     def voltage_decay(self) -> float:
         """The mean of the neurons'."""
-        return float(self.block.neuron.voltage_decay.detach().mean()) / DECAY_ONE
+        return self._mean_decay("voltage_decay")
+
+    def _mean_decay(self, name: str) -> float:
+        neuron = self.block.neuron
+        return float(getattr(neuron, name).detach().mean()) / neuron.p_scale
 
     def covariance_of_data(self) -> torch.Tensor:
         """Between steps, of the sums of what enters with weights of gain 1, over all neurons and samples."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import torch
+from lava.lib.dl.slayer.neuron import cuba
 
 from pumice import names
 from pumice.errors import InputError
@@ -16,7 +18,9 @@ DELAY = "delay.delay"
 
 
 def make_optimizer(model: torch.nn.Module, settings: TrainingSection) -> torch.optim.Optimizer:
-    """An optimiser of all parameters; delays are a group of their own, with `lr_scale` and without weight decay.
+    """An optimiser of all parameters; delays and decays that learn are groups with `lr_scale`, without weight decay.
+
+    Decays move by the learning rate in their own unit, 0 to 1, though lava-dl's neurons keep them in 1/4096.
 
     Args:
         model: The network.
@@ -31,10 +35,16 @@ def make_optimizer(model: torch.nn.Module, settings: TrainingSection) -> torch.o
         0.9
     """
     named = list(model.named_parameters())
-    groups: list[dict[str, Any]] = [{"params": [p for name, p in named if not name.endswith(DELAY)]}]
     delays = [p for name, p in named if name.endswith(DELAY)]
+    decays = _learned_decays(model)
+    apart = {id(p) for p in (*delays, *chain(*decays.values()))}
+    groups: list[dict[str, Any]] = [{"params": [p for _, p in named if id(p) not in apart]}]
     if delays:
         groups.append({"params": delays, "weight_decay": 0.0, "lr_scale": settings.delay_lr})
+    for unit, parameters in decays.items():
+        # A gradient by numbers this large is as small, which SGD's steps follow, and others' do not.
+        scale = float(unit**2 if settings.optimizer == "sgd" else unit)
+        groups.append({"params": parameters, "weight_decay": 0.0, "lr_scale": scale})
     offered: dict[str, Any] = {"params": groups, "lr": settings.lr, "weight_decay": settings.weight_decay}
     if settings.optimizer == "sgd":
         offered["momentum"] = settings.momentum
@@ -42,3 +52,14 @@ def make_optimizer(model: torch.nn.Module, settings: TrainingSection) -> torch.o
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise InputError(f"optimiser {settings.optimizer!r} gives a {type(optimizer).__name__}, no torch Optimizer")
     return optimizer
+
+
+def _learned_decays(model: torch.nn.Module) -> dict[int, list[torch.nn.Parameter]]:
+    """By the number that stands for a decay of 1."""
+    found: dict[int, list[torch.nn.Parameter]] = {}
+    for neuron in model.modules():
+        if isinstance(neuron, cuba.Neuron):
+            for decay in (neuron.current_decay, neuron.voltage_decay):
+                if decay.requires_grad:
+                    found.setdefault(neuron.p_scale, []).append(decay)
+    return found

@@ -33,6 +33,17 @@ def test_sums_means_and_masks():
     assert without_padding(x, None) is end_to_end(x, None) is x
 
 
+@pytest.mark.parametrize("lengths", [None, torch.tensor([301, 300])])
+def test_counts_beyond_what_half_precision_holds(lengths):
+    """As of spikes that come in autocast's type: 300 and 301 are one number in bfloat16."""
+    spikes = torch.ones(2, 1, 301)
+    for dtype in (torch.bfloat16, torch.float16, torch.bool, torch.uint8):
+        assert torch.equal(sum_over_steps(spikes.to(dtype), lengths), sum_over_steps(spikes, lengths))
+    means = mean_over_steps(spikes.to(torch.bfloat16) / 3, lengths)
+    assert means.dtype == torch.float32
+    torch.testing.assert_close(means, torch.full((2, 1), 1 / 3), rtol=2**-8, atol=0)
+
+
 @pytest.mark.parametrize("image", [False, True])
 @pytest.mark.parametrize("kind", [nn.TDBN, nn.BiasFreeNorm])
 def test_a_norms_statistics_are_those_of_the_own_steps_alone(kind, image):

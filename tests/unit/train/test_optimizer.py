@@ -23,6 +23,24 @@ def test_each_name_with_its_settings(name, kind):
     assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(model.parameters()))
 
 
+@pytest.mark.parametrize("kind", [{}, {"dynamics": "float"}])
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_decays_that_learn_move_in_units_of_a_decay(kind, name):
+    """By the learning rate with Adam, by rate and derivative with SGD; towards where the loss falls, undecayed."""
+    learns = {"learns_decays": True} if kind else {"requires_grad": True}
+    params = {"threshold": 100.0, "current_decay": 1.0, "voltage_decay": 0.5, **kind, **learns}
+    block = nn.Merge(params, nn.IdentitySynapse(1))
+    neuron = block.neuron
+    settings = TrainingSection(optimizer=name, lr=0.02, weight_decay=0.5, momentum=0.0)
+    optimizer = make_optimizer(block, settings)
+    for group in optimizer.param_groups:
+        group["lr"] *= group.get("lr_scale", 1.0)  # as `train` does
+    (-neuron.dynamics(torch.full((1, 1, 2), 0.25))[1][..., -1].sum()).backward()  # v = 0.25 (2 - decay)
+    optimizer.step()
+    lost = 0.02 if name == "adam" else 0.02 * 0.25
+    assert neuron.voltage_decay.item() / neuron.p_scale == pytest.approx(0.5 - lost, rel=1e-5)
+
+
 def test_a_step_of_sgd_by_hand():
     model = torch.nn.Linear(1, 1, bias=False)
     optimizer = make_optimizer(model, TrainingSection(optimizer="sgd", lr=0.5, weight_decay=0.1, momentum=0.9))

@@ -13,6 +13,7 @@ from pumice.nn.blocks.layers import Dense, behind_neurons
 from pumice.nn.exact import exactly_if_deployed
 from pumice.nn.neurons.gradient import LayerRule
 from pumice.nn.neurons.inhibition import from_neighbors, inhibited_spikes
+from pumice.nn.precision import for_neurons
 from pumice.nn.synapses.slayer import fast
 
 
@@ -95,7 +96,7 @@ class LateralInhibition(Dense):
             spikes = rule.inhibited_spikes(self.synapse, self.neuron, x, matrix)
             spikes = spikes if self.neuron.drop is None else self.neuron.drop(spikes)
         else:
-            z = self.synapse(x)
+            z = for_neurons(self.synapse(x))
             spikes = self.neuron(z + from_neighbors(inhibited_spikes(self.neuron, z, matrix), matrix))
         return behind_neurons(self, spikes)
 

@@ -219,7 +219,9 @@ class Pool(OneSynapse, slayer.Pool):
 class Recurrent(_Exporting, slayer.Recurrent):
     """Fully connected layer with recurrent synapses: `lava.lib.dl.slayer.block.cuba.Recurrent`, zero latency.
 
-    Each call starts from rest: lava-dl's block would carry the neurons' state from one batch to the next.
+    Each call starts from rest: lava-dl's block would carry the neurons' state from one batch to the next. As there,
+    the gradient goes from step to step through the recurrent weights only, not through the neurons' states; so there
+    is no reset either that it could follow with "stbp".
 
     Args:
         neuron_params: SLAYER's dictionary; `norm` may be `TDBN`.

@@ -26,6 +26,7 @@ from pumice.nn.checks import check_sizes
 from pumice.nn.computed_weight import weight_of
 from pumice.nn.exact import exactly_if_deployed
 from pumice.nn.neurons.integer import ChipIntegrate, clip24, wrap24, wrap_int32
+from pumice.nn.precision import at_least_float32
 from pumice.nn.rounding import round_even, round_integer, straight_through
 
 MARGIN = 4
@@ -163,13 +164,13 @@ class LinearReadout(torch.nn.Module):
     def _held(self, growth: torch.Tensor) -> torch.Tensor:
         """The voltage of a leaky integrator in real numbers, shape (batch, time, n) as what it receives."""
         keep, keep_current = (1 - q12 / DECAY_ONE for q12 in (self.voltage_decay_q12, self.current_decay_q12))
-        voltage = current = torch.zeros_like(growth[:, 0])
+        voltage = current = torch.zeros_like(at_least_float32(growth[:, 0]))  # small steps add to a large sum
         found = []
         for added in growth.unbind(1):
             current = keep_current * current + added
             voltage = keep * voltage + current
             found.append(voltage)
-        return torch.stack(found, 1)
+        return torch.stack(found, 1).to(growth.dtype)
 
     def _integrated(self, sums: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         """The accumulators' voltage over 2^6, shape (batch, time, n), as the chip leaks, wraps and clips."""

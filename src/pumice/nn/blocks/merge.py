@@ -51,7 +51,8 @@ class Merge(torch.nn.Module):
         delay: Learn an axonal `Delay` per channel.
         recurrent: From these neurons to themselves, one step late and before any delay: a `DenseSynapse`, a
             `OneToOneSynapse` or, of images, a `ConvSynapse` that keeps their size, without norm and bias. Each call
-            starts from rest.
+            starts from rest. The gradient goes from step to step through its weights, and through the neurons' states
+            once they are quantized, or with "dynamics": "float"; never through a reset.
         vth_mant: The integer threshold that quantizing gives the neurons, 1 and up; chosen there if not given.
 
     Shape:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from lava.lib.dl.slayer.neuron import cuba
 
+from pumice.fixedpoint.formats import STATE_EXP
 from pumice.nn.layout import neuron_vector
 
 
@@ -43,6 +44,40 @@ def keep(neuron: Any, current: torch.Tensor, voltage: torch.Tensor, spikes: torc
             neuron.current_state = current.detach()[..., -1].clone()
             last = voltage.detach()[..., -1].clone()
             neuron.voltage_state = last if spikes is None else last * (spikes.detach()[..., -1] <= 0)
+
+
+def start_integers(neuron: Any, z: torch.Tensor) -> list[torch.Tensor]:
+    """Current and voltage of a deployed neuron before the first step, in the chip's integers.
+
+    Args:
+        neuron: What was kept of a batch of this shape counts if its state is persistent.
+        z: The input, (batch, channel, ..., time).
+
+    Returns:
+        For each, a number per neuron, float64, in memory of its own.
+    """
+    states = [getattr(neuron, name) for name in ("current_state", "voltage_state")]
+    kept = neuron.persistent_state
+    return [
+        neuron_vector(state.to(torch.float64) * (1 << STATE_EXP))
+        if kept and state.shape == z.shape[:-1]
+        else torch.zeros(z[..., 0].numel(), dtype=torch.float64, device=z.device)
+        for state in states
+    ]
+
+
+def keep_integers(neuron: Any, states: Sequence[torch.Tensor], x: torch.Tensor) -> None:
+    """Keep a deployed neuron's current and voltage behind the last step and its reset, if its state is persistent.
+
+    Args:
+        neuron: Gets `current_state` and `voltage_state`.
+        states: In the chip's integers, a number per neuron each.
+        x: The input, as `time_major` gives it.
+    """
+    if neuron.persistent_state:
+        with torch.inference_mode(False), torch.no_grad():
+            u, v = (state.view(x.shape[1:]).movedim(-1, 1) / (1 << STATE_EXP) for state in states)
+            neuron.current_state, neuron.voltage_state = u, v.to(torch.float32)
 
 
 @contextmanager

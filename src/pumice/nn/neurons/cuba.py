@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 from lava.lib.dl.slayer.neuron import cuba as slayer_cuba
-from lava.lib.dl.slayer.utils.quantize import quantize
 
 from pumice.errors import InputError
 from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT, STATE_EXP
-from pumice.nn.checks import check_deployed_alike, check_samples
-from pumice.nn.layout import neuron_vector, slayer_order, time_major
+from pumice.nn.checks import check_deployed_alike, check_holds_integers, check_samples
+from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons import carried_state, normed, slayer_loops, slayer_state
+from pumice.nn.neurons.decay import rounded
 from pumice.nn.neurons.folding import offset_of
 from pumice.nn.neurons.gradient import Gradient, Slayer
 from pumice.nn.neurons.gradients import find_gradient
@@ -37,6 +37,7 @@ class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
     faster. Afterwards its input are integer synaptic sums, and its spikes are those of `pumice.fixedpoint.cuba_step`,
     with 24-bit wrap and clip, while the gradient stays SLAYER's (adjoint of both leaky integrators, exponential
     surrogate; Shrestha and Orchard, NeurIPS 2018): a network is fine-tuned through its rounding, with fixed decays.
+    Decays that learn (`requires_grad`) have their derivative, see `rounded` in `decay`; lava-dl's has the other sign.
 
     Args:
         *args: Those of `lava.lib.dl.slayer.neuron.cuba.Neuron`, and
@@ -225,7 +226,7 @@ class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
         """Current (empty if not wanted), voltage and spikes in SLAYER's shape."""
         self.settle(input)
         x, steps = time_major(input), input.shape[-1]
-        decays: list[torch.Tensor | None] = [quantize(self.current_decay), quantize(self.voltage_decay)]
+        decays: list[torch.Tensor | None] = [rounded(self.current_decay), rounded(self.voltage_decay)]
         names = ("current_state", "voltage_state")
         states: list[torch.Tensor | None] = [carried_state.start(self, name, x) for name in names]
         if self.norm is not None:
@@ -282,10 +283,7 @@ class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
             self._vth_mant = self.vth_mant
 
     def _deployed_forward(self, input: torch.Tensor) -> torch.Tensor:
-        if input.dtype not in {torch.float32, torch.float64}:
-            raise InputError(
-                f"a deployed CubaNeuron computes with float32 or float64, which hold its integers, got {input.dtype}"
-            )
+        check_holds_integers(input)
         self.shape = input.shape[1:-1]
         if self.chip_is_fused(input):
             return self._deployed_fused(input)
@@ -305,14 +303,11 @@ class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
         for per_channel in numbers:
             if len(per_channel) not in {1, z.shape[1]}:
                 raise InputError(f"CubaNeuron has {len(per_channel)} channels, got input of shape {tuple(z.shape)}")
-        states = [neuron_vector(self._state(name, z)) for name in ("current_state", "voltage_state")]
+        states: Any = carried_state.start_integers(self, z)
         constants = float(self.vth_mant), self.integer_scale, self.surrogate
         spikes: torch.Tensor
         spikes, *states = ChipCuba.apply(x.view(len(x), -1), *numbers, *states, *constants)
-        if self.persistent_state:
-            with torch.inference_mode(False), torch.no_grad():
-                u, v = (state.view(x.shape[1:]).movedim(-1, 1) / (1 << STATE_EXP) for state in states)
-                self.current_state, self.voltage_state = u, v.to(torch.float32)
+        carried_state.keep_integers(self, states, x)
         return slayer_order(spikes.view(x.shape))
 
     def deployed_states(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

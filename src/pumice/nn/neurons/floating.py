@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError
-from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.nn.checks import check_samples
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.cuba import CubaNeuron
@@ -70,6 +69,7 @@ class FloatCubaNeuron(CubaNeuron):
             1.0, 1.0, 1.0, surrogate="arctan" if surrogate is None else surrogate, requires_grad=learns_decays
         )
         self._threshold = float(threshold)  # lava-dl rounds it to 1/64
+        self.p_scale = 1  # of 4096, no common learning rate would move a decay
         self.fires_at_threshold = fires_at_threshold
         for name, decay in (("current_decay", current_decay), ("voltage_decay", voltage_decay)):
             values = torch.as_tensor(decay).detach().reshape(-1)
@@ -77,7 +77,7 @@ class FloatCubaNeuron(CubaNeuron):
                 raise InputError(f"FloatCubaNeuron: {name} must lie in 0..1, got {values.tolist()[:5]}")
             if values.dtype != torch.float64:
                 values = values.to(torch.float32)
-            getattr(self, name).data = self.p_scale * values.to(self.device)
+            getattr(self, name).data = values.to(self.device)
         self.shared_param = self.current_decay.numel() == self.voltage_decay.numel() == 1
         if gradient is not None:
             self.set_gradient(gradient)
@@ -111,7 +111,7 @@ class FloatCubaNeuron(CubaNeuron):
         check_samples(input)
         self.settle(input)
         x = time_major(input)
-        keeps_u, keeps_v = (1 - decay / DECAY_ONE for decay in (self.current_decay, self.voltage_decay))
+        keeps_u, keeps_v = (1 - decay for decay in (self.current_decay, self.voltage_decay))
         u = v = s = torch.zeros_like(x[0])
         currents, voltages, spikes = [], [], []
         for added in x:

@@ -19,6 +19,7 @@ from pumice.nn.neurons.psp import TIMINGS, Credit, Membrane, at_last_step, credi
 from pumice.nn.neurons.slayer_state import decays_q12
 from pumice.nn.neurons.whole_sample import any_step, is_constant
 from pumice.nn.padding import without_padding
+from pumice.nn.precision import for_neurons
 
 if TYPE_CHECKING:
     from pumice.nn.neurons.cuba import CubaNeuron
@@ -210,10 +211,11 @@ class _Layer(torch.autograd.Function):
             pair = torch.cat([active, active], -1).requires_grad_(source.requires_grad)
         with torch.enable_grad():
             if not source.requires_grad and is_constant(source):  # an image shown unchanged: once for all steps
-                current = synapse(source[..., :1] if pair is None else torch.cat([source[..., :1], pair], -1))
+                current = for_neurons(synapse(_beside(source[..., :1], pair)))
                 current, of_active = current[..., :1], None if pair is None else current[..., 1:]
             else:
-                current, of_active = synapse(source), None if pair is None else synapse(pair)
+                current = for_neurons(synapse(source))
+                of_active = None if pair is None else for_neurons(synapse(pair))
         ctx.weights = [weight for weight in synapse.parameters() if weight.requires_grad]
         ctx.graphs = source, pair, current, of_active
         current = current.detach().expand(*current.shape[:-1], x.shape[-1])
@@ -271,6 +273,10 @@ class _Layer(torch.autograd.Function):
             if ctx.window != 1:
                 g_source.div_(ctx.window)
         return g_source, None, None, None, None, *g_weights
+
+
+def _beside(step: torch.Tensor, pair: torch.Tensor | None) -> torch.Tensor:
+    return step if pair is None else torch.cat([step, pair], -1)
 
 
 def _credit(ctx: Any, s: torch.Tensor, g: torch.Tensor, z: torch.Tensor) -> Credit:

@@ -37,6 +37,11 @@ class Firing:
         integer = self.threshold * self.scale
         return integer if integer > 0 else float("inf")
 
+    @property
+    def below(self) -> float:
+        """A voltage just below the threshold, also in float32, which may lose what SLAYER adds (from 64 on)."""
+        return self.threshold * (1 - 2.0**-23)
+
 
 class Integrate(torch.autograd.Function):
     r"""A leaky integrator in SLAYER's integers.

@@ -114,8 +114,9 @@ class NormedCuba(torch.autograd.Function):
         """Gradients of the arguments."""
         y, v, stats, decay_u, decay_v = ctx.saved_tensors
         firing, unbiased, reset = ctx.constants
+        threshold = firing.threshold if reset == "ignored" else firing.below
         kernel = firing.surrogate.compiled()
-        out = torch.empty_like(v) if kernel else derivative_at(v, firing.threshold, firing.surrogate)
+        out = torch.empty_like(v) if kernel else derivative_at(v, threshold, firing.surrogate)
         both = y.new_empty(2, stats.shape[1])
         operators.normed_backward(
             grads[0].contiguous(),
@@ -126,7 +127,7 @@ class NormedCuba(torch.autograd.Function):
             kept(decay_u),
             kept(decay_v),
             firing.scale,
-            firing.threshold,
+            threshold,
             *(kernel or ("given", 1.0, 1.0)),
             reset,
             out,

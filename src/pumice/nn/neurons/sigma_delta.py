@@ -188,7 +188,6 @@ class Changes(torch.autograd.Function):
         return slayer_order(sent)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None]:
         """Gradients of the arguments."""
         g = grads[0]

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from lava.lib.dl.slayer.neuron.dynamics import leaky_integrator
-from lava.lib.dl.slayer.utils.quantize import quantize
 
 from pumice.errors import PumiceWarning
+from pumice.nn.neurons.decay import rounded
 
 
 def integrate(
@@ -43,7 +43,7 @@ def integrate(
     by_channel = x.movedim(1, -2)
     flat = by_channel.reshape(-1, *by_channel.shape[-2:])
     y = leaky_integrator.dynamics(
-        flat, quantize(decay), state.view(flat.shape[:-1]).to(flat), scale, threshold, debug=debug
+        flat, rounded(decay), state.view(flat.shape[:-1]).to(flat), scale, threshold, debug=debug
     )
     y = y + (flat - flat).cumsum(-1)  # an integer hides NaN and infinity; from there on nothing is known
     return y.view(by_channel.shape).movedim(-2, 1).contiguous()

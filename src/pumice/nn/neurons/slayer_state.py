@@ -20,6 +20,7 @@ from lava.lib.dl.slayer.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 from lava.lib.dl.slayer.synapse.layer import GenericLayer
 
 from pumice.errors import InputError
+from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.names import counted
 from pumice.nn.computed_weight import detached_state
 
@@ -104,7 +105,8 @@ def decays_q12(neuron: Any) -> list[torch.Tensor]:
         [[4096.0], [2048.0]]
     """
     decays = (getattr(neuron, name).detach() for name in DECAYS)
-    return [decay.clamp(0, neuron.p_scale).round().to(torch.float64).view(-1) for decay in decays]
+    scale = DECAY_ONE / neuron.p_scale
+    return [(scale * decay.clamp(0, neuron.p_scale)).round().to(torch.float64).view(-1) for decay in decays]
 
 
 def _forget_bounds(neuron: Any) -> None:

@@ -41,7 +41,6 @@ class OnGrid(torch.autograd.Function):
         return quantized
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """The gradient where nothing was clamped."""
         (passes,) = ctx.saved_tensors

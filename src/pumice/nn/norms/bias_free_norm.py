@@ -9,7 +9,8 @@ import torch
 from pumice.errors import InputError
 from pumice.nn.deviation import deviation
 from pumice.nn.norms.across_processes import channel_size, channel_sum, is_shared
-from pumice.nn.norms.tdbn import TDBN, at_least_float32
+from pumice.nn.norms.tdbn import TDBN
+from pumice.nn.precision import at_least_float32
 
 
 class BiasFreeNorm(TDBN):

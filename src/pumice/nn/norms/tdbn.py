@@ -17,6 +17,7 @@ from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.norms.across_processes import channel_size, channel_sum, is_shared
 from pumice.nn.norms.normalize import Normalize
 from pumice.nn.padding import ReadsPadding
+from pumice.nn.precision import at_least_float32
 
 
 class TDBN(ReadsPadding, torch.nn.Module):
@@ -220,16 +221,6 @@ class TDBN(ReadsPadding, torch.nn.Module):
         state_dict[prefix + "scale"] = state_dict.pop(prefix + "weight") / (self.alpha * self._threshold())
         state_dict[prefix + "shift"] = state_dict.pop(prefix + "bias")
         state_dict.pop(prefix + "num_batches_tracked", None)
-
-
-def at_least_float32(x: torch.Tensor) -> torch.Tensor:
-    """Widen half precision: sums over a batch, and the grid of the neuron behind a norm, need more.
-
-    Example:
-        >>> at_least_float32(torch.ones(2, dtype=torch.bfloat16)).dtype
-        torch.float32
-    """
-    return x.float() if x.dtype in {torch.float16, torch.bfloat16} else x
 
 
 def _scaled(x: torch.Tensor, gain: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError
-from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.nn.recompute import is_recomputing
 
 
@@ -22,25 +21,38 @@ class FreeMembrane:
     integer current with its bias, divided by the integers per unit.
     """
 
-    def __init__(self, neuron: Any) -> None:
-        self._neuron = neuron
-        self._received: torch.Tensor | None = None  # synaptic sums
-        self._normalized: torch.Tensor | None = None  # what left the norm, where it is called
+    def __init__(self, block: Any) -> None:
+        self._block, self._neuron = block, block.neuron
+        self._called = False
+        self._received: list[torch.Tensor] = []  # synaptic sums; recurrent neurons are called for each step
+        self._normalized: list[torch.Tensor] = []  # what left the norm, where it is called
+
+    def begin(self, *, called: bool = True) -> None:
+        """A pass begins, as the block is called, or, where it is not, its neurons by themselves."""
+        self._called, self._received, self._normalized = called, [], []
 
     def potential(self) -> torch.Tensor:
         """The potential in thresholds, v / V_th, of the last forward pass: shape (batch, class, time)."""
         neuron = self._neuron
-        if self._received is None:
+        if not self._received and not self._called:
             raise InputError("the network's last block was not called: there is no membrane to read")
+        if not self._received:
+            raise InputError(
+                f"what the neurons of the network's last block, a {type(self._block).__name__}, receive is not seen: "
+                'with the gradient "hm2bp", or a recurrent synapse in floating point or quantized, there is no '
+                "membrane to read; use a loss of spikes, or another gradient"
+            )
+        received = torch.cat(self._received, -1)
+        decay_u, decay_v = (d.detach() / neuron.p_scale for d in (neuron.current_decay, neuron.voltage_decay))
         if getattr(neuron, "is_deployed", False):
-            shape = (1, -1, *[1] * (self._received.ndim - 2))
-            current = _leak(self._received / neuron.integer_scale, neuron.current_decay)
+            shape = (1, -1, *[1] * (received.ndim - 2))
+            current = _leak(received / neuron.integer_scale, decay_u)
             current = current + neuron.offset().reshape(shape)
-        elif self._normalized is not None:
-            current = self._normalized
+        elif self._normalized:
+            current = torch.cat(self._normalized, -1)
         else:
-            current = _leak(self._received, neuron.current_decay)
-        return _leak(current, neuron.voltage_decay).flatten(1, -2) / float(neuron.threshold)
+            current = _leak(received, decay_u)
+        return _leak(current, decay_v).flatten(1, -2) / float(neuron.threshold)
 
 
 @contextmanager
@@ -59,21 +71,28 @@ def watch_membrane(model: torch.nn.Module) -> Iterator[FreeMembrane]:
         ...     membrane.potential().tolist()
         [[[0.25, 0.5, 0.75]]]
     """
-    neurons = [m.neuron for m in model.modules() if getattr(m, "neuron", None) is not None]
-    if not neurons:
+    blocks: list[Any] = [m for m in model.modules() if getattr(m, "neuron", None) is not None]
+    if not blocks:
         raise InputError("the model has no block with neurons: there is no membrane to read")
-    neuron: Any = neurons[-1]
-    membrane = FreeMembrane(neuron)
+    block, neuron = blocks[-1], blocks[-1].neuron
+    membrane = FreeMembrane(block)
+
+    def begin(_module: Any, _args: Any) -> None:
+        if not is_recomputing():
+            membrane.begin()
 
     def received(_module: Any, args: tuple[torch.Tensor, ...]) -> None:
-        if not is_recomputing():
-            membrane._received, membrane._normalized = args[0], None
+        if is_recomputing():
+            return
+        if not membrane._called:
+            membrane.begin(called=False)
+        membrane._received.append(args[0])
 
     def normalized(_module: Any, _args: Any, output: torch.Tensor) -> None:
         if not is_recomputing():
-            membrane._normalized = output
+            membrane._normalized.append(output)
 
-    handles = [neuron.register_forward_pre_hook(received)]
+    handles = [block.register_forward_pre_hook(begin), neuron.register_forward_pre_hook(received)]
     if neuron.norm is not None:
         handles.append(neuron.norm.register_forward_hook(normalized))
     try:
@@ -83,8 +102,8 @@ def watch_membrane(model: torch.nn.Module) -> Iterator[FreeMembrane]:
             handle.remove()
 
 
-def _leak(x: torch.Tensor, decay_q12: torch.Tensor) -> torch.Tensor:
-    keep = (1 - decay_q12.detach() / DECAY_ONE).reshape(-1, *[1] * (x.ndim - 3))
+def _leak(x: torch.Tensor, decay: torch.Tensor) -> torch.Tensor:
+    keep = (1 - decay).reshape(-1, *[1] * (x.ndim - 3))
     state, states = torch.zeros_like(x[..., 0]), []
     for t in range(x.shape[-1]):
         state = keep * state + x[..., t]

@@ -117,8 +117,10 @@ class _Shift(torch.autograd.Function):
                 g.contiguous().flatten(1), y.flatten(1), words, floor, g_x.flatten(1), g_steps.view(-1)
             )
             return g_x, g_steps.flatten(0, -2).sum(0, dtype=torch.float64).to(floor.dtype)
-        others = list(range(g.ndim - 1))
-        g_delay = (g[1:] * y[:-1]).sum(others) - (g * y).sum(others) if ctx.needs_input_grad[1] else None
+        g_delay = None
+        if ctx.needs_input_grad[1]:  # the difference of sums that nearly cancel
+            others, wide = list(range(g.ndim - 1)), torch.promote_types(g.dtype, floor.dtype)
+            g_delay = (g[1:] * y[:-1]).sum(others, dtype=wide) - (g * y).sum(others, dtype=wide)
         return shift(g, -floor) if ctx.needs_input_grad[0] else None, g_delay
 
 
@@ -143,8 +145,8 @@ def shift(x: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
         >>> shift(torch.tensor([[1.0, 1.0], [2.0, 2.0]]), torch.tensor([1.0, 0.0])).tolist()
         [[0.0, 1.0], [1.0, 2.0]]
     """
-    source = torch.arange(len(x), device=x.device)[:, None] - steps.to(torch.int64)
-    inside = ((source >= 0) & (source < len(x))).to(x.dtype) + (steps - steps)
+    source = torch.arange(len(x), device=x.device)[:, None] - steps.nan_to_num(0).to(torch.int64)
     shape = (len(x), *[1] * (x.ndim - 2), x.shape[-1])
+    inside = ((source >= 0) & (source < len(x))).view(shape)
     index = source.clamp(0, len(x) - 1).view(shape).expand(x.shape)
-    return x.gather(0, index) * inside.view(shape)
+    return torch.where(inside, x.gather(0, index), 0) + (steps - steps).to(x.dtype)

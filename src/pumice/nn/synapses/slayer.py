@@ -17,6 +17,7 @@ from lava.lib.dl.slayer.neuron import base as slayer_base
 
 from pumice.backends.torch.convolution import convolve_by_product
 from pumice.errors import InputError
+from pumice.names import counted
 from pumice.nn.checks import check_input, check_samples
 from pumice.nn.exact import direct_convolution, exactly_if_deployed
 from pumice.nn.layout import slayer_order, time_major
@@ -90,11 +91,12 @@ class Pool(_Deployable, slayer.Pool):
         """The currents."""
         _check(self, input)
         kernel = self.kernel_size[:2]
-        if self.stride[:2] != kernel or any(self.padding) or any(d != 1 for d in self.dilation):
-            return super().forward(input)
         # SLAYER appends as many rows as the size leaves over, not as many as are missing.
         height, width = (n + n % k for n, k in zip(input.shape[2:4], kernel, strict=True))
-        if height % kernel[0] or width % kernel[1]:
+        if not _is_plain(self) or height % kernel[0] or width % kernel[1]:
+            reach, columns = _reach(self)
+            rows = (height * input.shape[1] - reach) // self.stride[0] + 1
+            _check_rows(self, input, rows if width >= columns else 0)
             return super().forward(input)
         weight = _weight(self)
         input = _like(input, weight)
@@ -138,12 +140,38 @@ class Unpool(_Deployable, slayer.Unpool):
         """The currents."""
         _check(self, input)
         weight = _weight(self)
-        if self.stride[:2] != self.kernel_size[:2] or any(self.padding) or any(d != 1 for d in self.dilation):
+        if not _is_plain(self):
+            rows = (input.shape[2] * input.shape[1] - 1) * self.stride[0] + _reach(self)[0]
+            _check_rows(self, input, rows)
             return super().forward(_like(input, weight))
         x = time_major(_like(input, weight))
         channels = x.shape[-1]
         each = weight.expand(channels, *weight.shape[1:])
         return _steps_of(_conv_transpose(self, _images(x).contiguous(), each, channels), x)
+
+
+def _is_plain(synapse: Any) -> bool:
+    """Whether windows lie side by side, without gaps."""
+    kernel, stride = synapse.kernel_size[:2], synapse.stride[:2]
+    return stride == kernel and not any(synapse.padding) and all(d == 1 for d in synapse.dilation)
+
+
+def _reach(synapse: Any) -> tuple[int, int]:
+    """Rows and columns of a window, less the padding."""
+    sizes = zip(synapse.kernel_size[:2], synapse.dilation, synapse.padding, strict=False)
+    rows, columns = (d * (k - 1) + 1 - 2 * p for k, d, p in sizes)
+    return rows, columns
+
+
+def _check_rows(synapse: Any, x: torch.Tensor, rows: int) -> None:
+    """Refuse windows of which SLAYER, which lays all channels end to end, makes no image for each channel."""
+    if rows < 1 or rows % x.shape[1]:
+        raise InputError(
+            f"{type(synapse).__name__}: kernel {synapse.kernel_size[:2]} with stride {synapse.stride[:2]}, padding "
+            f"{synapse.padding[:2]} and dilation {synapse.dilation[:2]} does not fit images {tuple(x.shape[2:4])} of "
+            f"{counted(x.shape[1], 'channel')}, which SLAYER lays end to end; use a kernel that divides the image's "
+            "size, with the same stride, no padding and no dilation, or a Conv"
+        )
 
 
 def is_transposed(synapse: Any) -> bool:

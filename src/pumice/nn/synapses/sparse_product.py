@@ -128,10 +128,16 @@ class EventLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: torch.Tensor, weight: torch.Tensor, found: Events, known: torch.Tensor | None = None
+        ctx: Any,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        given: tuple[Events, torch.Tensor, torch.Tensor],
+        known: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """As the class says; `known` is the product, if another node has it already."""
-        ctx.save_for_backward(weight, *(found.by_neuron.tensors() if ctx.needs_input_grad[1] else ()))
+        """As the class says; `given` is the events, then x and weight with their graphs, `known` the result."""
+        found, *attached = given
+        # A gradient that is differentiated depends on x and weight.
+        ctx.save_for_backward(*attached, *(found.by_neuron.tensors() if ctx.needs_input_grad[1] else ()))
         if known is not None:
             return known.view_as(known)
         batch, _, steps = x.shape
@@ -142,14 +148,15 @@ class EventLinear(torch.autograd.Function):
         return out
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """Gradients of the arguments."""
-        weight, *spikes = ctx.saved_tensors
+        """Gradients of the arguments; of what is to be differentiated again, as torch's."""
+        x, weight, *spikes = ctx.saved_tensors
         g = grads[0].contiguous()
         g_x = (g @ weight).movedim(0, -1) if ctx.needs_input_grad[0] else None
         g_weight = None
-        if ctx.needs_input_grad[1]:
+        if ctx.needs_input_grad[1] and torch.is_grad_enabled():
+            g_weight = g.flatten(0, 1).t() @ time_major(x).flatten(0, 1)
+        elif ctx.needs_input_grad[1]:
             by_input, g_weight = weight.new_empty(weight.shape[::-1]), weight.new_empty(weight.shape)
             by_neuron = Compressed(*(tensor.numpy() for tensor in spikes))
             _multiply(by_neuron, g, (1, g.shape[1]), by_input, (0, 1))
@@ -181,7 +188,7 @@ def event_linear(x: torch.Tensor, weight: torch.Tensor, found: Events) -> torch.
         >>> event_linear(x, weight, Events.find(x))[3].tolist()
         [[2.0, 2.0, 2.0]]
     """
-    return node_for_each_gradient(EventLinear, x, weight, found)
+    return node_for_each_gradient(EventLinear, x, weight, (found, x, weight))
 
 
 def node_for_each_gradient(function: Any, x: torch.Tensor, weight: torch.Tensor, found: Any) -> torch.Tensor:
@@ -191,7 +198,7 @@ def node_for_each_gradient(function: Any, x: torch.Tensor, weight: torch.Tensor,
         function: `EventLinear`, or one with the same arguments.
         x: Spikes.
         weight: What they are multiplied by.
-        found: The spikes that are not zero, as the function takes them.
+        found: The spikes that are not zero, and both of these, as the function takes them.
     """
     if not (torch.is_grad_enabled() and x.requires_grad and weight.requires_grad):
         return cast(torch.Tensor, function.apply(x, weight, found))

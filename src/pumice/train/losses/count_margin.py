@@ -64,4 +64,4 @@ class CountMarginLoss(AbstractLoss):
         counts = sum_over_steps(spikes, lengths)
         right = functional.one_hot(labels, spikes.shape[1]).to(counts.dtype)
         distance = counts - (self.false_count + (self.true_count - self.false_count) * right)
-        return torch.where(distance.abs() > self.margin, distance, 0.0).square().sum() / (2 * len(spikes))
+        return torch.where(distance.abs() <= self.margin, 0.0, distance).square().sum() / (2 * len(spikes))

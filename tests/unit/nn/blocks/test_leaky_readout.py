@@ -30,6 +30,16 @@ def x():
     return (torch.rand(5, 12, 20, generator=torch.Generator().manual_seed(0)) < 0.5).float()
 
 
+def test_half_precision_of_products_does_not_stop_a_slow_voltage():
+    """Small steps that add up to a large voltage are lost in bfloat16."""
+    torch.manual_seed(0)
+    readout, spikes = nn.LeakyReadout(12, 2, voltage_decay=0.01), (torch.rand(2, 12, 400) < 0.3).float()
+    expected = readout(spikes)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = readout(spikes)
+    torch.testing.assert_close(found.float(), expected, rtol=0, atol=0.01 * float(expected.detach().abs().max()))
+
+
 @pytest.mark.parametrize("voltage_decay", DECAYS)
 def test_the_voltage_is_that_of_its_equation(voltage_decay, x):
     model = network(voltage_decay)

@@ -98,3 +98,18 @@ def test_adopting_keeps_the_parameters():
     assert CubaNeuron.of(made, "triangle") is made
     made.deploy(32)
     assert "deployed_vth_mant" not in stock.state_dict()
+
+
+@pytest.mark.parametrize("name", ["current_decay", "voltage_decay"])
+def test_the_gradient_of_decays_that_learn_is_their_derivative(name):
+    """lava-dl's has the other sign, and 4096 times the size."""
+
+    def last_voltage(change):
+        decays = {"current_decay": 0.5, "voltage_decay": 0.25, name: 0.5 + change}
+        neuron = CubaNeuron(threshold=100.0, requires_grad=True, **decays)
+        return neuron.dynamics(torch.full((1, 1, 20), 0.3))[1][..., -1].sum(), neuron
+
+    voltage, neuron = last_voltage(0.0)
+    voltage.backward()
+    difference = (last_voltage(1 / 64)[0] - last_voltage(-1 / 64)[0]).item() * 32
+    assert getattr(neuron, name).grad.item() == pytest.approx(difference / 4096, rel=0.02)

@@ -23,6 +23,7 @@ from pumice.nn.neurons.psp import Membrane, credit
 from pumice.nn.padding import padded_
 from pumice.quantization import quantize_
 from pumice.train.losses import CountMarginLoss
+from pumice.train.runtime.precision import neurons_in_float32
 
 TAU_M, TAU_S = 64.0, 8.0
 PARAMS = {"current_decay": 1 / TAU_S, "voltage_decay": 1 / TAU_M}
@@ -485,3 +486,31 @@ def test_samples_that_are_padded_learn_as_each_one_alone(rule, output):
     for found, *each in zip(together, *alone, strict=True):
         assert found.any()
         torch.testing.assert_close(found, sum(each) / 4, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [Dense, LateralInhibition])
+@pytest.mark.parametrize("gradient", ["hm2bp", "slayer"])
+@pytest.mark.parametrize("constant", [False, True])
+@pytest.mark.filterwarnings("error:CubaNeuron uses SLAYER's own loops")
+def test_neurons_compute_in_float32_under_autocast(make, gradient, constant):
+    """Also those that are not called as modules: their states lie on a grid that bfloat16 does not hold."""
+    torch.manual_seed(0)
+    layer = make({"threshold": 1.0, "current_decay": 0.3, "voltage_decay": 0.1, "gradient": gradient}, 6, 5)
+    layer.synapse.weight.data = torch.randint(-8, 12, layer.synapse.weight.shape) / 32  # sums that bfloat16 holds
+    x = (torch.rand(4, 6, 30) < 0.5).float()
+    x = x[..., :1].expand(x.shape) if constant else x
+    found = []
+    for autocast in (False, True):
+        layer.zero_grad()
+        x_ = x.clone().requires_grad_(not constant)
+        with neurons_in_float32(layer), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            spikes = layer(x_)
+        (spikes.float() * torch.linspace(-1, 1, 30)).sum().backward()
+        found.append((spikes, layer.synapse.weight.grad.clone(), x_.grad))
+    assert found[1][0].dtype == torch.float32
+    assert torch.equal(found[1][0], found[0][0])
+    assert found[0][0].any()
+    for mine, wanted in zip(found[1][1:], found[0][1:], strict=True):
+        assert (mine is None) == (wanted is None)
+        if mine is not None:
+            torch.testing.assert_close(mine, wanted, rtol=0.02, atol=0.02 * float(wanted.abs().max()))

@@ -75,6 +75,73 @@ def test_each_gradient_is_that_of_its_equations(x, weights, gradient, reset):
         assert not torch.allclose(expected, gradient_of(wrong, x, weights)[1])
 
 
+@pytest.mark.parametrize("deployed", [False, True])
+@pytest.mark.parametrize("norm", [None, TDBN])
+@pytest.mark.parametrize("gradient", ["stbp", "stbp-detached"])
+@pytest.mark.parametrize("surrogate", ["dspike", "triangle"])
+@pytest.mark.filterwarnings("ignore:CubaNeuron uses SLAYER's own loops")
+def test_float64_has_the_gradient_of_float32(x, weights, deployed, norm, gradient, surrogate):  # noqa: PLR0917
+    """Not SLAYER's, which such inputs had."""
+    neuron = CubaNeuron.of(CubaNeuron(**{**PARAMS, "norm": norm, "surrogate": surrogate}, gradient=gradient))
+    x = x * 64 if deployed else x
+    neuron(x)
+    if deployed:
+        neuron.deploy(vth_mant=32)
+    spikes, got = gradient_of(neuron, x.double(), weights.double())
+    expected_spikes, expected = gradient_of(neuron, x, weights)
+    assert spikes.dtype == got.dtype == torch.float64
+    assert torch.equal(spikes.float(), expected_spikes)
+    torch.testing.assert_close(got.float(), expected, rtol=1e-5, atol=1e-6)
+    slayer = gradient_of(set_gradient_(neuron, "slayer"), x, weights)[1]
+    assert not torch.allclose(slayer, expected, rtol=1e-2, atol=1e-6)
+
+
+@pytest.mark.parametrize("deployed", [False, True])
+@pytest.mark.parametrize("norm", [None, TDBN])
+def test_a_state_that_is_carried_on_leaves_the_gradient_within_a_batch(x, weights, norm, deployed):
+    """A first batch from rest has the gradient that neurons have which carry nothing; spikes are SLAYER's in each."""
+    made = {}
+    for name, options in {"rest": {}, "kept": {"persistent_state": True}}.items():
+        made[name] = CubaNeuron.of(CubaNeuron(**{**PARAMS, "norm": norm}, gradient="stbp", **options))
+        if norm:
+            made[name].norm.set_features(7)
+            made[name].eval()
+        if deployed:
+            made[name].deploy(vth_mant=32)
+    x = x * 64 if deployed else x
+    slayer = set_gradient_(copy.deepcopy(made["kept"]), "slayer")
+    spikes, got = gradient_of(made["kept"], x, weights)
+    torch.testing.assert_close(got, gradient_of(made["rest"], x, weights)[1])
+    assert torch.equal(spikes, slayer(x))
+    assert torch.equal(made["kept"](x.requires_grad_()), slayer(x))
+    assert torch.equal(made["kept"].voltage_state, slayer.voltage_state)
+    assert slayer.voltage_state.any()
+
+
+def test_spikes_are_slayers_where_its_grid_is_no_power_of_two():
+    """There a current that is rounded twice, to the grid and from it, may lose a step of the grid."""
+    neuron = CubaNeuron(threshold=0.5, current_decay=1.0, voltage_decay=0.03, scale=100, gradient="stbp")
+    x = torch.randn(4, 600, 63, generator=torch.Generator().manual_seed(0))
+    spikes = neuron(x.requires_grad_())
+    with torch.no_grad():
+        assert torch.equal(spikes, neuron(x))
+
+
+@pytest.mark.parametrize("norm", [None, TDBN])
+@pytest.mark.parametrize("gradient", ["stbp", "stbp-detached"])
+def test_a_neuron_that_fires_at_a_large_threshold_was_reset(gradient, norm):
+    """From 64 on float32 loses what SLAYER adds to a threshold, so that a voltage equal to it fires."""
+    slope = 1 / 1024
+    params = {**PARAMS, "threshold": 64.0, "surrogate": Rectangular(1 / slope), "gradient": gradient}
+    neuron = CubaNeuron.of(CubaNeuron(**params, norm=norm))
+    if norm:
+        neuron.norm.eps = 0.0  # the current is the input
+    spikes, got = gradient_of(neuron, torch.tensor([[[64.0, -64.0]]]), torch.tensor([0.0, 1.0]))
+    assert spikes.tolist() == [[[1.0, 0.0]]]
+    through_reset = -slope * TAU * 64.0 * slope if gradient == "stbp" else 0.0
+    assert (neuron.norm.shift.grad if norm else got.sum()).item() == pytest.approx(slope + through_reset)
+
+
 @pytest.mark.parametrize("surrogate", ["rectangular", "exponential", "dspike"])
 @pytest.mark.parametrize("neurons", [511, 5000])
 def test_many_neurons_have_the_gradient_that_each_has_alone(neurons, surrogate):
@@ -185,6 +252,8 @@ def test_without_voltage_memory_all_gradients_agree(x, weights):
 def test_what_has_no_such_gradient_is_refused():
     with pytest.raises(InputError, match="current_decay=1"):
         CubaNeuron(threshold=1.0, current_decay=0.5, voltage_decay=0.5, gradient="stbp")
+    with pytest.raises(InputError, match=r"a threshold of 0 or more, got -1\.0"):
+        CubaNeuron(threshold=-1.0, current_decay=1.0, voltage_decay=0.5, gradient="stbp")
     with pytest.raises(InputError, match="no graded spikes"):
         CubaNeuron(threshold=1.0, current_decay=1.0, voltage_decay=0.5, graded_spike=True, gradient=STBP())
     with pytest.raises(InputError, match="unknown gradient 'bptt'; there are: slayer, stbp"):

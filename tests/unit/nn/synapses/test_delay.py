@@ -66,6 +66,35 @@ def compare_with_lava_dl(shape, steps, make=spikes):
     torch.testing.assert_close(seen[1][2], seen[0][2], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_other_types_are_moved_as_float32_is(dtype):
+    values, x = torch.tensor([0.0, 2.9, 61.0]), spikes(40, 3, 70)
+    weights, seen = (1 + torch.rand(40, 3, 70) / 64).to(dtype), []
+    for of_type in (torch.float32, dtype):
+        _, delay = same_delays(3, values)
+        x_ = x.clone().to(of_type).requires_grad_()
+        y = delay(x_)
+        assert y.dtype == of_type
+        (y * weights.to(of_type)).sum().backward()
+        seen.append((y.float(), x_.grad.float(), delay.delay.grad))
+    for mine, wanted in zip(*seen[::-1], strict=True):
+        torch.testing.assert_close(mine, wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_is_no_number_moves_alone(dtype):
+    """It shows neither before it arrives nor where zeros come from; the same for the gradient."""
+    delay, x = Delay(1), torch.zeros(1, 1, 6, dtype=dtype)
+    delay.delay.data[:] = 2
+    x[..., 0] = torch.nan
+    y = delay(x.requires_grad_())
+    assert y.isnan().flatten().tolist() == [False, False, True, False, False, False]
+    slopes = torch.zeros_like(y)
+    slopes[..., -1] = torch.inf
+    (found,) = torch.autograd.grad(y, x, slopes)
+    assert found.flatten().tolist() == [0, 0, 0, torch.inf, 0, 0]
+
+
 def a_step_early(words):
     return torch.cat([words[:1], words[1:] << 1])
 

@@ -1,5 +1,7 @@
 """The fast products against lava-dl's: currents with ==, weight gradients to 1e-5."""
 
+import itertools
+
 import pytest
 import torch
 from lava.lib.dl.slayer import synapse as slayer
@@ -103,15 +105,39 @@ def test_pooling(options, size):
         ({"kernel_size": 3}, (5, 7), 3),  # SLAYER appends two rows where one is missing
         ({"kernel_size": 2, "stride": 1}, (6, 6), 2),
         ({"kernel_size": 2, "padding": 1}, (6, 6), 2),
+        ({"kernel_size": 3}, (2, 9), 3),  # no row in a channel
+        ({"kernel_size": 3}, (9, 1), 3),  # no column
     ],
     ids=str,
 )
-def test_pooling_across_channels_fails_as_in_slayer(options, size, channels):
+def test_pooling_that_slayer_fails_at_is_one_clear_error(options, size, channels):
     stock, fast = both(lambda: slayer.Pool(weight_scale=1.1, **options))
     x = spikes(2, channels, *size, 5, density=0.4)
-    for synapse in (stock, fast):
-        with pytest.raises(RuntimeError, match="invalid for input of size"):
-            synapse(x)
+    with pytest.raises(RuntimeError, match=r"invalid for input of size|Kernel size can't be greater"):
+        stock(x)
+    with pytest.raises(InputError, match=r"Pool: kernel .* use a kernel that divides the image's size"):
+        fast(x)
+
+
+@pytest.mark.parametrize("kind", [slayer.Pool, slayer.Unpool])
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_windows_of_any_form_are_slayers_or_refused(kind, channels):
+    seen = set()
+    sizes = (2, 3), (1, 2, 3), (0, 1), (1, 2), (1, 2, 5, 6)
+    for kernel, stride, padding, dilation, height in itertools.product(*sizes):
+        options = {"stride": stride, "padding": padding, "dilation": dilation}
+        stock, fast = both(lambda: kind(kernel, **options))  # noqa: B023
+        x, answers = spikes(1, channels, height, 4, 2, density=0.4), []
+        for synapse, error in ((stock, RuntimeError), (fast, InputError)):
+            try:
+                answers.append(synapse(x))
+            except error:
+                answers.append(None)
+        seen.add(answers[0] is None)
+        assert (answers[0] is None) == (answers[1] is None), (kernel, options, height)
+        if answers[0] is not None:
+            torch.testing.assert_close(answers[1], answers[0])
+    assert False in seen
 
 
 def test_weights_of_a_pool_that_learn_have_a_gradient_each():

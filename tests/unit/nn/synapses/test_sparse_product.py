@@ -41,6 +41,23 @@ def test_the_weights_gradient_alone_takes_no_product_for_the_inputs(tensors, mon
     assert len(calls) == 1
 
 
+@pytest.mark.parametrize("wanted", ["x", "weight", "both"])
+@pytest.mark.parametrize("learns", [False, True])
+def test_gradients_are_differentiated_as_those_of_a_dense_product(tensors, wanted, learns):
+    """A penalty on a gradient would have none, without a word, for spikes that are few."""
+    x, weight, slopes = tensors
+    of, seen = {"x": [x], "weight": [weight], "both": [x, weight]}[wanted], []
+    for y in (event_linear(x, weight, Events.find(x)), F.linear(time_major(x), weight)):
+        given = slopes.clone().requires_grad_(learns)
+        first = torch.autograd.grad(y, of, given, create_graph=True)
+        into = [x, weight, *([given] if learns else [])]
+        seen.append((*first, *torch.autograd.grad(sum((g * g).sum() for g in first), into, allow_unused=True)))
+    for mine, theirs in zip(*seen, strict=True):
+        assert (mine is None) == (theirs is None)
+        if mine is not None:
+            torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-4)
+
+
 def test_a_sum_over_no_samples_is_zero_whatever_its_memory_held():
     """The weights' gradient of an empty batch."""
     out = torch.full((20, 40), torch.nan)

@@ -48,6 +48,19 @@ def test_desired_counts_with_a_margin_by_hand():
     assert (slopes != 0).any()
 
 
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_an_answer_that_is_no_number_makes_the_loss_none(name):
+    """Whatever its sample and class: a comparison with NaN is false, and must not let it pass."""
+    needs = {"count_margin": {"true_count": 6, "false_count": 1}, "van_rossum": {"times": [2]}}
+    answer, labels = spikes_and_labels()
+    targets = torch.zeros(6, 4) if name == "mean_squared_error" else labels
+    for lengths in (None, torch.full((6,), 8)):
+        for bad in ((0, 1, 2), (5, int(labels[5]), 7)):
+            answer, _ = spikes_and_labels()
+            answer[bad] = torch.nan
+            assert make_loss(name, **needs.get(name, {})).of_batch(answer, targets, lengths).isnan()
+
+
 @pytest.mark.parametrize("name", ["spike_count_cross_entropy", "spike_rate"])
 def test_more_spikes_of_the_right_class_are_better(name):
     spikes, labels = spikes_and_labels()

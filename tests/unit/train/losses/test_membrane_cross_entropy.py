@@ -28,6 +28,40 @@ def test_below_threshold_the_free_membrane_is_the_neurons_own():
         torch.testing.assert_close(membrane.potential() * 50.0, voltage, rtol=0, atol=7 * 4 / 4096)
 
 
+@pytest.mark.parametrize("norm", [None, nn.TDBN])
+def test_of_recurrent_neurons_every_step_is_read(norm):
+    """They are called step by step, and the last one had been read alone; with spikes that return."""
+    torch.manual_seed(0)
+    block = nn.Recurrent({**PARAMS, "current_decay": 1.0, "norm": norm}, 3, 4, weight_scale=4)
+    x = (torch.rand(5, 3, 7) < 0.5).float()
+    block(x)
+    block.eval()
+    with watch_membrane(torch.nn.Sequential(block)) as membrane:
+        for _ in range(2):
+            spikes = block(x)
+            potential = membrane.potential()
+    sums = block.input_synapse(x)
+    sums[..., 1:] += block.recurrent_synapse(spikes)[..., :-1]
+    voltage, expected = 0.0, []
+    for current in (sums if norm is None else block.neuron.norm(sums)).unbind(-1):
+        voltage = 0.5 * voltage + current
+        expected.append(voltage / 0.5)
+    assert spikes.any()
+    torch.testing.assert_close(potential, torch.stack(expected, -1), rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize("kind", ["hm2bp", "float recurrent"])
+def test_a_membrane_that_nobody_sees_is_refused(kind):
+    if kind == "hm2bp":
+        block = nn.Dense({**PARAMS, "gradient": "hm2bp"}, 3, 4)
+    else:
+        block = nn.Merge({**PARAMS, "dynamics": "float"}, nn.DenseSynapse(3, 4), recurrent=nn.DenseSynapse(4, 4))
+    with watch_membrane(torch.nn.Sequential(block)) as membrane:
+        block(torch.ones(2, 3, 5))
+        with pytest.raises(InputError, match=f"last block, a {type(block).__name__}, receive is not seen"):
+            membrane.potential()
+
+
 def test_the_norm_is_read_and_not_called_twice():
     block = nn.Dense({**PARAMS, "norm": nn.TDBN}, 3, 4).train()
     x = torch.rand(5, 3, 6, generator=torch.Generator().manual_seed(0))

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from pumice.backends.ranks import lost_processes_told
 from pumice.data import Dataset
 from pumice.data.recipe import prepare_data
 from pumice.errors import FileFormatError, InputError
@@ -111,8 +112,8 @@ def train(
 
     Raises:
         InputError: The logger takes no figures, a weight, a statistic, a gradient or the loss is not finite, a file
-            cannot be written, another run writes to the folder, the device is not there, or the checkpoint is of
-            another recipe. The last checkpoint is whole then.
+            cannot be written, another run writes to the folder, the device is not there, the checkpoint is of
+            another recipe, or another process of the run has ended. The last checkpoint is whole then.
         LoweringError: The network cannot be deployed.
     """
     if logger is not None:
@@ -130,7 +131,7 @@ def train(
     logs: RunLogs | None = None
     optimizer_state = None if resume_from is None else resume_from.optimizer_state
     run: Run | None = None
-    with cpu_threads(recipe.training.threads), _only_writer(path):
+    with cpu_threads(recipe.training.threads), _only_writer(path), lost_processes_told():
         if resume_from is None and recipe.network.weights is not None:
             begin_with_(trained.model, recipe.network.weights)
         freeze_(trained.model, recipe.training.freeze)  # before anything sets weights

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from pumice.backends.ranks import lost_processes_told
 from pumice.errors import InputError
 from pumice.train.history import FINETUNE
 from pumice.train.recipe import Recipe
@@ -37,7 +38,7 @@ def make_fabric(recipe: Recipe, phase: str) -> Fabric:
         phase: "float" or "finetune"; the chip's integers are always computed in 32 bits.
 
     Raises:
-        InputError: There is no such device, or the processes are not those that the recipe asks for.
+        InputError: There is no such device, or the processes are not those that the recipe asks for, or have ended.
     """
     from lightning_fabric import Fabric
     from lightning_fabric.strategies.ddp import DDPStrategy
@@ -69,7 +70,10 @@ def make_fabric(recipe: Recipe, phase: str) -> Fabric:
                 strategy=DDPStrategy(broadcast_buffers=False) if world > 1 else "auto",
                 precision="32-true" if phase == FINETUNE else wanted.precision,
             )
-            fabric.launch()
+            with lost_processes_told():
+                fabric.launch()
+    except InputError:
+        raise
     except (RuntimeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"compute.accelerator={wanted.accelerator!r} cannot be used: {reason}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,32 @@ def make_fabric(recipe: Recipe, phase: str) -> Fabric:
         reason = str(error).partition("\n")[0]
         raise InputError(f"compute.accelerator={wanted.accelerator!r} cannot be used: {reason}") from error
     return fabric
+
+
+def check_alike(fabric: Fabric, facts: str) -> None:
+    """Whether all processes begin with the same: torch asks nothing, and mixes gradients or waits for ever.
+
+    Args:
+        fabric: The processes.
+        facts: What each must have alike.
+
+    Raises:
+        InputError: One has something else; in all of them.
+
+    Example:
+        >>> from pumice.train.recipe import Recipe
+        >>> check_alike(make_fabric(Recipe(), "float"), "a recipe, its data, a checkpoint")
+    """
+    if fabric.world_size == 1:
+        return
+    mine = int.from_bytes(hashlib.sha256(facts.encode()).digest()[:6], "big")  # a sum with zeros is exact
+    found = summed(fabric, [float(mine) if rank == fabric.global_rank else 0.0 for rank in range(fabric.world_size)])
+    others = [rank for rank, number in enumerate(found) if number != found[0]]
+    if others:
+        raise InputError(
+            f"the process of rank {others[0]} begins with another recipe, other data or another checkpoint than that "
+            "of rank 0; give all of them the same, and a folder that all machines see"
+        )
 
 
 def summed(fabric: Fabric, figures: list[float]) -> list[float]:

@@ -83,8 +83,8 @@ class RunLogs:
         has_events = self._wants_board and events.is_dir() and any(events.iterdir())
         if self._purge_step == 1 and (has_steps or has_events):
             warnings.warn(
-                f"{steps if has_steps else events}: is the log of an earlier run, which this one replaces; give each "
-                "run a folder of its own (-o on the command line)",
+                f"{steps if has_steps else events}: is the log of an earlier run, which this one replaces; to keep "
+                "logs, give each run a folder of its own",
                 PumiceWarning,
                 stacklevel=7,
             )

@@ -9,7 +9,7 @@ import torch
 pytest.importorskip("optuna")
 
 from pumice.data import load_dataset
-from pumice.errors import InputError
+from pumice.errors import InputError, PumiceWarning
 from pumice.sweep import Sweep, parse_space, study
 from pumice.sweep.picture import save_picture
 from pumice.train import Recipe
@@ -216,7 +216,8 @@ def test_a_full_disk_ends_the_sweep_and_no_trial(tmp_path, monkeypatch):
         with pytest.raises(InputError, match=r"trial-0000.*cannot be written \(No space left"):
             found.run(2, data)
     assert [trial.is_done for trial in found.trials()] == [False]
-    found.run(2, data)
+    with pytest.warns(PumiceWarning, match="an earlier run"):  # without a checkpoint, it begins anew
+        found.run(2, data)
     whole = sweep(tmp_path / "whole")
     whole.run(2, data)
     assert settings(found) == settings(whole)

@@ -97,7 +97,10 @@ def two(tmp_path_factory, run_warm):
     folder = tmp_path_factory.mktemp("two")
     again = training(folder / "again" / "checkpoint.pt", settings=[*SETTINGS, "compute.checkpointing=true"])
     resumed = ("resume", *training(folder / "resumed" / "checkpoint.pt")[1:])
-    tasks = (training(folder / "checkpoint.pt"), ("norms", "none"), ("loop", "none"), again, resumed)
+    finished = training(folder / "unlike" / "finished.pt")
+    unlike = ("unlike", *training(folder / "unlike" / "checkpoint.pt")[1:])
+    first = training(folder / "checkpoint.pt")
+    tasks = (first, ("norms", "none"), ("loop", "none"), again, resumed, finished, unlike)
     return folder, fork_two(run_warm, folder, *tasks)
 
 
@@ -119,7 +122,7 @@ def one(tmp_path_factory):
 
 def test_two_processes_give_the_network_of_one(one, two):
     folder, done = two
-    assert_both_did("train", done, times=2)
+    assert_both_did("train", done, times=3)
     two = load_checkpoint(folder / "checkpoint.pt")
     assert largest_difference(one, two) < TOLERANCE
     for mine, theirs in zip(one.history, two.history, strict=True):
@@ -146,6 +149,11 @@ def test_two_processes_that_stopped_within_an_epoch_go_on_bit_for_bit(two):
     assert largest_difference(whole, resumed) == 0
     assert resumed.history == whole.history
     assert (folder / "resumed" / "steps.csv").read_bytes() == (folder / "steps.csv").read_bytes()
+
+
+def test_two_processes_that_begin_with_something_else_are_refused(two):
+    """Torch had averaged the gradients of two trainings, or had waited for ever."""
+    assert_both_did("unlike", two[1])
 
 
 @pytest.mark.slow  # what differs is how processes find each other, which is torch's

@@ -53,6 +53,20 @@ def stop_and_resume(_defect, path, settings):
     train(recipe, load_digits(), checkpoint_path=Path(path), resume_from=checkpoint)
 
 
+def begin_unlike(_defect, path, settings):
+    """Another recipe, other data, or another checkpoint: as of a folder that only one machine sees."""
+    rank = distributed.get_rank()
+    for change in (f"training.lr=0.0{1 + rank}", f"data.max_train={96 - rank}"):
+        with pytest.raises(InputError, match="the process of rank 1 begins with another recipe, other data or"):
+            train(PRESETS["digits"].overridden([*settings, change]), load_digits(), checkpoint_path=Path(path))
+    distributed.barrier()
+    recipe = PRESETS["digits"].overridden([*settings, "training.finetune_epochs=2"])
+    before = None if rank else load_checkpoint(Path(path).with_name("finished.pt"))
+    with pytest.raises(InputError, match="or another checkpoint than that of rank 0"):
+        train(recipe, load_digits(), resume_from=before, extend=before is not None)
+    assert not Path(path).exists()
+
+
 def are_those_of_one():
     x = torch.randn(5, 3, 2, 2, generator=torch.Generator().manual_seed(0)) + 1
     weights = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
@@ -135,6 +149,7 @@ def train_both(shared, alone):
 TASKS: dict[str, Callable[..., None]] = {
     "train": train_network,
     "resume": stop_and_resume,
+    "unlike": begin_unlike,
     "norms": compare_norms,
     "loop": own_loop,
 }

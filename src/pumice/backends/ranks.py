@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -12,6 +14,8 @@ from pumice.errors import InputError
 
 _LONGEST_WAIT = timedelta(days=30)
 """For the slowest process; torchrun itself ends all of them when one fails."""
+_LOST = re.compile("gloo.*(connect|read error|write error|timed out|broken pipe)", re.IGNORECASE)
+"""What gloo's errors have in common, which have no class of their own."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +83,37 @@ class Ranks:
             return [mine]
         from torch import distributed
 
-        distributed.init_process_group("gloo", timeout=_LONGEST_WAIT)
-        try:
-            found: list[Any] = [None] * self.world
-            distributed.all_gather_object(found, mine)
-            return found
-        finally:
-            distributed.destroy_process_group()
+        with lost_processes_told():
+            distributed.init_process_group("gloo", timeout=_LONGEST_WAIT)
+            try:
+                found: list[Any] = [None] * self.world
+                distributed.all_gather_object(found, mine)
+                return found
+            finally:
+                distributed.destroy_process_group()
+
+
+@contextmanager
+def lost_processes_told() -> Iterator[None]:
+    """Say in one error that another process has ended: torch's has a traceback, and hides what that process says.
+
+    Raises:
+        InputError: In place of what gloo, NCCL or the store of torchrun raises.
+
+    Example:
+        >>> with lost_processes_told():
+        ...     raise RuntimeError("[gloo/transport/tcp/pair.cc:545] Connection closed by peer. This is ...")
+        Traceback (most recent call last):
+        ...
+        pumice.errors.InputError: another process of this run has ended, or cannot be reached ([gloo/...
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0].partition(". ")[0]
+        if type(error).__module__ != "torch.distributed" and not _LOST.search(reason):
+            raise
+        raise InputError(
+            f"another process of this run has ended, or cannot be reached ({reason}); its own message says why: mend "
+            "that, and start all of them again"
+        ) from error

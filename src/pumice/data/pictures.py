@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +16,9 @@ from pumice.files.tar import TarMember
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 BYTES_PER_PIXEL = 4
 """Pillow's RGB and 32-bit pictures take so many."""
-OPAQUE = 255
+LARGEST = OPAQUE = 255
+_SIXTEEN = re.compile(";16[BLNS]")
+"""In Pillow's name of what a file holds; "BGR;16" is 16 bits for a pixel."""
 
 
 def open_picture(path: Path | TarMember) -> tuple[Any, Budget]:
@@ -25,7 +28,7 @@ def open_picture(path: Path | TarMember) -> tuple[Any, Budget]:
         A `PIL.Image.Image` that is loaded, and what is left of the file's budget.
 
     Raises:
-        InputError: The file is missing, no picture, or damaged.
+        InputError: The file is missing, no picture, or damaged, or Pillow would cut its colours, of 16 bits, to 8.
         FileFormatError: It asks for more memory than a file may.
     """
     try:
@@ -37,8 +40,20 @@ def open_picture(path: Path | TarMember) -> tuple[Any, Budget]:
         budget = Budget(str(path), path.size if isinstance(path, TarMember) else file_size(path))
         with Image.open(_opened(path, budget)) as image:
             budget.take(BYTES_PER_PIXEL * image.width * image.height, "its pixels")
+            if any(map(_is_cut, image.tile)):
+                raise InputError(f"{shown(path)}: has colours of 16 bits, of which Pillow reads 8; save it with 8")
             image.load()
     return image, budget
+
+
+def _is_cut(tile: Any) -> bool:
+    """Whether Pillow cuts numbers of 16 bits to 8, of a part of a picture: of grey ones it does not."""
+    arguments = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
+    stored = str(arguments[0])
+    if stored.startswith("I"):
+        return False
+    most = arguments[-1] if tile[0].startswith("ppm") else 0
+    return bool(_SIXTEEN.search(stored)) or (isinstance(most, int) and most > LARGEST)
 
 
 def _opened(path: Path | TarMember, budget: Budget) -> Path | BytesIO:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pumice.data.image_files import PackedNames
 from pumice.data.pictures import IMAGE_SUFFIXES
 from pumice.data.whole import whole_numbers
-from pumice.errors import InputError
+from pumice.errors import FileFormatError, InputError
 from pumice.files.arrays import read_npz, write_npz
 from pumice.files.folders import make_folder
 from pumice.files.reading import reading, shown
@@ -83,7 +83,10 @@ def shard_index(paths: Sequence[Path], cache: str | Path | None = None) -> Shard
     state = [VERSION, *((str(a.path), a.size, a.changed_ns) for a in archives)]
     entry = Path(cache) / f"shards-{hashlib.sha256(json.dumps(state).encode()).hexdigest()[:32]}.npz"
     if entry.exists():
-        return _kept(entry, archives)
+        try:
+            return _kept(entry, archives)
+        except (InputError, FileFormatError) as error:
+            raise InputError(f"{error}; delete it, it is made again") from error
     index = _found(archives)
     make_folder(entry.parent)
     arrays = (index.which, index.offsets, index.sizes, index.labels, index.names.text, index.names.ends)
@@ -103,11 +106,11 @@ def _found(archives: Sequence[Archive]) -> ShardIndex:
 
 
 def _kept(entry: Path, archives: Sequence[Archive]) -> ShardIndex:
-    with reading(entry, "an index of shards (delete it, it is made again)", InputError):
+    with reading(entry, "an index of shards", InputError):
         *numbers, text, ends = read_npz(entry, _ARRAYS)
-        which, offsets, sizes, labels = (whole_numbers("a place", array) for array in numbers)
+        which, offsets, sizes, labels = (whole_numbers(f"{entry}: a place", array) for array in numbers)
         index = ShardIndex(
-            archives, which, offsets, sizes, labels, PackedNames.unpacked(text, whole_numbers("ends", ends))
+            archives, which, offsets, sizes, labels, PackedNames.unpacked(text, whole_numbers(f"{entry}: ends", ends))
         )
         if len({len(index.names), *map(len, numbers)}) > 1 or any((array < 0).any() for array in numbers):
             raise ValueError("its arrays do not fit each other")

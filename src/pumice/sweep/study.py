@@ -14,11 +14,13 @@ from typing import Any
 
 import torch
 
+from pumice.backends.ranks import Ranks
 from pumice.data import Dataset
 from pumice.errors import InputError, MissingExtraError, PumiceError
 from pumice.files.folders import make_folder
 from pumice.files.lock import locked_folder
 from pumice.files.write import replace_atomically
+from pumice.sweep.journal import Journal, damaged
 from pumice.sweep.space import Choice, Range
 from pumice.train import Recipe, Trained, load_checkpoint, train
 from pumice.train.history import FINETUNE, FLOAT
@@ -75,10 +77,12 @@ class Sweep:
         self, recipe: Recipe, space: Mapping[str, Range | Choice], folder: Path, *, sampler: str = "tpe"
     ) -> None:
         self._optuna = _imported_optuna()
-        if not recipe.data.validation:
+        if Ranks.of_environment().world > 1:
             raise InputError(
-                "a sweep chooses by the validation split, and the recipe keeps none: --set data.validation=0.1"
+                "a sweep's processes train a trial each, and torchrun's share one training; start the same command "
+                "several times without torchrun"
             )
+        _check(recipe, "the recipe")
         if sampler not in SAMPLERS:
             raise InputError(f"--sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}")
         if sampler == "grid" and (ranges := [key for key, what in space.items() if isinstance(what, Range)]):
@@ -86,11 +90,14 @@ class Sweep:
         for key, what in space.items():
             if key == "name":
                 raise InputError("--over name: a trial's name is the recipe's and its number; leave it out")
+            if within := [other for other in space if other.startswith(f"{key}.")]:
+                raise InputError(f"--over {within[0]}: is a part of {key}, which is tried, too; leave one out")
             for value in what.examples():
                 try:
-                    recipe.overridden([_setting(key, value)])
+                    changed = recipe.overridden([_setting(key, value)])
                 except InputError as error:
                     raise InputError(f"--over: {str(error).removeprefix('--set: ')}") from error
+                _check(changed, f"--over {_setting(key, value)}")
         self.recipe, self.space, self.folder, self._sampler = recipe, space, folder, sampler
         make_folder(folder)
         self._study = self._opened()
@@ -98,13 +105,19 @@ class Sweep:
     def _opened(self) -> Any:
         optuna = self._optuna
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        backend = optuna.storages.journal.JournalFileBackend(str(self.folder / "study.journal"))
-        study = optuna.create_study(
-            storage=optuna.storages.JournalStorage(backend),
-            study_name="pumice",
-            direction="maximize",
-            load_if_exists=True,
-        )
+        path = self.folder / "study.journal"
+        journal = Journal(path, optuna)
+        try:
+            study = optuna.create_study(
+                storage=optuna.storages.JournalStorage(journal),
+                study_name="pumice",
+                direction="maximize",
+                load_if_exists=True,
+            )
+        except PumiceError:
+            raise
+        except Exception as error:  # whatever lines that say something else lead to
+            raise damaged(path) from error
         mine = {
             _RECIPE: json.dumps(self.recipe.record()),
             _SPACE: repr([*self.space.items()]) + self._sampler,  # their order is the grid's
@@ -227,23 +240,58 @@ class Sweep:
         return _Held(lock, trial)
 
     def _train(self, trial: Trial, dataset_for: Callable[[Recipe], Dataset]) -> None:
-        """Train, or go on, and tell what came of it."""
+        """Train, or go on, and tell what came of it.
+
+        Raises:
+            PumiceError: What no other settings would mend; the trial can be gone on with.
+        """
         path = self.checkpoint(trial)
+        settings = [_setting(key, value) for key, value in trial.settings.items()]
         try:
-            settings = [_setting(key, value) for key, value in trial.settings.items()]
             recipe = self.recipe.overridden([*settings, f"name={self.recipe.name}-{trial.number}"])
+            dataset = dataset_for(recipe)
+        except (PumiceError, MemoryError) as error:
+            dataset_for(self.recipe)  # raises where no other settings would mend it: a folder is not given, say
+            self._failed(trial, error)
+            return
+        try:
             before = load_checkpoint(path) if path.exists() else None
-            trained = train(recipe, dataset_for(recipe), checkpoint_path=path, resume_from=before)
+            trained = train(recipe, dataset, checkpoint_path=path, resume_from=before)
         except (PumiceError, MemoryError, torch.OutOfMemoryError) as error:
-            self._failed(trial, str(error) or "there is not enough memory")
+            if _is_of_the_system(error):
+                raise
+            self._failed(trial, error)
         else:
             self._study.tell(trial.number, _figure(trained))
 
-    def _failed(self, trial: Trial, why: str) -> None:
+    def _failed(self, trial: Trial, error: BaseException | str) -> None:
+        why = str(error) or "there is not enough memory"
         make_folder(self._note(trial.number).parent)
         with replace_atomically(self._note(trial.number)) as temporary:
             temporary.write_text(why[:LONGEST_NOTE], encoding="utf-8")
         self._study.tell(trial.number, state=self._optuna.trial.TrialState.FAIL)
+
+
+def _check(recipe: Recipe, whose: str) -> None:
+    """Whether trials of a recipe can be compared, and are trained by one process each."""
+    if not recipe.data.validation:
+        raise InputError(
+            f"a sweep chooses by the validation split, and {whose} keeps none: --set data.validation=0.1"
+        )
+    if recipe.compute.devices != 1:
+        raise InputError(
+            f"a sweep's trials are trained by one process each, and {whose} asks for compute.devices="
+            f"{recipe.compute.devices}; set it to 1"
+        )
+
+
+def _is_of_the_system(error: BaseException | None) -> bool:
+    """Whether an error says nothing of the trial's settings: a full disk, a package that is not there."""
+    while error is not None:
+        if isinstance(error, (OSError, MissingExtraError)):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _setting(key: str, value: Any) -> str:

@@ -106,7 +106,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> Non
         write_values(values, Path(path))
     except InputError as error:
         kept = "the checkpoint from before is whole; " if Path(path).is_file() else ""
-        raise InputError(f"{error}; {kept}make room or choose another place, then continue with --resume") from error
+        raise InputError(f"{error}; {kept}make room or choose another place, then resume") from error
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:

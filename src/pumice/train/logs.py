@@ -69,11 +69,25 @@ class RunLogs:
         if self._has_begun or self._folder is None:
             return
         make_folder(self._folder)
+        self._tell_what_is_replaced(self._folder)
         if self._csv:
             self._begin_steps(self._folder / "steps.csv")
         if self._wants_board:
             self._board = _summary_writer(self._folder / "tensorboard", purge_step=self._purge_step)
         self._has_begun = True
+
+    def _tell_what_is_replaced(self, folder: Path) -> None:
+        """A run that begins leaves nothing of another's `steps.csv`, and TensorBoard shows no more of its events."""
+        steps, events = folder / "steps.csv", folder / "tensorboard"
+        has_steps = self._csv and steps.is_file() and steps.stat().st_size > 0
+        has_events = self._wants_board and events.is_dir() and any(events.iterdir())
+        if self._purge_step == 1 and (has_steps or has_events):
+            warnings.warn(
+                f"{steps if has_steps else events}: is the log of an earlier run, which this one replaces; to keep "
+                "logs, give each run a folder of its own",
+                PumiceWarning,
+                stacklevel=7,
+            )
 
     def _begin_steps(self, path: Path) -> None:
         if self._bytes and not self._is_own(path):

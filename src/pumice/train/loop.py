@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 
+from pumice.backends.ranks import lost_processes_told
 from pumice.data import Dataset
 from pumice.data.recipe import prepare_data
 from pumice.errors import FileFormatError, InputError
@@ -37,7 +39,7 @@ from pumice.train.recipe import Recipe
 from pumice.train.recipe.differences import different_keys
 from pumice.train.run import Run
 from pumice.train.runtime.cuda_graph import CudaGraphs
-from pumice.train.runtime.fabric import is_first_process, make_fabric
+from pumice.train.runtime.fabric import check_alike, is_first_process, make_fabric
 from pumice.train.runtime.memory import keep_large_tensors
 from pumice.train.runtime.threads import cpu_threads
 from pumice.train.stuck import warn_of_stuck_layers
@@ -111,8 +113,9 @@ def train(
 
     Raises:
         InputError: The logger takes no figures, a weight, a statistic, a gradient or the loss is not finite, a file
-            cannot be written, another run writes to the folder, the device is not there, or the checkpoint is of
-            another recipe. The last checkpoint is whole then.
+            cannot be written, another run writes to the folder, the device is not there, the checkpoint is of
+            another recipe, or another process of the run has ended or begins with something else. The last checkpoint
+            is whole then.
         LoweringError: The network cannot be deployed.
     """
     if logger is not None:
@@ -130,7 +133,7 @@ def train(
     logs: RunLogs | None = None
     optimizer_state = None if resume_from is None else resume_from.optimizer_state
     run: Run | None = None
-    with cpu_threads(recipe.training.threads), _only_writer(path):
+    with cpu_threads(recipe.training.threads), _only_writer(path), lost_processes_told():
         if resume_from is None and recipe.network.weights is not None:
             begin_with_(trained.model, recipe.network.weights)
         freeze_(trained.model, recipe.training.freeze)  # before anything sets weights
@@ -218,6 +221,7 @@ def _set_up(
     if path is not None:
         kept_kind(trained.dataset)  # before the work
     fabric = make_fabric(trained.recipe, phase)
+    check_alike(fabric, _facts(trained, position))
     if fabric.world_size > 1:
         smallest = min(batch_sizes(len(trained.dataset.train), trained.recipe.training.batch_size))
         if smallest < fabric.world_size:
@@ -250,6 +254,13 @@ def _set_up(
     wants_graphs = trained.recipe.compute.cuda_graphs and phase == FLOAT
     graphs = CudaGraphs(trained.model) if wants_graphs else None
     return Run(trained, fabric, model, wrapped, position, logs, batches, graphs, save, on_batch)
+
+
+def _facts(trained: Trained, position: Position) -> str:
+    """What of a run's beginning its processes must have alike."""
+    data = trained.dataset
+    labels = [zlib.crc32(split.labels.tobytes()) for split in (data.train, data.test)]
+    return repr((trained.recipe.record(), labels, trained.history, position.batches, position.steps))
 
 
 def _average_(trained: Trained, device: torch.device) -> None:

@@ -42,7 +42,7 @@ def test_each_step_and_each_pixel_is_its_own():
 
 def test_it_trains_by_name_resumes_bit_for_bit_and_is_evaluated(tmp_path):
     recipe, digits = PRESETS["digits-selu"].overridden(SMALL), load_digits()
-    whole = train(recipe, digits, checkpoint_path=tmp_path / "whole.pt")
+    whole = train(recipe, digits, checkpoint_path=tmp_path / "whole" / "c.pt")
     with pytest.raises(KeyboardInterrupt):
         train(recipe, digits, checkpoint_path=tmp_path / "cut.pt", on_epoch=_interrupt)
     cut = load_checkpoint(tmp_path / "cut.pt")

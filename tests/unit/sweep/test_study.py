@@ -1,4 +1,7 @@
+import errno
 import json
+import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,7 +9,7 @@ import torch
 pytest.importorskip("optuna")
 
 from pumice.data import load_dataset
-from pumice.errors import InputError
+from pumice.errors import InputError, PumiceWarning
 from pumice.sweep import Sweep, parse_space, study
 from pumice.sweep.picture import save_picture
 from pumice.train import Recipe
@@ -110,6 +113,10 @@ def test_a_trial_that_fails_says_why_and_the_sweep_goes_on(tmp_path):
         (["training.batch_size=2.0..17"], [], {}, "^--over: training.batch_size.* valid integer"),  # a third is whole
         (["neuron.surrogate=arctan,nope"], [], {}, "^--over: neuron.surrogate.*nope"),
         (["name=a,b"], [], {}, "a trial's name is the recipe's and its number"),
+        (["data.validation=0,0.5"], [], {}, "--over data.validation=0 keeps none"),
+        (["compute.devices=1,2"], [], {}, "--over compute.devices=2 asks for compute.devices=2; set it to 1"),
+        (SPACE, ["compute.devices=2"], {}, "the recipe asks for compute.devices=2; set it to 1"),
+        (['network.args={"layers": 3},{}', "network.args.layers=4,5"], [], {}, "layers: is a part of network.args"),
     ],
 )
 def test_what_cannot_be_swept(over, changes, options, words, tmp_path):
@@ -149,3 +156,82 @@ def test_another_sweep_in_the_folder_is_refused(other, tmp_path):
     sweep(tmp_path)
     with pytest.raises(InputError, match="holds a sweep of another"):
         sweep(tmp_path, **other)
+
+
+def test_processes_of_torchrun_are_refused(tmp_path, monkeypatch):
+    """They would bring together the gradients of different trials."""
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match="start the same command several times without torchrun"):
+        sweep(tmp_path)
+
+
+def test_the_lock_of_a_dead_process_is_taken_from_a_relative_folder_too(tmp_path, monkeypatch):
+    """Optuna waits for ever for a link that leads nowhere."""
+    monkeypatch.chdir(tmp_path)
+    sweep(Path("study"))
+    lock = sweep(Path("study"))._study._storage._backend._lock
+    lock.acquire()
+    assert Path("study", "study.journal.lock").exists()  # follows the link
+    lock.release()
+
+
+@pytest.mark.parametrize("end", [b'{"op_code":4,"cut', b"\0" * 100])
+def test_what_a_full_disk_or_a_loss_of_power_cut_off_is_left_out(tmp_path, end):
+    sweep(tmp_path)
+    journal = tmp_path / "study.journal"
+    with journal.open("ab") as file:
+        file.write(end)
+    found = sweep(tmp_path)
+    found._study.ask()
+    assert end not in journal.read_bytes()
+    assert len(sweep(tmp_path).trials()) == 1
+
+
+@pytest.mark.parametrize("content", [b"{}\n", b"nothing\nof this\n", b"\xff\xfe\0\n{}\n", b'{"op_code":4}\n'])
+def test_a_damaged_study_is_refused(tmp_path, content):
+    (tmp_path / "study.journal").write_bytes(content)
+    with pytest.raises(InputError, match=r"study\.journal: the study is damaged; choose another --output"):
+        sweep(tmp_path)
+
+
+def test_a_study_that_cannot_be_read_or_written_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "folder" / "study.journal").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"study\.journal: cannot be read"):
+        sweep(tmp_path / "folder")
+    found = sweep(tmp_path / "full")
+    monkeypatch.setattr("os.fsync", full_disk)
+    with pytest.raises(InputError, match=r"study\.journal: cannot be written \(No space left"):
+        found._study.ask()
+
+
+def full_disk(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_ends_the_sweep_and_no_trial(tmp_path, monkeypatch):
+    found = sweep(tmp_path / "parts")
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.write_bytes", full_disk)
+        with pytest.raises(InputError, match=r"trial-0000.*cannot be written \(No space left"):
+            found.run(2, data)
+    assert [trial.is_done for trial in found.trials()] == [False]
+    with pytest.warns(PumiceWarning, match="an earlier run"):  # without a checkpoint, it begins anew
+        found.run(2, data)
+    whole = sweep(tmp_path / "whole")
+    whole.run(2, data)
+    assert settings(found) == settings(whole)
+
+
+def test_data_that_no_settings_bring_ends_the_sweep(tmp_path):
+    recipe = RECIPE.overridden(["data.dataset=mnist"])
+    found = sweep(tmp_path, SPACE, recipe)
+    with pytest.raises(InputError, match="--data-root"):
+        found.run(2, data)
+    assert [trial.is_done for trial in found.trials()] == [False]
+
+
+def test_data_that_a_trials_own_settings_ask_for_does_not(tmp_path):
+    found = sweep(tmp_path, ["data.dataset=digits,mnist"], sampler="grid")
+    found.run(2, data)
+    assert [bool(trial.why) for trial in found.trials()] == [False, True]

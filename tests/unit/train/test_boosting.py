@@ -126,7 +126,7 @@ def restore_before_training(recipe):
 @pytest.mark.parametrize("within", [False, True])
 def test_resumed_bit_for_bit(boosted, tmp_path, within):
     recipe = boosted("training.epochs=3", "training.checkpoint_every_steps=2", "data.noise=0.5")
-    whole = train(recipe, load_digits(), checkpoint_path=tmp_path / "whole.pt")
+    whole = train(recipe, load_digits(), checkpoint_path=tmp_path / "whole" / "c.pt")
     path, batches = tmp_path / "c.pt", []
 
     def count():
@@ -150,7 +150,7 @@ def test_resumed_bit_for_bit(boosted, tmp_path, within):
     assert resumed.history == whole.history
     for name, tensor in resumed.model.state_dict().items():
         assert torch.equal(tensor, whole.model.state_dict()[name]), name
-    ends = [load_checkpoint(p).position.samples for p in (path, tmp_path / "whole.pt")]
+    ends = [load_checkpoint(p).position.samples for p in (path, tmp_path / "whole" / "c.pt")]
     assert torch.equal(ends[0].weights, ends[1].weights)
 
 

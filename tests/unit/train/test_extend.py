@@ -67,7 +67,7 @@ def test_what_cannot_be_extended_says_why(finished, tmp_path, recipe):
         train(recipe(), digits, checkpoint_path=path, on_epoch=stop)
     with pytest.raises(InputError, match="the run is not finished: resume it first"):
         train(recipe("training.epochs=3"), digits, resume_from=load_checkpoint(path), extend=True)
-    tuned = tmp_path / "tuned.pt"
+    tuned = tmp_path / "tuned" / "c.pt"
     train(recipe("training.epochs=1", "training.finetune_epochs=1"), digits, checkpoint_path=tuned)
     wanted = recipe("training.epochs=4", "training.finetune_epochs=1")
     with pytest.raises(InputError, match=r"raise training.finetune_epochs; its network computes in integers now"):
@@ -116,10 +116,10 @@ def test_fine_tuning_begins_with_the_best_epoch(losses, tmp_path, recipe):
     wanted = recipe("training.keep_best=train_loss", "training.epochs=3", "training.finetune_epochs=1")
     figures = [1.0, 2.0, 3.0, 1.0]
     losses += figures
-    _, whole = states(wanted, checkpoint_path=tmp_path / "a.pt")
+    _, whole = states(wanted, checkpoint_path=tmp_path / "a" / "c.pt")
     losses[:] = [1.0, 1.0]
     short = recipe("training.epochs=3", "training.finetune_epochs=1")
-    other = states(short.overridden(["training.epochs=1"]), checkpoint_path=tmp_path / "b.pt")[0][0]
+    other = states(short.overridden(["training.epochs=1"]), checkpoint_path=tmp_path / "b" / "c.pt")[0][0]
 
     class StopError(Exception):
         pass

@@ -68,13 +68,34 @@ def test_the_log_of_another_run_is_not_gone_on_with(tmp_path):
     note(first, 1, 2)
     size = first.flush()
     other = RunLogs(tmp_path, LoggingSection())
-    note(other, *range(1, 30))
+    with pytest.warns(PumiceWarning, match="an earlier run"):
+        note(other, *range(1, 30))
     other.flush()
     first = RunLogs(tmp_path, LoggingSection(), log_bytes=size + 3, steps=2)
     with pytest.warns(PumiceWarning, match=r"steps\.csv: is not the log that the checkpoint was written with"):
         note(first, 3)
     first.flush()
     assert [row["step"] for row in rows(tmp_path / "steps.csv")] == ["3"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [(LoggingSection(), "steps.csv"), (LoggingSection(csv=False, tensorboard=True), "tensorboard")],
+)
+def test_a_run_that_replaces_the_log_of_another_says_so(tmp_path, wanted, name):
+    """As Lightning's CSVLogger does."""
+    first = RunLogs(tmp_path, wanted)
+    note(first, 1, 2)
+    size = first.flush()
+    first.close()
+    second = RunLogs(tmp_path, wanted)
+    with pytest.warns(PumiceWarning, match=f"{name}: is the log of an earlier run, which this one replaces"):
+        note(second, 1)
+    second.flush()
+    second.close()
+    resumed = RunLogs(tmp_path, wanted, log_bytes=size and (tmp_path / name).stat().st_size, steps=1)
+    note(resumed, 2)
+    resumed.close()
 
 
 def test_nothing_is_written_before_it_is_asked_for(tmp_path):

@@ -256,6 +256,18 @@ def test_a_device_that_is_not_there(tiny_recipe, digits):
             train(tiny_recipe.overridden([f"compute.accelerator={name}"]), digits)
 
 
+def test_another_process_that_has_ended_is_one_error(tiny_recipe, digits, monkeypatch, tmp_path):
+    def closed(*_):
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:561] Connection closed by peer [127.0.0.1]:42118. This is")
+
+    monkeypatch.setattr("pumice.train.loop.train_epoch", closed)
+    with pytest.raises(InputError, match="another process of this run has ended"):
+        train(tiny_recipe, digits, checkpoint_path=tmp_path / "checkpoint.pt")
+    monkeypatch.setattr("lightning_fabric.Fabric.launch", closed)
+    with pytest.raises(InputError, match="another process of this run has ended"):
+        train(tiny_recipe, digits)
+
+
 @pytest.mark.parametrize(
     "settings",
     [["training.loss=spike_rate"], ["neuron.norm=none"], ["data.noise=2"], ["training.finetune_epochs=0"]],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from pumice.backends.ranks import lost_processes_told
 from pumice.errors import InputError
 from pumice.train.history import FINETUNE
 from pumice.train.recipe import Recipe
@@ -37,7 +39,7 @@ def make_fabric(recipe: Recipe, phase: str) -> Fabric:
         phase: "float" or "finetune"; the chip's integers are always computed in 32 bits.
 
     Raises:
-        InputError: There is no such device, or the processes are not those that the recipe asks for.
+        InputError: There is no such device, or the processes are not those that the recipe asks for, or have ended.
     """
     from lightning_fabric import Fabric
     from lightning_fabric.strategies.ddp import DDPStrategy
@@ -69,11 +71,40 @@ def make_fabric(recipe: Recipe, phase: str) -> Fabric:
                 strategy=DDPStrategy(broadcast_buffers=False) if world > 1 else "auto",
                 precision="32-true" if phase == FINETUNE else wanted.precision,
             )
-            fabric.launch()
+            with lost_processes_told():
+                fabric.launch()
+    except InputError:
+        raise
     except (RuntimeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"compute.accelerator={wanted.accelerator!r} cannot be used: {reason}") from error
     return fabric
+
+
+def check_alike(fabric: Fabric, facts: str) -> None:
+    """Whether all processes begin with the same: torch asks nothing, and mixes gradients or waits for ever.
+
+    Args:
+        fabric: The processes.
+        facts: What each must have alike.
+
+    Raises:
+        InputError: One has something else; in all of them.
+
+    Example:
+        >>> from pumice.train.recipe import Recipe
+        >>> check_alike(make_fabric(Recipe(), "float"), "a recipe, its data, a checkpoint")
+    """
+    if fabric.world_size == 1:
+        return
+    mine = int.from_bytes(hashlib.sha256(facts.encode()).digest()[:6], "big")  # a sum with zeros is exact
+    found = summed(fabric, [float(mine) if rank == fabric.global_rank else 0.0 for rank in range(fabric.world_size)])
+    others = [rank for rank, number in enumerate(found) if number != found[0]]
+    if others:
+        raise InputError(
+            f"the process of rank {others[0]} begins with another recipe, other data or another checkpoint than that "
+            "of rank 0; give all of them the same, and a folder that all machines see"
+        )
 
 
 def summed(fabric: Fabric, figures: list[float]) -> list[float]:

@@ -25,7 +25,6 @@ READABLE_VERSIONS = (1, 2)
 SMALL_BYTES = 2048
 """Up to this size the index of a compressed field costs more than compression saves."""
 CHAIN, GRAPH = "chain", "graph"
-MAX_OUTPUTS = 10_000
 
 
 def put_text(group: h5py.Group, name: str, text: str) -> None:
@@ -83,8 +82,6 @@ def put_header(head: h5py.Group, graph: Graph, form: str) -> h5py.Group:
             group.create_dataset(
                 "reset", data=np.array([population.reset.interval, population.reset.offset], np.int64)
             )
-    if len(graph.outputs) > MAX_OUTPUTS:
-        raise InputError(f"a file names at most {MAX_OUTPUTS} outputs, got {len(graph.outputs)}")
     names = [p.name for p in graph.populations]
     head.create_dataset("outputs", data=np.array([names.index(name) for name in graph.outputs], np.int64))
     if graph.timing is not None:
@@ -186,8 +183,8 @@ def read_reset(node: Node) -> Reset | None:
 def read_outputs(head: Node, populations: Sequence[Population]) -> tuple[str, ...]:
     """Names of the output populations."""
     indices = head.integers("outputs", 0, len(populations) - 1).reshape(-1)
-    if len(indices) > MAX_OUTPUTS:
-        raise head.error(f"names {len(indices)} outputs, at most {MAX_OUTPUTS} are read", "outputs")
+    if len(indices) > len(populations):
+        raise head.error(f"names {len(indices)} outputs of {len(populations)} populations", "outputs")
     return tuple(populations[int(i)].name for i in indices)
 
 

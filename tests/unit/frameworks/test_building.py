@@ -3,7 +3,6 @@ import torch
 from torch import nn
 
 from pumice.errors import InputError
-from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.frameworks.building import Builder
 from pumice.frameworks.expressions import INPUT, Op, Term
 from pumice.frameworks.facts import NeuronFacts
@@ -51,7 +50,7 @@ def on_an_image(facts):
 def test_a_parameter_of_each_channel_of_an_image(shape):
     decay = torch.tensor([0.25, 0.5, 0.75])
     block = on_an_image(NeuronFacts(voltage_decay=decay.reshape(shape)))
-    assert (block.neuron.voltage_decay.flatten() / DECAY_ONE).tolist() == decay.tolist()
+    assert block.neuron.voltage_decay.flatten().tolist() == decay.tolist()
 
 
 @pytest.mark.parametrize("name", ["threshold", "current_decay", "voltage_decay"])

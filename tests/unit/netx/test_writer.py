@@ -240,12 +240,6 @@ def test_what_is_no_number_for_the_data_loader_is_kept_as_text_alone(tmp_path):
         assert not {"weight", "bias"} & {*file["layer/0"]}
 
 
-def test_more_outputs_than_a_file_may_name_are_not_written(tmp_path):
-    with pytest.raises(InputError, match="at most 10000 outputs, got 10001"):
-        save(SMALL.replace(outputs=SMALL.outputs * 10_001), tmp_path / "a.net")
-    assert not list(tmp_path.iterdir())
-
-
 def test_an_invalid_graph_is_not_written(tmp_path):
     with pytest.raises(GraphError, match="no output is named"):
         save(SMALL.replace(outputs=()), tmp_path / "a.net")

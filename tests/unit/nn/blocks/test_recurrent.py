@@ -31,7 +31,7 @@ def block(kind, params):
 def by_a_loop(merge, x, late=0):
     """The definition, of neurons without a memory of their current."""
     current, found = merge.current(x), []
-    decay = merge.neuron.voltage_decay.item() / 4096
+    decay = merge.neuron.voltage_decay.item()
     v = spike = torch.zeros_like(current[..., 0])
     for t in range(T):
         back = found[t - 1 - late] if t > late else torch.zeros_like(v)

@@ -42,9 +42,7 @@ def make_optimizer(model: torch.nn.Module, settings: TrainingSection) -> torch.o
     if delays:
         groups.append({"params": delays, "weight_decay": 0.0, "lr_scale": settings.delay_lr})
     for unit, parameters in decays.items():
-        # A gradient by numbers this large is as small, which SGD's steps follow, and others' do not.
-        scale = float(unit**2 if settings.optimizer == "sgd" else unit)
-        groups.append({"params": parameters, "weight_decay": 0.0, "lr_scale": scale})
+        groups.append({"params": parameters, "weight_decay": 0.0, "lr_scale": float(unit)})
     offered: dict[str, Any] = {"params": groups, "lr": settings.lr, "weight_decay": settings.weight_decay}
     if settings.optimizer == "sgd":
         offered["momentum"] = settings.momentum

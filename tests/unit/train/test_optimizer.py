@@ -41,6 +41,26 @@ def test_decays_that_learn_move_in_units_of_a_decay(kind, name):
     assert neuron.voltage_decay.item() / neuron.p_scale == pytest.approx(0.5 - lost, rel=1e-5)
 
 
+def test_learned_decays_find_those_of_a_teacher():
+    """With lava-dl's sign they go to 0 and 1."""
+    params = {"threshold": 0.5, "current_decay": 0.9, "voltage_decay": 0.2, "tau_grad": 0.3, "scale_grad": 1.0}
+    teacher = nn.Dense(params, 20, 30, weight_scale=3)
+    learner = nn.Dense({**params, "voltage_decay": 0.7, "requires_grad": True}, 20, 30)
+    learner.synapse.load_state_dict(teacher.synapse.state_dict())
+    learner.synapse.requires_grad_(False)
+    x = (torch.rand(16, 20, 40) < 0.3).float()
+    rates = teacher(x).mean(-1).detach()
+    optimizer = make_optimizer(learner, TrainingSection(optimizer="adam", lr=0.01))
+    for group in optimizer.param_groups:
+        group["lr"] *= group.get("lr_scale", 1.0)
+    for _ in range(100):
+        optimizer.zero_grad()
+        (learner(x).mean(-1) - rates).square().mean().backward()
+        optimizer.step()
+    found = learner.neuron.cx_current_decay / 4096, learner.neuron.cx_voltage_decay / 4096
+    assert found == pytest.approx((0.9, 0.2), abs=0.03)
+
+
 def test_a_step_of_sgd_by_hand():
     model = torch.nn.Linear(1, 1, bias=False)
     optimizer = make_optimizer(model, TrainingSection(optimizer="sgd", lr=0.5, weight_decay=0.1, momentum=0.9))

@@ -1,4 +1,4 @@
-"""Decays that learn: lava-dl's parameter, with its derivative."""
+"""Decays that learn: lava-dl's parameter, with the sign of its derivative put right."""
 
 from __future__ import annotations
 
@@ -7,33 +7,32 @@ from typing import Any
 import torch
 from lava.lib.dl.slayer.utils.quantize import quantize
 
-from pumice.fixedpoint.formats import DECAY_ONE
-
 
 def rounded(decay: torch.Tensor) -> torch.Tensor:
-    r"""A decay in 1/4096 as whole numbers, for lava-dl's integrators and ours, whose gradient this makes right.
+    r"""A decay in 1/4096 as whole numbers, for lava-dl's integrators and ours, with a gradient that may be followed.
 
-    .. math:: \frac{\partial y[t]}{\partial \alpha} = -\frac{y[t-1]}{4096} + \ldots, \qquad
-        y[t] = (1 - \alpha / 4096) \, y[t-1] + x[t]
+    .. math:: y[t] = (1 - \alpha) \, y[t-1] + x[t], \qquad
+        \frac{\partial y[t]}{\partial \alpha} = -y[t-1] + (1 - \alpha) \frac{\partial y[t-1]}{\partial \alpha}
 
-    An integrator gives the sum of :math:`g[t] \, y[t-1]`, the derivative by what is left of y, and calls it that of
-    the decay (lava-dl 0.6): an optimiser would move decays away from where the loss falls.
+    The integrators give the derivative by what is left, :math:`1 - \alpha`, which lava-dl (0.6) takes for that by
+    :math:`\alpha`: an optimiser would move decays away from where the loss falls. As in lava-dl, the gradient is by
+    the decay from 0 to 1, though the parameter counts 1/4096.
 
     Args:
-        decay: :math:`\alpha`, 0 to 4096.
+        decay: :math:`4096 \, \alpha`.
 
     Example:
         >>> decay = torch.tensor([1024.4], requires_grad=True)
         >>> whole = rounded(decay)
-        >>> whole.backward(torch.tensor([4096.0]))
+        >>> whole.backward(torch.tensor([0.5]))
         >>> whole.tolist(), decay.grad.tolist()
-        ([1024.0], [-1.0])
+        ([1024.0], [-0.5])
     """
     return quantize(_OfWhatIsLost.apply(decay) if decay.requires_grad else decay)
 
 
 class _OfWhatIsLost(torch.autograd.Function):
-    """The same number; backward the derivative by what is left, of 1, becomes that by what is lost, of 4096."""
+    """The same number; backward, the derivative by what is left becomes that by what is lost."""
 
     @staticmethod
     def forward(ctx: Any, decay: torch.Tensor) -> torch.Tensor:
@@ -41,4 +40,4 @@ class _OfWhatIsLost(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> torch.Tensor:
-        return -grads[0] / DECAY_ONE
+        return -grads[0]

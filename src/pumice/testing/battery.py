@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,8 @@ from pumice.testing.battery_groups import (
 from pumice.testing.battery_shapes import PERIOD_STEPS, SAMPLE_STEPS, flat_cases, long_graph, sample_graph
 
 IntArray = npt.NDArray[np.integer[Any]]
+Recorded: TypeAlias = tuple[Cases, IntArray, dict[str, Record]]
+"""Cases, their stream, and what the reference makes of them."""
 
 
 class BackendBattery:
@@ -238,29 +240,29 @@ def digests() -> dict[str, str]:
 
 
 @cache
-def _group(name: str) -> tuple[Cases, IntArray, dict[str, Record]]:
-    """Cases, stream, and what the reference makes of them; recorded once, for all batteries."""
+def _group(name: str) -> Recorded:
+    """Recorded once, for all batteries."""
     make_cases, make_stream = GROUPS[name]
-    cases, x = make_cases(), make_stream()
-    return cases, x, _truth(packed(cases), x)
+    return _recorded(make_cases(), make_stream())
 
 
 @cache
-def _edge(name: str) -> tuple[Cases, IntArray, dict[str, Record]]:
-    cases = edge_cases()
-    return cases, EDGES[name], _truth(packed(cases), EDGES[name])
+def _edge(name: str) -> Recorded:
+    return _recorded(edge_cases(), EDGES[name])
 
 
 @cache
-def _promise(name: str) -> tuple[Cases, IntArray, dict[str, Record]]:
+def _promise(name: str) -> Recorded:
     make_cases, make_stream = PROMISES[name]
-    cases, x = make_cases(), make_stream()
-    return cases, x, _truth(packed(cases), x)
+    return _recorded(make_cases(), make_stream())
 
 
 @cache
-def _long() -> tuple[Cases, IntArray, dict[str, Record]]:
-    cases, x = {"long": long_graph()}, spikes(MANY)
+def _long() -> Recorded:
+    return _recorded({"long": long_graph()}, spikes(MANY))
+
+
+def _recorded(cases: Cases, x: IntArray) -> Recorded:
     return cases, x, _truth(packed(cases), x)
 
 

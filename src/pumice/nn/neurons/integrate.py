@@ -12,6 +12,7 @@ from pumice.nn.kernels import operators
 from pumice.nn.surrogate import Surrogate
 
 SLAB = 1 << 16  # numbers that stay in the cache while a surrogate is evaluated
+LOSES_MARGIN = 64.0  # a threshold of which float32 does not keep a hundredth of an integer, 1/64
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,9 @@ class Firing:
 
     @property
     def below(self) -> float:
-        """A voltage just below the threshold, also in float32, which may lose what SLAYER adds (from 64 on)."""
-        return self.threshold * (1 - 2.0**-23)
+        """A number between the nominal threshold and the next voltage that fires, in float32, too."""
+        lost = self.threshold >= LOSES_MARGIN  # what SLAYER adds; a voltage equal to the threshold fires then
+        return self.threshold * (1 - 2.0**-23) if lost else self.threshold
 
 
 class Integrate(torch.autograd.Function):

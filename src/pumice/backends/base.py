@@ -282,7 +282,5 @@ def check_values(graph: Graph, array: npt.NDArray[Any]) -> None:
     if low < STATE.low or high > STATE.high:
         raise InputError(f"input values must fit 24 bits signed, got {low} to {high}")
     allowed = graph.input.value_range
-    if allowed is not None and (
-        low < min(0, allowed[0]) or high > max(0, allowed[1])
-    ):  # between samples nothing comes
+    if allowed is not None and (low < min(0, allowed[0]) or high > max(0, allowed[1])):
         raise InputError(f"the network was made for input values {allowed[0]}..{allowed[1]}, got {low} to {high}")

@@ -95,7 +95,7 @@ class Ranks:
 
 @contextmanager
 def lost_processes_told() -> Iterator[None]:
-    """Say in one error that another process has ended: torch's has a traceback, and hides what that process says.
+    """Say in one error that another process has ended: torch's has a traceback, below which the other's is not seen.
 
     Raises:
         InputError: In place of what gloo, NCCL or the store of torchrun raises.
@@ -110,9 +110,11 @@ def lost_processes_told() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = str(error).partition("\n")[0].partition(". ")[0]
+        reason = str(error).partition("\n")[0].partition(". This is typically")[0]
         if type(error).__module__ != "torch.distributed" and not _LOST.search(reason):
             raise
+        if "failed to listen" in reason:
+            raise InputError(f"this process cannot listen for the others: {reason}; choose another port") from error
         raise InputError(
             f"another process of this run has ended, or cannot be reached ({reason}); its own message says why: mend "
             "that, and start all of them again"

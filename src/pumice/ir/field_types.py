@@ -5,7 +5,7 @@ Which numbers may stand there is another question, and the kinds' own (`limits`,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -64,7 +64,7 @@ def _is_texts(value: Any) -> bool:
 
 
 def _maps_texts(value: Any) -> bool:
-    return isinstance(value, dict) and all(_is_text(key) and _is_text(text) for key, text in value.items())
+    return isinstance(value, Mapping) and all(_is_text(key) and _is_text(text) for key, text in value.items())
 
 
 _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -75,7 +75,7 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "int | IntArray": (lambda value: _is_number(value) or _is_array(value), "one number or an array of integers"),
     "tuple[int, ...]": (_is_shape, "a tuple of integers"),
     "tuple[int, int]": (_is_pair, "two integers"),
-    "tuple[int, int] | None": (lambda value: value is None or (_is_shape(value) and len(value) == 2), "two integers"),
+    "tuple[int, int] | None": (lambda value: value is None or _is_pair(value), "two integers"),
     "tuple[str, ...]": (_is_texts, "a tuple of names"),
     "dict[str, str]": (_maps_texts, "texts by name"),
 }

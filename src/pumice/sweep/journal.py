@@ -57,9 +57,10 @@ class Journal:
                     os.fsync(file.fileno())
             finally:
                 self._lock.release()
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # Optuna's of a lock that another process took from a stalled one
+            reason = getattr(error, "strerror", None) or error
             raise InputError(
-                f"{self._path}: cannot be written ({error.strerror or error}); the same command goes on from there"
+                f"{self._path}: cannot be written ({reason}); the same command goes on from there"
             ) from error
 
 

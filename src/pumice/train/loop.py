@@ -257,10 +257,11 @@ def _set_up(
 
 
 def _facts(trained: Trained, position: Position) -> str:
-    """What of a run's beginning its processes must have alike."""
+    """What of a phase's beginning its processes must have alike; each computes figures for itself."""
     data = trained.dataset
     labels = [zlib.crc32(split.labels.tobytes()) for split in (data.train, data.test)]
-    return repr((trained.recipe.record(), labels, trained.history, position.batches, position.steps))
+    epochs = [(record.phase, record.epoch) for record in trained.history]
+    return repr((trained.recipe.record(), labels, epochs, position.batches, position.steps))
 
 
 def _average_(trained: Trained, device: torch.device) -> None:
@@ -343,6 +344,12 @@ def _check_extension(recipe: Recipe, checkpoint: Checkpoint) -> None:
 def _load_optimizer(optimizer: Any, state: dict[str, Any] | None) -> None:
     if state is None:
         return
+    groups = [len(each.get("param_groups", ())) for each in (state, optimizer.state_dict())]
+    if groups[0] != groups[1]:
+        raise FileFormatError(
+            f"the checkpoint's optimiser has {counted(groups[0], 'group')} of parameters, the network's {groups[1]}: "
+            "it was written before decays that learn were a group; begin anew from its weights (network.weights)"
+        )
     try:
         optimizer.load_state_dict(copy.deepcopy(state))  # torch would go on with the same tensors
     except (KeyError, ValueError, TypeError) as error:

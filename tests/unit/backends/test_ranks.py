@@ -50,3 +50,10 @@ def test_a_process_that_has_ended_is_no_bug_of_ours(said):
 def test_what_may_be_one_stays_as_it_is(said):
     with pytest.raises(RuntimeError, match=r"other|preamble"), lost_processes_told():
         raise RuntimeError(said)
+
+
+def test_an_address_that_is_taken_is_no_other_process():
+    """Said whole: the port stands at the end."""
+    said = "The server socket has failed to listen on any local network address. port: 29878, useIpv6: false"
+    with pytest.raises(InputError, match=r"cannot listen for the others: .* port: 29878"), lost_processes_told():
+        raise distributed.DistNetworkError(said)

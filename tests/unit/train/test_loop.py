@@ -9,7 +9,8 @@ import pumice
 from pumice.data import load_digits
 from pumice.errors import FileFormatError, InputError, LoweringError
 from pumice.quantization import is_quantized
-from pumice.train import Recipe, load_checkpoint, restore, total_batches, train
+from pumice.train import Recipe, load_checkpoint, loop, restore, total_batches, train
+from pumice.train.position import Position
 
 
 class StopError(Exception):
@@ -339,3 +340,20 @@ def test_what_cannot_be_fine_tuned_is_refused_before_the_first_epoch(tiny_recipe
         train(recipe, digits, checkpoint_path=path, on_epoch=epochs.append)
     assert not epochs
     assert not path.parent.exists()
+
+
+def test_processes_begin_alike_whatever_figures_each_computed(trained):
+    """Those of a validation may differ in the last bit, on processors of two kinds."""
+    first, *others = trained[0].history
+    mine = loop._facts(trained[0], Position())
+    other = replace(first, test_accuracy=first.test_accuracy / 2)
+    assert loop._facts(replace(trained[0], history=(other, *others)), Position()) == mine
+    assert loop._facts(replace(trained[0], history=tuple(others)), Position()) != mine
+
+
+def test_an_optimiser_of_other_groups_says_why_it_cannot_go_on():
+    weight, decay = (torch.nn.Parameter(torch.ones(1)) for _ in range(2))
+    before = torch.optim.Adam([weight, decay]).state_dict()
+    apart = torch.optim.Adam([{"params": [weight]}, {"params": [decay]}])
+    with pytest.raises(FileFormatError, match="has 1 group of parameters, the network's 2: it was written before"):
+        loop._load_optimizer(apart, before)

@@ -9,9 +9,11 @@ from typing import Any
 import torch
 
 from pumice.errors import InputError
+from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.nn.checks import check_samples
 from pumice.nn.layout import slayer_order, time_major
 from pumice.nn.neurons.cuba import CubaNeuron
+from pumice.nn.neurons.slayer_state import DECAYS
 from pumice.nn.surrogate import Surrogate
 
 Decay = float | Sequence[float] | torch.Tensor
@@ -81,6 +83,12 @@ class FloatCubaNeuron(CubaNeuron):
         self.shared_param = self.current_decay.numel() == self.voltage_decay.numel() == 1
         if gradient is not None:
             self.set_gradient(gradient)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        names = [prefix + name for name in DECAYS if prefix + name in state_dict]
+        if any(bool((state_dict[name] > 1).any()) for name in names):  # once they counted 1/4096, as lava-dl's
+            state_dict.update({name: state_dict[name] / DECAY_ONE for name in names})
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Spikes for a current of shape (batch, ..., time); deployed, for integer synaptic sums of that shape."""

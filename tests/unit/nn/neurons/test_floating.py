@@ -56,6 +56,16 @@ def test_decays_of_each_channel_and_images():
         assert torch.equal(found[:, c : c + 1], FloatCubaNeuron(1.0, 1.0, float(decay))(x[:, c : c + 1]))
 
 
+def test_state_of_a_version_that_counted_decays_in_4096_is_read_as_meant():
+    decays = {"current_decay": torch.tensor([4096.0]), "voltage_decay": torch.tensor([0.0, 1024.0])}
+    neuron = FloatCubaNeuron(1.0, 0.5, torch.tensor([0.5, 0.5]))
+    neuron.load_state_dict(decays)
+    assert (neuron.current_decay.item(), neuron.voltage_decay.tolist()) == (1.0, [0.0, 0.25])
+    again = FloatCubaNeuron(1.0, 0.5, torch.tensor([0.5, 0.5]))
+    again.load_state_dict(neuron.state_dict())
+    assert again.voltage_decay.tolist() == [0.0, 0.25]
+
+
 def test_decays_learn_if_asked():
     neuron = FloatCubaNeuron(1.0, 1.0, 0.5, learns_decays=True)
     neuron(torch.rand(2, 3, 10)).sum().backward()

@@ -16,7 +16,7 @@ from pumice.files.tar import TarMember
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 BYTES_PER_PIXEL = 4
 """Pillow's RGB and 32-bit pictures take so many."""
-LARGEST = OPAQUE = 255
+OPAQUE = BYTE = 255
 _SIXTEEN = re.compile(";16[BLNS]")
 """In Pillow's name of what a file holds; "BGR;16" is 16 bits for a pixel."""
 
@@ -47,13 +47,16 @@ def open_picture(path: Path | TarMember) -> tuple[Any, Budget]:
 
 
 def _is_cut(tile: Any) -> bool:
-    """Whether Pillow cuts numbers of 16 bits to 8, of a part of a picture: of grey ones it does not."""
+    """Whether Pillow cuts numbers of 16 bits to 8 in a part of a picture; grey ones it keeps.
+
+    The last member of a part is what its decoder is told: first the layout, and of a PPM last the largest number.
+    """
     arguments = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
     stored = str(arguments[0])
     if stored.startswith("I"):
         return False
     most = arguments[-1] if tile[0].startswith("ppm") else 0
-    return bool(_SIXTEEN.search(stored)) or (isinstance(most, int) and most > LARGEST)
+    return bool(_SIXTEEN.search(stored)) or (isinstance(most, int) and most > BYTE)
 
 
 def _opened(path: Path | TarMember, budget: Budget) -> Path | BytesIO:

@@ -225,7 +225,7 @@ def _read_certificate(node: Node, graph: Graph) -> Certificate:
     known_only(group, [str(i) for i in range(len(graph.outputs))])
     spikes = {}
     for index, name in enumerate(graph.outputs):
-        spikes[name] = group.integers(str(index), -LARGE - 1, LARGE)
+        spikes[name] = group.integers(str(index), *SIGNED_32)
         if spikes[name].shape != (len(x), *graph.shape_of(name)):
             raise group.error(f"must have shape {(len(x), *graph.shape_of(name))}", str(index))
     counts = node.integers("spike_counts", 0, 2**62)

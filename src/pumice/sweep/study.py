@@ -273,7 +273,7 @@ class Sweep:
 
 
 def _check(recipe: Recipe, whose: str) -> None:
-    """Whether trials of a recipe can be compared, and are trained by one process each."""
+    """Refuse a recipe whose trials cannot be compared, or are not trained by one process each."""
     if not recipe.data.validation:
         raise InputError(
             f"a sweep chooses by the validation split, and {whose} keeps none: --set data.validation=0.1"

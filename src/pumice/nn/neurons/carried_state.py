@@ -54,14 +54,13 @@ def start_integers(neuron: Any, z: torch.Tensor) -> list[torch.Tensor]:
         z: The input, (batch, channel, ..., time).
 
     Returns:
-        For each, a number per neuron, float64, in memory of its own.
+        For each, (batch, channel, ...), float64, in memory of its own.
     """
-    states = [getattr(neuron, name) for name in ("current_state", "voltage_state")]
-    kept = neuron.persistent_state
+    states = (getattr(neuron, name) for name in ("current_state", "voltage_state"))
     return [
-        neuron_vector(state.to(torch.float64) * (1 << STATE_EXP))
-        if kept and state.shape == z.shape[:-1]
-        else torch.zeros(z[..., 0].numel(), dtype=torch.float64, device=z.device)
+        state.to(torch.float64) * (1 << STATE_EXP)
+        if neuron.persistent_state and state.shape == z.shape[:-1]
+        else torch.zeros(z.shape[:-1], dtype=torch.float64, device=z.device)
         for state in states
     ]
 

@@ -10,9 +10,9 @@ import torch
 from lava.lib.dl.slayer.neuron import cuba as slayer_cuba
 
 from pumice.errors import InputError
-from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT, STATE_EXP
+from pumice.fixedpoint.formats import BIAS_MANT, MIXED_WEIGHT
 from pumice.nn.checks import check_deployed_alike, check_holds_integers, check_samples
-from pumice.nn.layout import slayer_order, time_major
+from pumice.nn.layout import neuron_vector, slayer_order, time_major
 from pumice.nn.neurons import carried_state, normed, slayer_loops, slayer_state
 from pumice.nn.neurons.decay import rounded
 from pumice.nn.neurons.folding import offset_of
@@ -303,7 +303,7 @@ class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
         for per_channel in numbers:
             if len(per_channel) not in {1, z.shape[1]}:
                 raise InputError(f"CubaNeuron has {len(per_channel)} channels, got input of shape {tuple(z.shape)}")
-        states: Any = carried_state.start_integers(self, z)
+        states: Any = map(neuron_vector, carried_state.start_integers(self, z))
         constants = float(self.vth_mant), self.integer_scale, self.surrogate
         spikes: torch.Tensor
         spikes, *states = ChipCuba.apply(x.view(len(x), -1), *numbers, *states, *constants)
@@ -319,8 +319,9 @@ class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
         # float64: a sum beyond +-2^18 leaves u with more than the 24 bits that float32 holds.
         dtype, z = z.dtype, z.to(torch.float64)
         decay_u, decay_v = (decay.view(-1, *[1] * (z.ndim - 3)) for decay in slayer_state.decays_q12(self))
-        u = ChipIntegrate.apply(z, decay_u, self._state("current_state", z), None)
-        v = ChipIntegrate.apply(u + bias, decay_v, self._state("voltage_state", z), float(self.vth_mant))
+        start_u, start_v = carried_state.start_integers(self, z)
+        u = ChipIntegrate.apply(z, decay_u, start_u, None)
+        v = ChipIntegrate.apply(u + bias, decay_v, start_v, float(self.vth_mant))
         return u, v.to(dtype)
 
     @property
@@ -332,12 +333,6 @@ class CubaNeuron(ReadsPadding, slayer_cuba.Neuron):
     def cx_voltage_decay(self) -> Any:
         """The chip's decay of the voltage, in 1/4096: a number, or an array with one per channel."""
         return _plain(slayer_state.decays_q12(self)[1])
-
-    def _state(self, name: str, z: torch.Tensor) -> torch.Tensor:
-        state: torch.Tensor = getattr(self, name)
-        if not self.persistent_state or state.shape != z.shape[:-1]:
-            state = torch.zeros(z.shape[:-1], device=z.device)
-        return state.to(torch.float64) * (1 << STATE_EXP)
 
 
 def _plain(decay_q12: torch.Tensor) -> Any:

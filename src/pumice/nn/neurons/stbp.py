@@ -13,7 +13,7 @@ from pumice.fixedpoint.formats import DECAY_ONE
 from pumice.nn.checks import check_holds_integers
 from pumice.nn.kernels import operators
 from pumice.nn.kernels.widths import takes_narrow
-from pumice.nn.layout import slayer_order, time_major
+from pumice.nn.layout import neuron_vector, slayer_order, time_major
 from pumice.nn.neurons import carried_state, normed, slayer_loops
 from pumice.nn.neurons.gradient import Gradient
 from pumice.nn.neurons.integrate import Cuba, Integrate, Threshold, derivative_at
@@ -136,7 +136,7 @@ def _chip_voltage(neuron: CubaNeuron, z: torch.Tensor, tau: torch.Tensor) -> tup
         spikes = (voltage > neuron.vth_mant).to(voltage.dtype) + (voltage - voltage)
         carried_state.keep(neuron, current, voltage, spikes)
         return voltage, spikes
-    x, states = time_major(z), carried_state.start_integers(neuron, z)
+    x, states = time_major(z), [*map(neuron_vector, carried_state.start_integers(neuron, z))]
     sums = x.view(len(x), -1)
     voltage, spikes = torch.empty_like(sums), torch.empty_like(sums)
     bias = neuron.integer_bias().double().expand(z.shape[1]).contiguous()

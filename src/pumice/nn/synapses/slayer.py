@@ -164,7 +164,7 @@ def _reach(synapse: Any) -> tuple[int, int]:
 
 
 def _check_rows(synapse: Any, x: torch.Tensor, rows: int) -> None:
-    """Refuse windows of which SLAYER, which lays all channels end to end, makes no image for each channel."""
+    """Refuse windows whose result SLAYER, which lays channels end to end, cannot cut into an image for each."""
     if rows < 1 or rows % x.shape[1]:
         raise InputError(
             f"{type(synapse).__name__}: kernel {synapse.kernel_size[:2]} with stride {synapse.stride[:2]}, padding "

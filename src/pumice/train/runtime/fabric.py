@@ -82,7 +82,7 @@ def make_fabric(recipe: Recipe, phase: str) -> Fabric:
 
 
 def check_alike(fabric: Fabric, facts: str) -> None:
-    """Whether all processes begin with the same: torch asks nothing, and mixes gradients or waits for ever.
+    """Refuse processes that begin with something else: torch asks nothing, and mixes gradients or waits for ever.
 
     Args:
         fabric: The processes.

@@ -15,7 +15,7 @@ import torch
 from pumice.backends.ranks import lost_processes_told
 from pumice.data import Dataset
 from pumice.data.recipe import prepare_data
-from pumice.errors import FileFormatError, InputError
+from pumice.errors import InputError
 from pumice.files.lock import locked_folder
 from pumice.files.write import remove_left_over
 from pumice.names import counted
@@ -33,7 +33,7 @@ from pumice.train.loggers import log_function
 from pumice.train.logs import RunLogs
 from pumice.train.moment_preserving import moment_preserving_
 from pumice.train.next_epoch import kept_record, next_epoch, stops_early
-from pumice.train.optimizer import make_optimizer
+from pumice.train.optimizer import load_optimizer_state, make_optimizer
 from pumice.train.position import Position
 from pumice.train.recipe import Recipe
 from pumice.train.recipe.differences import different_keys
@@ -149,7 +149,7 @@ def train(
             if run is None:
                 run = _set_up(trained, phase, position, path=path, logs=logs, on_batch=on_batch, logger=logger)
                 logs = run.logs
-                _load_optimizer(run.optimizer, optimizer_state)
+                load_optimizer_state(run.optimizer, optimizer_state)
             record = train_epoch(run, phase, epoch)
             trained.history = (*trained.history, record)
             if recipe.training.keep_best and kept_record(recipe, trained.history, phase) is record:
@@ -339,18 +339,3 @@ def _check_extension(recipe: Recipe, checkpoint: Checkpoint) -> None:
             f"nothing is left to do: raise training.{phase}{why}"
             + ("; its network computes in integers now, after which no epoch in real numbers comes" if done else "")
         )
-
-
-def _load_optimizer(optimizer: Any, state: dict[str, Any] | None) -> None:
-    if state is None:
-        return
-    groups = [len(each.get("param_groups", ())) for each in (state, optimizer.state_dict())]
-    if groups[0] != groups[1]:
-        raise FileFormatError(
-            f"the checkpoint's optimiser has {counted(groups[0], 'group')} of parameters, the network's {groups[1]}: "
-            "it was written before decays that learn were a group; begin anew from its weights (network.weights)"
-        )
-    try:
-        optimizer.load_state_dict(copy.deepcopy(state))  # torch would go on with the same tensors
-    except (KeyError, ValueError, TypeError) as error:
-        raise FileFormatError(f"the checkpoint's optimiser state does not fit its network: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from itertools import chain
 from typing import Any
 
@@ -9,7 +10,8 @@ import torch
 from lava.lib.dl.slayer.neuron import cuba
 
 from pumice import names
-from pumice.errors import InputError
+from pumice.errors import FileFormatError, InputError
+from pumice.names import counted
 from pumice.train.optimizers import OPTIMIZERS
 from pumice.train.recipe import TrainingSection
 
@@ -50,6 +52,26 @@ def make_optimizer(model: torch.nn.Module, settings: TrainingSection) -> torch.o
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise InputError(f"optimiser {settings.optimizer!r} gives a {type(optimizer).__name__}, no torch Optimizer")
     return optimizer
+
+
+def load_optimizer_state(optimizer: Any, state: dict[str, Any] | None) -> None:
+    """Go on with the state of a checkpoint, if there is one.
+
+    Raises:
+        FileFormatError: It is of another network, or of a version that made other groups of parameters.
+    """
+    if state is None:
+        return
+    groups = [len(each.get("param_groups", ())) for each in (state, optimizer.state_dict())]
+    if groups[0] != groups[1]:
+        raise FileFormatError(
+            f"the checkpoint's optimiser has {counted(groups[0], 'group')} of parameters, the network's {groups[1]}: "
+            "it was written before decays that learn were a group; begin anew from its weights (network.weights)"
+        )
+    try:
+        optimizer.load_state_dict(copy.deepcopy(state))  # torch would go on with the same tensors
+    except (KeyError, ValueError, TypeError) as error:
+        raise FileFormatError(f"the checkpoint's optimiser state does not fit its network: {error}") from error
 
 
 def _learned_decays(model: torch.nn.Module) -> dict[int, list[torch.nn.Parameter]]:

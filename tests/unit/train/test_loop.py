@@ -349,11 +349,3 @@ def test_processes_begin_alike_whatever_figures_each_computed(trained):
     other = replace(first, test_accuracy=first.test_accuracy / 2)
     assert loop._facts(replace(trained[0], history=(other, *others)), Position()) == mine
     assert loop._facts(replace(trained[0], history=tuple(others)), Position()) != mine
-
-
-def test_an_optimiser_of_other_groups_says_why_it_cannot_go_on():
-    weight, decay = (torch.nn.Parameter(torch.ones(1)) for _ in range(2))
-    before = torch.optim.Adam([weight, decay]).state_dict()
-    apart = torch.optim.Adam([{"params": [weight]}, {"params": [decay]}])
-    with pytest.raises(FileFormatError, match="has 1 group of parameters, the network's 2: it was written before"):
-        loop._load_optimizer(apart, before)

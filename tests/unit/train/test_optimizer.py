@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from pumice import nn
+from pumice.errors import FileFormatError
 from pumice.train import train
-from pumice.train.optimizer import make_optimizer
+from pumice.train.optimizer import load_optimizer_state, make_optimizer
 from pumice.train.recipe import TrainingSection
 
 PARAMS = {"threshold": 1.0, "current_decay": 1.0, "voltage_decay": 0.25}
@@ -80,3 +81,11 @@ def test_the_recipe_chooses(tiny_recipe, digits):
         recipe = tiny_recipe.overridden(["training.optimizer=" + settings[0], *settings[1:], "training.epochs=1"])
         losses.add(train(recipe, digits).history[-1].loss)
     assert len(losses) == 4
+
+
+def test_an_optimiser_of_other_groups_says_why_it_cannot_go_on():
+    weight, decay = (torch.nn.Parameter(torch.ones(1)) for _ in range(2))
+    before = torch.optim.Adam([weight, decay]).state_dict()
+    apart = torch.optim.Adam([{"params": [weight]}, {"params": [decay]}])
+    with pytest.raises(FileFormatError, match="has 1 group of parameters, the network's 2: it was written before"):
+        load_optimizer_state(apart, before)

@@ -70,24 +70,25 @@ def checked_graph(value: object) -> Graph:
 def _types(graph: Any) -> Iterator[str]:
     """What is no number, array, name or part where one has to be: all else is computed with them."""
     yield from type_problems(graph)
-    parts: list[tuple[str, Any, type[Any], bool]] = [
-        ("the input", graph.input, Input, False),
-        ("timing", graph.timing, Timing, True),
-        ("certificate", graph.certificate, Certificate, True),
-    ]
-    groups: list[tuple[str, Any, type[Any]]] = [("populations", graph.populations, Population)]
-    groups += [("synapses", graph.synapses, Synapse)]
-    for label, group, kind in groups:
+    yield from _part("the input", graph.input, Input)
+    yield from _part("timing", graph.timing, Timing, may_be_none=True)
+    yield from _part("certificate", graph.certificate, Certificate, may_be_none=True)
+    for label, group, kind in (("populations", graph.populations, Population), ("synapses", graph.synapses, Synapse)):
         if not isinstance(group, tuple | list):
             yield f"{label} must be a tuple, got {group!r:.60}"
             continue
-        parts += [(_place(part, f"{label}[{k}]"), part, kind, False) for k, part in enumerate(group)]
-    parts += [(f"{where}: reset", p.reset, Reset, True) for where, p, *_ in parts if isinstance(p, Population)]
-    for where, part, kind, may_be_none in parts:
-        if isinstance(part, kind):
-            yield from (f"{where}: {problem}" for problem in type_problems(part))
-        elif part is not None or not may_be_none:
-            yield f"{where} must be of the kind {kind.__name__}, got {part!r:.60}"
+        for k, part in enumerate(group):
+            where = _place(part, f"{label}[{k}]")
+            yield from _part(where, part, kind)
+            if isinstance(part, Population):
+                yield from _part(f"{where}: reset", part.reset, Reset, may_be_none=True)
+
+
+def _part(where: str, part: Any, kind: type[Any], *, may_be_none: bool = False) -> Iterator[str]:
+    if isinstance(part, kind):
+        yield from (f"{where}: {problem}" for problem in type_problems(part))
+    elif part is not None or not may_be_none:
+        yield f"{where} must be of the kind {kind.__name__}, got {part!r:.60}"
 
 
 def _place(part: Any, otherwise: str) -> str:

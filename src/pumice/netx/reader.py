@@ -119,7 +119,8 @@ def _read_stock(
     senders = [layer.neuron.kind.sends_values for layer in skipped if layer.neuron is not None]
     graded = senders[-1] if senders else graded
     if all(layer.neuron is None for layer in layers):
-        raise root.error("holds no layer with neurons" + " behind those that are left out" * bool(skipped))
+        where = " behind those that are left out" if skipped else ""
+        raise root.error(f"holds no layer with neurons{where}")
     return build_chain(layers, as_stock=rules.as_stock, input_shape=input_shape, graded_input=graded)
 
 
